@@ -1,0 +1,57 @@
+"""The error tree. Everything that pnpvideo raises on purpose derives from one root.
+
+    PnPVideoError            (exit 1)
+    ├── OptionError          (exit 2)  an option has a value that is not accepted
+    ├── InputError           (exit 3)  the input cannot be read as a picture or a clip
+    │   └── DecodeError      (exit 3)  the input was recognised, but decoding failed part-way
+    ├── ModelError           (exit 4)  a checkpoint is missing, damaged or of another architecture
+    │   └── NoMatchingSite   (exit 4)  an edit names layers that the network does not have
+    ├── DeviceError          (exit 5)  the device is absent, or its memory is exhausted
+    ├── OutputError          (exit 6)  the output cannot be written
+    │   └── EncodeError      (exit 6)  the encoder failed; nothing was written under the final name
+    └── StoreError           (exit 1)  the store is locked, unwritable or inconsistent
+
+A message says what was given, what is accepted and what to do, in one or two sentences.
+"""
+
+
+class PnPVideoError(Exception):
+    """Root of all errors raised on purpose; ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class OptionError(PnPVideoError):
+    exit_code = 2
+
+
+class InputError(PnPVideoError):
+    exit_code = 3
+
+
+class DecodeError(InputError):
+    pass
+
+
+class ModelError(PnPVideoError):
+    exit_code = 4
+
+
+class NoMatchingSite(ModelError):
+    pass
+
+
+class DeviceError(PnPVideoError):
+    exit_code = 5
+
+
+class OutputError(PnPVideoError):
+    exit_code = 6
+
+
+class EncodeError(OutputError):
+    pass
+
+
+class StoreError(PnPVideoError):
+    pass

@@ -1,0 +1,37 @@
+"""Progress, as plain data: the engine emits events, whoever called decides how to show them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One finished unit of work.
+
+    ``stage`` is one of "load", "read", "encode", "invert", "sample", "decode", "write".
+    ``done`` of ``total`` units of that stage are finished in this shot; ``total`` is 0 when unknown.
+    ``unit`` names them ("frame" or "step"). ``shot`` counts from 0. ``frames`` is the number of
+    drawings that this shot translates (0 when not known yet).
+    """
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    shot: int = 0
+    frames: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that the user should know and that is no error: a truncated prompt, a resumed run."""
+
+    message: str
+
+
+Event = Progress | Notice
+Report = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The default reporter: shows nothing."""

@@ -1,0 +1,110 @@
+"""What a user can ask for: frozen, keyword-only, checked once, when made."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.errors import OptionError
+
+METHODS = ("pnp", "sdedit")
+COHERENCES = ("flow", "joint", "none")
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateOptions:
+    """Everything that one translation depends on besides its input, prompt and output.
+
+    ``None`` means "the checkpoint's own recommendation" (guidance, negative, size) or, for the
+    source prompt, the empty caption.
+
+    model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
+    steps: denoising steps, and inversion steps, >= 1.
+    guidance: classifier-free guidance scale s, >= 0.
+    feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
+        self-attention q, k are injected (tau_f, tau_A of Plug-and-Play, arXiv 2211.12572).
+    strength: share of the noise that SDEdit starts from, in (0, 1].
+    keyframe_every: frames a segment; one keyframe is drawn from each at every step.
+    size: working size of the short side in pixels; None: the checkpoint's native size.
+    frames: half-open span (start, stop) of input frames, counted from 0.
+    generate: the guidance picture is generated from the source prompt; no input is read.
+    batch: frames a network call, >= 1.
+    store: folder of the store; None: the user's cache folder.
+    """
+
+    model: str = "miniature"
+    source_prompt: str | None = None
+    negative: str | None = None
+    method: str = "pnp"
+    coherence: str = "flow"
+    steps: int = 50
+    guidance: float | None = None
+    feature_until: float = 0.8
+    attention_until: float = 0.5
+    strength: float = 0.6
+    keyframe_every: int = 8
+    seed: int = 0
+    size: int | None = None
+    frames: tuple[int, int | None] | None = None
+    generate: bool = False
+    batch: int = 8
+    device: str = "auto"
+    dtype: str = "auto"
+    decoder: str = "ffmpeg"
+    store: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, METHODS)
+        _one_of("coherence", self.coherence, COHERENCES)
+        _one_of("dtype", self.dtype, DTYPES)
+        _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
+        _whole("steps", self.steps, 1, 1000)
+        _whole("keyframe_every", self.keyframe_every, 1, None)
+        _whole("seed", self.seed, 0, 2**63 - 1)
+        _whole("batch", self.batch, 1, None)
+        if self.size is not None:
+            _whole("size", self.size, 16, 4096)
+        if self.guidance is not None:
+            _real("guidance", self.guidance, 0.0, 100.0)
+        _real("feature_until", self.feature_until, 0.0, 1.0)
+        _real("attention_until", self.attention_until, 0.0, 1.0)
+        _real("strength", self.strength, 0.0, 1.0)
+        if self.strength == 0.0:
+            raise OptionError("strength is 0; accepted is a number above 0 and up to 1")
+        if self.frames is not None:
+            start, stop = self.frames
+            _whole("frames (start)", start, 0, None)
+            if stop is not None:
+                _whole("frames (stop)", stop, 0, None)
+                if stop <= start:
+                    raise OptionError(
+                        f"frames is {start}:{stop}, an empty span; the end is exclusive and must lie beyond the start"
+                    )
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> "TranslateOptions":
+        """Options from a table such as a TOML file's; an unknown key is an error that names it."""
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise OptionError(f"unknown option {key!r}; known are: {', '.join(known)}")
+        return cls(**values)
+
+
+def _one_of(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise OptionError(f"{name} is {value!r}; accepted: {', '.join(accepted)}")
+
+
+def _whole(name: str, value: Any, low: int, high: int | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+        raise OptionError(f"{name} is {value!r}; accepted is a whole number {span}")
+
+
+def _real(name: str, value: Any, low: float, high: float) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not low <= value <= high:
+        raise OptionError(f"{name} is {value!r}; accepted is a number from {low:g} to {high:g}")
