@@ -1,0 +1,50 @@
+"""Exact motion: where each pixel of one moment lies in another, and whether it is seen there."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pnpvideo.miniature.world.geometry import FAR, FIRST_THING, SKY, camera_frame, cast, look, thing_pose
+from pnpvideo.miniature.world.scene import Scene
+
+
+@dataclass(frozen=True)
+class Flow:
+    """flow: (2, size, size) pixels (x right, y down) from one moment to another; visible: (size, size) bool."""
+
+    flow: Tensor
+    visible: Tensor
+
+
+def exact_flow(scene: Scene, start: float, end: float, size: int) -> Flow:
+    """Flow of every pixel centre from time ``start`` to time ``end`` (both in [0, 1]).
+
+    A pixel is visible when what it shows lies inside the later picture and nothing stands before it there.
+    """
+    before, after = scene.at(start), scene.at(end)
+    view = look([before], size)
+    place = view.position.clone()
+    for slot, (old, new) in enumerate(zip(before.things, after.things, strict=True)):
+        if old == new:
+            continue
+        pose = thing_pose([new], place)
+        moved = pose.rotation @ (view.local * pose.size) + pose.centre
+        place = torch.where((view.ids == FIRST_THING + slot).unsqueeze(1), moved, place)
+    origin, basis, focal = camera_frame([after.camera])
+    is_sky = (view.ids == SKY).unsqueeze(1)
+    ray = torch.where(is_sky, view.directions, place - origin)
+    seen = basis.mT @ ray
+    ahead = seen[:, 2] > 1e-4
+    screen = seen[:, :2] / seen[:, 2:3].clamp(min=1e-4) * focal
+    x = (screen[:, 0] + 1) * size / 2 - 0.5
+    y = (1 - screen[:, 1]) * size / 2 - 0.5
+    distance = ray.norm(dim=1)
+    ids, depth, _, _ = cast(origin, ray / distance.unsqueeze(1), [after])
+    same = torch.where(view.ids == SKY, depth >= FAR, (depth - distance).abs() < 2e-3 * distance)
+    inside = (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
+    axis = torch.arange(size, dtype=torch.float32)
+    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+    flow = torch.stack((x.reshape(size, size) - columns, y.reshape(size, size) - rows))
+    visible = (ahead & inside & same & (ids == view.ids)).reshape(size, size)
+    return Flow(flow, visible)
