@@ -1,0 +1,7 @@
+"""Results worth keeping between runs: content-addressed, checksummed, safe against crashes, locked per key."""
+
+from pnpvideo.store.digest import fingerprint
+from pnpvideo.store.entry import Entry
+from pnpvideo.store.store import KINDS, EntryInfo, Store
+
+__all__ = ["KINDS", "Entry", "EntryInfo", "Store", "fingerprint"]

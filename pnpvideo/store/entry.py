@@ -1,0 +1,141 @@
+"""One entry of the store: named parts (tensors with their notes), held under the entry's lock."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnpvideo.errors import StoreError
+from pnpvideo.events import Notice, Report
+from pnpvideo.store.durable import replace_file, sync_folder
+from pnpvideo.store.manifest import DamagedManifest, ForeignFormat, Manifest, Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+class Entry:
+    """Made by ``Store.entry``, and good for as long as that context lasts.
+
+    Each part is a safetensors file named after its own content, and counts only once the manifest says so:
+    killed at any point, an entry holds either what it held before or what was being put.
+    """
+
+    def __init__(self, folder: Path, kind: str, key: str, report: Report) -> None:
+        self._folder = folder
+        self._report = report
+        self._manifest = Manifest(kind=kind, key=key)
+        try:
+            found = Manifest.read(folder / MANIFEST)
+        except ForeignFormat as difference:
+            self._say(f"is of another version ({difference}) and is computed again")
+        except DamagedManifest as damage:
+            self._say(f"has a damaged manifest ({damage}) and is computed again")
+        except OSError as error:
+            raise StoreError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
+        else:
+            if found is not None and (found.kind, found.key) == (kind, key):
+                self._manifest = found
+
+    def names(self) -> list[str]:
+        """The names of the parts, in the order in which they were first put."""
+        return list(self._manifest.parts)
+
+    def put(self, name: str, tensors: "dict[str, Tensor]", meta: dict[str, Any] | None = None) -> None:
+        """Store ``tensors``, any dtype and shape, under ``name``, in place of what has that name.
+
+        name: letters, digits, "_", "-" and ".", at most 100 of them. meta: anything that JSON can carry.
+        Raises StoreError when it cannot be written; what was stored before is then unharmed.
+        """
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} does not name a part; use letters, digits, '_', '-' and '.'")
+        from safetensors.torch import save
+        from torch import contiguous_format
+
+        content = save(
+            {key: value.detach().cpu().clone(memory_format=contiguous_format) for key, value in tensors.items()}
+        )
+        sha256 = hashlib.sha256(content).hexdigest()
+        part = Part(file=f"{name}.{sha256[:16]}.safetensors", bytes=len(content), sha256=sha256, meta=meta or {})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace_file(self._folder / part.file, content)
+            self._commit({**self._manifest.parts, name: part})
+        except OSError as error:
+            raise StoreError(
+                f"{len(content):,} bytes could not be written to the store in {self._folder}: {error.strerror}; "
+                "free some space with 'pnpvideo store clear', or choose another folder with --store"
+            ) from error
+
+    def get(self, name: str) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+        """The tensors, on the CPU, and the meta that were put under ``name``; None when there are none.
+
+        A part whose file is missing, truncated or altered is dropped, reported, and None is returned.
+        """
+        part = self._manifest.parts.get(name)
+        if part is None:
+            return None
+        from safetensors.torch import load
+
+        try:
+            content = (self._folder / part.file).read_bytes()
+        except OSError as error:
+            self._drop(name, f"cannot be read: {error.strerror}")
+            return None
+        if len(content) != part.bytes:
+            self._drop(name, f"has {len(content):,} bytes instead of {part.bytes:,}")
+            return None
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            self._drop(name, "does not match its checksum")
+            return None
+        return load(content), dict(part.meta)
+
+    def remove(self, name: str) -> None:
+        """Forget the part ``name``, if there is one. Raises StoreError when that cannot be written."""
+        parts = {other: part for other, part in self._manifest.parts.items() if other != name}
+        if len(parts) == len(self._manifest.parts):
+            return
+        try:
+            self._commit(parts)
+        except OSError as error:
+            raise StoreError(f"{name!r} could not be removed from {self._folder}: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Remove the whole entry; a later ``put`` begins a new one. Raises StoreError when that fails."""
+        self._manifest = Manifest(kind=self._manifest.kind, key=self._manifest.key)
+        try:
+            if self._folder.is_dir():
+                (self._folder / MANIFEST).unlink(missing_ok=True)
+                self._sweep()
+                self._folder.rmdir()
+                sync_folder(self._folder.parent)
+        except OSError as error:
+            raise StoreError(f"{self._folder} could not be removed: {error.strerror}") from error
+
+    def _commit(self, parts: dict[str, Part]) -> None:
+        """Let the manifest say ``parts``; only then remove the files that nothing refers to any more."""
+        manifest = Manifest(
+            kind=self._manifest.kind,
+            key=self._manifest.key,
+            created_seconds=self._manifest.created_seconds,
+            parts=parts,
+        )
+        manifest.write(self._folder / MANIFEST)
+        self._manifest = manifest
+        self._sweep()
+
+    def _sweep(self) -> None:
+        kept = {MANIFEST, *(part.file for part in self._manifest.parts.values())}
+        for path in self._folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+
+    def _drop(self, name: str, reason: str) -> None:
+        self._say(f"has a damaged part: {name!r} {reason}; it is computed again")
+        self.remove(name)
+
+    def _say(self, what: str) -> None:
+        self._report(Notice(message=f"the stored {self._manifest.kind} {self._manifest.key[:12]} {what}"))
