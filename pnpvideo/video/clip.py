@@ -54,6 +54,7 @@ class ClipInfo:
 
     path: the source; None for a picture that was generated.
     kind: "video" (a container), "animation" (GIF, APNG, WebP), "still", or "folder" (of pictures).
+    container: ffmpeg's name for a video's container ("mov", "matroska"); None for anything else.
     width, height: display size in pixels, after rotation, with square pixels.
     frames: number of frames that will be delivered; None: not known until decoded.
     fps: frames a second as the container states it; None for stills and where it says nothing.
@@ -73,6 +74,7 @@ class ClipInfo:
     kind: Kind
     width: int
     height: int
+    container: str | None = None
     frames: int | None = None
     fps: Fraction | None = None
     variable_rate: bool | None = None

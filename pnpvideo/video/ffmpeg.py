@@ -10,6 +10,7 @@ from typing import IO
 import imageio_ffmpeg
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.video.clip import MAX_PIXELS
 
 STDERR_LIMIT = 65536  # bytes that are kept of what ffmpeg says; the last ones, where it fails
 
@@ -27,6 +28,16 @@ def executable() -> str:
 def file_url(path: Path) -> str:
     """The one spelling of a path that ffmpeg takes literally: no protocol, no option, no pattern."""
     return f"file:{path.absolute()}"
+
+
+def input_arguments(path: Path, demuxer: str, decoder: str | None = None) -> list[str]:
+    """Options that open this file as this container and nothing else: no other protocol, no other demuxer, no
+    frame beyond MAX_PIXELS."""
+    return [
+        *("-protocol_whitelist", "file,pipe", "-format_whitelist", demuxer, "-max_pixels", str(MAX_PIXELS)),
+        *(("-c:v", decoder) if decoder else ()),
+        *("-f", demuxer, "-i", file_url(path)),
+    ]
 
 
 def printable(text: str) -> str:

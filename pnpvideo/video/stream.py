@@ -84,7 +84,7 @@ class Stream:
             filters.append(f"scale={self.info.width}:{self.info.height}:flags=bicubic+accurate_rnd+full_chroma_int")
             pixels = "rgba" if self.info.alpha else "rgb24"
         return [
-            *("-v", "error", *strict, *_input(self.path, self.demuxer, self.decoder)),
+            *("-v", "error", *strict, *ffmpeg.input_arguments(self.path, self.demuxer, self.decoder)),
             *("-map", "0:V:0", "-vf", ",".join(filters), "-fps_mode", "passthrough", "-enc_time_base", "demux"),
             *("-c:v", "rawvideo", "-pix_fmt", pixels, "-stats_enc_pre:v", stats),
             *("-stats_enc_pre_fmt:v", "{pts} {tb}", "-f", "rawvideo", "pipe:1"),
@@ -168,6 +168,7 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
     info = ClipInfo(
         path=path,
         kind="video",
+        container=demuxer,
         width=width,
         height=height,
         fps=rate,
@@ -188,15 +189,7 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
 
 def _look(path: Path, demuxer: str, decoder: str | None, timeout_seconds: float) -> tuple[int | None, str]:
     see = ["-map", "0:V:0", "-vf", "showinfo", "-frames:v", "1", "-f", "null", os.devnull]
-    return ffmpeg.run(["-v", "info", "-copyts", *_input(path, demuxer, decoder), *see], timeout_seconds)
-
-
-def _input(path: Path, demuxer: str, decoder: str | None) -> list[str]:
-    return [
-        *("-protocol_whitelist", "file,pipe", "-format_whitelist", demuxer, "-max_pixels", str(MAX_PIXELS)),
-        *(("-c:v", decoder) if decoder else ()),
-        *("-f", demuxer, "-i", ffmpeg.file_url(path)),
-    ]
+    return ffmpeg.run(["-v", "info", "-copyts", *ffmpeg.input_arguments(path, demuxer, decoder), *see], timeout_seconds)
 
 
 def _pieces(pipe: IO[bytes], size: int, patience_seconds: float) -> Generator[bytes, None, None]:
