@@ -33,12 +33,11 @@ class Encoder:
         self._path, self._form = path, form
         self._appended = 0
         self._last_duration = Fraction(0)
-        self._lead = _lead_seconds(info) if span_seconds is None else Fraction(0)
         self._child = ffmpeg.Child(_arguments(path, form, info, channels == 4, span_seconds), stdin=True, stdout=True)
         self._send(matroska.header(info.width, info.height, channels))
 
     def append(self, pixels: np.ndarray, pts_seconds: Fraction, duration_seconds: Fraction) -> None:
-        self._send(matroska.block(pts_seconds + self._lead, duration_seconds, pixels.nbytes))
+        self._send(matroska.block(pts_seconds, duration_seconds, pixels.nbytes))
         self._send(np.ascontiguousarray(pixels).data.cast("B"))
         self._appended += 1
         self._last_duration = duration_seconds
@@ -85,13 +84,9 @@ def _arguments(
 ) -> list[str]:
     ticks = _ticks(info)
     clock = form.tick_seconds if form.muxer == "gif" and form.tick_seconds else Fraction(1, ticks)
-    arguments = [
-        *("-v", "error", "-progress", "pipe:1", "-stats_period", "3600", "-y"),
-        "-f",
-        "matroska",
-        "-i",
-        "pipe:0",
-    ]
+    lead = _lead_seconds(info) if span_seconds is None else Fraction(0)
+    arguments = ["-v", "error", "-progress", "pipe:1", "-stats_period", "3600", "-y"]
+    arguments += ["-itsoffset", f"{float(lead):.6f}", "-f", "matroska", "-i", "pipe:0"]
     from_source: list[str] = []
     if info.container is not None and info.path is not None and form.audio != frozenset():
         arguments += [*_aligned(info, span_seconds), *ffmpeg.input_arguments(info.path, info.container)]

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import DecodeError, InputError, OptionError
 from pnpvideo.events import Report, ignore
 from pnpvideo.video import scrub, stills, stream
 from pnpvideo.video.animation import Animation, is_animated
@@ -106,6 +106,8 @@ def _source(path: Path, allow_partial: bool, patience_seconds: float, report: Re
         raise InputError(f"{named} cannot be opened: {printable(str(error))}") from error
     demuxer = _demuxer(head)
     if demuxer is not None:
+        if demuxer == "avi" and not allow_partial and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:
+            raise DecodeError(f"{named} is cut short; allow a partial result to keep what can be read")
         if path.suffix.lower() in stills.SUFFIXES:
             raise InputError(f"{named} holds a video ({demuxer}), not a picture; rename it and try again")
         info, codec = stream.describe(path, demuxer, timeout_seconds=patience_seconds)

@@ -34,6 +34,8 @@ _DURATION = re.compile(r"^  Duration: (?:(\d+):(\d\d):(\d\d\.\d+)|N/A)(?:, start
 _STREAM = re.compile(r"^  Stream #0:\d+[^:\n]*: (Video|Audio): ((\w+).*)$", re.MULTILINE)
 _ALPHA_MODE = re.compile(r"^ +alpha_mode +: 1$", re.MULTILINE | re.IGNORECASE)
 _ALPHA_FORMAT = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya")
+# What ffmpeg says of a file that ends too soon or is damaged, also where it then ends with success.
+_LOSS = re.compile(r"partial file|ended prematurely|truncat|corrupt|invalid data|error while decoding", re.IGNORECASE)
 _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 
 
@@ -123,16 +125,17 @@ class Stream:
 
     def _finish(self, child: ffmpeg.Child, index: int, delivered: int) -> None:
         status, errors = child.wait(), child.errors()
-        damage = "" if status == 0 and not errors else ffmpeg.last_words(errors)
-        if status != 0 and not (self.allow_partial and delivered):
+        said = ffmpeg.last_words(errors)
+        lost = status != 0 or _LOSS.search(errors) is not None
+        if lost and not self.allow_partial:
             raise DecodeError(
-                f"{self._named()}: decoding failed at frame {index}: {damage}. "
-                "Allow a partial result to keep what comes before the damage"
+                f"{self._named()} is damaged or cut short; decoding failed at frame {index}: {said}. "
+                "Allow a partial result to keep what can be read"
             )
         if delivered == 0:
-            raise DecodeError(f"{self._named()}: no frame could be decoded: {damage or 'the track is empty'}")
-        if damage:
-            self.report(Notice(message=f"{self._named()} is damaged; {delivered} frames could be read: {damage}"))
+            raise DecodeError(f"{self._named()}: no frame could be decoded: {said}")
+        if lost:
+            self.report(Notice(message=f"{self._named()} is damaged; {delivered} frames could be read: {said}"))
 
     def _named(self) -> str:
         return ffmpeg.printable(str(self.path))
@@ -153,7 +156,9 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
     if status is None:
         raise DecodeError(f"{named}: decoding hangs at the first frame; stopped after {timeout_seconds:g} s")
     config, frame, colour = _CONFIG.search(said), _FRAME.search(said), _COLOUR.search(said)
-    if "matches no streams" in said:
+    if config is None and _STREAM.search(said) is None:
+        raise DecodeError(f"{named}: its index is missing or damaged; the file is cut short: {ffmpeg.last_words(said)}")
+    if not video:
         raise InputError(f"{named} holds no picture track; give a video, an animation or a still")
     if config is None or frame is None:
         raise DecodeError(f"{named}: the first frame cannot be decoded: {ffmpeg.last_words(said)}")
