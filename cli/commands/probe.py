@@ -1,0 +1,43 @@
+"""pnpvideo probe: what would be read from a file."""
+
+import json
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..loudness import json_option, loudness_options
+
+
+@click.command(short_help="Say what would be read from a file.")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option("Print one JSON object.")
+@loudness_options
+def probe(file: Path, as_json: bool) -> None:
+    """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
+    from pnpvideo.video.ffmpeg import printable
+    from pnpvideo.video.read import probe as look
+
+    found = plain(look(file))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        click.echo(f"{name:<{width}}  {printable(text)}")
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, fractions and paths as JSON has them: objects, numbers and texts."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Fraction):
+        return float(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,91 @@
+"""pnpvideo translate: a clip and a prompt become a translated clip."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnpvideo.events import Notice
+from pnpvideo.options import COHERENCES, DTYPES, METHODS, TranslateOptions
+
+from ..loudness import Loudness, json_option, loudness_options
+from ..render import MODES, rendering
+from ..settings import Span, config_option, given, resolve, setting, store_option
+
+PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]"
+
+
+@click.command(short_help="Translate a clip or a still with a prompt.")
+@click.argument("words", nargs=-1, metavar="INPUT PROMPT")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
+@setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
+@setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.")
+@setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; helps the inversion.")
+@setting("negative", "--negative", metavar="TEXT", help="What the result must not show.")
+@setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
+@setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together.")
+@setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
+@setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
+@setting("feature_until", "--feature-until", type=float, help="Share of the steps that inject residual features.")
+@setting("attention_until", "--attention-until", type=float, help="Share of the steps that inject self-attention.")
+@setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
+@setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes.")
+@setting("seed", "--seed", type=int, help="Seed of all noise.")
+@setting("size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's.")
+@setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0.")
+@setting("generate", "--generate", is_flag=True, help="Draw the guidance picture from the source prompt; no INPUT.")
+@setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network.")
+@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network.")
+@setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input.")
+@store_option
+@config_option
+@json_option("Print a report of the run on standard output, as one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@loudness_options
+@click.pass_context
+def translate(
+    context: click.Context,
+    words: tuple[str, ...],
+    output: Path,
+    config: Path | None,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
+) -> None:
+    """Translate INPUT, a clip or a still, into what PROMPT says, keeping shapes, places and motion.
+
+    INPUT is a video, a GIF, an APNG, a WebP, a picture or a folder of frames. With --generate there is no INPUT:
+    the guidance picture is drawn from --source-prompt. Put -- before an INPUT whose name begins with a dash.
+
+    Options come from flags, else from PNPVIDEO_* variables, else from the file given with --config, else from
+    pnpvideo.toml in this folder, else from config.toml in the user's configuration folder.
+
+    \b
+    pnpvideo translate clip.mp4 "a photo of a red ball on grass at sunset" -o out.mp4
+    pnpvideo translate --generate "a photo of a cube" --source-prompt "a cartoon of a cube" -o out.png
+    """
+    options = TranslateOptions.from_mapping(resolve(given(context), config))
+    source, prompt = _source_and_prompt(words, options.generate)
+    from pnpvideo.translate import translate as run
+
+    with rendering(progress, quiet=context.ensure_object(Loudness).quiet, stream=sys.stderr) as report:
+        result = run(source, prompt, output, options, report=report)
+        report(Notice(message=f"wrote {result.output}"))
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
+
+
+def _source_and_prompt(words: tuple[str, ...], generate: bool) -> tuple[Path | None, str]:
+    if generate:
+        if len(words) != 1:
+            raise click.UsageError(f"with --generate, give PROMPT and no INPUT; {len(words)} arguments were given")
+        return None, words[0]
+    if len(words) != 2:
+        raise click.UsageError(
+            f"give INPUT and PROMPT, and put a prompt of several words in quotes; {len(words)} arguments were given"
+        )
+    return Path(words[0]), words[1]

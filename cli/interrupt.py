@@ -1,0 +1,67 @@
+"""Ctrl-C and SIGTERM: the first asks the work to stop and keep its state, the second ends the process at once."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+GRACE_SECONDS = 4.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt, it is no error of the work that it ends."""
+
+
+@contextlib.contextmanager
+def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
+    """Within this context, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated, in the main thread.
+
+    A long call into native code delays such an exception. So a thread watches too: ``grace_seconds`` after the
+    first signal, or at the second one, it ends the process with 128 + the first signal's number. Work that is
+    written down step by step loses no more than the step that it was at.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    previous = {number: signal.signal(number, _raise) for number in SIGNALS}
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    watch = threading.Thread(target=_watch, args=(ours, grace_seconds), name="interrupt", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        theirs.close()
+        watch.join()
+        ours.close()
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _watch(signals: socket.socket, grace_seconds: float) -> None:
+    """The interpreter writes the number of each signal into the socket as it arrives; the end closes it."""
+    while received := signals.recv(1):
+        if received[0] in SIGNALS:
+            signals.settimeout(grace_seconds)
+            try:
+                while (again := signals.recv(1)) and again[0] not in SIGNALS:
+                    continue
+            except TimeoutError:
+                again = received
+            if again:
+                _end(128 + received[0])
+
+
+def _end(status: int) -> NoReturn:
+    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+    with contextlib.suppress(OSError):
+        os.write(2, show_cursor + b"\npnpvideo: stopped at once\n")
+    os._exit(status)

@@ -1,0 +1,38 @@
+"""How much a command says: -q, -v, --json and --progress, the same on every command that has them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(kw_only=True)
+class Loudness:
+    """Made before the command line is parsed, so that it is known even when parsing or the command fails."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+def _note(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    loudness = context.ensure_object(Loudness)
+    if parameter.name == "quiet":
+        loudness.quiet = loudness.quiet or value
+    else:
+        loudness.verbose = loudness.verbose or value
+
+
+def loudness_options(command: Command) -> Command:
+    """-q and -v; the command itself reads them from ``click.Context.obj``."""
+    quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
+    verbose = click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Show where an error came from."
+    )
+    return quiet(verbose(command))
+
+
+def json_option(help: str) -> Callable[[Command], Command]:
+    return click.option("--json", "as_json", is_flag=True, help=help)

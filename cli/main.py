@@ -1,0 +1,86 @@
+"""The group of commands, and how whatever a command raises becomes an exit code.
+
+    0 done · 1 failure · 2 usage · 3 bad input · 4 model missing or invalid · 5 memory or device
+    6 output or encoder · 130 interrupted · 143 terminated
+
+This file and those that it imports load nothing but click, so that ``--help`` and ``--version`` answer at once.
+"""
+
+import functools
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+
+import click
+
+from pnpvideo import __version__
+from pnpvideo.errors import PnPVideoError
+
+from .commands.doctor import doctor
+from .commands.models import models
+from .commands.probe import probe
+from .commands.store import store
+from .commands.translate import translate
+from .interrupt import Terminated, interruptible
+from .loudness import Loudness
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def pnpvideo() -> None:
+    """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
+
+
+for command in (translate, probe, models, doctor, store):
+    pnpvideo.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (None: this process's) and return its exit code."""
+    loudness = Loudness()
+    sys.excepthook = functools.partial(_unexpected, loudness)
+    try:
+        with interruptible():
+            status = pnpvideo.main(arguments, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
+    except click.Abort:
+        return _stopped("interrupted", signal.SIGINT)
+    except KeyboardInterrupt:
+        return _stopped("interrupted", signal.SIGINT)
+    except Terminated:
+        return _stopped("terminated", signal.SIGTERM)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PnPVideoError as error:
+        if loudness.verbose:
+            traceback.print_exc()
+        _complain(str(error))
+        return error.exit_code
+    return status if isinstance(status, int) else 0
+
+
+def _stopped(how: str, number: signal.Signals) -> int:
+    _complain(f"{how}; the same command takes up the work where it stopped")
+    return 128 + number
+
+
+def _unexpected(
+    loudness: Loudness, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """What the interpreter calls for an exception that nobody foresaw, before it exits with 1."""
+    if loudness.verbose:
+        traceback.print_exception(kind, error, trace)
+    else:
+        _complain(f"unexpected {kind.__name__}: {error}; -v shows where, please report it")
+
+
+def _complain(message: str) -> None:
+    from pnpvideo.video.ffmpeg import printable
+
+    click.echo(f"pnpvideo: {printable(message)}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Where options come from: flags over PNPVIDEO_* variables over --config over pnpvideo.toml over the user's file."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pnpvideo.errors import OptionError
+from pnpvideo.options import TranslateOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PROJECT_FILE = "pnpvideo.toml"
+USER_FILE = "config.toml"
+MAX_BYTES = 1_000_000
+DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
+TEXTS = ("model", "source_prompt", "negative", "method", "coherence", "device", "dtype", "decoder", "store")
+SWITCHES = ("generate", "overwrite")
+
+
+def setting(field: str, *flags: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
+    """The click option for ``field`` of TranslateOptions, with its variable, and its default in the help."""
+    default = DEFAULTS[field]
+    shown = help if default is None or default is False else f"{help}  [default: {default}]"
+    return click.option(*flags, field, envvar=f"PNPVIDEO_{field.upper()}", help=shown, **attributes)
+
+
+config_option = click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with options."
+)
+store_option = setting(
+    "store",
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the store; without it, one in the user's cache folder.",
+)
+
+
+class Span(click.ParamType[Any]):
+    """``A:B``, half-open, counted from 0; either side may be left out."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_span(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_span(text: str) -> tuple[int, int | None]:
+    start, colon, stop = text.partition(":")
+    if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
+        raise OptionError(f"frames is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
+    return int(start or "0"), int(stop) if stop else None
+
+
+def given(context: click.Context) -> dict[str, Any]:
+    """The options that flags or variables set."""
+    stated = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+    return {
+        name: value
+        for name, value in context.params.items()
+        if name in DEFAULTS and context.get_parameter_source(name) in stated
+    }
+
+
+def resolve(stated: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """``stated`` over the files' values; what nobody sets is left out. Raises OptionError, naming file and field."""
+    from platformdirs import user_config_path
+
+    found = [path for path in (user_config_path("pnpvideo") / USER_FILE, Path(PROJECT_FILE)) if path.is_file()]
+    values: dict[str, Any] = {}
+    for path in [*found, *([config] if config is not None else [])]:
+        values.update(read_file(path))
+    return {**values, **stated}
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The options that a TOML file sets, each checked. A relative ``store`` starts at the file's own folder."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise OptionError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for a file of options")
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise OptionError(f"{path} is no TOML file: {error}") from error
+    try:
+        for name, value in values.items():
+            values[name] = _value(name, value, path.parent)
+        TranslateOptions.from_mapping(values)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
+    return values
+
+
+def _value(name: str, value: Any, folder: Path) -> Any:
+    if name in TEXTS and not isinstance(value, str):
+        raise OptionError(f"{name} is {value!r}; accepted is a text in quotes")
+    if name in SWITCHES and not isinstance(value, bool):
+        raise OptionError(f"{name} is {value!r}; accepted is true or false")
+    if name == "frames":
+        if not isinstance(value, str):
+            raise OptionError(f'frames is {value!r}; accepted is a text such as "0:25"')
+        return parse_span(value)
+    if name == "store":
+        return folder / Path(value).expanduser()
+    return value
