@@ -1,0 +1,141 @@
+"""The package as a whole: what imports what, what loads when, and what the wheel holds."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pnpvideo
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
+
+RANKS = (
+    ("errors", "events"),
+    ("options",),
+    ("store", "video", "diffusion"),
+    ("injection",),
+    ("edits", "backends"),
+    ("methods",),
+    ("translate",),
+    ("cli",),
+)
+"""A room imports itself and rooms above it in this table. These two stand beside it:"""
+OBSERVERS = {"measure": ("cli",), "miniature": ("cli", "measure")}
+"""They import what they need, and are imported by the rooms named here only, and by samples and tests."""
+
+
+def modules() -> dict[Path, str]:
+    """Every module of the distribution, by file, under its installed name."""
+    named = {path: path.relative_to(ROOT) for path in (ROOT / "pnpvideo").rglob("*.py")}
+    named |= {path: Path("pnpvideo") / path.relative_to(ROOT) for path in (ROOT / "cli").rglob("*.py")}
+    return {path: ".".join(name.with_suffix("").parts).removesuffix(".__init__") for path, name in named.items()}
+
+
+def imported(path: Path, name: str) -> Iterator[str]:
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parent = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{parent}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str:
+    return [*name.split("."), ""][1]
+
+
+def test_imports_point_downward() -> None:
+    rank = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
+    upward = []
+    for path, name in modules().items():
+        if name == "pnpvideo":
+            continue  # the public face names rooms of every rank, and loads none of them
+        here = room(name)
+        assert here in rank or here in OBSERVERS, f"{name} has no place in the table of rooms"
+        for target in imported(path, name):
+            there = room(target) if target.startswith("pnpvideo.") else here
+            if there.startswith("_") or there == here:
+                continue
+            allowed = (
+                here in OBSERVERS[there]
+                if there in OBSERVERS
+                else here in OBSERVERS or rank.get(there, 99) < rank[here]
+            )
+            if not allowed:
+                upward.append(f"{name} imports {target}")
+    assert upward == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(pnpvideo.__all__) == pnpvideo.__all__ == dir(pnpvideo)
+    for name in pnpvideo.__all__:
+        value = getattr(pnpvideo, name)
+        if name not in ("__version__", "Event", "Report"):
+            assert value.__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pnpvideo.nothing
+
+
+def test_every_error_is_public() -> None:
+    from pnpvideo import errors
+
+    tree = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert tree == {name for name in pnpvideo.__all__ if name in tree}
+    assert all(issubclass(getattr(pnpvideo, name), pnpvideo.PnPVideoError) for name in tree)
+
+
+@pytest.mark.parametrize("statement", ["import pnpvideo", "from pnpvideo import TranslateOptions, OptionError, Store"])
+def test_importing_the_package_loads_nothing_heavy(statement: str) -> None:
+    code = f"{statement}; import sys; print([name for name in {HEAVY} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a wheel that was built offline from a copy of the tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "tree"
+    copy.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("pnpvideo", "cli", "samples", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", str(copy), "--no-deps", "--no-build-isolation", "--no-index"]
+    built = subprocess.run([*command, "-q", "-w", str(folder)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (path,) = folder.glob("*.whl")
+    assert path.name == f"pnpvideo-{pnpvideo.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_wheel_holds_every_module(wheel: dict[str, bytes]) -> None:
+    expected = {f"{name.replace('.', '/')}.py" for path, name in modules().items() if path.name != "__init__.py"}
+    expected |= {f"{name.replace('.', '/')}/__init__.py" for path, name in modules().items() if path.stem == "__init__"}
+    assert {name for name in wheel if name.endswith(".py")} == expected
+
+
+def test_the_wheel_holds_the_miniature(wheel: dict[str, bytes]) -> None:
+    weights = [path for path in (ROOT / "pnpvideo/miniature/weights").rglob("*") if path.is_file()]
+    assert {path.name for path in weights} >= {"model_index.json", "diffusion_pytorch_model.safetensors"}
+    for path in weights:
+        assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
+
+
+def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes]) -> None:
+    tops = {name.split("/")[0] for name in wheel}
+    assert tops == {"pnpvideo", f"pnpvideo-{pnpvideo.__version__}.dist-info"}
+    assert "pnpvideo/py.typed" in wheel and "pnpvideo/cli/main.py" in wheel
+    (entry_points,) = (text.decode() for name, text in wheel.items() if name.endswith("entry_points.txt"))
+    assert re.search(r"^pnpvideo = pnpvideo\.cli\.main:main$", entry_points, re.MULTILINE)
+    assert any(name.endswith("licenses/LICENSE") for name in wheel)
