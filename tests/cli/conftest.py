@@ -1,0 +1,57 @@
+"""The command line with a stand-in for the engine, and away from the settings of whoever runs the tests."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pnpvideo.events import Report
+from pnpvideo.options import TranslateOptions
+
+
+@dataclass
+class Engine:
+    """Takes the place of ``pnpvideo.translate``, and remembers how it was called."""
+
+    calls: list[tuple[Path | None, str, Path, TranslateOptions]] = field(default_factory=list)
+    work: Callable[[Report], None] = lambda report: None
+
+    def translate(
+        self, input: Path | None, prompt: str, output: Path, options: TranslateOptions, *, report: Report
+    ) -> Any:
+        self.calls.append((input, prompt, output, options))
+        self.work(report)
+        result = ModuleType("result")
+        result.__dict__.update(output=output, clip=None, report={"seed": options.seed, "timings": {"sample": 1.5}})
+        return result
+
+    @property
+    def options(self) -> TranslateOptions:
+        (call,) = self.calls
+        return call[3]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    engine = Engine()
+    module = ModuleType("pnpvideo.translate")
+    module.__dict__["translate"] = engine.translate
+    monkeypatch.setitem(sys.modules, "pnpvideo.translate", module)
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without settings, in an empty folder."""
+    for name in [name for name in os.environ if name.startswith("PNPVIDEO_")]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "APPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")

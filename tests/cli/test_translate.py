@@ -1,0 +1,248 @@
+"""From words on the command line to the call of the engine."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pnpvideo.cli.main import main
+from pnpvideo.cli.settings import DEFAULTS
+
+from pnpvideo import errors
+from pnpvideo.events import Notice, Progress, Report
+from pnpvideo.options import TranslateOptions
+
+from .conftest import Engine
+
+Output = pytest.CaptureFixture[str]
+
+
+def run(*words: str) -> int:
+    return main(["translate", "in.mp4", "a prompt", "-o", "out.mp4", *words])
+
+
+def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: Output) -> None:
+    assert run() == 0
+    assert engine.calls == [(Path("in.mp4"), "a prompt", Path("out.mp4"), TranslateOptions())]
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == "pnpvideo: wrote out.mp4\n"
+
+
+def test_every_flag_reaches_the_engine(engine: Engine) -> None:
+    flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
+        --feature-until 0.7 --attention-until 0.4 --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
+        --batch 3 --device cpu --dtype bfloat16 --decoder decord --store kept -y"""
+    assert run(*flags.split()) == 0
+    assert engine.options == TranslateOptions(
+        model="sd15",
+        source_prompt="s",
+        negative="n",
+        method="sdedit",
+        coherence="joint",
+        steps=7,
+        guidance=2.5,
+        feature_until=0.7,
+        attention_until=0.4,
+        strength=0.3,
+        keyframe_every=4,
+        seed=9,
+        size=256,
+        frames=(2, 9),
+        batch=3,
+        device="cpu",
+        dtype="bfloat16",
+        decoder="decord",
+        store=Path("kept"),
+        overwrite=True,
+    )
+    unset = [name for name, value in DEFAULTS.items() if getattr(engine.options, name) == value]
+    assert unset == ["generate"], "each field of TranslateOptions has its flag"
+
+
+def test_generate_takes_a_prompt_and_no_input(engine: Engine) -> None:
+    words = ["translate", "--generate", "a photo", "-o", "out.png", "--source-prompt", "a cartoon"]
+    assert main(words) == 0
+    ((source, prompt, _, options),) = engine.calls
+    assert (source, prompt, options.generate, options.source_prompt) == (None, "a photo", True, "a cartoon")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["in.mp4", "-o", "out.mp4"], "give INPUT and PROMPT"),
+        (["in.mp4", "a", "prompt", "-o", "out.mp4"], "several words in quotes"),
+        (["--generate", "in.mp4", "a prompt", "-o", "out.mp4"], "no INPUT"),
+        (["in.mp4", "a prompt"], "--output"),
+        (["in.mp4", "a prompt", "-o", "out.mp4", "--stepz", "5"], "--stepz"),
+        (["in.mp4", "a prompt", "-o", "out.mp4", "--steps", "many"], "--steps"),
+        (["in.mp4", "a prompt", "-o", "out.mp4", "--method", "magic"], "--method"),
+        (["in.mp4", "a prompt", "-o", "out.mp4", "--config", "missing.toml"], "missing.toml"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_what_is_wrong(
+    engine: Engine, capsys: Output, words: list[str], complaint: str
+) -> None:
+    assert main(["translate", *words]) == 2
+    said = capsys.readouterr()
+    assert complaint in said.err and said.out == "" and engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "field"),
+    [
+        (["--steps", "0"], "steps is 0"),
+        (["--steps", "-3"], "steps is -3"),
+        (["--guidance", "nan"], "guidance is nan"),
+        (["--guidance", "-1"], "guidance is -1"),
+        (["--strength", "inf"], "strength is inf"),
+        (["--feature-until", "1.5"], "feature_until is 1.5"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--batch", "0"], "batch is 0"),
+        (["--frames", "5:5"], "frames is 5:5"),
+    ],
+)
+def test_a_value_that_is_not_accepted_names_its_field(
+    engine: Engine, capsys: Output, flags: list[str], field: str
+) -> None:
+    assert run(*flags) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"pnpvideo: {field}") and said.err.count("\n") == 1 and engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "span"), [("0:25", (0, 25)), ("10:", (10, None)), (":4", (0, 4)), (":", (0, None)), ("007:9", (7, 9))]
+)
+def test_spans(engine: Engine, text: str, span: tuple[int, int | None]) -> None:
+    assert run("--frames", text) == 0
+    assert engine.options.frames == span
+
+
+@pytest.mark.parametrize("text", ["5", "", "a:b", "-1:5", "1:2:3", "1.5:3", " 1:2", "٣:٤"])
+def test_what_is_no_span_is_refused(engine: Engine, capsys: Output, text: str) -> None:
+    assert run("--frames", text) == 2
+    assert "A:B" in capsys.readouterr().err and engine.calls == []
+
+
+@pytest.mark.parametrize("name", ["-i.mp4", "-y", "--help.mp4", "$(touch x);.mp4", "a b\nc.mp4", "%d*.mp4", "ö" * 120])
+def test_odd_names_are_files(engine: Engine, name: str) -> None:
+    assert main(["translate", "-o", name, "--", name, "a prompt"]) == 0
+    ((source, _, output, options),) = engine.calls
+    assert source == output == Path(name)
+    assert not options.overwrite
+    assert list(Path().iterdir()) == []
+
+
+def test_json_is_one_object_on_stdout_and_the_rest_on_stderr(engine: Engine, capsys: Output) -> None:
+    engine.work = lambda report: report(Notice(message="a word"))
+    assert run("--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"output": "out.mp4", "seed": 0, "timings": {"sample": 1.5}}
+    assert said.err == "pnpvideo: a word\npnpvideo: wrote out.mp4\n"
+
+
+def test_json_progress_is_json_to_the_last_line(engine: Engine, capsys: Output) -> None:
+    engine.work = lambda report: report(Progress(stage="read", done=1, total=2, unit="frame"))
+    assert run("--progress", "json", "--json") == 0
+    said = capsys.readouterr()
+    assert [json.loads(line)["event"] for line in said.err.splitlines()] == ["progress", "notice"]
+    assert json.loads(said.out)["output"] == "out.mp4"
+
+
+def test_quiet_says_only_errors(engine: Engine, capsys: Output) -> None:
+    assert run("-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run("-q", "--steps", "0") == 2
+    assert "steps is 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.PnPVideoError, 1),
+        (errors.StoreError, 1),
+        (errors.OptionError, 2),
+        (errors.InputError, 3),
+        (errors.DecodeError, 3),
+        (errors.ModelError, 4),
+        (errors.NoMatchingSite, 4),
+        (errors.DeviceError, 5),
+        (errors.OutputError, 6),
+        (errors.EncodeError, 6),
+    ],
+)
+def test_each_error_has_its_exit_code_and_one_line(
+    engine: Engine, capsys: Output, error: type[errors.PnPVideoError], code: int
+) -> None:
+    def fail(report: Report) -> None:
+        raise error("what was given\nand \x1b[31mwhat to do")
+
+    engine.work = fail
+    assert run("--json") == code
+    assert capsys.readouterr() == ("", "pnpvideo: what was given\\nand \\x1b[31mwhat to do\n")
+    assert run("-v") == code
+    assert "Traceback" in capsys.readouterr().err
+
+
+class TestSettings:
+    """Flags over PNPVIDEO_* over --config over pnpvideo.toml over the user's config.toml."""
+
+    @pytest.fixture(autouse=True)
+    def files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        user = tmp_path / "user"
+        user.mkdir()
+        monkeypatch.setattr("platformdirs.user_config_path", lambda name: user)
+        (user / "config.toml").write_text('steps = 11\nseed = 11\nbatch = 11\nsize = 110\nmodel = "user"\n')
+        Path("pnpvideo.toml").write_text("steps = 12\nseed = 12\nbatch = 12\nsize = 120\n")
+        Path("given.toml").write_text("steps = 13\nseed = 13\nbatch = 13\n")
+        monkeypatch.setenv("PNPVIDEO_STEPS", "14")
+        monkeypatch.setenv("PNPVIDEO_SEED", "14")
+
+    def test_each_source_gives_way_to_the_one_above(self, engine: Engine) -> None:
+        assert run("--config", "given.toml", "--steps", "15") == 0
+        options = engine.options
+        assert (options.steps, options.seed, options.batch, options.size, options.model) == (15, 14, 13, 120, "user")
+
+    def test_a_switch_can_come_from_a_variable(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PNPVIDEO_OVERWRITE", "1")
+        monkeypatch.setenv("PNPVIDEO_FRAMES", "1:3")
+        assert run() == 0
+        assert engine.options.overwrite and engine.options.frames == (1, 3)
+
+    def test_a_folder_in_a_file_starts_at_the_file(self, engine: Engine) -> None:
+        Path("deep").mkdir()
+        Path("deep/given.toml").write_text('store = "kept"\nframes = "4:"\n')
+        assert run("--config", "deep/given.toml") == 0
+        assert engine.options.store == Path("deep/kept") and engine.options.frames == (4, None)
+
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("stepz = 5", "unknown option 'stepz'"),
+            ("steps = 0", "steps is 0"),
+            ("steps = 2.5", "steps is 2.5"),
+            ("steps = true", "steps is True"),
+            ("guidance = nan", "guidance is nan"),
+            ("strength = -0.5", "strength is -0.5"),
+            ('overwrite = "no"', "overwrite is 'no'"),
+            ("model = 5", "model is 5"),
+            ('method = "magic"', "method is 'magic'"),
+            ("frames = 5", "frames is 5"),
+            ('frames = "5"', "frames is '5'"),
+            ("[translate]\nsteps = 5", "unknown option 'translate'"),
+            ("steps = ", "no TOML file"),
+            ("x = " + "[" * 100_000, "no TOML file"),
+            ("#" * 1_000_001, "too large"),
+        ],
+    )
+    def test_a_mistake_in_a_file_names_the_file_and_the_field(
+        self, engine: Engine, capsys: Output, line: str, complaint: str
+    ) -> None:
+        Path("given.toml").write_text(line)
+        assert run("--config", "given.toml", "--steps", "5") == 2
+        said = capsys.readouterr().err
+        assert said.startswith("pnpvideo: given.toml") and complaint in said and said.count("\n") == 1
+        assert engine.calls == []
+
+    def test_a_file_that_is_no_text_is_refused(self, engine: Engine, capsys: Output) -> None:
+        Path("given.toml").write_bytes(b"model = '\xff'")
+        assert run("--config", "given.toml") == 2
+        assert "given.toml is no TOML file" in capsys.readouterr().err
