@@ -1,41 +1,22 @@
 """One way in: a path becomes a clip, described at once, decoded lazily."""
 
 import dataclasses
-import stat
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from pnpvideo.errors import DecodeError, InputError, OptionError
+from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Report, ignore
-from pnpvideo.video import scrub, stills, stream
-from pnpvideo.video.animation import Animation, is_animated
-from pnpvideo.video.clip import Clip, ClipInfo, Frame
+from pnpvideo.video.clip import AudioTrack, Clip, ClipInfo, Frame
+from pnpvideo.video.drawings import count
 from pnpvideo.video.ffmpeg import printable
-from pnpvideo.video.folder import Folder
+from pnpvideo.video.scrub import Scrubbed
+from pnpvideo.video.shots import cuts
+from pnpvideo.video.source import Source, open_source
 
 PATIENCE_SECONDS = 60.0
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob"}
-    | {".flv", ".ogv", ".ogg"}
-)
-
-
-class Source(Protocol):
-    """What stream, animation, folder and still have in common."""
-
-    @property
-    def info(self) -> ClipInfo: ...
-
-    def edges(self, stop: int | None = None) -> list[Fraction]:
-        """Times between which the first ``stop`` frames are shown, at most stop + 1 of them, from 0 on."""
-        ...
-
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames start to stop (exclusive), the first of them at 0 seconds."""
-        ...
 
 
 def read(
@@ -66,9 +47,11 @@ def read(
     start, stop = span or (0, None)
     if start < 0 or (stop is not None and stop <= start):
         raise OptionError(f"the span is {start}:{stop}; accepted is start:stop with 0 <= start < stop, counted from 0")
-    source = _source(Path(path), allow_partial, patience_seconds, report)
+    source: Source = open_source(
+        Path(path), allow_partial=allow_partial, patience_seconds=patience_seconds, report=report
+    )
     if decoder == "decord":
-        source = scrub.Scrubbed.of(source)
+        source = Scrubbed.of(source)
     if span is None:
         return Clip(info=source.info, open=source.frames)
     edges = source.edges(stop)
@@ -87,59 +70,73 @@ def read(
     )
 
 
-def _source(path: Path, allow_partial: bool, patience_seconds: float, report: Report) -> Source:
-    named = printable(str(path))
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise InputError(f"{named} does not exist; give a video, an animation, a still or a folder of frames") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{named} cannot be opened: {printable(str(error))}") from error
-    if stat.S_ISDIR(mode):
-        return Folder.of(path)
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{named} is not a regular file; pipes and devices are not read")
-    try:
-        with path.open("rb") as file:
-            head = file.read(400)
-    except OSError as error:
-        raise InputError(f"{named} cannot be opened: {printable(str(error))}") from error
-    demuxer = _demuxer(head)
-    if demuxer is not None:
-        if demuxer == "avi" and not allow_partial and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:
-            raise DecodeError(f"{named} is cut short; allow a partial result to keep what can be read")
-        if path.suffix.lower() in stills.SUFFIXES:
-            raise InputError(f"{named} holds a video ({demuxer}), not a picture; rename it and try again")
-        info, codec = stream.describe(path, demuxer, timeout_seconds=patience_seconds)
-        return stream.Stream(
-            path=path,
-            demuxer=demuxer,
-            info=info,
-            decoder=codec,
-            allow_partial=allow_partial,
-            patience_seconds=patience_seconds,
-            report=report,
-        )
-    if not _is_picture(head):
-        what = "is empty" if not head else "is no video, animation or picture that is known"
-        raise InputError(f"{named} {what}; accepted are mp4, mov, mkv, webm, avi, GIF, APNG, WebP, PNG, JPEG, a folder")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        raise InputError(f"{named} holds a picture, not a video; rename it and try again")
-    return Animation.of(path) if is_animated(path) else stills.Still.of(path)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Span:
+    """Frames start to end (exclusive), counted from 0."""
+
+    start: int
+    end: int
 
 
-def _demuxer(head: bytes) -> str | None:
-    """ffmpeg's name for the video container that starts like this."""
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
-        return "mov"
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "avi"
-    if head[0:189:188] == b"GG" or head[4:197:192] == b"GG":  # packets of 188 bytes, or of 192
-        return "mpegts"
-    starts = {b"\x1a\x45\xdf\xa3": "matroska", b"\0\0\x01\xba": "mpeg", b"FLV\x01": "flv", b"OggS": "ogg"}
-    return starts.get(head[:4])
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What reading a clip to its end found.
+
+    width, height: display size in pixels. fps: frames over duration where the rate varies; None for a still.
+    duration_seconds: until the last frame ends; None for a still. audio: sound tracks. drawings: distinct drawings,
+    neighbours that are all but identical counted once.
+    """
+
+    frames: int
+    width: int
+    height: int
+    fps: Fraction | None
+    variable_rate: bool
+    duration_seconds: Fraction | None
+    audio: tuple[AudioTrack, ...]
+    shots: tuple[Span, ...]
+    drawings: int
 
 
-def _is_picture(head: bytes) -> bool:
-    starts = (b"GIF87a", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-    return head.startswith(starts) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+def probe(path: str | Path, *, allow_partial: bool = False, report: Report = ignore) -> Probe:
+    """Reads the whole clip once and counts what ``read`` delivers. Errors as there."""
+    clip = read(path, allow_partial=allow_partial, report=report)
+    times: list[Fraction] = []
+    starts = [0]
+
+    def noted() -> Iterator[Frame]:
+        for frame, cut in cuts(clip.frames()):
+            if cut:
+                starts.append(len(times))
+            times.append(frame.pts_seconds)
+            yield frame
+
+    drawings = count(noted())
+    info = clip.info if clip.info.kind != "video" else _timed(clip.info, times)
+    return Probe(
+        frames=len(times),
+        width=info.width,
+        height=info.height,
+        fps=info.fps,
+        variable_rate=bool(info.variable_rate),
+        duration_seconds=info.duration_seconds,
+        audio=info.audio,
+        shots=tuple(Span(start=a, end=b) for a, b in itertools.pairwise([*starts, len(times)])),
+        drawings=drawings,
+    )
+
+
+def _timed(info: ClipInfo, times: list[Fraction]) -> ClipInfo:
+    """A video's rate and duration by its frames' own times. Steps that differ by rounding to the clock are one rate."""
+    stated = info.fps or Fraction(25)
+    if len(times) == 1:
+        return dataclasses.replace(info, fps=stated, variable_rate=False, duration_seconds=1 / stated)
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    variable = max(steps) - min(steps) > (info.time_base or 0)
+    fps = (len(times) - 1) / times[-1]
+    if not variable and abs(fps - stated) < stated / 500:
+        fps = stated
+    duration = times[-1] + (steps[-1] if variable else 1 / fps)
+    return dataclasses.replace(
+        info, fps=len(times) / duration if variable else fps, variable_rate=variable, duration_seconds=duration
+    )
