@@ -1,0 +1,150 @@
+"""pnpvideo doctor and models: what they find, and what they say when something is missing."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from pnpvideo.cli.main import main
+from safetensors.torch import save_file
+
+from pnpvideo.errors import PnPVideoError
+from pnpvideo.video import ffmpeg
+
+Output = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True)
+class Alias:
+    name: str
+    source: str
+    note: str
+
+
+@pytest.fixture
+def miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a checkpoint, under the name of the miniature; and one that lies on a hub."""
+    folder = tmp_path / "weights"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    save_file({"x": torch.zeros(2)}, folder / "unet" / "diffusion_pytorch_model.safetensors")
+    module = ModuleType("pnpvideo.backends.models")
+    aliases = [Alias("miniature", str(folder), "ships with pnpvideo"), Alias("sd15", "somebody/sd15", "photographs")]
+    module.__dict__["ALIASES"] = {alias.name: alias for alias in aliases}
+    monkeypatch.setitem(sys.modules, "pnpvideo.backends.models", module)
+    monkeypatch.setenv("PNPVIDEO_STORE", str(tmp_path / "store"))
+    return folder
+
+
+@pytest.fixture
+def examine(miniature: Path, capsys: Output) -> Callable[[], tuple[int, dict[str, Any]]]:
+    def examined() -> tuple[int, dict[str, Any]]:
+        code = main(["doctor", "--json"])
+        said = json.loads(capsys.readouterr().out)
+        assert said["usable"] == (code == 0)
+        for check in said["checks"]:
+            assert bool(check["fix"]) == (not check["ok"])
+        return code, {check["name"]: check for check in said["checks"]}
+
+    return examined
+
+
+Examine = Callable[[], tuple[int, dict[str, Any]]]
+
+
+def test_a_sound_machine_is_usable(examine: Examine, tmp_path: Path) -> None:
+    code, checks = examine()
+    assert code == 0
+    assert torch.__version__ in checks["torch"]["found"] and "cpu" in checks["devices"]["found"]
+    assert ffmpeg.executable() in checks["ffmpeg"]["found"] and "libx264" in checks["encoders"]["found"]
+    assert str(tmp_path / "store") in checks["store"]["found"] and not (tmp_path / "store").exists()
+    assert "1 networks" in checks["miniature"]["found"]
+
+
+def test_a_person_reads_a_line_for_each_check(miniature: Path, capsys: Output) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("ok  ") for line in lines) and len(lines) > 10
+
+
+@pytest.mark.parametrize("damage", ["unet/diffusion_pytorch_model.safetensors", "model_index.json"])
+def test_a_missing_model_is_found(examine: Examine, miniature: Path, damage: str) -> None:
+    (miniature / damage).unlink()
+    code, checks = examine()
+    assert code == 1 and not checks["miniature"]["ok"] and "install pnpvideo again" in checks["miniature"]["fix"]
+
+
+def test_a_damaged_model_is_found(examine: Examine, miniature: Path, capsys: Output) -> None:
+    weights = miniature / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    code, checks = examine()
+    assert code == 1 and str(weights) in checks["miniature"]["found"]
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL  miniature" in said and "install pnpvideo again" in said
+
+
+def test_a_missing_ffmpeg_is_found(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise PnPVideoError("ffmpeg was not found")
+
+    monkeypatch.setattr(ffmpeg, "executable", missing)
+    code, checks = examine()
+    assert code == 1 and not checks["ffmpeg"]["ok"] and "IMAGEIO_FFMPEG_EXE" in checks["ffmpeg"]["fix"]
+
+
+def test_a_missing_encoder_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ffmpeg, "encoders", lambda: frozenset({"aac", "gif", "apng", "libopus", "libvpx-vp9"}))
+    code, checks = examine()
+    assert code == 1 and checks["encoders"]["found"] == "lacks libx264"
+
+
+def test_a_missing_library_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kornia", None)
+    code, checks = examine()
+    assert code == 1 and not checks["kornia"]["ok"] and "pip install kornia" in checks["kornia"]["fix"]
+
+
+def test_a_store_that_cannot_be_written_is_found(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNPVIDEO_STORE", str(Path("a file/store").absolute()))
+    Path("a file").touch()
+    code, checks = examine()
+    assert code == 1 and not checks["store"]["ok"] and "--store" in checks["store"]["fix"]
+
+
+def test_models_says_what_is_here(miniature: Path, capsys: Output) -> None:
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == [
+        {"name": "miniature", "source": str(miniature), "local": True, "note": "ships with pnpvideo"},
+        {"name": "sd15", "source": "somebody/sd15", "local": False, "note": "photographs"},
+    ]
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "on this machine" in said and "fetched on first use" in said
+
+
+def test_models_finds_a_checkpoint_in_the_hubs_cache(
+    miniature: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hub lays its cache out: a reference names the snapshot that is current."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    repository = cache / "models--somebody--sd15"
+    snapshot = repository / "snapshots" / "abc"
+
+    def local() -> bool:
+        assert main(["models", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["models"][1]["local"]
+
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    (snapshot / "unet").mkdir(parents=True)
+    (snapshot / "model_index.json").write_text("{}")
+    assert not local(), "an index without weights is a broken download"
+    (snapshot / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    assert local()
