@@ -26,7 +26,7 @@ def probe(file: Path, as_json: bool) -> None:
         return
     width = max(map(len, found))
     for name, value in found.items():
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = json.dumps(value) if value not in ([], None) else "none"
         click.echo(f"{name:<{width}}  {printable(text)}")
 
 
