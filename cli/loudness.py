@@ -1,5 +1,6 @@
 """How much a command says: -q, -v, --json and --progress, the same on every command that has them."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,13 @@ class Loudness:
 
     quiet: bool = False
     verbose: bool = False
+
+
+def hush_libraries(loudness: Loudness) -> None:
+    """Keep the model libraries, which are still to be imported, to their errors; a user's own choice stays."""
+    if not loudness.verbose:
+        for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+            os.environ.setdefault(variable, "error")
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -106,7 +106,7 @@ class JsonLines:
 
 @contextlib.contextmanager
 def bars(stream: TextIO) -> Iterator[Report]:
-    """One bar for each stage of each shot. NO_COLOR is honoured, as rich does by itself."""
+    """One bar for each stage of the shot under way. NO_COLOR is honoured, as rich does by itself."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -129,6 +129,8 @@ def bars(stream: TextIO) -> Iterator[Report]:
             return
         stage = (event.stage, event.shot)
         if stage not in tasks:
+            for past in [past for past in tasks if past[1] < event.shot]:
+                shown.remove_task(tasks.pop(past))
             tasks[stage] = shown.add_task(_where(event), total=event.total or None, how_far="")
         shown.update(tasks[stage], completed=event.done, total=event.total or None, how_far=_how_far(event))
 

@@ -9,7 +9,7 @@ import click
 from pnpvideo.events import Notice
 from pnpvideo.options import COHERENCES, DTYPES, METHODS, TranslateOptions
 
-from ..loudness import Loudness, json_option, loudness_options
+from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
 from ..settings import Span, config_option, given, resolve, setting, store_option
 
@@ -68,9 +68,11 @@ def translate(
     """
     options = TranslateOptions.from_mapping(resolve(given(context), config))
     source, prompt = _source_and_prompt(words, options.generate)
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
     from pnpvideo.translate import translate as run
 
-    with rendering(progress, quiet=context.ensure_object(Loudness).quiet, stream=sys.stderr) as report:
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         result = run(source, prompt, output, options, report=report)
         report(Notice(message=f"wrote {result.output}"))
     if as_json:

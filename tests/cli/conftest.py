@@ -52,6 +52,8 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "APPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
+    for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+        monkeypatch.setenv(name, os.environ.get(name, "warning"))  # put back afterwards
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -106,6 +106,14 @@ def test_on_a_terminal_auto_means_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[bold]kept as it is[/bold]" in text
 
 
+def test_bars_of_finished_shots_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    text = shown("auto", Terminal(), *(step(4, shot=shot) for shot in range(30)))
+    final = text.rsplit("\x1b[2K", 1)[-1]
+    assert "shot 30, sample" in final and "shot 29, sample" not in final
+
+
 def test_no_color_takes_the_colours_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")

@@ -1,6 +1,7 @@
 """From words on the command line to the call of the engine."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,15 @@ def test_json_progress_is_json_to_the_last_line(engine: Engine, capsys: Output) 
     said = capsys.readouterr()
     assert [json.loads(line)["event"] for line in said.err.splitlines()] == ["progress", "notice"]
     assert json.loads(said.out)["output"] == "out.mp4"
+
+
+def test_the_model_libraries_are_hushed_but_under_v(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY")
+    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "debug")
+    assert run("-v") == 0
+    assert "TRANSFORMERS_VERBOSITY" not in os.environ
+    assert run() == 0
+    assert (os.environ["TRANSFORMERS_VERBOSITY"], os.environ["DIFFUSERS_VERBOSITY"]) == ("error", "debug")
 
 
 def test_quiet_says_only_errors(engine: Engine, capsys: Output) -> None:
