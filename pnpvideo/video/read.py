@@ -132,7 +132,8 @@ def _timed(info: ClipInfo, times: list[Fraction]) -> ClipInfo:
     if len(times) == 1:
         return dataclasses.replace(info, fps=stated, variable_rate=False, duration_seconds=1 / stated)
     steps = [after - before for before, after in itertools.pairwise(times)]
-    variable = max(steps) - min(steps) > (info.time_base or 0)
+    clock = info.time_base or Fraction(0)
+    variable = max(steps) - min(steps) > (clock if 4 * clock <= min(steps) else 0)
     fps = (len(times) - 1) / times[-1]
     if not variable and abs(fps - stated) < stated / 500:
         fps = stated

@@ -44,6 +44,13 @@ def opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
+def _orientation(image: Image.Image) -> int:
+    """By the header alone; Pillow would decode a whole PNG to look for EXIF at its end."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return int(image.getexif().get(ORIENTATION, 1))
+
+
 def has_alpha(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
@@ -67,7 +74,7 @@ class Still:
             pages = getattr(image, "n_frames", 1)
             if image.format == "TIFF" and pages > 1:
                 raise InputError(f"{printable(str(path))} has {pages} pages; save the one to be read as its own file")
-            sideways = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+            sideways = _orientation(image) in (5, 6, 7, 8)
             info = ClipInfo(
                 path=path,
                 kind="still",
@@ -89,6 +96,6 @@ class Still:
     def pixels(self, alpha: bool) -> np.ndarray:
         with opened(self.path) as image:
             try:
-                return pixels(ImageOps.exif_transpose(image), alpha)
+                return pixels(image if _orientation(image) == 1 else ImageOps.exif_transpose(image), alpha)
             except DAMAGE as error:
                 raise DecodeError(f"{printable(str(self.path))}: the picture is damaged: {error}") from error
