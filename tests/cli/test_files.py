@@ -1,0 +1,87 @@
+"""pnpvideo translate on inputs and outputs that it must refuse, before it looks at any model.
+
+The model that is named does not exist: whatever got as far as loading it would exit with 4.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pnpvideo.cli.main import main
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def picture() -> Path:
+    path = Path("in.png")
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def translate(source: str | Path, output: str | Path, *flags: str) -> int:
+    return main(
+        [
+            "translate",
+            "-o",
+            str(output),
+            "--model",
+            str(Path("no model").absolute()),
+            *flags,
+            "--",
+            str(source),
+            "a prompt",
+        ]
+    )
+
+
+def only_line(capsys: Output) -> str:
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("pnpvideo: ") and said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all\n" * 100, b"\x89PNG\r\n\x1a\n" + bytes(100)])
+def test_what_is_no_video_is_bad_input(capsys: Output, content: bytes) -> None:
+    Path("clip.mp4").write_bytes(content)
+    assert translate("clip.mp4", "out.mp4") == 3
+    assert "clip.mp4" in only_line(capsys)
+    assert os.listdir() == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("name", ["missing.mp4", "-i.mp4", "--help.mp4", "$(touch x);.mp4", "http://127.0.0.1:9/a.mp4"])
+def test_a_missing_input_is_bad_input_whatever_its_name(capsys: Output, name: str) -> None:
+    assert translate(name, "out.mp4") == 3
+    assert "does not exist" in only_line(capsys)
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("kind", ["the same name", "another spelling", "a hard link", "a symbolic link"])
+def test_an_output_that_is_the_input_is_refused_even_with_overwrite(picture: Path, capsys: Output, kind: str) -> None:
+    before = picture.read_bytes()
+    output = {"the same name": "in.png", "another spelling": f"../{Path.cwd().name}/in.png"}.get(kind, "link.png")
+    if kind == "a hard link":
+        os.link(picture, output)
+    elif kind == "a symbolic link":
+        os.symlink(picture, output)
+    assert translate(picture, output, "--overwrite") == 6
+    assert "is the input" in only_line(capsys)
+    assert picture.read_bytes() == before
+
+
+def test_an_output_that_exists_is_kept_unless_told_otherwise(picture: Path, capsys: Output) -> None:
+    Path("out.png").write_text("precious")
+    assert translate(picture, "out.png") == 6
+    assert "exists" in only_line(capsys)
+    assert translate(picture, "out.png", "-y") == 4, "with -y the next thing to fail is the model"
+    assert "no model" in only_line(capsys)
+    assert Path("out.png").read_text() == "precious"
+    assert sorted(os.listdir()) == ["in.png", "out.png"]
+
+
+@pytest.mark.parametrize("output", ["missing/out.png", "out.xyz", "in.png/out.png"])
+def test_an_output_that_cannot_be_written_is_refused(picture: Path, capsys: Output, output: str) -> None:
+    assert translate(picture, output) == 6
+    assert "out" in only_line(capsys)
