@@ -1,13 +1,14 @@
 """Held drawings: animation "on twos" shows each drawing twice or more, and a codec's noise lies between the copies.
 
-Two frames are one drawing if no block of 8 x 8 pixels differs by more than the noise of a usual encoding. The blocks'
-means are compared, in which noise cancels and motion does not: an edge that moves by a pixel shifts the mean of its
-block by an eighth of its contrast. Each frame is compared with the first of its drawing, so that a slow movement
-cannot creep on. Measured on x264 at CRF 18 to 23, held copies differ by up to 2.2 in luma and 4.4 in chroma; a disc
-of medium contrast that moves by one pixel, by 3 and 6.
+Two frames are one drawing if no block of 8 x 8 pixels, and none of 4 x 4, differs by more than the noise of a usual
+encoding. The blocks' means are compared, in which noise cancels and motion does not: an edge that moves by a pixel
+shifts the mean of its block by an eighth, or a quarter, of its contrast. Each frame is compared with the first of its
+drawing, so that a slow movement cannot creep on. Measured on x264 at CRF 18 to 23, held copies differ by up to 2.2 in
+luma and 4.4 in chroma (8 x 8), and 5.8 in luma (4 x 4); a disc of medium contrast that moves by one pixel by 3, 6 and
+6, a dark one that moves by half a pixel by 8 in luma (4 x 4).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -16,9 +17,8 @@ import numpy as np
 from pnpvideo.video.clip import Frame, Shot
 
 BLOCK = 8  # pixels
-LUMA_NOISE = 2.5  # of 255, of a block's mean
-CHROMA_NOISE = 5.0
-ALPHA_NOISE = 2.5
+NOISE = (2.5, 5.0, 5.0, 2.5)  # of 255, of the mean of such a block, in luma, two chromas and alpha
+QUARTER_NOISE = (7.0, 255.0, 255.0, 7.0)  # likewise, of a block of half the side; chroma is too coarse to tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ def count(frames: Iterable[Frame]) -> int:
     return sum(new for _, new in _first_showings(frames))
 
 
-def _first_showings(frames: Iterable[Frame]) -> Iterable[tuple[Frame, bool]]:
+def _first_showings(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     first: np.ndarray | None = None
     for frame in frames:
         new = first is None or not _same(first, frame.pixels)
@@ -59,12 +59,23 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     """(h, w, 3 or 4) uint8 each."""
     if a.shape != b.shape:
         return False
-    difference = np.abs(_blocks(a) - _blocks(b)).reshape(-1, a.shape[2]).max(axis=0)
-    return bool(np.all(difference <= (LUMA_NOISE, CHROMA_NOISE, CHROMA_NOISE, ALPHA_NOISE)[: a.shape[2]]))
+    fine_a, fine_b = _blocks(a), _blocks(b)
+    return _within(fine_a, fine_b, QUARTER_NOISE) and _within(_joined(fine_a), _joined(fine_b), NOISE)
+
+
+def _joined(blocks: np.ndarray) -> np.ndarray:
+    """Means of blocks of twice the side."""
+    return cv2.resize(blocks, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+def _within(a: np.ndarray, b: np.ndarray, noise: tuple[float, ...]) -> bool:
+    channels = a.shape[2]
+    return bool((np.abs(a - b).reshape(-1, channels).max(axis=0) <= noise[:channels]).all())
 
 
 def _blocks(pixels: np.ndarray) -> np.ndarray:
-    """Means of the blocks in luma, chroma and alpha: (rows, columns, 3 or 4) float32. What is transparent is black."""
+    """Means of the blocks of half of BLOCK in luma, chroma and alpha: (rows, columns, 3 or 4) float32, rows and
+    columns even. What is transparent is black."""
     height, width = pixels.shape[:2]
     colours = np.ascontiguousarray(pixels[..., :3])
     if pixels.shape[2] == 4:
@@ -72,8 +83,7 @@ def _blocks(pixels: np.ndarray) -> np.ndarray:
     planes = cv2.cvtColor(colours, cv2.COLOR_RGB2YCrCb)
     if pixels.shape[2] == 4:
         planes = np.dstack([planes, pixels[..., 3]])
-    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-    whole = cv2.copyMakeBorder(
-        planes, 0, rows * BLOCK - height, 0, columns * BLOCK - width, cv2.BORDER_REPLICATE
-    ).astype(np.float32)
-    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    below, right = -height % BLOCK, -width % BLOCK
+    whole = cv2.copyMakeBorder(planes, 0, below, 0, right, cv2.BORDER_REPLICATE).astype(np.float32)
+    size = (width + right) * 2 // BLOCK, (height + below) * 2 // BLOCK
+    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA)

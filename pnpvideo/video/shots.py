@@ -27,6 +27,7 @@ STEP_KERNEL = np.ones((STEP + 1, STEP + 1), np.uint8)
 FOUND = 12.0  # of 255: mean difference, summed over L, a and b, up to which a block counts as found
 NOVEL = 0.25  # novelty from which a frame can be a cut
 OUTSTANDING = 2.5  # times the novelty of the frames before
+MOST_DIMMED = 0.4  # from one frame to the next in a fade
 MEMORY = 8  # frames before, of those that changed at all
 FLASH_FRAMES = 2
 
@@ -84,11 +85,21 @@ def _told(seen: _Seen) -> tuple[Frame, bool]:
 def novelty(a: np.ndarray, b: np.ndarray) -> float:
     """Share of blocks of either picture that the other does not hold near their place, the larger of the two.
 
-    a, b: (h, w, 3) small pictures, uint8 Lab, of one size.
+    a, b: (h, w, 3) small pictures, uint8 RGB, of one size. A picture that is the other but a little brighter or
+    darker throughout, as in a fade, holds nothing new.
     """
-    if not (_block_means(cv2.absdiff(a, b)) > FOUND).any():
+    if _all_in_place(_lab(a), _lab(b)):
         return 0.0
-    return max(_unfound(a, b), _unfound(b, a))
+    gain, offset = np.polyfit(a.ravel(), b.ravel(), 1) if a.std() > 1 else (0.0, 0.0)
+    if MOST_DIMMED <= gain <= 1 / MOST_DIMMED:
+        faded = np.clip(a * gain + offset, 0, 255).astype(np.uint8)
+        if _all_in_place(_lab(faded), _lab(b)):
+            return 0.0
+    return max(_unfound(_lab(a), _lab(b)), _unfound(_lab(b), _lab(a)))
+
+
+def _all_in_place(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((_block_means(cv2.absdiff(a, b)) <= FOUND).all())
 
 
 def _unfound(a: np.ndarray, b: np.ndarray) -> float:
@@ -114,11 +125,15 @@ def _block_means(difference: np.ndarray) -> np.ndarray:
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:
-    """The picture in Lab, its long side LONG_SIDE, its sides multiples of BLOCK. What is transparent is black."""
+    """The picture in RGB, its long side LONG_SIDE, its sides multiples of BLOCK. What is transparent is black."""
     height, width = pixels.shape[:2]
     scale = LONG_SIDE / max(height, width)
     size = [max(BLOCK, round(side * scale / BLOCK) * BLOCK) for side in (width, height)]
     small = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
     if small.shape[2] == 4:
         small = (small[..., :3] * (small[..., 3:] / np.float32(255))).astype(np.uint8)
+    return small
+
+
+def _lab(small: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(small, cv2.COLOR_RGB2Lab)

@@ -160,8 +160,8 @@ def test_sound_stays_in_sync(case: str, target: str, tmp_path: Path, make: Calla
 def test_several_tracks_are_copied_bit_for_bit_or_transcoded_for_webm(
     tmp_path: Path, make: Callable[..., Path], packets: Packets
 ) -> None:
-    inputs = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1")
-    inputs += ("-f", "lavfi", "-i", "sine=440:d=1", "-f", "lavfi", "-i", "sine=880:d=1")
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1"]
+    inputs += ["-f", "lavfi", "-i", "sine=440:d=1", "-f", "lavfi", "-i", "sine=880:d=1"]
     source = make("a.mp4", *inputs, "-map", "0", "-map", "1", "-map", "2", *X264, "-c:a:0", "aac", "-c:a:1", "mp3")
     clip = read(source)
     assert [track.codec for track in clip.info.audio] == ["aac", "mp3"]
@@ -253,12 +253,13 @@ def test_frames_that_the_encoder_swallows_are_noticed(tmp_path: Path, monkeypatc
 
 
 def test_wrong_frames_are_refused(tmp_path: Path) -> None:
-    for pixels, time, message in [
+    refused: list[tuple[np.ndarray, int, str]] = [
         (np.zeros((48, 65, 3), np.uint8), 1, "accepted is uint8 of shape"),
         (np.zeros((48, 64, 3), np.float32), 1, "float32"),
         (np.zeros((48, 64, 4), np.uint8), 1, "channels"),
         (np.zeros((48, 64, 3), np.uint8), 0, "increase"),
-    ]:
+    ]
+    for pixels, time, message in refused:
         with pytest.raises(OutputError, match=message), Writer(tmp_path / "a.mp4", info_of(64, 48)) as writer:
             writer.append(smooth(64, 48, 0), 0)
             writer.append(pixels, time)
