@@ -1,6 +1,7 @@
 """ffmpeg as a child process: how it is found, started, listened to and always reaped."""
 
 import functools
+import re
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -126,6 +127,7 @@ def encoders() -> frozenset[str]:
 
 
 def last_words(errors: str) -> str:
-    """What of ffmpeg's complaints fits into one line: the last two, made printable."""
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    """What of ffmpeg's complaints fits into one line: the last two, without addresses, made printable."""
+    plain = re.sub(r"\[[^\]\n]* @ 0x[0-9a-f]+\] *", "", errors)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     return printable("; ".join(lines[-2:])) or "it gave no reason"

@@ -34,6 +34,8 @@ _DURATION = re.compile(r"^  Duration: (?:(\d+):(\d\d):(\d\d\.\d+)|N/A)(?:, start
 _STREAM = re.compile(r"^  Stream #0:\d+[^:\n]*: (Video|Audio): ((\w+).*)$", re.MULTILINE)
 _ALPHA_MODE = re.compile(r"^ +alpha_mode +: 1$", re.MULTILINE | re.IGNORECASE)
 _ALPHA_FORMAT = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya")
+HIGHEST_FPS = 1000  # a stated rate beyond is the tick of a clock, not a rate
+
 # What ffmpeg says of a file that ends too soon or is damaged, also where it then ends with success.
 _LOSS = re.compile(r"partial file|ended prematurely|truncat|corrupt|invalid data|error while decoding", re.IGNORECASE)
 _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
@@ -170,6 +172,8 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
     stated = _DURATION.search(said)
     time_base = Fraction(int(config[1]), int(config[2]))
     rate = Fraction(int(config[3]), int(config[4])) if int(config[3]) and int(config[4]) else None
+    if rate is not None and rate >= HIGHEST_FPS:
+        rate = None
     info = ClipInfo(
         path=path,
         kind="video",
