@@ -1,0 +1,1 @@
+"""Diffusion, pure: the schedule, one step function for both directions, guidance, inversion and sampling."""

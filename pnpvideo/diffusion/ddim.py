@@ -1,0 +1,34 @@
+"""One deterministic DDIM step, the same function in both directions."""
+
+from torch import Tensor
+
+from pnpvideo.diffusion.schedule import Schedule
+
+
+def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int, asked: int | None = None) -> Tensor:
+    """x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps (arXiv 2010.02502, eq. 12 with sigma = 0).
+
+    x: latents (f, c, h, w), fp32, of level ``at``; the result is of level ``to``, above or below. ``output`` is the
+    network's answer, read as one for level ``asked``: in inversion a neighbour's answer stands in; None: ``at``.
+    """
+    asked = at if asked is None else asked
+    clean, eps = clean_and_noise(x, output, schedule.alphas[asked], schedule.prediction)
+    if asked != at:
+        # the neighbour's epsilon, but from where x really is
+        clean = (x - (1 - schedule.alphas[at]) ** 0.5 * eps) / schedule.alphas[at] ** 0.5
+    alpha = schedule.alphas[to]
+    return alpha**0.5 * clean + (1 - alpha) ** 0.5 * eps
+
+
+def clean_and_noise(x: Tensor, output: Tensor, alpha: float, prediction: str) -> tuple[Tensor, Tensor]:
+    """What the network's output says about x = sqrt(alpha) x0 + sqrt(1 - alpha) eps: (x0, eps), in fp32.
+
+    prediction "epsilon", "v_prediction" (arXiv 2202.00512, app. D: v = sqrt(alpha) eps - sqrt(1 - alpha) x0) or "sample".
+    """
+    signal, noise = alpha**0.5, (1 - alpha) ** 0.5
+    x, output = x.float(), output.float()
+    if prediction == "epsilon":
+        return (x - noise * output) / signal, output
+    if prediction == "v_prediction":
+        return signal * x - noise * output, signal * output + noise * x
+    return output, (x - signal * output) / noise

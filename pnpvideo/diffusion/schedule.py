@@ -1,0 +1,75 @@
+"""The noise schedule of a checkpoint and the grid of levels that a run walks along."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnpvideo.errors import ModelError, OptionError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Levels 0 ... ``steps``: level 0 is the clean latent, level ``steps`` the noisiest.
+
+    timesteps[i] is the training timestep of level i + 1 (ascending). alphas[i] is the cumulative alpha of
+    level i, in (0, 1], float64. prediction is what the network predicts: "epsilon", "v_prediction" or "sample".
+    """
+
+    timesteps: tuple[int, ...]
+    alphas: tuple[float, ...]
+    prediction: str
+
+    @property
+    def steps(self) -> int:
+        return len(self.timesteps)
+
+    def timestep(self, level: int) -> int:
+        """Training timestep of ``level`` in 1 ... steps."""
+        return self.timesteps[level - 1]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], steps: int) -> "Schedule":
+        """The grid of ``steps`` levels that a diffusers scheduler of this config would use (DDIM, arXiv 2010.02502)."""
+        train = int(config.get("num_train_timesteps", 1000))
+        if not 1 <= steps <= train:
+            raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
+        prediction = str(config.get("prediction_type", "epsilon"))
+        if prediction not in ("epsilon", "v_prediction", "sample"):
+            raise ModelError(f"the scheduler's prediction_type is {prediction!r}; known: epsilon, v_prediction, sample")
+        alphas = (1 - _betas(config, train)).cumprod(0)
+        if config.get("rescale_betas_zero_snr"):
+            root = alphas.sqrt()
+            alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
+        timesteps = _grid(config, train, steps)
+        clean = 1.0 if config.get("set_alpha_to_one", True) else float(alphas[0])
+        return cls(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), prediction)
+
+
+def _betas(config: Mapping[str, Any], train: int) -> Tensor:
+    trained = config.get("trained_betas")
+    if trained is not None:
+        return torch.tensor(trained, dtype=torch.float64)
+    start, end = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
+    kind = config.get("beta_schedule", "linear")
+    if kind == "linear":
+        return torch.linspace(start, end, train, dtype=torch.float64)
+    if kind == "scaled_linear":
+        return torch.linspace(start**0.5, end**0.5, train, dtype=torch.float64).square()
+    raise ModelError(f"the scheduler's beta_schedule is {kind!r}; known: linear, scaled_linear, trained_betas")
+
+
+def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
+    """Ascending timesteps, by the config's spacing."""
+    spacing = config.get("timestep_spacing", "leading")
+    if spacing == "leading":
+        ratio = train // steps
+        offset = int(config.get("steps_offset", 0)) if steps * ratio + int(config.get("steps_offset", 0)) <= train else 0
+        return tuple(index * ratio + offset for index in range(steps))
+    if spacing == "trailing":
+        return tuple(sorted(round(train - index * train / steps) - 1 for index in range(steps)))
+    if spacing == "linspace":
+        return tuple(round(float(t)) for t in torch.linspace(0, train - 1, steps, dtype=torch.float64))
+    raise ModelError(f"the scheduler's timestep_spacing is {spacing!r}; known: leading, trailing, linspace")

@@ -1,0 +1,1 @@
+"""The ideas, one a file: what to do with the tensors that the seam hands over."""

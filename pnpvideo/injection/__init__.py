@@ -1,0 +1,22 @@
+"""The seam: where, when, which rows and what. Only ``install`` touches a network."""
+
+from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, ResidualEdit
+from pnpvideo.injection.install import Session, injected
+from pnpvideo.injection.lanes import Lanes
+from pnpvideo.injection.moment import Moment, Until
+from pnpvideo.injection.site import Kind, Site, select
+
+__all__ = [
+    "AttentionCall",
+    "AttentionEdit",
+    "Edit",
+    "Kind",
+    "Lanes",
+    "Moment",
+    "ResidualEdit",
+    "Session",
+    "Site",
+    "Until",
+    "injected",
+    "select",
+]

@@ -1,0 +1,44 @@
+"""Where: the places of a network that can be intercepted, as the backend declares them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from pnpvideo.errors import NoMatchingSite
+
+
+class Kind(Enum):
+    SELF = "self-attention"
+    CROSS = "cross-attention"
+    RESIDUAL = "residual"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place: ``name`` is the module's path in the network, ``layer`` counts within its part from 0.
+
+    part is "encoder", "middle" or "decoder". A decoder layer is one ResNet block and, where there is one, its
+    transformer block: Stable Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
+    """
+
+    name: str
+    kind: Kind
+    part: str
+    layer: int
+
+
+def select(
+    sites: Iterable[Site], kind: Kind, part: str | None = None, layers: Iterable[int] | None = None
+) -> tuple[Site, ...]:
+    """The sites of that kind (and part, and layers), in execution order; NoMatchingSite if there are none."""
+    wanted = None if layers is None else set(layers)
+    found = tuple(
+        site
+        for site in sites
+        if site.kind is kind and part in (None, site.part) and (wanted is None or site.layer in wanted)
+    )
+    if not found:
+        where = f" in the {part}" if part else ""
+        which = f", layers {sorted(wanted)}" if wanted is not None else ""
+        raise NoMatchingSite(f"this network has no {kind.value} site{where}{which}; its topology is not one we know")
+    return found

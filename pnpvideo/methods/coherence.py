@@ -1,0 +1,42 @@
+"""Coherence, an axis of its own: which frames go through the network together, and what they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pnpvideo.edits.keyframes import SharedAttention, draw_keyframes
+from pnpvideo.edits.propagation import TokenFlow
+from pnpvideo.injection import Edit, Kind, Site, select
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coherence:
+    """kind "none": every frame for itself. "joint": every frame also attends to the keyframes. "flow": keyframes
+    attend to each other, the other frames gather the keyframes' tokens along the source's motion.
+
+    One keyframe is drawn from each segment of ``every`` frames; ``batch`` is the frames of one network call.
+    """
+
+    kind: str
+    every: int
+    batch: int
+    seed: int
+
+    def keyframes(self, frames: int, shot: int, step: int) -> tuple[int, ...]:
+        """The keyframes of this step, ascending; none without coherence."""
+        if self.kind == "none":
+            return ()
+        return draw_keyframes(frames, self.every, self.seed, shot, step)
+
+    def passes(self, frames: int, keyframes: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The frames of each network call of a step: the keyframes first, all at once, then the others in batches."""
+        others = [frame for frame in range(frames) if frame not in keyframes]
+        batches = [tuple(others[start : start + self.batch]) for start in range(0, len(others), self.batch)]
+        return [keyframes, *batches] if keyframes else batches
+
+    def edits(self, sites: Sequence[Site], times: Sequence[float]) -> tuple[list[Edit], list[Edit]]:
+        """Edits that stand outside the method's and inside it. ``times``: seconds of each frame."""
+        if self.kind == "none":
+            return [], []
+        everywhere = select(sites, Kind.SELF)
+        sharing: list[Edit] = [SharedAttention(everywhere, everyone=self.kind == "joint")]
+        return ([TokenFlow(everywhere, times)] if self.kind == "flow" else []), sharing

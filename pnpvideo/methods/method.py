@@ -1,0 +1,35 @@
+"""What a method is: four members, and the trajectory that its source lane follows."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.injection import Edit, Moment, Site
+
+
+class Trajectory(Protocol):
+    """The source's latents at every level."""
+
+    def at(self, level: int) -> Tensor:
+        """(f, c, h, w), fp32, of ``level`` in 0 ... steps."""
+        ...
+
+
+class Method(Protocol):
+    """``inverts``: does it need the source's inverted trajectory? Temporal coherence is another axis: coherence.py."""
+
+    inverts: bool
+
+    def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
+        """The latents that sampling starts from, and their level."""
+        ...
+
+    def edits(self, sites: Sequence[Site]) -> list[Edit]:
+        """The method's edits for a network with these sites, outermost first."""
+        ...
+
+    def correct(self, x: Tensor, moment: Moment) -> Tensor:
+        """A change of the latents before a step: the identity for all but pix2pix-zero."""
+        ...

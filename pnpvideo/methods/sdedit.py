@@ -1,0 +1,28 @@
+"""SDEdit (arXiv 2108.01073): noise the source part of the way, then sample with the new prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.injection import Edit, Moment, Site
+from pnpvideo.methods.method import Trajectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class SDEdit:
+    """``strength`` in (0, 1] is the share of the steps that is run: 1 starts from pure noise."""
+
+    strength: float = 0.6
+    inverts: bool = False
+
+    def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
+        level = max(1, int(self.strength * schedule.steps + 0.5))
+        return trajectory.at(level), level
+
+    def edits(self, sites: Sequence[Site]) -> list[Edit]:
+        return []
+
+    def correct(self, x: Tensor, moment: Moment) -> Tensor:
+        return x

@@ -1,0 +1,38 @@
+"""Two trajectories: one that was walked (inversion, or a generated guidance), one that is known in closed form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pnpvideo.diffusion.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Walked:
+    """States of every level, level 0 first, each (f, c, h, w)."""
+
+    states: Sequence[Tensor]
+
+    def at(self, level: int) -> Tensor:
+        return self.states[level]
+
+
+@dataclass(frozen=True)
+class Noised:
+    """x_t = sqrt(a_t) x0 + sqrt(1 - a_t) eps with one ``noise`` for all levels, and frames (DDPM's forward process)."""
+
+    clean: Tensor
+    noise: Tensor
+    schedule: Schedule
+
+    def at(self, level: int) -> Tensor:
+        alpha = self.schedule.alphas[level]
+        return alpha**0.5 * self.clean + (1 - alpha) ** 0.5 * self.noise
+
+
+def shot_noise(shape: tuple[int, ...], seed: int, shot: int) -> Tensor:
+    """Noise (1, c, h, w), fp32, that all frames of a shot share: a function of (seed, shot)."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + shot) % (2**63))
+    return torch.randn((1, *shape), generator=generator)

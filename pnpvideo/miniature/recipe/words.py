@@ -1,0 +1,59 @@
+"""The text side: a byte-level BPE whose merges were learnt on the world's captions, and the text tower."""
+
+import json
+from pathlib import Path
+from random import Random
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from pnpvideo.miniature.world import STYLES, caption, random_scene
+
+LENGTH, WIDTH = 77, 128
+_PLAIN = (
+    "a an the of on in at with and to from near under over behind beside small big tall little bright dark day night "
+    "morning evening picture painting drawing clay watercolor watercolour model made wood wooden metal glass tree house "
+    "car boat figure person man woman dog cat horse bird sky ground sea mountain city street forest flower light shadow"
+)
+
+
+def new_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Learn the tokenizer, save it in ``folder`` as vocab.json and merges.txt, and load it as any CLIPTokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = Random(0)
+    lines = [caption(random_scene(seed), style, draw) for seed in range(4000) for style in STYLES]
+    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1100, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=1, show_progress=False
+    )
+    learner.train_from_iterator([*lines, *[_PLAIN] * 3], trainer)
+    merges = [" ".join(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    vocabulary = [*sorted(alphabet), *(f"{letter}</w>" for letter in sorted(alphabet))]
+    for merge in merges:
+        token = merge.replace(" ", "")
+        if token not in vocabulary:
+            vocabulary.append(token)
+    vocabulary += ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(vocabulary)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+
+
+def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """A CLIPTextModel of 3 layers and width 128."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=LENGTH,
+            projection_dim=WIDTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
