@@ -1,0 +1,1 @@
+"""Networks behind one protocol: the engine never asks which model it drives."""

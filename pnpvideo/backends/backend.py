@@ -1,0 +1,65 @@
+"""What the engine needs of a model."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.injection import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
+
+    guidance: scale for translation. negative: negative prompt. outside_notice: what to tell a user whose picture
+    the autoencoder brings back at less than ``familiar_db`` of PSNR: it is from outside the model's world.
+    """
+
+    guidance: float = 7.5
+    negative: str = ""
+    outside_notice: str | None = None
+    familiar_db: float = 0.0
+
+
+class Backend(Protocol):
+    """A text-to-image diffusion model in latent space.
+
+    fingerprint names its weights. sites are in execution order. size is its native size in pixels; working sizes
+    are multiples of ``multiple``.
+    """
+
+    network: nn.Module
+    card: Card
+    fingerprint: str
+    sites: tuple[Site, ...]
+    size: int
+    multiple: int
+
+    def schedule(self, steps: int) -> Schedule: ...
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """(c, h', w') of a picture of that size in pixels."""
+        ...
+
+    def encode(self, pixels: np.ndarray) -> Tensor:
+        """(f, h, w, 3) uint8 RGB -> latents (f, c, h', w'), fp32: the posterior's mode, scaled."""
+        ...
+
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Latents (f, c, h', w') -> (f, h, w, 3) uint8 RGB."""
+        ...
+
+    def embed(self, text: str) -> Tensor:
+        """(tokens, channels): the text's embedding, padded to the tokenizer's length."""
+        ...
+
+    def truncation(self, text: str) -> str:
+        """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
+        ...
+
+    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+        """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out."""
+        ...

