@@ -17,7 +17,6 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import State, invert
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.injection import injected
@@ -32,8 +31,8 @@ from pnpvideo.report import run_report
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.likeness import psnr
 from pnpvideo.video.fit import to_display, to_working, working_size
+from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
@@ -249,7 +248,11 @@ class Translator:
         with self._timed("encode"):
             latents = self.backend.encode(pixels)
         card = self.backend.card
-        if number == 0 and card.outside_notice and psnr(self.backend.decode(latents[:1]), pixels[:1]) < card.familiar_db:
+        if (
+            number == 0
+            and card.outside_notice
+            and psnr(self.backend.decode(latents[:1]), pixels[:1]) < card.familiar_db
+        ):
             self.report(Notice(message=card.outside_notice))
         self.report(Progress(stage="encode", done=len(pixels), total=len(pixels), unit="frame", shot=number))
         return latents
@@ -320,4 +323,3 @@ def _generated_info(backend: Backend, options: TranslateOptions) -> ClipInfo:
 
 def _blank(info: ClipInfo) -> Shot:
     return Shot(0, (Frame(0, Fraction(0), np.zeros((info.height, info.width, 3), np.uint8)),))
-

@@ -13,7 +13,7 @@ _BLOCK, _WHOLE = 1 << 20, 64 << 20
 
 
 def locate(model: str) -> Path:
-    """The local folder of ``model``, a folder or a hub id (fetched if it is not cached). ModelError if there is none."""
+    """The local folder of ``model``, a folder or a hub id (fetched if not cached). ModelError if there is none."""
     folder = Path(model)
     if folder.is_dir():
         _check(folder)

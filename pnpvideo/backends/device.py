@@ -6,7 +6,7 @@ from pnpvideo.errors import DeviceError
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto" is CUDA, else MPS, else the CPU. DeviceError if the one named is absent."""
+    """ "auto" is CUDA, else MPS, else the CPU. DeviceError if the one named is absent."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -26,7 +26,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """"auto" is float32 on a CPU, float16 elsewhere."""
+    """ "auto" is float32 on a CPU, float16 elsewhere."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]

@@ -23,7 +23,7 @@ def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int, a
 def clean_and_noise(x: Tensor, output: Tensor, alpha: float, prediction: str) -> tuple[Tensor, Tensor]:
     """What the network's output says about x = sqrt(alpha) x0 + sqrt(1 - alpha) eps: (x0, eps), in fp32.
 
-    prediction "epsilon", "v_prediction" (arXiv 2202.00512, app. D: v = sqrt(alpha) eps - sqrt(1 - alpha) x0) or "sample".
+    prediction: "epsilon", "sample", or "v_prediction" (arXiv 2202.00512: v = sqrt(alpha) eps - sqrt(1 - alpha) x0).
     """
     signal, noise = alpha**0.5, (1 - alpha) ** 0.5
     x, output = x.float(), output.float()

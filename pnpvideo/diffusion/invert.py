@@ -19,7 +19,11 @@ class State(NamedTuple):
 
 
 def invert(
-    predict: Callable[[Tensor, int], Tensor], x: Tensor, schedule: Schedule, level: int = 0, convention: str = "destination"
+    predict: Callable[[Tensor, int], Tensor],
+    x: Tensor,
+    schedule: Schedule,
+    level: int = 0,
+    convention: str = "destination",
 ) -> Iterator[State]:
     """DDIM inversion with eta 0 from ``x`` at ``level``: yields every level above it (arXiv 2010.02502, section 4.3).
 

@@ -66,7 +66,9 @@ def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
     spacing = config.get("timestep_spacing", "leading")
     if spacing == "leading":
         ratio = train // steps
-        offset = int(config.get("steps_offset", 0)) if steps * ratio + int(config.get("steps_offset", 0)) <= train else 0
+        offset = (
+            int(config.get("steps_offset", 0)) if steps * ratio + int(config.get("steps_offset", 0)) <= train else 0
+        )
         return tuple(index * ratio + offset for index in range(steps))
     if spacing == "trailing":
         return tuple(sorted(round(train - index * train / steps) - 1 for index in range(steps)))

@@ -1,4 +1,4 @@
-"""Shared keyframe attention: the edited lanes of all frames look at the same keyframes (arXiv 2307.10373, section 4.1)."""
+"""Shared keyframe attention: edited lanes of all frames look at the same keyframes (arXiv 2307.10373, 4.1)."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,9 @@ class SharedAttention:
         k, v = _folded(call.k, edited), _folded(call.v, edited)
         if self.everyone:
             self._shared[call.site] = {lane: (k[lane], v[lane]) for lane in edited}
-        return attend(call.replace(k={**dict(_own(call.k, call.lanes)), **k}, v={**dict(_own(call.v, call.lanes)), **v}))
+        return attend(
+            call.replace(k={**dict(_own(call.k, call.lanes)), **k}, v={**dict(_own(call.v, call.lanes)), **v})
+        )
 
 
 def _folded(values: Mapping[str, Tensor], lanes: tuple[str, ...]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Token flow: frames between keyframes take their attention output from where the source's tokens moved (arXiv 2307.10373)."""
+"""Token flow: other frames take their attention output from the keyframes, along the source (arXiv 2307.10373)."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class TokenFlow:
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
-    """For each token of ``features`` (n, c) the index (n,) of the nearest token of ``keyframe`` (m, c); both unit length."""
+    """For each token of ``features`` (n, c) the index (n,) of the nearest of ``keyframe`` (m, c); unit vectors."""
     return (features @ keyframe.mT).argmax(1)
 
 

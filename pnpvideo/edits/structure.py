@@ -1,4 +1,4 @@
-"""Structure: the source's spatial features and self-attention, given to the edited lanes (arXiv 2211.12572, section 4)."""
+"""Structure: the source's spatial features and self-attention in the edited lanes (arXiv 2211.12572, section 4)."""
 
 from dataclasses import dataclass
 

@@ -87,7 +87,8 @@ Attend = Callable[[AttentionCall], Tensor]
 class Edit(Protocol):
     """What every edit says of itself. ``begin`` is called before each step, to drop what the last one left."""
 
-    sites: tuple[Site, ...]
+    @property
+    def sites(self) -> tuple[Site, ...]: ...
 
     def begin(self, moment: Moment) -> None: ...
 

@@ -60,7 +60,7 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
                 undo.append(module.register_forward_hook(_residual_hook(session, stack)).remove)
             else:
                 original = module.processor
-                undo.append(lambda module=module, original=original: setattr(module, "processor", original))
+                undo.append(partial(setattr, module, "processor", original))
                 module.processor = _Processor(session, site, stack, original)
         yield session
     finally:

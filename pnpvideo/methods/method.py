@@ -18,9 +18,12 @@ class Trajectory(Protocol):
 
 
 class Method(Protocol):
-    """``inverts``: does it need the source's inverted trajectory? Temporal coherence is another axis: coherence.py."""
+    """Temporal coherence is no part of it but another axis: coherence.py."""
 
-    inverts: bool
+    @property
+    def inverts(self) -> bool:
+        """Does it need the source's inverted trajectory?"""
+        ...
 
     def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
         """The latents that sampling starts from, and their level."""

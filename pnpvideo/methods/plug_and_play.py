@@ -20,7 +20,10 @@ class PlugAndPlay:
 
     feature_until: float = 0.8
     attention_until: float = 0.5
-    inverts: bool = True
+
+    @property
+    def inverts(self) -> bool:
+        return True
 
     def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
         return trajectory.at(schedule.steps), schedule.steps

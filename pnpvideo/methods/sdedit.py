@@ -15,7 +15,10 @@ class SDEdit:
     """``strength`` in (0, 1] is the share of the steps that is run: 1 starts from pure noise."""
 
     strength: float = 0.6
-    inverts: bool = False
+
+    @property
+    def inverts(self) -> bool:
+        return False
 
     def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
         level = max(1, int(self.strength * schedule.steps + 0.5))

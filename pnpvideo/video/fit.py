@@ -9,9 +9,9 @@ MATTE = 255  # transparent parts are shown to the model over white
 
 
 def working_size(width: int, height: int, short: int, multiple: int) -> tuple[int, int]:
-    """(width, height) in pixels: the short side is ``short``, the aspect is kept, both are multiples of ``multiple``."""
-    scale = short / min(width, height)
-    return tuple(max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))  # type: ignore[return-value]
+    """(width, height): the short side is ``short`` pixels, the aspect is kept, both are multiples of ``multiple``."""
+    scale = short / min(width, height) / multiple
+    return max(1, round(width * scale)) * multiple, max(1, round(height * scale)) * multiple
 
 
 def to_working(pixels: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
@@ -20,7 +20,7 @@ def to_working(pixels: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarra
 
 
 def to_display(picture: np.ndarray, source: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
-    """A result (h, w, 3) uint8 at the display ``size`` = (width, height), with the alpha of ``source`` if it has one."""
+    """A result (h, w, 3) uint8 at the display ``size`` = (width, height), with ``source``'s alpha if it has one."""
     picture = resize(picture, size)
     if source is not None and source.shape[2] == 4:
         picture = np.dstack([picture, source[..., 3]])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
@@ -60,8 +61,6 @@ def latent_scale(model: AutoencoderKL, pictures: Pictures) -> float:
 @torch.no_grad()
 def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: Path, device: str) -> None:
     """Latents of every picture and of its mirror image, (pictures, styles, 2, 4, h, w) fp16, saved once as .npy."""
-    import numpy as np
-
     if path.exists():
         return
     model = model.to(device).eval()
@@ -72,7 +71,13 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
         both = torch.cat((x, x.flip(3))).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
             mean = model.encode(both).latent_dist.mean
-        latents[index] = (mean.float() * model.config.scaling_factor).reshape(2, 3, 4, size // 8, size // 8).transpose(0, 1).cpu().numpy()
+        latents[index] = (
+            (mean.float() * model.config.scaling_factor)
+            .reshape(2, 3, 4, size // 8, size // 8)
+            .transpose(0, 1)
+            .cpu()
+            .numpy()
+        )
     temporary = path.with_suffix(".part.npy")
     np.save(temporary, latents)
     temporary.replace(path)

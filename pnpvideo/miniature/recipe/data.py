@@ -41,15 +41,16 @@ def make_shards(folder: Path, first: int, count: int) -> None:
 
 
 class Pictures:
-    """All shards of a folder as one array: ``pictures[i]`` is (styles, 3, size, size) uint8."""
+    """The first ``count`` scenes of a folder's shards: ``pictures[i]`` is (styles, 3, size, size) uint8."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
+        self.count = count
         paths = sorted(path for path in folder.glob("pictures-????.npy"))
         self.first = [int(path.stem[-4:]) * SHARD for path in paths]
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
 
     def __len__(self) -> int:
-        return SHARD * len(self.shards)
+        return min(self.count, SHARD * len(self.shards))
 
     def __getitem__(self, index: int) -> torch.Tensor:
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD]))

@@ -56,7 +56,9 @@ def new_scheduler() -> DDIMScheduler:
 class PlainAttention:
     """softmax(q k^T) v written out in the network's dtype: on a CPU its backward pass is faster than the fused one."""
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_) -> Tensor:
+    def __call__(
+        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_
+    ) -> Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         heads = attn.heads
         q, k, v = (
@@ -78,6 +80,7 @@ def denoiser_stage(
     batch: int,
     steps: int,
     rate: float,
+    average: float,
     device: str,
 ) -> Stage:
     """Epsilon prediction, min-SNR weighting (arXiv 2303.09556), one caption in ten left empty."""
@@ -108,4 +111,4 @@ def denoiser_stage(
         error = (guess.float() - noise).square().mean(dim=(1, 2, 3))
         return (weight * error).mean()
 
-    return Stage(name, model, loss, steps, rate)
+    return Stage(name, model, loss, steps, rate, average)

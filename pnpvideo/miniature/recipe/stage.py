@@ -27,8 +27,7 @@ class Stage:
     loss: Callable[[int, torch.Generator], Tensor]
     steps: int
     rate: float
-    average: float = 0.998
-    sample: Callable[[nn.Module, Path], None] | None = None
+    average: float
 
 
 def train(stage: Stage, folder: Path, deadline: float, device: str) -> bool:

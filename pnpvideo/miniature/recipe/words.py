@@ -12,8 +12,9 @@ from pnpvideo.miniature.world import STYLES, caption, random_scene
 LENGTH, WIDTH = 77, 128
 _PLAIN = (
     "a an the of on in at with and to from near under over behind beside small big tall little bright dark day night "
-    "morning evening picture painting drawing clay watercolor watercolour model made wood wooden metal glass tree house "
-    "car boat figure person man woman dog cat horse bird sky ground sea mountain city street forest flower light shadow"
+    "morning evening picture painting drawing clay watercolor watercolour model made wood wooden metal glass tree "
+    "house car boat figure person man woman dog cat horse bird sky ground sea mountain city street forest flower "
+    "light shadow"
 )
 
 

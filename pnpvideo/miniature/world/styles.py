@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,18 +12,41 @@ from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, SKY, GBuffer,
 from pnpvideo.miniature.world.scene import COLOURS, Instant
 from pnpvideo.miniature.world.texture import noise
 
-_FLAT_GROUND = {"grass": (0.45, 0.76, 0.32), "sand": (0.93, 0.80, 0.52), "snow": (0.90, 0.94, 0.98), "stone": (0.62, 0.62, 0.65)}
-_FLAT_SKY = {"day": (0.53, 0.80, 0.97), "sunset": (0.98, 0.62, 0.36), "overcast": (0.76, 0.79, 0.82)}
-# Photo light, linear: zenith and horizon of the sky, sun colour, ambient colour, softness of the sun's disc.
-_LIGHT = {
-    "day": ((0.10, 0.28, 0.70), (0.52, 0.68, 0.86), (1.75, 1.62, 1.40), (0.34, 0.40, 0.50), 0.05),
-    "sunset": ((0.16, 0.17, 0.38), (0.95, 0.45, 0.16), (1.75, 0.95, 0.42), (0.32, 0.24, 0.28), 0.06),
-    "overcast": ((0.42, 0.46, 0.51), (0.62, 0.64, 0.67), (0.42, 0.42, 0.42), (0.58, 0.60, 0.64), 0.30),
+_FLAT_GROUND = {
+    "grass": (0.45, 0.76, 0.32),
+    "sand": (0.93, 0.80, 0.52),
+    "snow": (0.90, 0.94, 0.98),
+    "stone": (0.62, 0.62, 0.65),
 }
-_MATTER = {"grass": (0.10, 0.22, 0.04), "sand": (0.56, 0.42, 0.22), "snow": (0.78, 0.83, 0.90), "stone": (0.26, 0.26, 0.27)}
+_FLAT_SKY = {"day": (0.53, 0.80, 0.97), "sunset": (0.98, 0.62, 0.36), "overcast": (0.76, 0.79, 0.82)}
 
 
-def render(instants: list[Instant], styles: list[str], size: int, *, supersample: int = 2, device: str = "cpu") -> dict[str, Tensor]:
+class Light(NamedTuple):
+    """Linear light of the photo style: the sky at zenith and horizon, the sun, the ambient, the sun's half angle."""
+
+    zenith: tuple[float, float, float]
+    horizon: tuple[float, float, float]
+    sun: tuple[float, float, float]
+    ambient: tuple[float, float, float]
+    spread: float
+
+
+_LIGHT = {
+    "day": Light((0.10, 0.28, 0.70), (0.52, 0.68, 0.86), (1.75, 1.62, 1.40), (0.34, 0.40, 0.50), 0.05),
+    "sunset": Light((0.16, 0.17, 0.38), (0.95, 0.45, 0.16), (1.75, 0.95, 0.42), (0.32, 0.24, 0.28), 0.06),
+    "overcast": Light((0.42, 0.46, 0.51), (0.62, 0.64, 0.67), (0.42, 0.42, 0.42), (0.58, 0.60, 0.64), 0.30),
+}
+_MATTER = {
+    "grass": (0.10, 0.22, 0.04),
+    "sand": (0.56, 0.42, 0.22),
+    "snow": (0.78, 0.83, 0.90),
+    "stone": (0.26, 0.26, 0.27),
+}
+
+
+def render(
+    instants: list[Instant], styles: list[str], size: int, *, supersample: int = 2, device: str = "cpu"
+) -> dict[str, Tensor]:
     """Pictures of ``instants`` in each of ``styles``: name -> (b, 3, size, size) in [0, 1]."""
     view = look(instants, size * supersample, device)
     return {style: paint(view, style, supersample) for style in styles}
@@ -52,14 +76,19 @@ def cartoon(view: GBuffer) -> Tensor:
 def photo(view: GBuffer) -> Tensor:
     """Sun with soft shadow, sky light, specular glint, textured matter, clouds, haze, a little grain. (b, 3, n)."""
     sun, normal = _sun(view), view.normal
-    zenith, horizon, sunlight, ambient = (_by(view, lambda i, k=k: _LIGHT[i.sky][k]) for k in range(4))
+    zenith = _by(view, lambda i: _LIGHT[i.sky].zenith)
+    horizon = _by(view, lambda i: _LIGHT[i.sky].horizon)
+    sunlight = _by(view, lambda i: _LIGHT[i.sky].sun)
+    ambient = _by(view, lambda i: _LIGHT[i.sky].ambient)
     up = view.directions[:, 2:3]
 
     # the sky: a gradient, clouds lit by the sun, a glow around it
     height = up.clamp(0, 1) ** 0.55
     sky = horizon + (zenith - horizon) * height
     clouds = ((noise(_sky_map(view), view, 0) - 0.46) * 4).clamp(0, 1).unsqueeze(1) * (up * 6).clamp(0, 1)
-    sky = sky + (0.75 * (horizon * 0.5 + sunlight * 0.45) - sky * 0.6) * clouds * _by(view, lambda i: (0.55 if i.sky != "overcast" else 0.3,))
+    sky = sky + (0.75 * (horizon * 0.5 + sunlight * 0.45) - sky * 0.6) * clouds * _by(
+        view, lambda i: (0.55 if i.sky != "overcast" else 0.3,)
+    )
     glow = (view.directions * sun).sum(1, keepdim=True).clamp(0, 1)
     sky = sky + sunlight * (0.22 * glow**8 + 0.7 * glow**180)
 
@@ -75,12 +104,18 @@ def photo(view: GBuffer) -> Tensor:
     light = (normal * sun).sum(1, keepdim=True).clamp(0, 1)
     visible = _soft_sun(view)
     sky_light = ambient * (0.62 + 0.38 * normal[:, 2:3])
-    sky_light = sky_light * torch.where(is_ground, _contact(view), (0.55 + 0.45 * (view.position[:, 2:3] * 1.2)).clamp(0, 1))
+    sky_light = sky_light * torch.where(
+        is_ground, _contact(view), (0.55 + 0.45 * (view.position[:, 2:3] * 1.2)).clamp(0, 1)
+    )
     bounce = ground * sunlight * 0.10 * (1 - normal[:, 2:3]).clamp(0, 1)
     half = unit(sun - view.directions)
     glint = (normal * half).sum(1, keepdim=True).clamp(0, 1) ** 48 * torch.where(is_ground, 0.03, 0.55)
     fresnel = (1 + (normal * view.directions).sum(1, keepdim=True)).clamp(0, 1) ** 4 * torch.where(is_ground, 0.0, 0.35)
-    colour = albedo * (sunlight * light * visible * relief + sky_light + bounce) + sunlight * glint * visible + horizon * fresnel * 0.5
+    colour = (
+        albedo * (sunlight * light * visible * relief + sky_light + bounce)
+        + sunlight * glint * visible
+        + horizon * fresnel * 0.5
+    )
     haze = 1 - torch.exp(-view.depth.unsqueeze(1).clamp(max=400) / 55)
     colour = colour + (horizon - colour) * haze
     colour = torch.where(_is(view, SKY), sky, colour)
@@ -99,7 +134,9 @@ def sketch(view: GBuffer) -> Tensor:
     sky_tone = _by(view, lambda i: ({"day": 1.0, "sunset": 0.86, "overcast": 0.74}[i.sky],))[:, 0]
     tone = torch.where(view.ids == SKY, sky_tone.expand_as(things), things * (0.45 + 0.55 * light))
     tone = torch.where(view.ids == GROUND, torch.where(shaded, 0.45 * ground_tone, ground_tone), tone)
-    slant = torch.where(view.ids == GROUND, v * 1.0, torch.where(view.ids == SKY, v * 0.94 + u * 0.34, u * 0.7 + v * 0.7))
+    slant = torch.where(
+        view.ids == GROUND, v * 1.0, torch.where(view.ids == SKY, v * 0.94 + u * 0.34, u * 0.7 + v * 0.7)
+    )
     stroke = 0.5 + 0.5 * torch.sin(slant * (2 * math.pi / 8.0))
     cross = 0.5 + 0.5 * torch.sin((u - v) * (0.7 * 2 * math.pi / 8.0))
     ink = ((1 - tone) * 1.15 - stroke + 0.05).clamp(0, 0.35) * 1.5
@@ -161,7 +198,9 @@ def _ground_matter(view: GBuffer) -> tuple[Tensor, Tensor]:
     patch = _by(view, lambda i: ({"grass": 0.9, "sand": 0.35, "snow": 0.12, "stone": 0.4}[i.ground],))
     colour = base * (1 + rough * fine * near + patch * broad)
     joints = ((place * 1.1).remainder(1.0) - 0.5).abs().amax(1, keepdim=True) > 0.455
-    colour = torch.where(joints & _by(view, lambda i: (float(i.ground == "stone"),)).bool(), colour * (1 - 0.55 * near), colour)
+    colour = torch.where(
+        joints & _by(view, lambda i: (float(i.ground == "stone"),)).bool(), colour * (1 - 0.55 * near), colour
+    )
     ripple = torch.sin(place[:, :1] * 6 + 9 * broad) * _by(view, lambda i: (0.16 if i.ground == "sand" else 0.0,))
     return colour.clamp(min=0.004), torch.where(_is(view, GROUND), 1 + ripple * near, torch.ones_like(near))
 
@@ -172,7 +211,7 @@ def _soft_sun(view: GBuffer, rays: int = 4) -> Tensor:
     up = torch.tensor([0.0, 0.0, 1.0], device=sun.device).reshape(1, 3, 1).expand_as(sun)
     across = unit(torch.linalg.cross(sun, up, dim=1))
     along = torch.linalg.cross(sun, across, dim=1)
-    spread = _by(view, lambda i: (_LIGHT[i.sky][4],))
+    spread = _by(view, lambda i: (_LIGHT[i.sky].spread,))
     lights = [sun]
     for ray in range(rays):
         angle = 2 * math.pi * (ray + 0.35) / rays
@@ -190,7 +229,9 @@ def _contact(view: GBuffer) -> Tensor:
     shade = torch.ones_like(view.depth).unsqueeze(1)
     for slot in range(max(len(instant.things) for instant in view.instants)):
         there = [instant.things[slot] if slot < len(instant.things) else None for instant in view.instants]
-        disc = torch.tensor([(t.x, t.y, t.size, t.lift) if t else (1e4, 1e4, 1.0, 0.0) for t in there], device=view.ids.device).unsqueeze(2)
+        disc = torch.tensor(
+            [(t.x, t.y, t.size, t.lift) if t else (1e4, 1e4, 1.0, 0.0) for t in there], device=view.ids.device
+        ).unsqueeze(2)
         away = (view.position[:, :2] - disc[:, :2]).square().sum(1, keepdim=True).sqrt() / disc[:, 2:3]
         shade = shade * (1 - 0.6 * torch.exp(-disc[:, 3:4] * 2) * torch.exp(-(((away - 0.5).clamp(min=0) / 0.55) ** 2)))
     return shade

@@ -12,7 +12,7 @@ _SIDE = 256
 
 
 def noise(place: Tensor, view: GBuffer, channel: int) -> Tensor:
-    """Noise in [0, 1] with mean 0.5 at ``place`` (b, 2, n); its period is 1. Each instant has its own offset. (b, n)."""
+    """Noise (b, n) in [0, 1], mean 0.5, at ``place`` (b, 2, n); its period is 1. Each instant has its own offset."""
     texture = _texture(str(place.device))[:, channel : channel + 1]
     offset = torch.tensor(
         [[(i.seed * 0.618034 + 0.37 * channel) % 1.0, (i.seed * 0.414214) % 1.0] for i in view.instants],
