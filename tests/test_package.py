@@ -23,6 +23,7 @@ RANKS = (
     ("injection",),
     ("edits", "backends"),
     ("methods", "report"),
+    ("engine",),
     ("translate",),
     ("cli",),
 )
