@@ -1,0 +1,116 @@
+"""Translates a sample with the model that ships, and lays source, result and ground truth side by side.
+
+``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4`` and ``out/demo.png``.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pnpvideo.errors import PnPVideoError
+from pnpvideo.events import Event, Notice
+from pnpvideo.options import TranslateOptions
+from pnpvideo.video.likeness import psnr
+from pnpvideo.video.read import read
+
+SAMPLES = Path(__file__).parent
+OUT = SAMPLES.parent / "out"
+COLUMNS = 6
+MARGIN = 74  # pixels, for the labels of the rows
+HEADER = 18  # pixels, for the numbers of the frames
+GAP = 4  # pixels
+
+
+class PlainProgress:
+    """Prints each stage's beginning, every tenth of its way and its end, one line each."""
+
+    def __init__(self) -> None:
+        self.said: tuple[str, int, int] | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            print(f"  note: {event.message}", flush=True)
+            return
+        tenth = 10 * event.done // event.total if event.total else event.done
+        if self.said != (event.stage, event.shot, tenth):
+            self.said = (event.stage, event.shot, tenth)
+            of = f" of {event.total}" if event.total else ""
+            print(f"  {event.stage}: {event.unit} {event.done}{of}", flush=True)
+
+
+def pixels(path: Path) -> np.ndarray:
+    """All frames of a clip, (f, h, w, 3) uint8."""
+    return np.stack([frame.pixels for frame in read(path).frames()])
+
+
+def contact_sheet(rows: dict[str, np.ndarray], columns: int = COLUMNS) -> Image.Image:
+    """A labelled row for each clip, (f, h, w, 3) uint8 with equal f, h, w; ``columns`` frames from first to last."""
+    count, height, width, _ = next(iter(rows.values())).shape
+    chosen = [round(column * (count - 1) / (columns - 1)) for column in range(columns)]
+    size = (MARGIN + columns * (width + GAP), HEADER + len(rows) * (height + GAP))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, frame in enumerate(chosen):
+        left = MARGIN + column * (width + GAP)
+        draw.text((left + 2, 3), f"frame {frame}", fill="black")
+        for row, clip in enumerate(rows.values()):
+            sheet.paste(Image.fromarray(clip[frame]), (left, HEADER + row * (height + GAP)))
+    for row, label in enumerate(rows):
+        draw.multiline_text((4, HEADER + row * (height + GAP) + 4), label, fill="black")
+    return sheet
+
+
+def demonstrate(name: str, options: TranslateOptions, folder: Path) -> None:
+    """Translate sample ``name`` into ``folder`` and compare it with its ground truth. Raises PnPVideoError."""
+    from pnpvideo.translate import translate  # loads the network's libraries, which takes seconds
+
+    words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))[name]
+    source, truth = SAMPLES / f"{name}.mp4", SAMPLES / f"{name}.truth.mp4"
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"translating {source.name}: {words['source_prompt']!r} into {words['prompt']!r}", flush=True)
+    started = time.monotonic()
+    result = translate(source, words["prompt"], folder / "demo.mp4", options, report=PlainProgress())
+    seconds = time.monotonic() - started
+
+    clips = {"source": pixels(source), "result": pixels(result.output), "ground\ntruth": pixels(truth)}
+    sheet = folder / "demo.png"
+    contact_sheet(clips).save(sheet)
+    before, after = (psnr(clips[row], clips["ground\ntruth"]) for row in ("source", "result"))
+    print(f"translated {words['frames']} frames, {words['drawings']} drawings, in {seconds:.0f} s")
+    print(f"PSNR to the ground truth: source {before:.1f} dB, result {after:.1f} dB")
+    print(f"result: {result.output}")
+    print(f"sheet:  {sheet}")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m samples.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--name", default="twos", help="the sample to translate (default: twos)")
+    parser.add_argument("--model", default="miniature", help="as in pnpvideo translate")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the result (default: out)")
+    given = parser.parse_args(arguments)
+    words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
+    if given.name not in words:
+        parser.error(f"no sample is called {given.name!r}; there are: {', '.join(words)}")
+    try:
+        options = TranslateOptions(
+            model=given.model,
+            steps=given.steps,
+            source_prompt=words[given.name]["source_prompt"],
+            store=given.out / "store",
+            overwrite=True,
+        )
+        demonstrate(given.name, options, given.out)
+    except PnPVideoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
