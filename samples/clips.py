@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from pnpvideo.miniature.world import Camera, Instant, Scene, Thing, caption
@@ -14,7 +15,7 @@ RIGHT = math.pi / 2  # the heading that leads from left to right before a camera
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One shot: ``drawings`` moments of ``scene``, evenly spread from its start to its end, each held for ``hold`` frames."""
+    """One shot: ``drawings`` moments of ``scene``, evenly spread over it, each held for ``hold`` frames."""
 
     scene: Scene
     drawings: int
@@ -52,7 +53,7 @@ class Sample:
             "prompt": caption(scene, "photo"),
             "frames": self.frames,
             "drawings": sum(part.drawings for part in self.parts),
-            "shots": [list(span) for span in zip(edges, edges[1:], strict=False)],
+            "shots": [list(span) for span in pairwise(edges)],
             "note": self.note,
         }
 
@@ -130,7 +131,7 @@ SAMPLES = (
                     sun_azimuth=-1.0,
                     sun_elevation=0.9,
                     motion="bounce",
-                    amount=0.75,
+                    amount=0.6,
                     seed=41,
                 ),
             ),

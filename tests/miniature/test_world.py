@@ -1,0 +1,195 @@
+"""The world is exact: its motion is what its pictures show, its words are what it holds."""
+
+import dataclasses
+from itertools import pairwise
+from random import Random
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from pnpvideo.miniature.recipe.data import HELD_OUT
+from pnpvideo.miniature.world import STYLES, Camera, Scene, Thing, caption, exact_flow, look, random_scene, render
+from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS, STYLE_WORDS
+from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, SKY, camera_frame, thing_pose
+from pnpvideo.miniature.world.scene import MOTIONS
+
+SIZE = 96
+
+
+def scene(motion: str, shape: str = "cube") -> Scene:
+    thing = Thing(shape=shape, colour="orange", size=1.0, y=0.1, heading=1.2)
+    return Scene(ground="stone", sky="day", things=(thing,), camera=Camera(azimuth=0.4), motion=motion, seed=5)
+
+
+def projected(points: torch.Tensor, camera: Camera) -> torch.Tensor:
+    """World points (3, n) in pixels (2, n), by the pinhole model alone."""
+    origin, basis, focal = camera_frame([camera])
+    seen = basis[0].T @ (points - origin[0])
+    x = (seen[0] / seen[2] * focal[0, 0, 0] + 1) * SIZE / 2 - 0.5
+    y = (1 - seen[1] / seen[2] * focal[0, 0, 0]) * SIZE / 2 - 0.5
+    return torch.stack((x, y))
+
+
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_flow_is_where_a_material_point_goes(motion: str) -> None:
+    """Points of the thing, followed by their places in its own frame, and of the ground, which stays."""
+    shape = "ball" if motion == "roll" else "cube"
+    whole, start, end = scene(motion, shape), 0.3, 0.45
+    before, after = whole.at(start), whole.at(end)
+    view, flow = look([before], SIZE), exact_flow(whole, start, end, SIZE).flow.reshape(2, -1)
+    pixel = torch.arange(SIZE * SIZE)
+    here = torch.stack((pixel % SIZE, pixel // SIZE)).float()
+    on_thing, on_ground = view.ids[0] == FIRST_THING, view.ids[0] == GROUND
+    assert on_thing.sum() > 300 and on_ground.sum() > 1000
+    pose = thing_pose([after.things[0]], view.depth)
+    moved = pose.rotation[0] @ (view.local[0] * pose.size[0]) + pose.centre[0]
+    expected = projected(moved, after.camera) - here
+    assert torch.allclose(flow[:, on_thing], expected[:, on_thing], atol=0.02)
+    expected = projected(view.position[0], after.camera) - here
+    near = on_ground & (view.depth[0] < 30)
+    assert torch.allclose(flow[:, near], expected[:, near], atol=0.02)
+    largest = float(flow[:, on_thing | near].abs().max())
+    assert largest < 0.02 if motion == "still" else largest > 1
+
+
+@pytest.mark.parametrize("motion", ["spin", "slide", "orbit", "pan", "zoom"])
+def test_flow_of_a_long_way_is_the_sum_of_its_steps(motion: str) -> None:
+    """Finite differences: stepping along the flow of short times ends where the flow of the whole time does."""
+    whole, times = scene(motion), np.linspace(0.3, 0.6, 7)
+    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
+    x, y = columns.copy(), rows.copy()
+    seen = np.ones((SIZE, SIZE), bool)
+    for start, end in pairwise(times):
+        step = exact_flow(whole, float(start), float(end), SIZE)
+        dx, dy = (cv2.remap(part.numpy(), x, y, cv2.INTER_LINEAR) for part in step.flow)
+        seen &= cv2.remap(step.visible.numpy().astype(np.float32), x, y, cv2.INTER_LINEAR) > 0.999
+        x, y = x + dx, y + dy
+    direct = exact_flow(whole, 0.3, 0.6, SIZE)
+    away = np.hypot(x - columns - direct.flow[0].numpy(), y - rows - direct.flow[1].numpy())
+    sure = seen & direct.visible.numpy()
+    assert sure.mean() > 0.5
+    assert np.percentile(away[sure], 95) < 0.1
+    assert np.hypot(*direct.flow.numpy())[sure].max() > 4
+
+
+@pytest.mark.parametrize(("motion", "shape"), [("orbit", "cone"), ("pan", "cube"), ("slide", "cylinder")])
+def test_warping_by_the_flow_undoes_the_motion(motion: str, shape: str) -> None:
+    whole, start, end = scene(motion, shape), 0.3, 0.5
+    size = 128
+    before, after = (
+        picture.permute(1, 2, 0).numpy()
+        for picture in render([whole.at(start), whole.at(end)], ["photo"], size)["photo"]
+    )
+    motion_field = exact_flow(whole, start, end, size)
+    rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
+    x, y = columns + motion_field.flow[0].numpy(), rows + motion_field.flow[1].numpy()
+    warped = cv2.remap(after, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    ids = look([whole.at(start)], size).ids.reshape(size, size).numpy()
+    looked_at = motion_field.visible.numpy() & (ids >= FIRST_THING if motion == "slide" else ids != SKY)
+    looked_at = cv2.erode(looked_at.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    assert looked_at.sum() > 400
+    left = np.abs(before - warped)[looked_at].mean()
+    there = np.abs(before - after)[looked_at].mean()
+    assert left < 0.02
+    assert there > 2.5 * left
+
+
+def test_what_is_covered_later_is_not_visible() -> None:
+    """A ball slides before a cube: what it covers of the cube in the end, and only that, vanishes."""
+    ball = Thing(shape="ball", colour="red", size=0.6, x=1.6, y=-0.6, heading=np.pi / 2)
+    cube = Thing(shape="cube", colour="blue", size=0.9, x=-0.6, y=0.9)
+    whole = Scene(
+        ground="sand", sky="day", things=(ball, cube), camera=Camera(elevation=0.15, distance=8.0), motion="slide"
+    )
+    start, end = look([whole.at(0.0)], SIZE), look([whole.at(1.0)], SIZE)
+    flow = exact_flow(whole, 0.0, 1.0, SIZE)
+    on_cube = (start.ids == FIRST_THING + 1).reshape(SIZE, SIZE)
+    covered = on_cube & (end.ids == FIRST_THING).reshape(SIZE, SIZE)
+    assert covered.sum() > 30
+    assert not flow.visible[covered].any()
+    still_there = on_cube & (end.ids == FIRST_THING + 1).reshape(SIZE, SIZE)
+    assert flow.visible[still_there].float().mean() > 0.98
+    on_ball = (start.ids == FIRST_THING).reshape(SIZE, SIZE)
+    assert flow.visible[on_ball].float().mean() > 0.9
+
+
+def test_what_leaves_the_picture_is_not_visible() -> None:
+    flow = exact_flow(scene("pan"), 0.0, 1.0, SIZE)
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    x, y = columns + flow.flow[0], rows + flow.flow[1]
+    outside = (x < -0.01) | (x > SIZE - 0.99) | (y < -0.01) | (y > SIZE - 0.99)
+    assert outside.sum() > SIZE
+    assert not flow.visible[outside].any()
+
+
+def test_no_time_is_no_motion() -> None:
+    flow = exact_flow(scene("orbit"), 0.4, 0.4, SIZE)
+    assert flow.flow.abs().max() < 0.02
+    inner = flow.visible[2:-2, 2:-2]
+    assert inner.float().mean() > 0.995
+
+
+def test_caption_says_what_is_there() -> None:
+    ball = Scene(ground="grass", sky="sunset", things=(Thing(shape="ball", colour="red"),))
+    assert caption(ball, "photo") == "a photo of a red ball on grass at sunset"
+    two = dataclasses.replace(ball, things=(*ball.things, Thing(shape="cone", colour="orange")))
+    assert caption(two, "cartoon") == "a cartoon of a red ball and an orange cone on grass at sunset"
+
+
+@pytest.mark.parametrize("style", list(STYLES))
+def test_every_wording_names_style_things_and_never_another_place(style: str) -> None:
+    dropped = 0
+    for seed in range(200):
+        whole = random_scene(HELD_OUT + seed)
+        words = caption(whole, style, Random(seed))
+        assert any(form in words for form in STYLE_WORDS[style])
+        for thing in whole.things:
+            assert any(f"{thing.colour} {noun}" in words for noun in SHAPE_WORDS[thing.shape])
+        named = [
+            [key for key, forms in table.items() if any(words.endswith(form) or f"{form} " in words for form in forms)]
+            for table in (GROUND_WORDS, SKY_WORDS)
+        ]
+        assert named[0] in ([], [whole.ground]) and named[1] in ([], [whole.sky])
+        assert named[0] or named[1]
+        dropped += not (named[0] and named[1])
+    assert 5 < dropped < 60
+
+
+def test_styles_share_one_geometry() -> None:
+    """Where only the colour of the cube is changed, every style changes on the cube (and what it lights) alone."""
+    whole = scene("still")
+    other = dataclasses.replace(whole, things=(dataclasses.replace(whole.things[0], colour="blue"),))
+    views = [look([each.at(0.5)], 2 * SIZE) for each in (whole, other)]
+    assert torch.equal(views[0].ids, views[1].ids) and torch.equal(views[0].depth, views[1].depth)
+    on_thing = (views[0].ids == FIRST_THING).reshape(2 * SIZE, 2 * SIZE)
+    share = torch.nn.functional.avg_pool2d(on_thing[None, None].float(), 2)[0, 0]
+    ids_before = views[0].ids.clone()
+    for style in STYLES:
+        a, b = (render([each.at(0.5)], [style], SIZE)[style][0] for each in (whole, other))
+        changed = (a - b).abs().amax(0) > 1 / 255
+        assert not changed[share == 0].any(), style
+        assert changed[share == 1].float().mean() > 0.5, style
+        assert torch.equal(look([whole.at(0.5)], 2 * SIZE).ids, ids_before)
+
+
+def test_pictures_are_the_same_each_time_and_alone_or_in_a_batch() -> None:
+    moments = [random_scene(HELD_OUT + seed).at(0.25) for seed in range(3)]
+    together, again = (render(moments, list(STYLES), 64) for _ in range(2))
+    for style in STYLES:
+        assert together[style].shape == (3, 3, 64, 64)
+        assert together[style].min() >= 0 and together[style].max() <= 1
+        assert torch.equal(together[style], again[style])
+        for index, moment in enumerate(moments):
+            alone = render([moment], [style], 64)[style][0]
+            assert (alone - together[style][index]).abs().mean() < 1e-3
+
+
+def test_a_seed_is_a_scene() -> None:
+    assert random_scene(HELD_OUT + 1) == random_scene(HELD_OUT + 1)
+    scenes = [random_scene(HELD_OUT + seed) for seed in range(64)]
+    assert len({dataclasses.replace(each, seed=0) for each in scenes}) == 64
+    assert {each.motion for each in scenes} == set(MOTIONS)
+    assert random_scene(7, things=3, motion="spin").motion == "spin"
+    assert len(random_scene(7, things=3).things) == 3

@@ -1,0 +1,104 @@
+"""The sample clips are what captions.json and the renderer say."""
+
+import ast
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pnpvideo.miniature.world import Instant, Scene, look
+from pnpvideo.miniature.world.geometry import FIRST_THING
+from pnpvideo.video.likeness import psnr
+from pnpvideo.video.read import probe, read
+from samples.clips import FOLDER, SAMPLES, SIZE, Part, Sample
+from samples.demo import contact_sheet
+from samples.render import main, pictures
+
+each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+MOST_BYTES = 300_000
+
+
+@each
+def test_clip_is_as_described(sample: Sample) -> None:
+    words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
+    assert list(words) == [known.name for known in SAMPLES]
+    stated = words[sample.name]
+    assert stated == json.loads(json.dumps(sample.words()))
+    found = probe(sample.path())
+    assert (found.width, found.height, found.fps) == (SIZE, SIZE, 12)
+    assert found.frames == stated["frames"]
+    assert 16 <= found.frames <= 48
+    assert found.drawings == stated["drawings"]
+    assert [[span.start, span.end] for span in found.shots] == stated["shots"]
+
+
+@each
+def test_truth_has_the_same_frames_and_times(sample: Sample) -> None:
+    source, truth = (list(read(sample.path(truth)).frames()) for truth in (False, True))
+    assert [frame.pts_seconds for frame in source] == [frame.pts_seconds for frame in truth]
+    assert [frame.pixels.shape for frame in source] == [frame.pixels.shape for frame in truth]
+    assert min(psnr(a.pixels, b.pixels) for a, b in zip(source, truth, strict=True)) < 25, "the styles must differ"
+
+
+@each
+def test_files_are_small(sample: Sample) -> None:
+    assert sample.path().stat().st_size <= MOST_BYTES
+    assert sample.path(truth=True).stat().st_size <= MOST_BYTES
+
+
+@each
+def test_all_parts_have_one_caption_and_everything_stays_in_frame(sample: Sample) -> None:
+    alone = [Sample(name=sample.name, note="", parts=(part,)).words() for part in sample.parts]
+    assert len({(str(words["source_prompt"]), str(words["prompt"])) for words in alone}) == 1
+    for part in sample.parts:
+        ids = look(part.instants(), 64).ids.reshape(-1, 64, 64)
+        border = np.concatenate([ids[:, 0], ids[:, -1], ids[:, :, 0], ids[:, :, -1]])
+        assert border.max() < FIRST_THING
+        for slot in range(len(part.scene.things)):
+            seen = (ids == FIRST_THING + slot).sum((1, 2))
+            assert seen.min() >= 64, f"thing {slot} fills only {int(seen.min())} of 4096 pixels"
+
+
+@pytest.mark.parametrize(("style", "truth"), [("cartoon", False), ("photo", True)])
+@each
+def test_rendering_anew_gives_the_committed_frames(sample: Sample, style: str, truth: bool) -> None:
+    last = sample.parts[-1]
+    moment = last.instants()[1]
+    frozen = Sample(name=sample.name, note="", parts=(Part(scene=_at(last.scene, moment), drawings=2),))
+    fresh = pictures(frozen, style)[0]
+    at = sample.frames - last.drawings * last.hold + last.hold
+    decoded = list(read(sample.path(truth)).frames())[at].pixels
+    assert psnr(fresh, decoded) >= 30
+    assert np.array_equal(fresh, pictures(frozen, style)[0])
+
+
+def _at(scene: Scene, instant: Instant) -> Scene:
+    """``scene`` stopped at ``instant``."""
+    return replace(scene, things=instant.things, camera=instant.camera, motion="still")
+
+
+def test_the_renderer_refuses_an_unknown_name() -> None:
+    with pytest.raises(SystemExit, match="no sample is called nothing; there are: ball"):
+        main(["nothing"])
+
+
+def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
+    ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
+    sheet = np.asarray(contact_sheet({"up": ramp, "down": ramp[::-1]}, columns=3))
+    corners = [sheet[18 + row * 12 + 4, 74 + column * 14 + 5, 0] for row in (0, 1) for column in (0, 1, 2)]
+    assert corners == [0, 100, 200, 200, 100, 0]
+
+
+@pytest.mark.parametrize("script", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) -> None:
+    words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if _is_text(node)}
+    used = [name for name in words if f"{name}.mp4" in texts]
+    assert len(used) == 1
+    assert {words[used[0]]["source_prompt"], words[used[0]]["prompt"]} <= texts
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
