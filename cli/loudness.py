@@ -23,6 +23,7 @@ def hush_libraries(loudness: Loudness) -> None:
     if not loudness.verbose:
         for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
             os.environ.setdefault(variable, "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: bool) -> None:
