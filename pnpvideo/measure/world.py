@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from pnpvideo.translate import translate
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "pnp, none": {"method": "pnp", "coherence": "none"},
     "pnp, joint": {"method": "pnp", "coherence": "joint"},
     "pnp, flow": {"method": "pnp", "coherence": "flow"},
