@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from pnpvideo.cli.loudness import Loudness, hush_libraries
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
@@ -97,6 +98,7 @@ def main(arguments: list[str]) -> int:
     words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
     if given.name not in words:
         parser.error(f"no sample is called {given.name!r}; there are: {', '.join(words)}")
+    hush_libraries(Loudness())
     try:
         options = TranslateOptions(
             model=given.model,

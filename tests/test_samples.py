@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pnpvideo.miniature.world import Instant, Scene, look
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import probe, read
+from samples import demo
 from samples.clips import FOLDER, SAMPLES, SIZE, Part, Sample
-from samples.demo import contact_sheet
 from samples.render import main, pictures
 
 each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -86,7 +87,7 @@ def test_the_renderer_refuses_an_unknown_name() -> None:
 
 def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
     ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
-    sheet = np.asarray(contact_sheet({"up": ramp, "down": ramp[::-1]}, columns=3))
+    sheet = np.asarray(demo.contact_sheet({"up": ramp, "down": ramp[::-1]}, columns=3))
     corners = [sheet[18 + row * 12 + 4, 74 + column * 14 + 5, 0] for row in (0, 1) for column in (0, 1, 2)]
     assert corners == [0, 100, 200, 200, 100, 0]
 
@@ -94,11 +95,27 @@ def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
 @pytest.mark.parametrize("script", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) -> None:
     words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
-    texts = {node.value for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if _is_text(node)}
+    nodes = ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     used = [name for name in words if f"{name}.mp4" in texts]
     assert len(used) == 1
     assert {words[used[0]]["source_prompt"], words[used[0]]["prompt"]} <= texts
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def test_demo_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "no-model"
+    assert demo.main(["--model", str(missing), "--out", str(tmp_path / "out")]) == 4
+    assert "no-model" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "demo.mp4").exists()
+
+
+@pytest.mark.slow
+def test_demo_writes_clip_and_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--steps", "2", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "translated 24 frames, 12 drawings, in " in said
+    assert "PSNR to the ground truth: source " in said
+    assert str(tmp_path / "demo.mp4") in said and str(tmp_path / "demo.png") in said
+    assert len(list(read(tmp_path / "demo.mp4").frames())) == 24
+    sheet = np.asarray(Image.open(tmp_path / "demo.png"))
+    assert sheet.shape[0] > 3 * SIZE and sheet.shape[1] > demo.COLUMNS * SIZE
