@@ -1,0 +1,100 @@
+"""A Stable Diffusion checkpoint of random weights, small enough for any test, and clips to translate."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from tokenizers import pre_tokenizers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.video.ffmpeg import executable
+
+LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stable Diffusion 1.x's topology at a fraction of its width, 64 pixels; to be copied before it is altered."""
+    folder = tmp_path_factory.mktemp("model") / "random"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tokenizer = _tokenizer(folder / "tokenizer")
+        UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(16, 32, 32, 32),
+            cross_attention_dim=WIDTH,
+            attention_head_dim=2,
+            norm_num_groups=8,
+            down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+            up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+        ).save_pretrained(folder / "unet")
+        AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(4, 8, 8, 8),
+            latent_channels=4,
+            norm_num_groups=4,
+            mid_block_add_attention=False,
+        ).save_pretrained(folder / "vae")
+        CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=WIDTH,
+                intermediate_size=2 * WIDTH,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=LENGTH,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        ).save_pretrained(folder / "text_encoder")
+    DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def backend(checkpoint: Path) -> StableDiffusion:
+    return StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture
+def clip_of(tmp_path: Path) -> Callable[..., Path]:
+    """clip_of(count, width, height, hold): a video of a square that moves at every ``hold``-th frame."""
+
+    def make(count: int, width: int = 96, height: int = 64, hold: int = 1, name: str = "in.mp4") -> Path:
+        pictures = np.full((count, height, width, 3), (150, 200, 235), np.uint8)
+        for index, picture in enumerate(pictures):
+            left = 4 + 4 * (index // hold)
+            picture[20:36, left : left + 16] = (220, 60, 50)
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "12", "-i", "pipe:0"]
+        codec = ["-c:v", "libx264", "-crf", "10", "-pix_fmt", "yuv444p"]
+        command = [executable(), "-v", "error", "-y", *raw, *codec, f"file:{tmp_path / name}"]
+        subprocess.run(command, input=pictures.tobytes(), check=True)
+        return tmp_path / name
+
+    return make
