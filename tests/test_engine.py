@@ -1,0 +1,61 @@
+"""The engine against a plain reference of the same equations, and against plain sampling."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.injection import injected
+from pnpvideo.methods.coherence import Coherence
+from pnpvideo.methods.denoiser import Denoiser
+from pnpvideo.methods.plug_and_play import PlugAndPlay
+from pnpvideo.methods.trajectory import Walked
+from tests.reference import reference
+
+FRAMES, STEPS, SCALE = 5, 3, 6.0
+
+
+def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8) -> tuple[Tensor, list[Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
+    words = {"source": backend.embed("a hen"), "empty": backend.embed(""), "positive": backend.embed("a fox")}
+    coherence = Coherence(kind=kind, every=3, batch=batch, seed=0)
+    outside, inside = coherence.edits(backend.sites, [index / 12 for index in range(FRAMES)])
+    schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
+    with injected(backend.network, [*outside, *method.edits(backend.sites), *inside]) as session:
+        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
+        return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1], states
+
+
+@pytest.mark.parametrize("kind", ["none", "joint", "flow"])
+def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> None:
+    result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
+    coherence = Coherence(kind=kind, every=3, batch=8, seed=0)
+    keyframes = [coherence.keyframes(FRAMES, 0, step) for step in range(STEPS)]
+    words = [backend.embed(text) for text in ("a hen", "", "a fox")]
+    expected = reference(backend.network, backend.schedule(STEPS), states, words, SCALE, 2, 1, kind, keyframes)
+    assert torch.allclose(result, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    plain, _ = run(backend, kind, PlugAndPlay(feature_until=0.0, attention_until=0.0))
+    assert (plain - result).abs().max() > 1e-2 * float(expected.abs().max())  # the injection matters
+
+
+@pytest.mark.parametrize("kind", ["none", "joint", "flow"])
+def test_the_batch_does_not_matter(kind: str, backend: StableDiffusion) -> None:
+    one, eight = (run(backend, kind, PlugAndPlay(), batch)[0] for batch in (1, 8))
+    assert torch.allclose(one, eight, rtol=0, atol=1e-4 * float(eight.abs().max()))
+
+
+def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> None:
+    result, states = run(backend, "none", PlugAndPlay(feature_until=0.0, attention_until=0.0))
+    schedule, x = backend.schedule(STEPS), states[STEPS]
+    words = torch.stack([backend.embed(text) for text in ("", "a fox") for _ in range(FRAMES)])
+    for level in range(STEPS, 0, -1):
+        with torch.no_grad():
+            output = backend.network(torch.cat((x, x)), schedule.timestep(level), words, return_dict=False)[0]
+        empty, positive = output.chunk(2)
+        eps = empty + SCALE * (positive - empty)
+        now, then = schedule.alphas[level], schedule.alphas[level - 1]
+        x = then**0.5 * ((x - (1 - now) ** 0.5 * eps) / now**0.5) + (1 - then) ** 0.5 * eps
+    assert torch.equal(result, x)
