@@ -31,7 +31,9 @@ class Reference:
         self.layers = {name: module for name, module in network.named_modules() if name.endswith(".attn1")}
         decoder = [name for name in self.layers if name.startswith("up_blocks")]
         self.injected_layers = decoder[-injected:]
-        self.lane, self.frames, self.keyframes = "source", (0,), (0,)
+        self.lane = "source"
+        self.frames: tuple[int, ...] = ()
+        self.keyframes: tuple[int, ...] = ()
         self.features = self.attention = False
         self.source: dict[tuple[str, int], Any] = {}
         self.shared: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
