@@ -30,8 +30,8 @@ class StableDiffusion:
         self.card = read_card(folder)
         self.fingerprint = fingerprint(folder)
         self.network: UNet2DConditionModel = _load(UNet2DConditionModel, folder, "unet").to(device, dtype)
-        self.vae: AutoencoderKL = _load(AutoencoderKL, folder, "vae").to(device)
-        self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device)
+        self.vae: AutoencoderKL = _load(AutoencoderKL, folder, "vae").to(device, torch.float32)
+        self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
         try:
             self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         except (OSError, ValueError) as damaged:

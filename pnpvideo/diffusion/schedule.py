@@ -66,9 +66,9 @@ def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
     spacing = config.get("timestep_spacing", "leading")
     if spacing == "leading":
         ratio = train // steps
-        offset = (
-            int(config.get("steps_offset", 0)) if steps * ratio + int(config.get("steps_offset", 0)) <= train else 0
-        )
+        offset = int(config.get("steps_offset", 0))
+        if (steps - 1) * ratio + offset >= train:
+            offset = 0  # as many steps as timesteps: there is no room to move the grid
         return tuple(index * ratio + offset for index in range(steps))
     if spacing == "trailing":
         return tuple(sorted(round(train - index * train / steps) - 1 for index in range(steps)))

@@ -33,5 +33,7 @@ def export(folder: Path, model: Denoiser, autoencoder: AutoencoderKL, tokenizer:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    pipeline.to(torch.float16)
+    model.text_encoder.float()  # transformers loads weights in the type they were saved in, diffusers in fp32
+    pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "pnpvideo.json").write_text(json.dumps(CARD, indent=2) + "\n")
