@@ -1,0 +1,98 @@
+"""The schedule, the step and guidance, against diffusers' own and against their formulas."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from pnpvideo.diffusion.ddim import ddim_step
+from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.injection import Lanes, Moment, Until
+
+CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 50, 999])
+def test_timesteps_are_those_of_diffusers(spacing: str, steps: int) -> None:
+    config = {**CONFIG, "timestep_spacing": spacing}
+    theirs = DDIMScheduler(**config)
+    theirs.set_timesteps(steps)
+    assert Schedule.from_config(config, steps).timesteps == tuple(reversed(theirs.timesteps.tolist()))
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("from_one", [False, True])
+def test_a_step_is_that_of_diffusers(prediction: str, from_one: bool) -> None:
+    config = {**CONFIG, "prediction_type": prediction, "set_alpha_to_one": from_one, "clip_sample": False}
+    theirs, ours = DDIMScheduler(**config), Schedule.from_config(config, 20)
+    theirs.set_timesteps(20)
+    # Its own alphas are fp32, whose rounding alone is 3e-6 in the result: the truth is its step in float64.
+    betas = torch.linspace(CONFIG["beta_start"] ** 0.5, CONFIG["beta_end"] ** 0.5, 1000, dtype=torch.float64).square()
+    theirs.alphas_cumprod = (1 - betas).cumprod(0)
+    theirs.final_alpha_cumprod = torch.ones(()) if from_one else theirs.alphas_cumprod[0]
+    x, output = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    for level in range(20, 0, -1):
+        expected = theirs.step(output.double(), ours.timestep(level), x.double()).prev_sample
+        assert torch.allclose(ddim_step(x, output, ours, level, level - 1).double(), expected, rtol=0, atol=1e-6)
+
+
+def test_more_steps_bring_the_picture_back_closer() -> None:
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def error(steps: int) -> float:
+        schedule = Schedule.from_config(CONFIG, steps)
+
+        def predict(x: Tensor, timestep: int) -> Tensor:
+            return torch.tanh(x.roll(1, 2)) * (0.5 + timestep / 2000)
+
+        *_, noisy = invert(predict, clean, schedule)
+        *_, back = sample(lambda x, level: predict(x, schedule.timestep(level)), noisy.x, schedule, steps)
+        return float((back.x - clean).square().mean())
+
+    errors = [error(steps) for steps in (5, 20, 80, 320)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0] / 100
+
+
+@pytest.mark.parametrize(("decay", "half"), [("constant", 0.8), ("linear", 0.4), ("exp", 0.8 * math.exp(-3))])
+def test_the_negative_prompt_comes_in(decay: str, half: float) -> None:
+    guidance = Guidance(scale=3.0, negative=True, empty_share=0.8, decay=decay)
+    assert guidance.share(0, 11) == 0.8
+    assert guidance.share(5, 11) == pytest.approx(half)
+    parts = {name: torch.full((1,), value) for name, value in (("empty", 1.0), ("negative", 2.0), ("positive", 5.0))}
+    base = half * 1.0 + (1 - half) * 2.0
+    assert guidance.combine(parts, 5, 11).item() == pytest.approx(base + 3 * (5 - base), rel=1e-6)
+
+
+def test_only_lanes_that_count_are_asked() -> None:
+    assert Guidance(scale=1.0, negative=True).lanes(0, 10) == ("positive",)
+    assert Guidance(scale=2.0).lanes(9, 10) == ("empty", "positive")
+    linear = Guidance(scale=2.0, negative=True)
+    assert [linear.lanes(step, 3) for step in range(3)] == [
+        ("empty", "positive"),
+        ("empty", "negative", "positive"),
+        ("negative", "positive"),
+    ]
+
+
+def test_lanes_stack_what_they_split() -> None:
+    lanes, batch = Lanes(("source", "empty", "positive"), (3, 7)), torch.arange(6)
+    assert {name: part.tolist() for name, part in lanes.split(batch).items()} == {
+        "source": [0, 1],
+        "empty": [2, 3],
+        "positive": [4, 5],
+    }
+    assert torch.equal(lanes.stack(lanes.split(batch)), batch)
+    assert lanes.edited == ("empty", "positive")
+
+
+@pytest.mark.parametrize(("share", "steps", "first"), [(0.8, 50, 40), (0.5, 50, 25), (0.0, 50, 0), (1.0, 7, 7)])
+def test_a_window_is_the_first_steps(share: float, steps: int, first: int) -> None:
+    assert [step for step in range(steps) if Moment(step, steps, 0) in Until(share)] == list(range(first))
