@@ -22,7 +22,7 @@ def models(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"models": rows}, indent=2))
         return
-    name_width = max(len(row["name"]) for row in rows)
+    name_width = max(map(len, ALIASES))
     for row in rows:
         here = "on this machine" if row["local"] else "fetched on first use"
         click.echo(f"{row['name']:<{name_width}}  {here:<20}  {row['note']}")
