@@ -101,8 +101,9 @@ def _ffmpeg() -> Iterator[Check]:
 
 
 def _miniature() -> Check:
-    from pnpvideo.backends.models import ALIASES
     from safetensors import SafetensorError, safe_open
+
+    from pnpvideo.backends.models import ALIASES
 
     folder = Path(ALIASES["miniature"].source)
     weights = sorted(folder.glob("*/*.safetensors"))
