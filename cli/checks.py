@@ -14,7 +14,7 @@ from pathlib import Path
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError
 
-LIBRARIES = ("numpy", "cv2", "PIL", "av", "safetensors", "diffusers", "transformers", "accelerate", "kornia")
+LIBRARIES = ("numpy", "cv2", "PIL", "safetensors", "diffusers", "transformers", "accelerate", "kornia")
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}
 ENCODERS = ("libx264", "libvpx-vp9", "aac", "libopus", "gif", "apng")
 FREE_BYTES = 2 * 10**9
