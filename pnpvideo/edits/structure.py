@@ -10,8 +10,8 @@ from pnpvideo.injection.lanes import SOURCE
 
 
 @dataclass(frozen=True)
-class FeatureInjection:
-    """f*_t <- f_t: the residual features of every edited lane are the source lane's (eq. 4 and algorithm 1)."""
+class _FromSource:
+    """What is taken from the source lane during the window, at each of the sites."""
 
     sites: tuple[Site, ...]
     window: Until
@@ -24,27 +24,18 @@ class FeatureInjection:
 
     def needs_source(self, moment: Moment) -> bool:
         return moment in self.window
+
+
+class FeatureInjection(_FromSource):
+    """f*_t <- f_t: the residual features of every edited lane are the source lane's (eq. 4 and algorithm 1)."""
 
     def __call__(self, features: Tensor, moment: Moment, lanes: Lanes) -> Tensor:
         source = features[lanes.rows(SOURCE)]
         return lanes.stack({name: source for name in lanes.names})
 
 
-@dataclass(frozen=True)
-class SelfAttentionInjection:
+class SelfAttentionInjection(_FromSource):
     """A*_t <- A_t: every edited lane attends with the source lane's q and k, and its own v (eq. 5)."""
-
-    sites: tuple[Site, ...]
-    window: Until
-
-    def begin(self, moment: Moment) -> None:
-        """Keeps nothing between steps."""
-
-    def active(self, moment: Moment, lanes: Lanes) -> bool:
-        return SOURCE in lanes.names and moment in self.window
-
-    def needs_source(self, moment: Moment) -> bool:
-        return moment in self.window
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         q, k = call.q[SOURCE], call.k[SOURCE]
