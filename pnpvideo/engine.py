@@ -135,10 +135,9 @@ class Translator:
     def _generated(self, entry: Entry, noise: Tensor, number: int) -> list[Tensor]:
         """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
         device, steps = self._device(), self.schedule.steps
-        found = {level: entry.get(_name(level)) for level in range(steps, -1, -1)}
         states: dict[int, Tensor] = {steps: noise}
-        for level in range(steps, -1, -1):
-            if (stored := found[level]) is None:
+        for level in range(steps - 1, -1, -1):
+            if (stored := entry.get(_name(level))) is None:
                 break
             states[level] = stored[0]["x"].to(device)
         guidance = replace(self.guidance, negative=False)

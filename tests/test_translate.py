@@ -1,7 +1,11 @@
 """The whole path, with a random network: what comes in goes out translated, whole, and can be interrupted."""
 
+import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,8 @@ import torch
 from PIL import Image
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.sample import sample
 from pnpvideo.errors import DeviceError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.options import COHERENCES, TranslateOptions
@@ -105,12 +111,25 @@ def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: Opti
     assert "not read: 'stuvwxyz'" in notices(events)
 
 
-@pytest.mark.parametrize(("stage", "step"), [("invert", 1), ("invert", 3), ("sample", 1), ("sample", 2)])
+@pytest.mark.parametrize(
+    ("stage", "step", "given"),
+    [
+        ("invert", 1, {}),
+        ("invert", 3, {}),
+        ("sample", 1, {}),
+        ("sample", 2, {}),
+        ("sample", 2, {"coherence": "joint", "negative": "a hen"}),
+        ("sample", 1, {"method": "sdedit", "strength": 1.0}),
+        ("invert", 2, {"generate": True, "source_prompt": "a hen"}),
+        ("sample", 1, {"generate": True, "source_prompt": "a hen"}),
+    ],
+)
 def test_an_interrupted_run_goes_on_to_the_same_file(
-    stage: str, step: int, clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+    stage: str, step: int, given: dict[str, Any], clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
 ) -> None:
-    source, chosen = clip_of(3), options(steps=3, keyframe_every=2)
-    whole = translate(source, "a fox", tmp_path / "whole.mp4", options(steps=3, keyframe_every=2, store=tmp_path / "s"))
+    source, name = (None, "out.png") if "generate" in given else (clip_of(3), "out.mp4")
+    chosen = options(steps=3, keyframe_every=2, **given)
+    whole = translate(source, "a fox", tmp_path / f"whole-{name}", replace(chosen, store=tmp_path / "other"))
     of_whole = len(calls)
     calls.clear()
 
@@ -119,11 +138,60 @@ def test_an_interrupted_run_goes_on_to_the_same_file(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        translate(source, "a fox", tmp_path / "out.mp4", chosen, report=interrupt)
-    assert not (tmp_path / "out.mp4").exists()
-    resumed = translate(source, "a fox", tmp_path / "out.mp4", chosen)
+        translate(source, "a fox", tmp_path / name, chosen, report=interrupt)
+    assert not (tmp_path / name).exists()
+    resumed = translate(source, "a fox", tmp_path / name, chosen)
     assert resumed.output.read_bytes() == whole.output.read_bytes()
     assert len(calls) == of_whole  # no step was made twice
+
+
+def test_each_shot_is_translated_by_itself(options: Options, tmp_path: Path) -> None:
+    """Two shots in one folder of frames give what each gives in a folder of its own with its own number."""
+    drawing = Random(3)
+    blocks = [np.array([[drawing.randrange(256) for _ in range(3)] for _ in range(24)], np.uint8) for _ in range(2)]
+    pictures = [np.kron(block.reshape(4, 6, 3), np.ones((16, 16, 1), np.uint8)) for block in blocks]
+    for name, first, second in (("both", 3, 2), ("alone", 3, 0)):
+        (tmp_path / name).mkdir()
+        for index in range(first + second):
+            picture = np.roll(pictures[index >= first], 3 * index, 1)
+            Image.fromarray(picture).save(tmp_path / name / f"{index:03d}.png")
+        result = translate(tmp_path / name, "a fox", tmp_path / f"{name}-out", options())
+        assert (result.report["shots"], result.report["frames"]) == (1 + (second > 0), first + second)
+    both, alone = (list(read(tmp_path / f"{name}-out").frames()) for name in ("both", "alone"))
+    assert len(both) == 5
+    for frame, same in zip(both, alone, strict=False):
+        assert np.array_equal(frame.pixels, same.pixels)
+
+
+def test_a_negative_prompt_changes_the_picture(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    def pixels(name: str, **given: Any) -> bytes:
+        translate(clip_of(1), "a fox", tmp_path / name, options(steps=3, **given))
+        return next(read(tmp_path / name).frames()).pixels.tobytes()
+
+    plain = pixels("a.mp4")
+    assert pixels("b.mp4", negative="") == plain != pixels("c.mp4", negative="a hen")
+
+
+def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tmp_path: Path) -> None:
+    """What the network answers is read as velocity: with many steps the way up and down meet."""
+    folder = tmp_path / "v"
+    shutil.copytree(checkpoint, folder)
+    config = folder / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "prediction_type": "v_prediction"}))
+    backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
+    clean = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(0))
+    words = backend.embed("a hen").unsqueeze(0)
+
+    def error(steps: int) -> float:
+        schedule = backend.schedule(steps)
+        assert schedule.prediction == "v_prediction"
+        *_, noisy = invert(lambda x, timestep: backend.predict(x, timestep, words), clean, schedule)
+        *_, back = sample(
+            lambda x, level: backend.predict(x, schedule.timestep(level), words), noisy.x, schedule, steps
+        )
+        return float((back.x - clean).square().mean())
+
+    assert error(40) < error(5) / 10
 
 
 def test_another_prompt_reuses_the_inversion(
