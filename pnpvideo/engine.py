@@ -13,7 +13,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import State, invert
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.errors import DeviceError
+from pnpvideo.errors import DeviceError, StoreError
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
@@ -50,6 +50,13 @@ class Translator:
             negative=bool(negative),
             empty_share=0.75 if options.generate else 1.0,
         )
+        self.settings = {
+            "device": str(self._device()),
+            "dtype": str(self._dtype()).removeprefix("torch."),
+            "guidance": self.guidance.scale,
+            "negative": negative,
+            "size": options.size or backend.size,
+        }
         texts = {"source": self.source_prompt, "empty": "", "negative": negative, "positive": prompt}
         for text in sorted(set(texts.values())):
             if lost := backend.truncation(text):
@@ -65,7 +72,14 @@ class Translator:
         )
 
     def shot(self, number: int, drawings: Drawings, display: tuple[int, int]) -> np.ndarray:
-        """The translated drawings of shot ``number``, (drawings, h, w, 3) uint8 at the working size."""
+        """The translated drawings of shot ``number``, (drawings, h, w, 3) uint8 at the working size.
+
+        Raises DeviceError if memory runs out or the network gives NaN; finished steps are kept.
+        """
+        with _memory_told():
+            return self._shot(number, drawings, display)
+
+    def _shot(self, number: int, drawings: Drawings, display: tuple[int, int]) -> np.ndarray:
         frames = drawings.frames
         self.counts["shots"] += 1
         self.counts["frames"] += len(drawings.of)
@@ -80,16 +94,22 @@ class Translator:
             self.source_prompt,
             str(self._dtype()),
             ("generated", self.options.seed, number, self.guidance.scale, size) if self.options.generate else pixels,
-            None if self.method.inverts else noise,
+            noise if not self.method.inverts and not self.options.generate else None,
         )
         trajectory = self._trajectory(key, number, pixels, noise)
-        x, start = self.method.start(trajectory, self.schedule)
-        outside, inside = self.coherence.edits(self.backend.sites, [float(frame.pts_seconds) for frame in frames])
-        edits = [*outside, *self.method.edits(self.backend.sites), *inside]
+        times = [float(frame.pts_seconds) for frame in frames]
         run = fingerprint(
-            FORMAT, key, self.prompt, self.words, self.method, self.coherence, self.guidance, number, self.options.batch
+            FORMAT, key, self.prompt, self.words, self.method, self.coherence, self.guidance, number, times
         )
         self._runs.append(run)
+        x = self._translated(run, trajectory, number, times)
+        return self._decoded(x, number)
+
+    def _translated(self, run: str, trajectory: Trajectory, number: int, times: list[float]) -> Tensor:
+        """The edited latents of one shot. What the edits hold ends with this call."""
+        x, start = self.method.start(trajectory, self.schedule)
+        outside, inside = self.coherence.edits(self.backend.sites, times)
+        edits = [*outside, *self.method.edits(self.backend.sites), *inside]
         with self.store.entry("run", run) as entry, injected(self.backend.network, edits) as session:
             denoise = Denoiser(
                 self.backend,
@@ -102,44 +122,47 @@ class Translator:
                 trajectory,
                 number,
             )
-            x = self._sampled(entry, denoise, x.to(self._device()), start, number, len(frames))
-        with self._timed("decode"):
-            return self.backend.decode(x)
+            return self._sampled(entry, denoise, x.to(self._device()), start, number, len(times))
 
     def finish(self) -> None:
         """Forget the checkpoints of a run that has reached its output; trajectories stay for the next prompt."""
-        for run in self._runs:
-            with self.store.entry("run", run) as entry:
-                entry.discard()
+        try:
+            for run in self._runs:
+                with self.store.entry("run", run) as entry:
+                    entry.discard()
+        except StoreError as failed:  # the output stands: what is left over is no reason to call the run failed
+            self.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
 
     def _trajectory(self, key: str, number: int, pixels: np.ndarray, noise: Tensor) -> Trajectory:
         """The source's latents at every level, from the store as far as it has them."""
         device, count = self._device(), len(pixels)
-        if not self.method.inverts:
-            return Noised(self._encoded(pixels, number), noise.to(device), self.schedule)
+        if not self.method.inverts and not self.options.generate:
+            clean = self._encoded(pixels, number)
+            self._familiar(clean, pixels, number)
+            return Noised(clean.cpu(), noise, self.schedule)
         with self.store.entry("trajectory", key) as entry:
             if self.options.generate:
                 states = self._generated(entry, noise.to(device), number)
-            else:
-                states = _resumed(entry, self.schedule.steps)
-                if not states:
-                    states = [self._encoded(pixels, number)]
-                    entry.put(_name(0), {"x": states[0].cpu()})
-                elif len(states) > 1:
-                    self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
-                states = [state.to(device) for state in states]
-                for state in invert(self._plain(count), states[-1], self.schedule, len(states) - 1):
-                    self._keep(entry, state, states, "invert", number, count)
+                return Walked(states) if self.method.inverts else Noised(states[0], noise, self.schedule)
+            states = _resumed(entry, self.schedule.steps)
+            if not states:
+                states = [self._encoded(pixels, number).cpu()]
+                entry.put(_name(0), {"x": states[0]})
+            elif len(states) > 1:
+                self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
+            self._familiar(states[0], pixels, number)
+            for state in invert(self._plain(count), states[-1].to(device), self.schedule, len(states) - 1):
+                self._keep(entry, state, states, "invert", number, count)
         return Walked(states)
 
     def _generated(self, entry: Entry, noise: Tensor, number: int) -> list[Tensor]:
         """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
-        device, steps = self._device(), self.schedule.steps
+        steps = self.schedule.steps
         states: dict[int, Tensor] = {steps: noise}
         for level in range(steps - 1, -1, -1):
             if (stored := entry.get(_name(level))) is None:
                 break
-            states[level] = stored[0]["x"].to(device)
+            states[level] = stored[0]["x"]
         guidance = replace(self.guidance, negative=False)
         words = {**self.words, "positive": self.words["source"]}
         coherence = replace(self.coherence, kind="none")
@@ -148,10 +171,10 @@ class Translator:
                 self.backend, session, self.schedule, SDEdit(), coherence, guidance, words, Walked([]), number
             )
             lowest = min(states)
-            for state in sample(plain, states[lowest], self.schedule, lowest):
-                states[state.level] = state.x
+            for state in sample(plain, states[lowest].to(self._device()), self.schedule, lowest):
+                states[state.level] = state.x.cpu()
                 self._keep(entry, state, None, "invert", number, 1)
-        return [states[level] for level in range(steps + 1)]
+        return [states[level].cpu() for level in range(steps + 1)]
 
     def _sampled(
         self, entry: Entry, denoise: Callable[[Tensor, int], Tensor], x: Tensor, level: int, number: int, count: int
@@ -180,27 +203,45 @@ class Translator:
         steps = self.schedule.steps
         done = state.level if states is not None else steps - state.level
         if not bool(torch.isfinite(state.x).all()):
-            raise DeviceError(f"the network gave NaN or infinity at {stage} step {done}; try --dtype float32")
+            advice = "" if self._dtype() == torch.float32 else "; try --dtype float32"
+            raise DeviceError(f"the network gave NaN or infinity at {stage} step {done}{advice}")
         entry.put(name or _name(state.level), {"x": state.x.cpu()}, {"level": state.level})
         if states is not None:
-            states.append(state.x)
+            states.append(state.x.cpu())
         now = time.monotonic()
         self.timings[stage] = self.timings.get(stage, 0.0) + now - self._mark
         self._mark = now
         self.report(Progress(stage=stage, done=done, total=steps, unit="step", shot=number, frames=count))
 
     def _encoded(self, pixels: np.ndarray, number: int) -> Tensor:
+        """Latents (f, c, h', w') of frames (f, h, w, 3) uint8."""
+        latents = []
         with self._timed("encode"):
-            latents = self.backend.encode(pixels)
+            for index in range(len(pixels)):
+                latents.append(self.backend.encode(pixels[index : index + 1]))
+                if not bool(torch.isfinite(latents[-1]).all()):
+                    raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {number}")
+                self._say("encode", index + 1, len(pixels), number)
+        return torch.cat(latents)
+
+    def _decoded(self, x: Tensor, number: int) -> np.ndarray:
+        pictures = []
+        with self._timed("decode"):
+            for index in range(len(x)):
+                pictures.append(self.backend.decode(x[index : index + 1]))
+                self._say("decode", index + 1, len(x), number)
+        return np.concatenate(pictures)
+
+    def _say(self, stage: str, done: int, total: int, number: int) -> None:
+        self.report(Progress(stage=stage, done=done, total=total, unit="frame", shot=number, frames=total))
+
+    def _familiar(self, clean: Tensor, pixels: np.ndarray, number: int) -> None:
+        """Tell whoever brings a picture that the model's autoencoder does not know."""
         card = self.backend.card
-        if (
-            number == 0
-            and card.outside_notice
-            and psnr(self.backend.decode(latents[:1]), pixels[:1]) < card.familiar_db
-        ):
-            self.report(Notice(message=card.outside_notice))
-        self.report(Progress(stage="encode", done=len(pixels), total=len(pixels), unit="frame", shot=number))
-        return latents
+        if number == 0 and card.outside_notice:
+            back = self.backend.decode(clean[:1])
+            if psnr(back, pixels[:1]) < card.familiar_db:
+                self.report(Notice(message=card.outside_notice))
 
     def _plain(self, count: int) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
@@ -227,6 +268,21 @@ class Translator:
 
     def _dtype(self) -> torch.dtype:
         return next(self.backend.network.parameters()).dtype
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Exhausted memory, of the device or of the machine, as a DeviceError that says what needs less."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as failed:  # torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one
+        said = str(failed)
+        if isinstance(failed, RuntimeError) and "out of memory" not in said and "can't allocate memory" not in said:
+            raise
+        raise DeviceError(
+            "memory is exhausted; a smaller --size, a greater --keyframe-every or a smaller --batch needs less, "
+            "and --dtype float16 or bfloat16 on a GPU; the finished steps are kept for the next try"
+        ) from failed
 
 
 def _resumed(entry: Entry, steps: int) -> list[Tensor]:

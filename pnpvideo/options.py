@@ -29,7 +29,7 @@ class TranslateOptions:
     size: working size of the short side in pixels; None: the checkpoint's native size.
     frames: half-open span (start, stop) of input frames, counted from 0.
     generate: the guidance picture is generated from the source prompt; no input is read.
-    batch: frames a network call, >= 1.
+    batch: frames a network call, >= 1. The keyframes of a shot always go together: they attend to each other.
     store: folder of the store; None: the user's cache folder.
     """
 
@@ -73,7 +73,16 @@ class TranslateOptions:
         _real("strength", self.strength, 0.0, 1.0)
         if self.strength == 0.0:
             raise OptionError("strength is 0; accepted is a number above 0 and up to 1")
+        for name in ("generate", "overwrite"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name} is {getattr(self, name)!r}; accepted: True, False")
+        if self.generate and not self.source_prompt:
+            raise OptionError("generate needs a source prompt: it says what the guidance picture shows")
+        if self.generate and self.frames is not None:
+            raise OptionError("generate reads no input, so there is no span of frames to take")
         if self.frames is not None:
+            if not isinstance(self.frames, tuple | list) or len(self.frames) != 2:
+                raise OptionError(f"frames is {self.frames!r}; accepted is a pair (start, stop), such as (0, 25)")
             start, stop = self.frames
             _whole("frames (start)", start, 0, None)
             if stop is not None:

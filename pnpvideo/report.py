@@ -5,37 +5,56 @@ import platform
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from pnpvideo import __version__
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.write import Writer
 
 
+class Translated(Protocol):
+    """What the report asks of the engine."""
+
+    settings: dict[str, Any]
+    counts: dict[str, int]
+    timings: dict[str, float]
+
+
 def run_report(
-    model: str,
-    options: TranslateOptions,
+    input: Path | str | None,
     prompt: str,
+    options: TranslateOptions,
     writer: Writer,
-    timings: dict[str, float],
-    counts: dict[str, int],
+    model: str,
+    translator: Translated,
     seconds: float,
 ) -> dict[str, Any]:
-    """model: fingerprint of the weights. timings: seconds of each stage. counts: shots, frames, drawings."""
+    """model: fingerprint of the weights. options: as given; what "auto" and None came to is said beside them."""
     stated = asdict(options)
     stated["store"] = None if options.store is None else str(options.store)
     return {
+        "input": None if input is None else str(input),
+        "input_sha256": _hash_if_file(input),
         "prompt": prompt,
         "options": stated,
-        **counts,
+        "resolved": translator.settings,
+        **translator.counts,
         "seconds": round(seconds, 3),
-        "seconds_by_stage": {stage: round(value, 3) for stage, value in timings.items()},
-        "model_sha256": model,
-        "output_sha256": file_hash(writer.path) if writer.path.is_file() else None,
+        "seconds_by_stage": {stage: round(value, 3) for stage, value in translator.timings.items()},
+        "model_fingerprint": model,
+        "output": str(writer.path),
+        "output_sha256": _hash_if_file(writer.path),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("pnpvideo", "torch", "diffusers", "transformers")},
+            "pnpvideo": __version__,
+            **{name: version(name) for name in ("torch", "diffusers", "transformers")},
         },
     }
+
+
+def _hash_if_file(path: Path | str | None) -> str | None:
+    """None for a folder of frames, and where there is no file."""
+    return file_hash(Path(path)) if path is not None and Path(path).is_file() else None
 
 
 def file_hash(path: Path) -> str:

@@ -13,7 +13,7 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Report, ignore
+from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
@@ -50,10 +50,12 @@ def translate(
     """
     options = options or TranslateOptions()
     started = time.monotonic()
-    clip = None if options.generate else _read(input, options, report)
+    clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
     device = choose_device(options.device)
+    report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
+    report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
@@ -64,21 +66,24 @@ def translate(
                 source = frame.pixels if clip else None
                 picture = to_display(pictures[drawing], source, (info.width, info.height))
                 writer.append(picture, frame.pts_seconds, frame.duration_seconds)
+                report(Progress(stage="write", done=writer.frames, total=0, unit="frame", shot=shot.index))
     translator.finish()
     seconds = time.monotonic() - started
-    facts = run_report(backend.fingerprint, options, prompt, writer, translator.timings, translator.counts, seconds)
+    facts = run_report(input, prompt, options, writer, backend.fingerprint, translator, seconds)
     return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
 
 
-def _read(input: Path | str | None, options: TranslateOptions, report: Report) -> Clip:
+def _read(input: Path | str | None, options: TranslateOptions, report: Report) -> Clip | None:
+    if options.generate:
+        if input is not None:
+            raise OptionError(f"generate draws the guidance picture itself; an input was given too: {str(input)!r}")
+        return None
     if input is None:
         raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
     return read(input, span=options.frames, decoder=options.decoder, report=report)
 
 
 def _generated_info(backend: Backend, options: TranslateOptions) -> ClipInfo:
-    if not options.source_prompt:
-        raise OptionError("generate needs a source prompt: it says what the guidance picture shows")
     side = options.size or backend.size
     return ClipInfo(path=None, kind="still", width=side, height=side, frames=1)
 

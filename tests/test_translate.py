@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.errors import DeviceError
+from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.options import COHERENCES, TranslateOptions
 from pnpvideo.translate import translate
@@ -221,6 +222,102 @@ def test_nan_is_told_with_its_step_and_not_kept(
     events: list[Event] = []
     translate(source, "a fox", tmp_path / "out.mp4", options(steps=3), report=events.append)
     assert "reusing 1 inversion steps" in notices(events)
+
+
+def test_nan_of_the_autoencoder_is_told_and_not_kept(
+    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source, encode = clip_of(2), StableDiffusion.encode
+    with monkeypatch.context() as broken:
+        broken.setattr(StableDiffusion, "encode", lambda self, pixels: encode(self, pixels) * float("nan"))
+        with pytest.raises(DeviceError, match="autoencoder gave NaN"):
+            translate(source, "a fox", tmp_path / "out.mp4", options())
+    assert translate(source, "a fox", tmp_path / "out.mp4", options()).output.is_file()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 2 bytes"),
+        MemoryError(),
+    ],
+)
+def test_exhausted_memory_says_what_needs_less(
+    failure: Exception, clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> torch.Tensor:
+        raise failure
+
+    monkeypatch.setattr(StableDiffusion, "predict", full)
+    with pytest.raises(DeviceError, match="a smaller --size"):
+        translate(clip_of(1), "a fox", tmp_path / "out.mp4", options())
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_interrupted_run_is_not_taken_up_for_other_times(options: Options, tmp_path: Path) -> None:
+    """The same frames at other times flow otherwise: what is half done for one is of no use for the other."""
+
+    def clip(name: str, milliseconds: list[int]) -> Path:
+        drawn = [Image.new("RGB", (48, 32), (150, 200, 235)) for _ in range(4)]
+        for index, picture in enumerate(drawn):
+            picture.paste((220, 60, 50), (4 + 8 * index, 10, 20 + 8 * index, 26))
+        drawn[0].save(tmp_path / name, save_all=True, append_images=drawn[1:], duration=milliseconds, loop=0)
+        return tmp_path / name
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and (event.stage, event.done) == ("sample", 1):
+            raise KeyboardInterrupt
+
+    even, uneven = clip("even.png", [40, 40, 40, 40]), clip("uneven.png", [40, 400, 40, 400])
+    with pytest.raises(KeyboardInterrupt):
+        translate(even, "a fox", tmp_path / "out.mp4", options(), report=interrupt)
+    events: list[Event] = []
+    translate(uneven, "a fox", tmp_path / "out.mp4", options(), report=events.append)
+    assert "reusing 2 inversion steps" in notices(events) and "resuming" not in notices(events)
+
+
+@pytest.mark.parametrize("method", ["pnp", "sdedit"])
+def test_a_generated_guidance_is_of_its_source_prompt(method: str, options: Options, tmp_path: Path) -> None:
+    def picture(name: str, source_prompt: str) -> bytes:
+        chosen = options(method=method, generate=True, source_prompt=source_prompt, negative="", strength=0.5)
+        translate(None, "a fox", tmp_path / name, chosen)
+        return next(read(tmp_path / name).frames()).pixels.tobytes()
+
+    assert picture("hen.png", "a hen") != picture("cow.png", "a green cow with wings")
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"generate": True}, "source prompt"),
+        ({"generate": True, "source_prompt": "a hen", "frames": (0, 2)}, "no span"),
+        ({"generate": "yes", "source_prompt": "a hen"}, "generate is 'yes'"),
+        ({"overwrite": "no"}, "overwrite is 'no'"),
+        ({"frames": "0:25"}, "a pair"),
+        ({"frames": 5}, "a pair"),
+    ],
+)
+def test_options_that_do_not_go_together(given: dict[str, Any], match: str) -> None:
+    with pytest.raises(OptionError, match=match):
+        TranslateOptions(**given)
+
+
+def test_a_generated_guidance_takes_no_input(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="an input was given too"):
+        translate(clip_of(1), "a fox", tmp_path / "o.mp4", options(generate=True, source_prompt="a hen"))
+
+
+def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    events: list[Event] = []
+    report = translate(clip_of(2), "a fox", tmp_path / "o.mp4", options(), report=events.append).report
+    assert json.loads(json.dumps(report)) == report
+    assert report["resolved"] == {"device": "cpu", "dtype": "float32", "guidance": 7.5, "negative": "", "size": 32}
+    assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()
+    assert report["output_sha256"] == sha256((tmp_path / "o.mp4").read_bytes()).hexdigest()
+    stages = [event.stage for event in events if isinstance(event, Progress)]
+    assert list(dict.fromkeys(stages)) == ["load", "encode", "invert", "sample", "decode", "write"]
+    assert stages.count("encode") == stages.count("decode") == stages.count("write") == 2
 
 
 @pytest.mark.parametrize("fails", [False, True])

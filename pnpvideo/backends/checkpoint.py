@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def locate(model: str) -> Path:
 
 
 def _check(folder: Path) -> None:
+    words = folder / "tokenizer"
+    if not (words / "tokenizer.json").is_file() and not all(
+        (words / name).is_file() for name in ("vocab.json", "merges.txt")
+    ):
+        raise ModelError(f"{folder}/tokenizer has neither tokenizer.json nor vocab.json with merges.txt")
     for part in PARTS:
         weights = folder / part
         if not (weights / "config.json").is_file():
@@ -58,7 +64,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_card(folder: Path) -> Card:
     path = folder / "pnpvideo.json"
-    return Card(**read_json(path)) if path.is_file() else Card()
+    if not path.is_file():
+        return Card()
+    known: dict[str, Any] = {field.name: field.type for field in fields(Card)}
+    given = read_json(path)
+    for name, value in given.items():
+        if name not in known:
+            raise ModelError(f"{path}: {name!r} is no recommendation; known are: {', '.join(known)}")
+        if not isinstance(value, float | int if known[name] is float else known[name]):
+            raise ModelError(f"{path}: {name} is {value!r}, which is not of the right kind")
+    return Card(**given)
 
 
 def fingerprint(folder: Path) -> str:

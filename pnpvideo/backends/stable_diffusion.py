@@ -33,12 +33,13 @@ class StableDiffusion:
         self.vae: AutoencoderKL = _load(AutoencoderKL, folder, "vae").to(device, torch.float32)
         self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
         try:
-            self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        except (OSError, ValueError) as damaged:
+            self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        except Exception as damaged:  # the library raises whatever its parsers raise
             raise ModelError(f"{folder}/tokenizer cannot be loaded: {damaged}") from damaged
         self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
         self.device, self.dtype = device, dtype
         self._check(folder)
+        self.length = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
@@ -55,6 +56,13 @@ class StableDiffusion:
             raise ModelError(
                 f"{folder}: the network reads text of width {self.network.config.cross_attention_dim}, "
                 f"the text encoder writes {width}; the two do not belong together"
+            )
+
+        known, embedded = len(self.tokenizer), self.text_encoder.config.vocab_size
+        if known > embedded:
+            raise ModelError(
+                f"{folder}: the tokenizer knows {known} tokens and the text encoder {embedded}; "
+                "the two do not belong together"
             )
 
     def schedule(self, steps: int) -> Schedule:
@@ -86,14 +94,14 @@ class StableDiffusion:
             text,
             padding="max_length",
             truncation=True,
-            max_length=self.tokenizer.model_max_length,
+            max_length=self.length,
             return_tensors="pt",
         )
         return self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state[0].float()
 
     def truncation(self, text: str) -> str:
         ids = self.tokenizer(text, truncation=False).input_ids
-        limit = self.tokenizer.model_max_length
+        limit = self.length
         return "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pnpvideo.diffusion.ddim import ddim_step
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.errors import OptionError
 
 CONVENTIONS = ("destination", "source")
 
@@ -30,6 +31,8 @@ def invert(
     ``predict(x, timestep)`` is the network. The step from level i to i + 1 takes the network's answer at
     (x_i, t_{i+1}) with convention "destination", at (x_i, t_i) with "source" (the clean level is asked at t_1).
     """
+    if convention not in CONVENTIONS:
+        raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
     x = x.float()
     while level < schedule.steps:
         asked = level + 1 if convention == "destination" or level == 0 else level

@@ -43,7 +43,7 @@ class TokenFlow:
         if lanes.frames == call.moment.keyframes:
             output = attend(call)
             self._features[site] = features
-            self._outputs[site] = {lane: output[lanes.rows(lane)] for lane in lanes.edited}
+            self._outputs[site] = {lane: output[lanes.rows(lane)].clone() for lane in lanes.edited}
             return output
         parts = {SOURCE: attend(call.only((SOURCE,)))}
         kept = self._outputs[site]

@@ -46,7 +46,7 @@ class Denoiser:
             lanes, rows = Lanes(names, chosen), list(chosen)
             inputs = {name: x[rows] for name in lanes.edited}
             if SOURCE in names:
-                inputs[SOURCE] = self.trajectory.at(level)[rows]
+                inputs[SOURCE] = self.trajectory.at(level)[rows].to(x.device)
             with self.session.during(moment, lanes):
                 output = self.backend.predict(lanes.stack(inputs), moment.timestep, lanes.spread(self.words))
             guided[rows] = self.guidance.combine(lanes.split(output), step, steps)

@@ -13,7 +13,7 @@ class Trajectory(Protocol):
     """The source's latents at every level."""
 
     def at(self, level: int) -> Tensor:
-        """(f, c, h, w), fp32, of ``level`` in 0 ... steps."""
+        """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
         ...
 
 

@@ -74,3 +74,26 @@ def test_another_architecture(part: str, changes: dict[str, str] | None, match: 
     else:
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     refused(copy, match)
+
+
+@pytest.mark.parametrize("left", ["", "tokenizer_config.json"])
+def test_a_tokenizer_without_its_words(left: str, copy: Path) -> None:
+    """The library would make one of two tokens, to which all prompts are the same."""
+    for path in (copy / "tokenizer").iterdir():
+        if path.name != left:
+            path.unlink()
+    refused(copy, "tokenizer has neither")
+
+
+def test_a_tokenizer_of_another_model(copy: Path) -> None:
+    vocabulary = copy / "tokenizer" / "vocab.json"
+    words = json.loads(vocabulary.read_text())
+    vocabulary.write_text(json.dumps(words | {f"more{number}": len(words) + number for number in range(9)}))
+    (copy / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
+    refused(copy, "do not belong together")
+
+
+@pytest.mark.parametrize(("given", "match"), [({"guidence": 4.0}, "guidence"), ({"guidance": "high"}, "guidance is")])
+def test_a_card_that_recommends_nothing_known(given: dict[str, object], match: str, copy: Path) -> None:
+    (copy / "pnpvideo.json").write_text(json.dumps(given))
+    refused(copy, match)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.stage import Stage
+from pnpvideo.store import fingerprint
 
 CROP, BATCH = 64, 16
 
@@ -38,7 +39,7 @@ def autoencoder_stage(pictures: Pictures, steps: int, device: str) -> Stage:
             top, left = (int(v) for v in torch.randint(0, 256 - CROP + 1, (2,), generator=draw))
             crops.append(pictures.crop(index, style, top, left, CROP))
         x = torch.stack(crops).to(device).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             posterior = model.encode(x).latent_dist
             z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
             y = model.decode(z).sample
@@ -60,8 +61,13 @@ def latent_scale(model: AutoencoderKL, pictures: Pictures) -> float:
 
 @torch.no_grad()
 def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: Path, device: str) -> None:
-    """Latents of every picture and of its mirror image, (pictures, styles, 2, 4, h, w) fp16, saved once as .npy."""
-    if path.exists():
+    """Latents of every picture and of its mirror image, (pictures, styles, 2, 4, h, w) fp16, saved as .npy.
+
+    Made once for a set of weights and pictures: a stamp beside the file says which they were.
+    """
+    stamp = fingerprint(dict(model.state_dict()), model.config.scaling_factor, len(pictures), size)
+    stamped = path.with_suffix(".stamp")
+    if path.exists() and stamped.exists() and stamped.read_text() == stamp:
         return
     model = model.to(device).eval()
     latents = np.empty((len(pictures), 3, 2, 4, size // 8, size // 8), np.float16)
@@ -69,7 +75,7 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
         x = pictures[index].to(device).float() / 127.5 - 1
         x = torch.nn.functional.avg_pool2d(x, x.shape[-1] // size) if x.shape[-1] != size else x
         both = torch.cat((x, x.flip(3))).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             mean = model.encode(both).latent_dist.mean
         latents[index] = (
             (mean.float() * model.config.scaling_factor)
@@ -80,4 +86,6 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
         )
     temporary = path.with_suffix(".part.npy")
     np.save(temporary, latents)
+    stamped.unlink(missing_ok=True)
     temporary.replace(path)
+    stamped.write_text(stamp)

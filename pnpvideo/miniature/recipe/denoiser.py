@@ -103,7 +103,7 @@ def denoiser_stage(
         alpha = alphas[timestep].reshape(-1, 1, 1, 1).to(device)
         noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * noise
         tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             context = model.text_encoder(tokens.input_ids.to(device)).last_hidden_state
             guess = model.unet(noisy, timestep.to(device), context).sample
         snr = (alpha / (1 - alpha)).flatten()

@@ -19,7 +19,16 @@ _PLAIN = (
 
 
 def new_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Learn the tokenizer, save it in ``folder`` as vocab.json and merges.txt, and load it as any CLIPTokenizer."""
+    """Learn the tokenizer, save it in ``folder`` as vocab.json and merges.txt, and load it as any CLIPTokenizer.
+
+    What was learnt in an earlier slice is kept: merges that are equally frequent come in an order of chance.
+    """
+    if not (folder / "merges.txt").exists():
+        _learn(folder)
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+
+
+def _learn(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draw = Random(0)
     lines = [caption(random_scene(seed), style, draw) for seed in range(4000) for style in STYLES]
@@ -39,7 +48,6 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     vocabulary += ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(vocabulary)}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
