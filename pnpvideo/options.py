@@ -28,6 +28,7 @@ class TranslateOptions:
     keyframe_every: frames a segment; one keyframe is drawn from each at every step.
     size: working size of the short side in pixels; None: the checkpoint's native size.
     frames: half-open span (start, stop) of input frames, counted from 0.
+    allow_partial: take what can be read of a damaged input, and say so, instead of failing.
     generate: the guidance picture is generated from the source prompt; no input is read.
     batch: frames a network call, >= 1. The keyframes of a shot always go together: they attend to each other.
     store: folder of the store; None: the user's cache folder.
@@ -52,6 +53,7 @@ class TranslateOptions:
     device: str = "auto"
     dtype: str = "auto"
     decoder: str = "ffmpeg"
+    allow_partial: bool = False
     store: Path | None = None
     overwrite: bool = False
 
@@ -73,7 +75,7 @@ class TranslateOptions:
         _real("strength", self.strength, 0.0, 1.0)
         if self.strength == 0.0:
             raise OptionError("strength is 0; accepted is a number above 0 and up to 1")
-        for name in ("generate", "overwrite"):
+        for name in ("generate", "overwrite", "allow_partial"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name} is {getattr(self, name)!r}; accepted: True, False")
         if self.generate and not self.source_prompt:

@@ -13,13 +13,14 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.drawings import held
 from pnpvideo.video.fit import to_display
+from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
@@ -80,7 +81,11 @@ def _read(input: Path | str | None, options: TranslateOptions, report: Report) -
         return None
     if input is None:
         raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
-    return read(input, span=options.frames, decoder=options.decoder, report=report)
+    clip = read(input, span=options.frames, decoder=options.decoder, allow_partial=options.allow_partial, report=report)
+    for number, track in enumerate(clip.info.audio):
+        if track.codec == UNREADABLE:
+            report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))
+    return clip
 
 
 def _generated_info(backend: Backend, options: TranslateOptions) -> ClipInfo:

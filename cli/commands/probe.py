@@ -13,14 +13,15 @@ from ..loudness import json_option, loudness_options
 
 @click.command(short_help="Say what would be read from a file.")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--allow-partial", is_flag=True, help="Count what can be read of a damaged FILE.")
 @json_option("Print one JSON object.")
 @loudness_options
-def probe(file: Path, as_json: bool) -> None:
+def probe(file: Path, allow_partial: bool, as_json: bool) -> None:
     """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
     from pnpvideo.video.ffmpeg import printable
     from pnpvideo.video.read import probe as look
 
-    found = plain(look(file))
+    found = plain(look(file, allow_partial=allow_partial))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return

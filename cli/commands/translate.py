@@ -39,6 +39,7 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 @setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network.")
 @setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input.")
+@setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT.")
 @store_option
 @config_option
 @json_option("Print a report of the run on standard output, as one JSON object.")

@@ -12,9 +12,9 @@ from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.video import stills
 from pnpvideo.video.clip import MAX_FRAMES, ClipInfo, Frame
 from pnpvideo.video.ffmpeg import printable
+from pnpvideo.video.formats import GIF_SHORTEST_SECONDS
 
 STANDSTILL_SECONDS = Fraction(1, 10)  # what browsers and ffmpeg make of a delay that is too short to show
-GIF_SHORTEST_SECONDS = Fraction(1, 50)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Animation:
     def of(cls, path: Path) -> "Animation":
         with stills.opened(path) as image:
             size, form, loops = image.size, image.format, image.info.get("loop")
+        if form == "GIF" and not _whole_gif(path.read_bytes()):
+            raise DecodeError(f"{printable(str(path))} is cut short: the GIF has no end")
         delays, alpha = [], False
         for picture, delay in _drawn(path):
             delays.append(delay)
@@ -64,6 +66,29 @@ class Animation:
             if index >= start:
                 yield Frame(index, time, stills.pixels(picture, self.info.alpha), delay)
                 time += delay
+
+
+def _whole_gif(content: bytes) -> bool:
+    """Do the blocks of a GIF lead to its end mark? Pillow takes the end of the file for the end of the animation."""
+
+    def table(flags: int) -> int:
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    try:
+        place = 13 + table(content[10])
+        while content[place] != 0x3B:
+            if content[place] == 0x2C:  # a picture: its own colours, the size of its codes
+                place += 11 + table(content[place + 9])
+            elif content[place] == 0x21:
+                place += 2
+            else:
+                return False
+            while content[place]:  # blocks of up to 255 bytes, the last one empty
+                place += 1 + content[place]
+            place += 1
+    except IndexError:
+        return False
+    return True
 
 
 def is_animated(path: Path) -> bool:

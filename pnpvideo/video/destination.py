@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pnpvideo.errors import OutputError
 from pnpvideo.video import stills
 from pnpvideo.video.clip import ClipInfo
@@ -13,6 +15,7 @@ from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.formats import FORMATS, Format, format_of, missing_encoders
 
 LONGEST_NAME_BYTES = 255
+OLD = ".old"  # ends the name of a folder that is about to go
 
 
 def resolve(path: str | Path) -> tuple[Path, Format]:
@@ -37,8 +40,11 @@ def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = Fa
         raise OutputError(f"{named}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
     if not target.parent.is_dir():
         raise OutputError(f"{named}: the folder {printable(str(target.parent))} does not exist; make it first")
-    if source is not None and source.path is not None and target.exists() and target.samefile(source.path):
-        raise OutputError(f"{named} is the input itself; name another output")
+    if source is not None and source.path is not None and target.exists():
+        if target.samefile(source.path):
+            raise OutputError(f"{named} is the input itself; name another output")
+        if target.resolve() in source.path.resolve().parents:
+            raise OutputError(f"the folder {named} holds the input and would be replaced; name another output")
     _check_existing(target, form, overwrite)
     if source is not None:
         _check_fitting(named, form, source)
@@ -71,10 +77,16 @@ def _check_fitting(named: str, form: Format, source: ClipInfo) -> None:
             f"{named} holds one picture, the input is a clip; name a folder or a clip as the output, "
             "or a span of one frame"
         )
-    if form.tick_seconds is not None and source.fps is not None and source.fps * form.tick_seconds > 1:
+    if max(source.width, source.height) > form.longest_side:
+        raise OutputError(
+            f"{named}: the input is {source.width}x{source.height}, {printable(Path(named).suffix)} holds up to "
+            f"{form.longest_side} pixels a side; name another format"
+        )
+    shortest = form.shortest_seconds or form.tick_seconds
+    if shortest is not None and source.fps is not None and source.fps * shortest > 1:
         raise OutputError(
             f"{named}: {float(source.fps):g} frames a second are beyond what {printable(Path(named).suffix)} can time "
-            f"({float(1 / form.tick_seconds):g}); name another format"
+            f"({float(1 / shortest):g}); name another format"
         )
     missing = missing_encoders(form, source.alpha, [track.codec for track in source.audio])
     if missing:
@@ -84,17 +96,34 @@ def _check_fitting(named: str, form: Format, source: ClipInfo) -> None:
 def building_path(target: Path) -> Path:
     """The hidden name beside the target under which it is built; hashed where the name would grow too long."""
     hidden = f".{target.name}.part"
-    if len(os.fsencode(hidden)) >= LONGEST_NAME_BYTES:
+    if len(os.fsencode(hidden + OLD)) >= LONGEST_NAME_BYTES:
         hidden = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.part"
     return target.with_name(hidden)
 
 
-def publish(building: Path, target: Path) -> None:
-    """Makes what was built durable and gives it its name, in one step for a file."""
+def claim(target: Path) -> FileLock:
+    """The right to write ``target``, until it is released or this process ends. OutputError: another run has it."""
+    owner = os.getuid() if hasattr(os, "getuid") else 0
+    name = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:32]
+    lock = FileLock(Path(tempfile.gettempdir(), f"pnpvideo-{owner}-{name}.lock"), thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        named = printable(str(target))
+        raise OutputError(f"{named} is being written by another run; wait for it, or name another output") from None
+    return lock
+
+
+def publish(building: Path, target: Path, form: Format, overwrite: bool) -> None:
+    """Makes what was built durable and gives it its name, in one step for a file.
+
+    OutputError: something has come to stand there since ``check_output`` that must not be overwritten.
+    """
+    _check_existing(target, form, overwrite)
     for path in [*sorted(building.iterdir()), building] if building.is_dir() else [building]:
         _sync(path)
     if building.is_dir() and target.is_dir():
-        old = building.with_name(building.name + ".old")
+        old = building.with_name(building.name + OLD)
         discard(old)
         os.replace(target, old)
         os.replace(building, target)

@@ -1,7 +1,9 @@
 """The ffmpeg process that encodes: raw frames and their times go in through one pipe, sound comes from the source."""
 
 import math
+import os
 import re
+import select
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +36,8 @@ class Encoder:
         self._appended = 0
         self._last_duration = Fraction(0)
         self._child = ffmpeg.Child(_arguments(path, form, info, channels == 4, span_seconds), stdin=True, stdout=True)
+        if os.name == "posix" and self._child.process.stdin is not None:
+            os.set_blocking(self._child.process.stdin.fileno(), False)  # so that a write takes what fits, no more
         self._send(matroska.header(info.width, info.height, channels))
 
     def append(self, pixels: np.ndarray, pts_seconds: Fraction, duration_seconds: Fraction) -> None:
@@ -68,11 +72,17 @@ class Encoder:
             self._child.process.stdout.close()
 
     def _send(self, data: bytes | memoryview) -> None:
-        assert self._child.process.stdin is not None
+        """Waits while ffmpeg is busy; EncodeError when it takes nothing for PATIENCE_SECONDS, or has ended."""
+        pipe = self._child.process.stdin
+        assert pipe is not None
         left = memoryview(data)
         try:
             while left:
-                left = left[self._child.process.stdin.write(left) :]
+                if os.name == "posix" and not select.select([], [pipe], [], PATIENCE_SECONDS)[1]:
+                    raise EncodeError(
+                        f"ffmpeg hangs at frame {self._appended}: it took nothing for {PATIENCE_SECONDS:g} s"
+                    )
+                left = left[pipe.write(left) or 0 :]
         except OSError as error:
             status = self._child.wait(FLUSH_SECONDS)
             said = ffmpeg.last_words(self._child.errors())
@@ -85,15 +95,20 @@ def _arguments(
     ticks = _ticks(info)
     clock = form.tick_seconds if form.muxer == "gif" and form.tick_seconds else Fraction(1, ticks)
     lead = _lead_seconds(info) if span_seconds is None else Fraction(0)
-    arguments = ["-v", "error", "-progress", "pipe:1", "-stats_period", "3600", "-y"]
+    arguments = ["-v", "error", "-progress", "pipe:1", "-stats_period", "3600", "-y", "-copyts"]
     arguments += ["-itsoffset", f"{float(lead):.6f}", "-f", "matroska", "-i", "pipe:0"]
     from_source: list[str] = []
-    if info.container is not None and info.path is not None and form.audio != frozenset():
-        arguments += [*_aligned(info, span_seconds), *ffmpeg.input_arguments(info.path, info.container)]
+    if info.container is not None and info.path is not None and form.audio:
+        # With -copyts all times are the container's own: moved as far as the pictures are, sound stays beside them.
+        start = Fraction(0) if span_seconds is None else span_seconds[0]
+        arguments += ["-itsoffset", f"{float(lead - info.first_pts_seconds - start):.6f}"]
+        arguments += ffmpeg.input_arguments(info.path, info.container)
         from_source = ["-map_metadata", "1", "-map_chapters", "1" if span_seconds is None else "-1"]
-        if span_seconds is not None:  # packets before the span are dropped, not hidden by an edit list
-            from_source += ["-copypriorss:a", "0"]
-        from_source += audio_arguments(form, [track.codec for track in info.audio])
+        sound = audio_arguments(form, [track.codec for track in info.audio])
+        if span_seconds is not None and sound:  # packets before the span are dropped, not hidden by an edit list
+            length = span_seconds[1] - span_seconds[0]
+            from_source += ["-copypriorss:a", "0", "-ss", "0", "-t", f"{float(length):.6f}"]
+        from_source += sound
     if form.muxer != "gif":  # whose filter graph names its own input
         arguments += ["-map", "0:v"]
     arguments += [
@@ -123,12 +138,3 @@ def _lead_seconds(info: ClipInfo) -> Fraction:
         return Fraction(0)
     lead = info.first_pts_seconds - max(info.container_start_seconds, Fraction(0))
     return max(Fraction(0), lead)
-
-
-def _aligned(info: ClipInfo, span_seconds: tuple[Fraction, Fraction] | None) -> list[str]:
-    """Input options that put the source's sound where its pictures go. ffmpeg counts from the container's start."""
-    first = info.first_pts_seconds - info.container_start_seconds
-    if span_seconds is None:
-        return ["-itsoffset", f"{float(_lead_seconds(info) - first):.6f}"]
-    start, stop = span_seconds
-    return ["-ss", f"{float(first + start):.6f}", "-t", f"{float(stop - start):.6f}"]

@@ -54,14 +54,21 @@ class Child:
     """
 
     def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool = False) -> None:
-        self.process = subprocess.Popen(
-            [executable(), "-hide_banner", "-nostdin", *arguments],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C reaches us alone; we decide what becomes of the child
-        )
+        program = executable()
+        try:
+            self.process = subprocess.Popen(
+                [program, "-hide_banner", "-nostdin", *arguments],
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # Ctrl-C reaches us alone; we decide what becomes of the child
+            )
+        except OSError as error:
+            raise PnPVideoError(
+                f"ffmpeg cannot be started from {printable(program)}: {error.strerror}; "
+                "set IMAGEIO_FFMPEG_EXE to the path of one, or unset it for the one that is shipped"
+            ) from error
         self._said = bytearray()
         assert self.process.stderr is not None
         self._listener = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
@@ -126,8 +133,14 @@ def encoders() -> frozenset[str]:
     return _encoders(executable())
 
 
+_BOILERPLATE = re.compile(
+    r"^\s*(Terminating thread|Nothing was written|Conversion failed|Task finished with error|Error opening output file"
+    r"|Error sending frames to consumers|Error while filtering)"
+)
+
+
 def last_words(errors: str) -> str:
-    """What of ffmpeg's complaints fits into one line: the last two, without addresses, made printable."""
+    """What of ffmpeg's complaints fits into one line: the last two that say why, without addresses, made printable."""
     plain = re.sub(r"\[[^\]\n]* @ 0x[0-9a-f]+\] *", "", errors)
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _BOILERPLATE.search(line)]
     return printable("; ".join(lines[-2:])) or "it gave no reason"

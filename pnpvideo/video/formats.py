@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pnpvideo.errors import OutputError
 from pnpvideo.video import ffmpeg
-from pnpvideo.video.clip import Colour
+from pnpvideo.video.clip import MAX_PIXELS, Colour
 from pnpvideo.video.ffmpeg import printable
 
 BACKGROUND = (255, 255, 255)  # RGB that shows through where an output cannot carry alpha: paper
@@ -28,9 +28,11 @@ class Format:
     route: "ffmpeg" (one encoding process), "webp" (our own container), "still", or "folder".
     muxer: ffmpeg's name for the container. alpha: carries a fourth channel.
     encoder, alpha_encoder: ffmpeg options of opaque and of transparent pictures.
-    audio: codecs that are copied as they are, None for any, none where the container has no sound.
+    audio: codecs that are copied as they are, none where the container has no sound.
     transcode: ffmpeg options for the other codecs.
     tick_seconds: the resolution of the container's clock, None where it is the clip's own.
+    shortest_seconds: frames that are shown for less are shown for longer by viewers; None: no such limit.
+    longest_side: pixels that the encoder takes.
     """
 
     route: str
@@ -38,9 +40,11 @@ class Format:
     alpha: bool = False
     encoder: tuple[str, ...] = ()
     alpha_encoder: tuple[str, ...] = ()
-    audio: frozenset[str] | None = frozenset()
+    audio: frozenset[str] = frozenset()
     transcode: tuple[str, ...] = ()
     tick_seconds: Fraction | None = None
+    shortest_seconds: Fraction | None = None
+    longest_side: int = 16384
 
     @property
     def single(self) -> bool:
@@ -51,7 +55,14 @@ _AAC = ("aac", "-b:a", "192k")
 _OPUS = ("libopus", "-b:a", "160k")
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 _PCM = frozenset({f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be")})
+_MATROSKA_AUDIO = (
+    _MP4_AUDIO
+    | _PCM
+    | frozenset({"mp1", "mp2", "dts", "truehd", "mlp", "vorbis", "wavpack", "tta", "pcm_u8", "pcm_f64le"})
+)
 _MILLISECOND = Fraction(1, 1000)
+GIF_SHORTEST_SECONDS = Fraction(1, 50)  # a shorter delay is shown as a tenth of a second
+UNREADABLE = "none"  # ffmpeg's name for a codec that it does not know
 
 FORMATS = {
     ".mp4": Format(route="ffmpeg", muxer="mp4", encoder=_H264, audio=_MP4_AUDIO, transcode=_AAC),
@@ -71,7 +82,8 @@ FORMATS = {
         alpha=True,
         encoder=_H264,
         alpha_encoder=_VP9,
-        audio=None,
+        audio=_MATROSKA_AUDIO,
+        transcode=("flac",),
         tick_seconds=_MILLISECOND,
     ),
     ".webm": Format(
@@ -91,6 +103,8 @@ FORMATS = {
         encoder=("-c:v", "gif"),
         alpha_encoder=("-c:v", "gif"),
         tick_seconds=Fraction(1, 100),
+        shortest_seconds=GIF_SHORTEST_SECONDS,
+        longest_side=65535,
     ),
     ".apng": Format(
         route="ffmpeg",
@@ -99,11 +113,11 @@ FORMATS = {
         encoder=("-c:v", "apng", "-pred", "mixed"),
         alpha_encoder=("-c:v", "apng", "-pred", "mixed"),
     ),
-    ".webp": Format(route="webp", alpha=True, tick_seconds=_MILLISECOND),
-    ".png": Format(route="still", muxer="PNG", alpha=True),
-    ".jpg": Format(route="still", muxer="JPEG"),
-    ".jpeg": Format(route="still", muxer="JPEG"),
-    "": Format(route="folder", alpha=True),
+    ".webp": Format(route="webp", alpha=True, tick_seconds=_MILLISECOND, longest_side=16383),
+    ".png": Format(route="still", muxer="PNG", alpha=True, longest_side=MAX_PIXELS),
+    ".jpg": Format(route="still", muxer="JPEG", longest_side=65500),
+    ".jpeg": Format(route="still", muxer="JPEG", longest_side=65500),
+    "": Format(route="folder", alpha=True, longest_side=MAX_PIXELS),
 }
 
 
@@ -141,7 +155,7 @@ def picture_arguments(
         layout = "yuv444p" if width % 2 or height % 2 else "yuv420p"
     matrix, primaries, transfer = _tags(colour)
     convert = (
-        f"scale=flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix={_MATRICES[matrix]}:out_range=tv,format={layout},"
+        f"scale=flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix={MATRICES[matrix]}:out_range=tv,format={layout},"
         f"setparams=colorspace={matrix}:color_primaries={primaries}:color_trc={transfer}:range=tv"
     )
     arguments = ["-vf", convert, *encoder, "-pix_fmt", layout]
@@ -151,7 +165,7 @@ def picture_arguments(
 
 
 # The scale filter's names for the matrices that it knows.
-_MATRICES = {
+MATRICES = {
     "bt709": "bt709",
     "fcc": "fcc",
     "bt470bg": "bt470",
@@ -163,7 +177,7 @@ _MATRICES = {
 
 def _tags(colour: Colour) -> tuple[str, str, str]:
     """Matrix, primaries and transfer to encode with. Matrices for which RGB is no linear mix become BT.709."""
-    if colour.matrix not in _MATRICES:
+    if colour.matrix not in MATRICES:
         return "bt709", colour.primaries or "bt709", colour.transfer or "bt709"
     return colour.matrix, colour.primaries or "unknown", colour.transfer or "unknown"
 
@@ -173,18 +187,23 @@ def missing_encoders(form: Format, alpha: bool, audio: Sequence[str]) -> list[st
     if form.route != "ffmpeg":
         return []
     needed = {(form.alpha_encoder if alpha and form.alpha else form.encoder)[1]}
-    if form.audio is not None and form.transcode and any(codec not in form.audio for codec in audio):
+    if form.transcode and any(codec not in form.audio for codec in audio if codec != UNREADABLE):
         needed.add(form.transcode[0])
     return sorted(needed - ffmpeg.encoders())
 
 
 def audio_arguments(form: Format, audio: Sequence[str]) -> list[str]:
-    """ffmpeg's options for the sound tracks of the second input: copied, or transcoded where the container asks."""
-    if not audio or form.audio == frozenset():
+    """ffmpeg's options for the sound tracks of the second input: copied, or transcoded where the container asks.
+
+    Tracks in a codec that ffmpeg does not know are left out.
+    """
+    if not form.audio:
         return []
-    arguments = ["-map", "1:a"]
-    for number, codec in enumerate(audio):
-        if form.audio is None or codec in form.audio:
+    arguments, readable = [], [index for index, codec in enumerate(audio) if codec != UNREADABLE]
+    for number, index in enumerate(readable):
+        arguments += ["-map", f"1:a:{index}"]
+        codec = audio[index]
+        if codec in form.audio:
             arguments += [f"-c:a:{number}", "copy"]
         else:
             arguments += [f"-c:a:{number}", *form.transcode[:1], *_numbered(form.transcode[1:], number)]

@@ -4,12 +4,11 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Report, ignore
-from pnpvideo.video.clip import AudioTrack, Clip, ClipInfo, Frame
+from pnpvideo.video.clip import MAX_FRAMES, AudioTrack, Clip, ClipInfo, Frame
 from pnpvideo.video.drawings import count
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.scrub import Scrubbed
@@ -47,6 +46,8 @@ def read(
     start, stop = span or (0, None)
     if start < 0 or (stop is not None and stop <= start):
         raise OptionError(f"the span is {start}:{stop}; accepted is start:stop with 0 <= start < stop, counted from 0")
+    if max(start, stop or 0) > MAX_FRAMES:
+        raise OptionError(f"the span is {start}:{'' if stop is None else stop}; clips have up to {MAX_FRAMES} frames")
     source: Source = open_source(
         Path(path), allow_partial=allow_partial, patience_seconds=patience_seconds, report=report
     )
@@ -61,13 +62,21 @@ def read(
             f"{printable(str(path))} has {found} frames; the span {start}:{'' if stop is None else stop} lies beyond"
         )
     stop = found if stop is None else stop
+    last = stop - 1
     info = dataclasses.replace(source.info, frames=stop - start, duration_seconds=edges[stop] - edges[start])
     return Clip(
         info=info,
-        open=partial(source.frames, start, stop),
+        open=lambda: _ended(source.frames(start, stop), last, edges[last + 1] - edges[last]),
         span=(start, stop),
         span_seconds=(edges[start], edges[stop]),
     )
+
+
+def _ended(frames: Iterator[Frame], last: int, duration_seconds: Fraction) -> Iterator[Frame]:
+    """The frames of a span, the last of them with its duration, which the frame after the span has told."""
+    for frame in frames:
+        known = frame.index != last or frame.duration_seconds is not None
+        yield frame if known else dataclasses.replace(frame, duration_seconds=duration_seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

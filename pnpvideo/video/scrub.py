@@ -15,6 +15,7 @@ import cv2
 from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.video.clip import ClipInfo, Frame
 from pnpvideo.video.ffmpeg import printable
+from pnpvideo.video.likeness import psnr
 from pnpvideo.video.stream import Stream
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEMUXERS = ("mov", "matroska", "avi")
 TOLERANCE_SECONDS = 0.001
+SAME_DB = 20.0  # below it, two decoders do not show the same picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ class Scrubbed:
         reader = scrubbed._reader()
         if len(reader) != len(scrubbed.times) - 1:
             raise scrubbed._wrong(f"it finds {len(reader)} frames, ffmpeg {len(scrubbed.times) - 1}")
+        theirs = cv2.resize(reader[0].asnumpy(), (source.info.width, source.info.height))
+        if psnr(theirs, next(source.frames(0, 1)).pixels) < SAME_DB:
+            raise scrubbed._wrong("its first picture is another one")
         stamps = reader.get_frame_timestamp(range(len(reader)))[:, 0]
         for index, (stamp, time) in enumerate(zip(stamps - stamps[0], scrubbed.times, strict=False)):
             if abs(stamp - float(time)) > TOLERANCE_SECONDS:

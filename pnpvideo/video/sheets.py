@@ -1,5 +1,6 @@
 """Outputs that Pillow encodes: a still, a folder of numbered PNGs, an animated WebP."""
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,4 +88,5 @@ class WebPFile:
         self._file.close()
 
     def abort(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take is lost anyway
+            self._file.close()

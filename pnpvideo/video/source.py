@@ -57,7 +57,7 @@ def open_source(path: Path, *, allow_partial: bool, patience_seconds: float, rep
     if demuxer is not None:
         if demuxer == "avi" and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:  # ffmpeg takes no notice
             if not allow_partial:
-                raise DecodeError(f"{named} is cut short; allow a partial result to keep what can be read")
+                raise DecodeError(f"{named} is cut short; --allow-partial keeps what can be read")
             report(Notice(message=f"{named} is cut short; what can be read of it is"))
         if path.suffix.lower() in stills.SUFFIXES:
             raise InputError(f"{named} holds a video ({demuxer}), not a picture; rename it and try again")

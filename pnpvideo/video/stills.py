@@ -72,9 +72,10 @@ class Still:
         """Reads the header. InputError: several pages, or too many pixels."""
         with opened(path) as image:
             pages = getattr(image, "n_frames", 1)
-            if image.format == "TIFF" and pages > 1:
+            if image.format in ("TIFF", "GIF", "PNG", "WEBP") and pages > 1:
                 raise InputError(f"{printable(str(path))} has {pages} pages; save the one to be read as its own file")
-            sideways = _orientation(image) in (5, 6, 7, 8)
+            # Pillow turns a TIFF by itself, and its size with it.
+            sideways = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
             info = ClipInfo(
                 path=path,
                 kind="still",

@@ -19,6 +19,8 @@ from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Notice, Report
 from pnpvideo.video import ffmpeg
 from pnpvideo.video.clip import MAX_FRAMES, MAX_PIXELS, AudioTrack, ClipInfo, Colour, Frame
+from pnpvideo.video.ffmpeg import printable
+from pnpvideo.video.formats import MATRICES
 
 _CONFIG = re.compile(
     r"^\[Parsed_showinfo_\d+ @ \w+\] config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", re.MULTILINE
@@ -37,7 +39,11 @@ _ALPHA_FORMAT = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya"
 HIGHEST_FPS = 1000  # a stated rate beyond is the tick of a clock, not a rate
 
 # What ffmpeg says of a file that ends too soon or is damaged, also where it then ends with success.
-_LOSS = re.compile(r"partial file|ended prematurely|truncat|corrupt|invalid data|error while decoding", re.IGNORECASE)
+_LOSS = re.compile(
+    r"^\[in#|partial file|ended prematurely|truncat|corrupt|invalid data|error while decoding|crc mismatch"
+    r"|error parsing|invalid as first byte|exceeds containing",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 
 
@@ -128,11 +134,11 @@ class Stream:
     def _finish(self, child: ffmpeg.Child, index: int, delivered: int) -> None:
         status, errors = child.wait(), child.errors()
         said = ffmpeg.last_words(errors)
-        lost = status != 0 or _LOSS.search(errors) is not None
+        lost = status != 0 or _LOSS.search(errors) is not None or (self.allow_partial and errors != "")
         if lost and not self.allow_partial:
             raise DecodeError(
                 f"{self._named()} is damaged or cut short; decoding failed at frame {index}: {said}. "
-                "Allow a partial result to keep what can be read"
+                "--allow-partial keeps what can be read"
             )
         if delivered == 0:
             raise DecodeError(f"{self._named()}: no frame could be decoded: {said}")
@@ -151,7 +157,7 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
     named = ffmpeg.printable(str(path))
     decoder: str | None = None
     status, said = _look(path, demuxer, None, timeout_seconds)
-    video = [match for match in _STREAM.finditer(said) if match[1] == "Video"]
+    video = [match for match in _STREAM.finditer(said) if match[1] == "Video" and "(attached pic)" not in match[2]]
     if video and _ALPHA_MODE.search(said) and video[0][3] in _ALPHA_DECODERS:
         decoder = _ALPHA_DECODERS[video[0][3]]
         status, said = _look(path, demuxer, decoder, timeout_seconds)
@@ -169,6 +175,7 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
     width = max(1, round(stored_width * aspect))
     if width * height > MAX_PIXELS:
         raise InputError(f"{named} is {width}x{height}; accepted are frames of up to {MAX_PIXELS} pixels")
+    _check_colour(named, _colour(colour))
     stated = _DURATION.search(said)
     time_base = Fraction(int(config[1]), int(config[2]))
     rate = Fraction(int(config[3]), int(config[4])) if int(config[3]) and int(config[4]) else None
@@ -194,6 +201,16 @@ def describe(path: Path, demuxer: str, *, timeout_seconds: float) -> tuple[ClipI
         first_pts_seconds=int(frame[1]) * time_base,
     )
     return info, decoder
+
+
+def _check_colour(named: str, colour: Colour) -> None:
+    """InputError for colours that ffmpeg cannot make RGB of."""
+    if colour.matrix is not None and colour.matrix not in ("gbr", *MATRICES):
+        raise InputError(
+            f"{named}: its colour matrix is {printable(colour.matrix)}; accepted are {', '.join(MATRICES)}: convert it"
+        )
+    if colour.transfer in ("log100", "log316"):
+        raise InputError(f"{named}: its transfer is {colour.transfer}, which no picture here can keep; convert it")
 
 
 def _look(path: Path, demuxer: str, decoder: str | None, timeout_seconds: float) -> tuple[int | None, str]:

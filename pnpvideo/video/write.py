@@ -9,10 +9,10 @@ import numpy as np
 
 from pnpvideo.errors import EncodeError, OutputError
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.destination import building_path, check_output, discard, publish, resolve
+from pnpvideo.video.destination import building_path, check_output, claim, discard, publish, resolve
 from pnpvideo.video.encoder import Encoder
 from pnpvideo.video.ffmpeg import printable
-from pnpvideo.video.formats import BACKGROUND
+from pnpvideo.video.formats import BACKGROUND, Format
 from pnpvideo.video.sheets import FrameFolder, StillFile, WebPFile
 
 DEFAULT_FPS = Fraction(25)  # of a single frame whose source states no rate
@@ -49,6 +49,7 @@ class Writer:
     ) -> None:
         check_output(path, info, overwrite)
         self.path, self._form = resolve(path)
+        self._claim, self._overwrite = claim(self.path), overwrite
         self._info, self._span_seconds = info, span_seconds
         self._building = building_path(self.path)
         self._sink: Sink | None = None
@@ -101,19 +102,28 @@ class Writer:
             self.abort()
             raise
         self._done = True
+        self._claim.release()
 
     def abort(self) -> None:
         """Stops and removes what was built; nothing appears under the final name."""
         if self._done:
             return
         self._done = True
-        if self._sink is not None:
-            self._sink.abort()
-        discard(self._building)
+        try:
+            if self._sink is not None:
+                self._sink.abort()
+            discard(self._building)
+        finally:
+            self._claim.release()
 
     def _put(self, pixels: np.ndarray, pts_seconds: Fraction, duration_seconds: Fraction) -> None:
         if pixels.shape[2] == 4 and not self._form.alpha:
             pixels = over_background(pixels)
+        if self._form.shortest_seconds is not None and _rounded(self._form, pts_seconds, duration_seconds):
+            raise OutputError(
+                f"{self._named()}: the frame at {float(pts_seconds):.3f} s lasts {float(duration_seconds):.4f} s, "
+                f"less than viewers honour ({float(self._form.shortest_seconds):g} s); name another format"
+            )
         try:
             if self._sink is None:
                 discard(self._building)
@@ -134,7 +144,7 @@ class Writer:
     def _finish(self, sink: Sink) -> None:
         try:
             sink.finish()
-            publish(self._building, self.path)
+            publish(self._building, self.path, self._form, self._overwrite)
         except OSError as error:
             raise EncodeError(f"{self._named()} cannot be written: {error.strerror or error}") from error
 
@@ -151,6 +161,13 @@ class Writer:
             self.close()
         else:
             self.abort()
+
+
+def _rounded(form: Format, pts_seconds: Fraction, duration_seconds: Fraction) -> bool:
+    """Does a frame fall below the shortest time that counts, once its ends are on the format's clock?"""
+    assert form.tick_seconds is not None and form.shortest_seconds is not None
+    first, last = (round(time / form.tick_seconds) for time in (pts_seconds, pts_seconds + duration_seconds))
+    return (last - first) * form.tick_seconds < form.shortest_seconds
 
 
 def over_background(pixels: np.ndarray) -> np.ndarray:

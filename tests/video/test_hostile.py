@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pnpvideo.errors import DecodeError, InputError
+from pnpvideo.errors import DecodeError, InputError, PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.video.clip import MAX_PIXELS, ClipInfo
 from pnpvideo.video.read import probe, read
@@ -227,3 +227,48 @@ def test_control_characters_of_a_name_do_not_reach_the_message(tmp_path: Path) -
     with pytest.raises(InputError) as caught:
         read(written(tmp_path / "a\x1b[31m.mp4", b"text"))
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_truncated_gif_is_a_decode_error(share: float, tmp_path: Path) -> None:
+    pictures = [Image.effect_noise((64, 48), 60 + k).convert("P") for k in range(20)]
+    pictures[0].save(tmp_path / "whole.gif", save_all=True, append_images=pictures[1:], duration=40)
+    assert read(tmp_path / "whole.gif").info.frames == 20
+    content = (tmp_path / "whole.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DecodeError, match="cut short"):
+        read(tmp_path / "cut.gif")
+
+
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+def test_a_hole_in_a_matroska_file_loses_no_frame_in_silence(
+    place: float, tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    source = make("a.mkv", "-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=4", "-c:v", "libx264", "-g", "12")
+    content = bytearray(source.read_bytes())
+    start = int(place * len(content))
+    content[start : start + 300] = bytes(range(256)) + bytes(44)
+    (tmp_path / "b.mkv").write_bytes(content)
+    with pytest.raises(DecodeError, match=r"damaged or cut short.*--allow-partial"):
+        list(read(tmp_path / "b.mkv").frames())
+
+
+def test_colours_that_cannot_become_rgb_are_named(make: Callable[..., Path]) -> None:
+    tags = ("-vf", "format=yuv420p,setparams=colorspace=ycgco", "-c:v", "libx264")
+    with pytest.raises(InputError, match="colour matrix is ycgco"):
+        read(make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.2", *tags))
+
+
+def test_a_cover_is_no_picture_track(tmp_path: Path, make: Callable[..., Path]) -> None:
+    Image.new("RGB", (64, 64), (9, 99, 199)).save(tmp_path / "cover.jpg")
+    sound = ("-f", "lavfi", "-i", "sine=440:d=1", "-i", str(tmp_path / "cover.jpg"), "-map", "0", "-map", "1")
+    song = make("a.mp4", *sound, "-c:a", "aac", "-c:v", "copy", "-disposition:v", "attached_pic")
+    with pytest.raises(InputError, match="no picture track"):
+        read(song)
+
+
+def test_an_ffmpeg_that_is_not_there_is_said(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.2")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such/ffmpeg")
+    with pytest.raises(PnPVideoError, match="IMAGEIO_FFMPEG_EXE"):
+        read(source)

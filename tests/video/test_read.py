@@ -234,3 +234,30 @@ def test_no_process_is_left_when_a_reader_leaves_early(make: Callable[..., Path]
     frames.close()  # type: ignore[attr-defined]
     running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(path) not in running
+
+
+def test_the_last_frame_of_a_span_lasts_until_the_next_one(make: Callable[..., Path]) -> None:
+    """Slides of 1, 2 and 3 seconds; the second one alone lasts 2."""
+    times = "setpts='if(eq(N,0),0,if(eq(N,1),1,3))/TB'"
+    source = make("a.mkv", "-f", "lavfi", "-i", "testsrc=s=64x48:r=1:d=3", "-vf", times, "-fps_mode", "vfr", *X264)
+    (slide,) = read(source, span=(1, 2)).frames()
+    assert (slide.pts_seconds, slide.duration_seconds) == (0, 2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (60, 90), (200, 30, 30)).save(tmp_path / "a.tiff", exif=exif)
+    clip = read(tmp_path / "a.tiff")
+    (frame,) = clip.frames()
+    assert frame.pixels.shape == (clip.info.height, clip.info.width, 3)
+    assert (clip.info.width, clip.info.height) == ((60, 90) if orientation < 5 else (90, 60))
+
+
+def test_decord_is_refused_where_it_shows_other_pictures(make: Callable[..., Path]) -> None:
+    pytest.importorskip("decord")
+    plain = make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.4", *X264)
+    mirrored = make("b.mp4", "-display_hflip", "-i", str(plain), "-c", "copy")
+    with pytest.raises(InputError, match="first picture"):
+        read(mirrored, decoder="decord")

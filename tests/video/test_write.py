@@ -13,6 +13,8 @@ from PIL import Image
 
 from pnpvideo.errors import EncodeError, OutputError
 from pnpvideo.video.clip import AudioTrack, ClipInfo, Colour
+from pnpvideo.video.encoder import Encoder
+from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer, check_output
 
@@ -299,8 +301,11 @@ def test_outputs_that_cannot_be_are_refused_before_the_work(
     check_output(tmp_path / "a.png", ClipInfo(**{**vars(clip), "frames": 1}))
     check_output(tmp_path / "a.mp4", None)
     assert sorted(os.listdir(tmp_path)) == before
-    with pytest.raises(OutputError, match="120 frames a second"):
-        check_output(tmp_path / "a.gif", info_of(64, 48, fps=Fraction(120)))
+    with pytest.raises(OutputError, match="60 frames a second"):  # viewers would show them at 10
+        check_output(tmp_path / "a.gif", info_of(64, 48, fps=Fraction(60)))
+    check_output(tmp_path / "a.gif", info_of(64, 48, fps=Fraction(50)))
+    with pytest.raises(OutputError, match="up to 16383 pixels"):
+        check_output(tmp_path / "a.webp", info_of(20000, 48))
     monkeypatch.setattr("pnpvideo.video.ffmpeg.encoders", lambda: frozenset({"libx264", "aac"}))
     with pytest.raises(OutputError, match="lacks the encoder libvpx-vp9"):
         check_output(tmp_path / "a.webm", clip)
@@ -355,3 +360,91 @@ def test_what_a_killed_run_left_does_not_disturb(tmp_path: Path) -> None:
             writer.append(smooth(64, 48, 0), 0)
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "frames"]
     assert os.listdir(tmp_path / "frames") == ["000000.png"]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "take"])
+def test_one_output_is_written_by_one_run_at_a_time(name: str, tmp_path: Path) -> None:
+    with Writer(tmp_path / name, info_of(64, 48)) as writer:
+        writer.append(smooth(64, 48, 0), 0)
+        with pytest.raises(OutputError, match="being written by another run"):
+            Writer(tmp_path / name, info_of(64, 48))
+    assert len(list(read(tmp_path / name).frames())) == 1
+    with Writer(tmp_path / name, info_of(64, 48), overwrite=True) as writer:  # free again
+        writer.append(smooth(64, 48, 0), 0)
+
+
+def test_what_has_come_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="exists"), Writer(tmp_path / "a.mp4", info_of(64, 48)) as writer:
+        writer.append(smooth(64, 48, 0), 0)
+        (tmp_path / "a.mp4").write_bytes(b"another's")
+    assert (tmp_path / "a.mp4").read_bytes() == b"another's" and os.listdir(tmp_path) == ["a.mp4"]
+
+
+def test_a_folder_that_holds_the_input_is_refused(tmp_path: Path) -> None:
+    for k in range(2):
+        Image.fromarray(smooth(64, 48, k)).save(tmp_path / f"{k}.png")
+    with pytest.raises(OutputError, match="holds the input"):
+        check_output(f"{tmp_path}/", read(tmp_path / "1.png").info, overwrite=True)
+
+
+def test_a_frame_too_short_for_a_gif_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"lasts 0\.0040 s"), Writer(tmp_path / "a.gif", info_of(64, 48)) as writer:
+        for k, time in enumerate((Fraction(0), Fraction(4, 1000), Fraction(2, 25))):
+            writer.append(smooth(64, 48, k), time)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_encoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pnpvideo.video.encoder.PATIENCE_SECONDS", 0.5)
+    with pytest.raises(EncodeError, match="hangs at frame"), Writer(tmp_path / "a.mkv", info_of(640, 480)) as writer:
+        writer.append(smooth(640, 480, 0), 0)
+        writer.append(smooth(640, 480, 1), 1)
+        encoder = writer._sink
+        assert isinstance(encoder, Encoder)
+        os.kill(encoder._child.process.pid, signal.SIGSTOP)
+        for k in range(2, 9):
+            writer.append(smooth(640, 480, k), k)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "span"), [("late.ts", None), ("late.ts", (5, 45)), ("a.flv", (0, 40)), ("late.mpg", (10, 45))]
+)
+def test_sound_stays_in_sync_whatever_the_container(
+    name: str, span: tuple[int, int] | None, tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    """Where times do not start at zero, or cannot be sought. Beeps and flashes are compared with one another."""
+    tracks = ("-f", "lavfi", "-i", FLASHES, "-itsoffset", "0.4" if "late" in name else "0", "-f", "lavfi", "-i", BEEPS)
+    codec = X264 if "mpg" not in name else ("-c:v", "mpeg2video", "-q:v", "2")
+    source = make(name, *tracks, *codec, "-c:a", "mp2" if "mpg" in name else "aac")
+    clip = read(source, span=span)
+    with Writer(tmp_path / "out.mp4", clip.info, span_seconds=clip.span_seconds) as writer:
+        for frame in clip.frames():
+            writer.append(frame.pixels, frame.pts_seconds)
+    sound_before, light_before = beeps_and_flashes(source)
+    sound, light = beeps_and_flashes(tmp_path / "out.mp4")
+    shift = light_before[0] - light[0]
+    until = light_before[0] + ((span[1] if span else 99) - 12) / 25  # the first flash is frame 12
+    assert sound == pytest.approx([time - shift for time in sound_before if time < until], abs=0.03)
+
+
+def test_a_sound_track_that_ffmpeg_does_not_know_is_left_out(tmp_path: Path, make: Callable[..., Path]) -> None:
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
+    source = make("a.mkv", *inputs, "-map", "0", "-map", "1", "-map", "1", *X264, "-c:a:0", "aac", "-c:a:1", "mp3")
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_ZZZ"))
+    clip = read(source)
+    assert [track.codec for track in clip.info.audio] == [UNREADABLE, "mp3"]
+    for name in ("b.mp4", "b.mkv", "b.webm"):
+        with Writer(tmp_path / name, clip.info) as writer:
+            for frame in clip.frames():
+                writer.append(frame.pixels, frame.pts_seconds)
+        assert len(read(tmp_path / name).info.audio) == 1
+
+
+def test_sound_that_matroska_cannot_hold_is_transcoded(tmp_path: Path, make: Callable[..., Path]) -> None:
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
+    source = make("a.avi", *inputs, "-c:v", "mpeg4", "-c:a", "adpcm_ms")
+    with Writer(tmp_path / "b.mkv", read(source).info) as writer:
+        for frame in read(source).frames():
+            writer.append(frame.pixels, frame.pts_seconds)
+    assert read(tmp_path / "b.mkv").info.audio[0].codec == "flac"
