@@ -54,7 +54,6 @@ def translate(
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
     device = choose_device(options.device)
-    report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)

@@ -67,8 +67,9 @@ def translate(
     pnpvideo translate clip.mp4 "a photo of a red ball on grass at sunset" -o out.mp4
     pnpvideo translate --generate "a photo of a cube" --source-prompt "a cartoon of a cube" -o out.png
     """
-    options = TranslateOptions.from_mapping(resolve(given(context), config))
-    source, prompt = _source_and_prompt(words, options.generate)
+    wanted = resolve(given(context), config)
+    source, prompt = _source_and_prompt(words, bool(wanted.get("generate")))
+    options = TranslateOptions.from_mapping(wanted)
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
     from pnpvideo.translate import translate as run
