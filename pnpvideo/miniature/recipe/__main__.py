@@ -30,9 +30,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--full-size-scenes", type=int, default=800, help="scenes encoded at full size")
-    parser.add_argument("--autoencoder-steps", type=int, default=1600)
-    parser.add_argument("--small-steps", type=int, default=2600, help="denoiser steps on half-size pictures, batch 32")
-    parser.add_argument("--full-steps", type=int, default=800, help="denoiser steps at full size, batch 16")
+    parser.add_argument("--autoencoder-steps", type=int, default=8000)
+    parser.add_argument("--small-steps", type=int, default=6500, help="denoiser steps on half-size pictures, batch 32")
+    parser.add_argument("--full-steps", type=int, default=1600, help="denoiser steps at full size, batch 16")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
     asked = parser.parse_args()
     folder, device = asked.folder, asked.device

@@ -11,7 +11,7 @@ from transformers import CLIPTokenizer
 from pnpvideo.miniature.recipe.denoiser import Denoiser, new_scheduler
 
 CARD = {
-    "guidance": 4.0,
+    "guidance": 2.5,
     "familiar_db": 15.0,
     "outside_notice": (
         "this picture is from outside the miniature's small world (balls, cubes, cylinders and cones, as cartoon, "
