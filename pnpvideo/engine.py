@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.diffusion.ddim import clean_and_noise
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import State, invert
 from pnpvideo.diffusion.sample import sample
@@ -26,7 +27,6 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.fit import to_working, working_size
-from pnpvideo.video.likeness import psnr
 
 FORMAT = 1  # of what the store keeps for a run; a change of the maths that alters results raises it
 
@@ -138,7 +138,7 @@ class Translator:
         device, count = self._device(), len(pixels)
         if not self.method.inverts and not self.options.generate:
             clean = self._encoded(pixels, number)
-            self._familiar(clean, pixels, number)
+            self._familiar(clean, number)
             return Noised(clean.cpu(), noise, self.schedule)
         with self.store.entry("trajectory", key) as entry:
             if self.options.generate:
@@ -150,7 +150,7 @@ class Translator:
                 entry.put(_name(0), {"x": states[0]})
             elif len(states) > 1:
                 self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
-            self._familiar(states[0], pixels, number)
+            self._familiar(states[0], number)
             for state in invert(self._plain(count), states[-1].to(device), self.schedule, len(states) - 1):
                 self._keep(entry, state, states, "invert", number, count)
         return Walked(states)
@@ -235,13 +235,18 @@ class Translator:
     def _say(self, stage: str, done: int, total: int, number: int) -> None:
         self.report(Progress(stage=stage, done=done, total=total, unit="frame", shot=number, frames=total))
 
-    def _familiar(self, clean: Tensor, pixels: np.ndarray, number: int) -> None:
-        """Tell whoever brings a picture that the model's autoencoder does not know."""
+    def _familiar(self, clean: Tensor, number: int) -> None:
+        """Tell whoever brings a picture of a kind that the network has not learnt to denoise."""
         card = self.backend.card
-        if number == 0 and card.outside_notice:
-            back = self.backend.decode(clean[:1])
-            if psnr(back, pixels[:1]) < card.familiar_db:
-                self.report(Notice(message=card.outside_notice))
+        if number != 0 or not card.outside_notice:
+            return
+        x, level, quarters = clean[:1].to(self._device()), 2, self.backend.schedule(4)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+        noisy = Noised(x, noise, quarters).at(level)
+        output = self.backend.predict(noisy, quarters.timestep(level), self.words["empty"].unsqueeze(0))
+        _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
+        if float((guess - noise).square().mean()) > card.familiar_error:
+            self.report(Notice(message=card.outside_notice))
 
     def _plain(self, count: int) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""

@@ -14,14 +14,15 @@ from pnpvideo.injection import Site
 class Card:
     """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
 
-    guidance: scale for translation. negative: negative prompt. outside_notice: what to tell a user whose picture
-    the autoencoder brings back at less than ``familiar_db`` of PSNR: it is from outside the model's world.
+    guidance: scale for translation. negative: negative prompt. outside_notice: what to tell a user whose picture is
+    from outside the model's world: the network, asked for the noise in it a quarter of the way up, errs by more than
+    ``familiar_error`` in the mean square.
     """
 
     guidance: float = 7.5
     negative: str = ""
     outside_notice: str | None = None
-    familiar_db: float = 0.0
+    familiar_error: float = 0.0
 
 
 class Backend(Protocol):

@@ -12,7 +12,7 @@ from pnpvideo.miniature.recipe.denoiser import Denoiser, new_scheduler
 
 CARD = {
     "guidance": 2.5,
-    "familiar_db": 15.0,
+    "familiar_error": 0.12,
     "outside_notice": (
         "this picture is from outside the miniature's small world (balls, cubes, cylinders and cones, as cartoon, "
         "photo or sketch); for real footage name a real checkpoint, such as --model sd15 or a folder"
