@@ -37,7 +37,7 @@ class PlainProgress:
         if isinstance(event, Notice):
             print(f"  note: {event.message}", flush=True)
             return
-        tenth = 10 * event.done // event.total if event.total else event.done
+        tenth = 10 * event.done // event.total if event.total else 0
         if self.said != (event.stage, event.shot, tenth):
             self.said = (event.stage, event.shot, tenth)
             of = f" of {event.total}" if event.total else ""
