@@ -66,7 +66,9 @@ def translate(
                 source = frame.pixels if clip else None
                 picture = to_display(pictures[drawing], source, (info.width, info.height))
                 writer.append(picture, frame.pts_seconds, frame.duration_seconds)
-                report(Progress(stage="write", done=writer.frames, total=0, unit="frame", shot=shot.index))
+                report(
+                    Progress(stage="write", done=writer.frames, total=info.frames or 0, unit="frame", shot=shot.index)
+                )
     translator.finish()
     seconds = time.monotonic() - started
     facts = run_report(input, prompt, options, writer, backend.fingerprint, translator, seconds)
