@@ -34,7 +34,7 @@ class StableDiffusion:
         self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
         try:
             self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        except Exception as damaged:  # the library raises whatever its parsers raise
+        except Exception as damaged:  # KeyError, ValueError, and of the parser in Rust a plain Exception
             raise ModelError(f"{folder}/tokenizer cannot be loaded: {damaged}") from damaged
         self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
         self.device, self.dtype = device, dtype

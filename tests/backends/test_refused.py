@@ -85,6 +85,12 @@ def test_a_tokenizer_without_its_words(left: str, copy: Path) -> None:
     refused(copy, "tokenizer has neither")
 
 
+@pytest.mark.parametrize("content", ["{", '{"version": 3}', '{"version": "1.0", "added_tokens": [], "model": {}}'])
+def test_a_damaged_tokenizer(content: str, copy: Path) -> None:
+    (copy / "tokenizer" / "tokenizer.json").write_text(content)
+    refused(copy, "tokenizer cannot be loaded")
+
+
 def test_a_tokenizer_of_another_model(copy: Path) -> None:
     vocabulary = copy / "tokenizer" / "vocab.json"
     words = json.loads(vocabulary.read_text())
