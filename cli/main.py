@@ -19,6 +19,7 @@ from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError
 
 from .commands.doctor import doctor
+from .commands.measure import measure
 from .commands.models import models
 from .commands.probe import probe
 from .commands.store import store
@@ -33,7 +34,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, probe, models, doctor, store):
+for command in (translate, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

@@ -83,6 +83,30 @@ def resolve(stated: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The options that a TOML file sets, each checked. A relative ``store`` starts at the file's own folder."""
+    return _checked(path, _parsed(path))
+
+
+def read_tables(path: Path) -> dict[str, dict[str, Any]]:
+    """The named sets of options that a TOML file holds, a table each, each checked."""
+    tables = _parsed(path)
+    for name, values in tables.items():
+        if not isinstance(values, dict):
+            raise OptionError(f"{path}: {name} stands alone; accepted are tables of options, such as [{name}]")
+        tables[name] = _checked(path, values)
+    return tables
+
+
+def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        for name, value in values.items():
+            values[name] = _value(name, value, path.parent)
+        TranslateOptions.from_mapping(values)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
+    return values
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -91,18 +115,11 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise OptionError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for a file of options")
-        values = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise OptionError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise OptionError(f"{path} is no TOML file: {error}") from error
-    try:
-        for name, value in values.items():
-            values[name] = _value(name, value, path.parent)
-        TranslateOptions.from_mapping(values)
-    except OptionError as error:
-        raise OptionError(f"{path}: {error}") from error
-    return values
 
 
 def _value(name: str, value: Any, folder: Path) -> Any:

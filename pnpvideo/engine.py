@@ -45,8 +45,9 @@ class Translator:
         negative = options.negative
         if negative is None:
             negative = self.source_prompt if options.generate else backend.card.negative
+        negative = negative.replace("{source}", self.source_prompt)
         self.guidance = Guidance(
-            scale=backend.card.guidance if options.guidance is None else options.guidance,
+            scale=chosen(options.guidance, backend.card.guidance),
             negative=bool(negative),
             empty_share=0.75 if options.generate else 1.0,
         )
@@ -55,6 +56,9 @@ class Translator:
             "dtype": str(self._dtype()).removeprefix("torch."),
             "guidance": self.guidance.scale,
             "negative": negative,
+            "feature_until": chosen(options.feature_until, backend.card.feature_until),
+            "attention_until": chosen(options.attention_until, backend.card.attention_until),
+            "fresh_noise": chosen(options.fresh_noise, backend.card.fresh_noise),
             "size": options.size or backend.size,
         }
         texts = {"source": self.source_prompt, "empty": "", "negative": negative, "positive": prompt}
@@ -63,7 +67,11 @@ class Translator:
                 report(Notice(message=f"the text is longer than the model reads; not read: {lost!r}"))
         self.words = {lane: backend.embed(text) for lane, text in texts.items()}
         self.method: Method = (
-            PlugAndPlay(feature_until=options.feature_until, attention_until=options.attention_until)
+            PlugAndPlay(
+                feature_until=chosen(options.feature_until, backend.card.feature_until),
+                attention_until=chosen(options.attention_until, backend.card.attention_until),
+                fresh_noise=chosen(options.fresh_noise, backend.card.fresh_noise),
+            )
             if options.method == "pnp"
             else SDEdit(strength=options.strength)
         )
@@ -102,12 +110,12 @@ class Translator:
             FORMAT, key, self.prompt, self.words, self.method, self.coherence, self.guidance, number, times
         )
         self._runs.append(run)
-        x = self._translated(run, trajectory, number, times)
+        x = self._translated(run, trajectory, noise, number, times)
         return self._decoded(x, number)
 
-    def _translated(self, run: str, trajectory: Trajectory, number: int, times: list[float]) -> Tensor:
+    def _translated(self, run: str, trajectory: Trajectory, noise: Tensor, number: int, times: list[float]) -> Tensor:
         """The edited latents of one shot. What the edits hold ends with this call."""
-        x, start = self.method.start(trajectory, self.schedule)
+        x, start = self.method.start(trajectory, self.schedule, noise)
         outside, inside = self.coherence.edits(self.backend.sites, times)
         edits = [*outside, *self.method.edits(self.backend.sites), *inside]
         with self.store.entry("run", run) as entry, injected(self.backend.network, edits) as session:
@@ -288,6 +296,11 @@ def _memory_told() -> Iterator[None]:
             "memory is exhausted; a smaller --size, a greater --keyframe-every or a smaller --batch needs less, "
             "and --dtype float16 or bfloat16 on a GPU; the finished steps are kept for the next try"
         ) from failed
+
+
+def chosen(asked: float | None, recommended: float) -> float:
+    """What the user asked for, else what the checkpoint recommends."""
+    return recommended if asked is None else asked
 
 
 def _resumed(entry: Entry, steps: int) -> list[Tensor]:

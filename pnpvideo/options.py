@@ -16,14 +16,17 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 class TranslateOptions:
     """Everything that one translation depends on besides its input, prompt and output.
 
-    ``None`` means "the checkpoint's own recommendation" (guidance, negative, size) or, for the
-    source prompt, the empty caption.
+    ``None`` means "the checkpoint's own recommendation" (guidance, negative, feature_until, attention_until,
+    fresh_noise, size; 7.5, none, 0.8, 0.5 and 0 where it has none) or, for the source prompt, the empty caption.
 
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
     steps: denoising steps, and inversion steps, >= 1.
     guidance: classifier-free guidance scale s, >= 0.
     feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
         self-attention q, k are injected (tau_f, tau_A of Plug-and-Play, arXiv 2211.12572).
+    negative: what the result must not show; "{source}" in it stands for the source prompt.
+    fresh_noise: share of Plug-and-Play's starting noise, in [0, 1], that is drawn anew instead of inverted: more frees
+        the result from the source's colours.
     strength: share of the noise that SDEdit starts from, in (0, 1].
     keyframe_every: frames a segment; one keyframe is drawn from each at every step.
     size: working size of the short side in pixels; None: the checkpoint's native size.
@@ -41,8 +44,9 @@ class TranslateOptions:
     coherence: str = "flow"
     steps: int = 50
     guidance: float | None = None
-    feature_until: float = 0.8
-    attention_until: float = 0.5
+    feature_until: float | None = None
+    attention_until: float | None = None
+    fresh_noise: float | None = None
     strength: float = 0.6
     keyframe_every: int = 8
     seed: int = 0
@@ -70,8 +74,9 @@ class TranslateOptions:
             _whole("size", self.size, 16, 4096)
         if self.guidance is not None:
             _real("guidance", self.guidance, 0.0, 100.0)
-        _real("feature_until", self.feature_until, 0.0, 1.0)
-        _real("attention_until", self.attention_until, 0.0, 1.0)
+        for name in ("feature_until", "attention_until", "fresh_noise"):
+            if getattr(self, name) is not None:
+                _real(name, getattr(self, name), 0.0, 1.0)
         _real("strength", self.strength, 0.0, 1.0)
         if self.strength == 0.0:
             raise OptionError("strength is 0; accepted is a number above 0 and up to 1")

@@ -47,6 +47,19 @@ def test_the_batch_does_not_matter(kind: str, backend: StableDiffusion) -> None:
     assert torch.allclose(one, eight, rtol=0, atol=1e-4 * float(eight.abs().max()))
 
 
+def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -> None:
+    generator = torch.Generator().manual_seed(4)
+    schedule = backend.schedule(STEPS)
+    states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
+    noise = torch.randn((1, 4, 4, 8), generator=generator)
+    none, some, all_of_it = (
+        PlugAndPlay(fresh_noise=share).start(Walked(states), schedule, noise)[0] for share in (0.0, 0.6, 1.0)
+    )
+    assert torch.equal(none, states[STEPS])
+    assert torch.allclose(some, 0.8 * states[STEPS] + 0.6 * noise)
+    assert torch.allclose(all_of_it, noise.expand_as(none))
+
+
 def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> None:
     result, states = run(backend, "none", PlugAndPlay(feature_until=0.0, attention_until=0.0))
     schedule, x = backend.schedule(STEPS), states[STEPS]

@@ -22,7 +22,7 @@ RANKS = (
     ("store", "video", "diffusion"),
     ("injection",),
     ("edits", "backends"),
-    ("methods", "report"),
+    ("methods", "report", "words"),
     ("engine",),
     ("translate",),
     ("cli",),

@@ -77,7 +77,7 @@ def test_rendering_anew_gives_the_committed_frames(sample: Sample, style: str, t
 
 def _at(scene: Scene, instant: Instant) -> Scene:
     """``scene`` stopped at ``instant``."""
-    return replace(scene, things=instant.things, camera=instant.camera, motion="still")
+    return replace(scene, things=instant.things, camera=instant.camera, motions=("still",))
 
 
 def test_the_renderer_refuses_an_unknown_name() -> None:

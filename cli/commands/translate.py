@@ -29,6 +29,7 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
 @setting("feature_until", "--feature-until", type=float, help="Share of the steps that inject residual features.")
 @setting("attention_until", "--attention-until", type=float, help="Share of the steps that inject self-attention.")
+@setting("fresh_noise", "--fresh-noise", type=float, help="Share of pnp's starting noise that is drawn anew.")
 @setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
 @setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes.")
 @setting("seed", "--seed", type=int, help="Seed of all noise.")

@@ -14,13 +14,17 @@ from pnpvideo.injection import Site
 class Card:
     """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
 
-    guidance: scale for translation. negative: negative prompt. outside_notice: what to tell a user whose picture is
+    guidance: scale for translation. negative: negative prompt, in which "{source}" stands for the source prompt.
+    feature_until, attention_until, fresh_noise: of Plug-and-Play (see TranslateOptions). outside_notice: what to tell a user whose picture is
     from outside the model's world: the network, asked for the noise in it a quarter of the way up, errs by more than
     ``familiar_error`` in the mean square.
     """
 
     guidance: float = 7.5
     negative: str = ""
+    feature_until: float = 0.8
+    attention_until: float = 0.5
+    fresh_noise: float = 0.0
     outside_notice: str | None = None
     familiar_error: float = 0.0
 

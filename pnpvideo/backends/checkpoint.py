@@ -14,25 +14,29 @@ _BLOCK, _WHOLE = 1 << 20, 64 << 20
 
 
 def locate(model: str) -> Path:
-    """The local folder of ``model``, a folder or a hub id (fetched if not cached). ModelError if there is none."""
+    """The local folder of a diffusers checkpoint: a folder or a hub id (fetched if not cached). Raises ModelError."""
+    wanted = ["model_index.json", "*/*.json", "*/*.txt", "pnpvideo.json", *(f"{part}/*.safetensors" for part in PARTS)]
+    folder = fetch(model, wanted)
+    _check(folder)
+    return folder
+
+
+def fetch(model: str, wanted: list[str]) -> Path:
+    """The local folder of ``model``, a folder or a hub id; of the latter, files of the ``wanted`` patterns."""
     folder = Path(model)
     if folder.is_dir():
-        _check(folder)
         return folder
     if folder.is_absolute() or model.count("/") != 1 or model.startswith("."):
         raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
     from huggingface_hub import snapshot_download
 
-    wanted = ["model_index.json", "*/*.json", "*/*.txt", "pnpvideo.json", *(f"{part}/*.safetensors" for part in PARTS)]
     try:
-        folder = Path(snapshot_download(model, allow_patterns=wanted, ignore_patterns=["*.fp16.*", "*.non_ema.*"]))
+        return Path(snapshot_download(model, allow_patterns=wanted, ignore_patterns=["*.fp16.*", "*.non_ema.*"]))
     except (OSError, ValueError) as absent:
         raise ModelError(
             f"the model {model!r} is not on this machine and could not be fetched; "
             f"when online, run: hf download {model}; or name a local folder"
         ) from absent
-    _check(folder)
-    return folder
 
 
 def _check(folder: Path) -> None:

@@ -1,9 +1,8 @@
-"""How well a checkpoint knows the world: ``python -m pnpvideo.measure.model`` prints what its two halves give back.
+"""How well a checkpoint knows the world: what its parts give back, draw, tell apart and say, on unseen scenes."""
 
-On scenes that training never saw: pictures through the autoencoder, and latents through inversion and sampling.
-"""
-
-import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,33 +10,155 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.measure.footage import pixels
+from pnpvideo.measure.judge import Judge
+from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.data import HELD_OUT, moment
-from pnpvideo.miniature.world import STYLES, caption, render
+from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
+from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
+from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
+from pnpvideo.miniature.world.scene import COLOURS
 from pnpvideo.video.likeness import psnr
+from pnpvideo.words.caption import Captioner
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pnpvideo.measure.model", description=__doc__)
-    parser.add_argument("--model", default="miniature")
-    parser.add_argument("--scenes", type=int, default=16)
-    parser.add_argument("--steps", type=int, nargs="*", default=[50, 200], help="of the inversions to try")
-    parser.add_argument("--round-trips", type=int, default=4, help="scenes that are inverted")
-    asked = parser.parse_args()
-    backend = StableDiffusion(asked.model, torch.device("cpu"), torch.float32)
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """How many unseen scenes each question is put to; steps and guidance of what is drawn."""
+
+    pictures: int = 16
+    judged: int = 300
+    drawn: int = 96
+    guidance: float = 5.0
+    drawing_steps: int = 25
+    round_trips: int = 4
+    round_trip_steps: tuple[int, ...] = (50, 200)
+    judge: str = "miniature"
+    captioner: str = str(WEIGHTS / "captioner")
+
+
+def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
+    """(what, figure, unit) one after the other: "dB" or "share"."""
+    backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
+    found = []
     for style in STYLES:
-        likeness = [autoencoder_psnr(backend, HELD_OUT + number, style) for number in range(asked.scenes)]
-        print(f"autoencoder, {style}: {np.mean(likeness):.2f} dB", flush=True)
-    for steps in asked.steps:
-        trips = [round_trip(backend, HELD_OUT + number, "cartoon", steps) for number in range(asked.round_trips)]
-        print(f"inversion and back, {steps} steps: {np.mean(trips):.2f} dB", flush=True)
+        found += [autoencoder_psnr(backend, HELD_OUT + number, style) for number in range(exam.pictures)]
+        yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
+    yield "autoencoder, all styles", float(np.mean(found)), "dB"
+    judge = Judge(exam.judge)
+    for attribute, share in judged(judge, exam.judged).items():
+        yield f"judge, {attribute}", share, "share"
+    if Path(exam.captioner).exists():
+        for attribute, share in captioned(Captioner(exam.captioner), exam.judged).items():
+            yield f"captioner, {attribute}", share, "share"
+    for attribute, share in drawn(backend, judge, exam).items():
+        yield f"drawn as asked, {attribute}", share, "share"
+    for steps in exam.round_trip_steps:
+        trips = [round_trip(backend, HELD_OUT + number, "cartoon", steps) for number in range(exam.round_trips)]
+        yield f"inversion and back, {steps} steps", float(np.mean(trips)), "dB"
+
+
+def one_thing(number: int) -> Instant:
+    """Unseen scene ``number``, with one thing, at the moment that its number draws."""
+    return random_scene(HELD_OUT + number, things=1).at((number * 0.618) % 1.0)
+
+
+def style_of(number: int) -> str:
+    """Every style in turn."""
+    return list(STYLES)[number % len(STYLES)]
+
+
+def judged(judge: Judge, count: int) -> dict[str, float]:
+    """Attribute -> share of ``count`` renders, in all styles in turn, that the judge answers rightly, zero-shot."""
+    scenes = [one_thing(number) for number in range(count)]
+    pictures = [drawing(scene, style_of(number)) for number, scene in enumerate(scenes)]
+    return right_answers(judge, pictures, scenes, [style_of(number) for number in range(count)])
+
+
+def right_answers(
+    judge: Judge, pictures: Sequence[np.ndarray], scenes: Sequence[Instant], styles: Sequence[str]
+) -> dict[str, float]:
+    """Attribute -> share of pictures whose attribute the judge names as the scene has it; unasked where unseen."""
+    shares = {}
+    for attribute in ATTRIBUTES:
+        given = judge.answer(pictures, QUESTIONS[attribute])
+        true = [answers(scene, style)[attribute] for scene, style in zip(scenes, styles, strict=True)]
+        shares[attribute] = float(np.mean([a in t for a, t in zip(given, true, strict=True) if t]))
+    return shares
+
+
+def captioned(captioner: Captioner, count: int) -> dict[str, float]:
+    """Attribute -> share of ``count`` renders whose caption names it rightly."""
+    scenes, styles = [one_thing(number) for number in range(count)], [style_of(number) for number in range(count)]
+    said = captioner.captions([drawing(scene, style) for scene, style in zip(scenes, styles, strict=True)])
+    named = [read_caption(text) for text in said]
+    shares = {}
+    for attribute in ATTRIBUTES:
+        true = [answers(scene, style)[attribute] for scene, style in zip(scenes, styles, strict=True)]
+        shares[attribute] = float(np.mean([n[attribute] in t for n, t in zip(named, true, strict=True) if t]))
+    return shares
+
+
+def read_caption(text: str) -> dict[str, str | None]:
+    """Attribute -> what a caption says of it, None where it says nothing. The first thing named counts."""
+    padded = f" {text.lower()} "
+
+    def first(choices: dict[str, tuple[str, ...]]) -> str | None:
+        places = {
+            answer: min(place for place in map(padded.find, (f" {word} " for word in words)) if place >= 0)
+            for answer, words in choices.items()
+            if any(f" {word} " in padded for word in words)
+        }
+        return min(places, key=lambda answer: places[answer]) if places else None
+
+    return {
+        "style": first(QUESTIONS["style"]),
+        "shape": first(SHAPE_WORDS),
+        "colour": first({colour: (colour,) for colour in COLOURS}),
+        "ground": first(GROUND_WORDS),
+        "sky": first(SKY_WORDS),
+    }
+
+
+def drawn(backend: Backend, judge: Judge, exam: Exam) -> dict[str, float]:
+    """Attribute -> share of pictures drawn from plain captions of unseen scenes in which the judge finds it."""
+    scenes, styles = [one_thing(n) for n in range(exam.drawn)], [style_of(n) for n in range(exam.drawn)]
+    pictures: list[np.ndarray] = []
+    for first in range(0, exam.drawn, 8):
+        asked = zip(scenes[first : first + 8], styles[first : first + 8], strict=True)
+        prompts = [caption(scene, style) for scene, style in asked]
+        pictures += list(draw(backend, prompts, exam.drawing_steps, exam.guidance, seed=first))
+    return right_answers(judge, pictures, scenes, styles)
+
+
+def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, seed: int) -> np.ndarray:
+    """Pictures of ``prompts``, (n, h, w, 3) uint8, by DDIM from noise of ``seed``, at the native size."""
+    schedule, guide = backend.schedule(steps), Guidance(scale=guidance)
+    shape = backend.latent_shape(backend.size, backend.size)
+    noise = torch.randn(len(prompts), *shape, generator=torch.Generator().manual_seed(seed))
+    words = torch.stack([backend.embed(prompt) for prompt in prompts])
+    empty = backend.embed("").expand_as(words)
+
+    def denoise(x: Tensor, level: int) -> Tensor:
+        both = backend.predict(torch.cat((x, x)), schedule.timestep(level), torch.cat((empty, words)))
+        lanes = dict(zip(("empty", "positive"), both.chunk(2), strict=True))
+        return guide.combine(lanes, steps - level, steps)
+
+    *_, done = sample(denoise, noise, schedule, steps)
+    return backend.decode(done.x)
+
+
+def drawing(scene: Instant, style: str, size: int = 256) -> np.ndarray:
+    """(size, size, 3) uint8."""
+    return pixels(render([scene], [style], size)[style][0])
 
 
 def picture(scene: int, style: str, size: int) -> np.ndarray:
     """Scene number ``scene`` at the moment that its number draws, (1, size, size, 3) uint8."""
-    drawn = render([moment(scene)], [style], size)[style]
-    return (drawn * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return drawing(moment(scene), style, size)[None]
 
 
 def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
@@ -61,7 +182,3 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     *_, noisy = invert(predict, latent, schedule)
     *_, back = sample(lambda x, level: predict(x, schedule.timestep(level)), noisy.x, schedule, steps)
     return float(10 * torch.log10(latent.square().sum() / (back.x - latent).square().sum()))
-
-
-if __name__ == "__main__":
-    main()

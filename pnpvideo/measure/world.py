@@ -1,104 +1,136 @@
-"""The world's benchmark: ``python -m pnpvideo.measure.world`` translates held-out clips by several recipes.
+"""The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
 
-Each clip is a scene that training never saw, cartoon to photo; the same clip rendered as a photo is the ground truth.
-"""
-
-import argparse
+import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from pnpvideo.measure.edges import edge_agreement
-from pnpvideo.measure.warp import warp_error
-from pnpvideo.miniature.recipe.data import HELD_OUT
-from pnpvideo.miniature.world import Scene, caption, exact_flow, look, random_scene, render
-from pnpvideo.miniature.world.geometry import FIRST_THING
+from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import OptionError
+from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.measure.figures import figures, mean, table
+from pnpvideo.measure.footage import Footage, floors
+from pnpvideo.measure.judge import Judge
+from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
+from pnpvideo.miniature.world import STYLES, random_scene
 from pnpvideo.options import TranslateOptions
 from pnpvideo.translate import translate
-from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "pnp, none": {"method": "pnp", "coherence": "none"},
+    "pnp, each frame": {"method": "pnp", "coherence": "none"},
     "pnp, joint": {"method": "pnp", "coherence": "joint"},
     "pnp, flow": {"method": "pnp", "coherence": "flow"},
-    "sdedit 0.4": {"method": "sdedit", "coherence": "none", "strength": 0.4},
-    "sdedit 0.6": {"method": "sdedit", "coherence": "none", "strength": 0.6},
-    "sdedit 0.8": {"method": "sdedit", "coherence": "none", "strength": 0.8},
+    "sdedit 0.3": {"method": "sdedit", "coherence": "none", "strength": 0.3},
+    "sdedit 0.5": {"method": "sdedit", "coherence": "none", "strength": 0.5},
+    "sdedit 0.7": {"method": "sdedit", "coherence": "none", "strength": 0.7},
+    "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
+"""The recipes that are measured where none are named: options that differ from those given."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pnpvideo.measure.world", description=__doc__)
-    parser.add_argument("--clips", type=int, default=8)
-    parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--model", default="miniature")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--guidance", type=float, default=None)
-    asked = parser.parse_args()
-    options = TranslateOptions(model=asked.model, steps=asked.steps, guidance=asked.guidance)
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    for number in range(asked.clips):
-        scene = random_scene(HELD_OUT + number, things=1)
-        for name, figures in measure_clip(scene, asked.frames, asked.size, options).items():
-            rows.setdefault(name, []).append(figures)
-        print(f"clip {number + 1} of {asked.clips} done", flush=True)
-    print("| recipe | PSNR to the truth, dB | edge agreement | warp error x 1000 |\n|---|---|---|---|")
-    for name, values in rows.items():
-        likeness, edges, warp = np.mean(values, 0)
-        print(f"| {name} | {likeness:.2f} | {edges:.3f} | {1000 * warp:.2f} |")
+@dataclass(frozen=True, kw_only=True)
+class WorldOptions:
+    """clips of ``frames`` frames and ``size`` pixels for each task; split: "held-out" or "tuning"."""
+
+    clips: int = 16
+    frames: int = 8
+    size: int = 256
+    tasks: tuple[tuple[str, str], ...] = (("cartoon", "photo"), ("sketch", "photo"))
+    split: str = "held-out"
+    judge: str = "miniature"
+
+    def __post_init__(self) -> None:
+        if self.split not in ("held-out", "tuning"):
+            raise OptionError(f"split is {self.split!r}; accepted: held-out, tuning")
+        for style in (style for task in self.tasks for style in task):
+            if style not in STYLES:
+                raise OptionError(f"the world knows no style {style!r}; accepted: {', '.join(STYLES)}")
+
+    def footage(self, task: tuple[str, str], number: int) -> Footage:
+        first = HELD_OUT if self.split == "held-out" else TUNING
+        return Footage(random_scene(first + number), *task, self.frames, self.size)
 
 
-def measure_clip(
-    scene: Scene, frames: int, size: int, options: TranslateOptions
-) -> dict[str, tuple[float, float, float]]:
-    """Recipe -> (PSNR to the truth, edge agreement, warp error), with source and truth themselves as floors."""
-    times = [index / max(1, frames - 1) for index in range(frames)]
-    drawn = [render([scene.at(time)], ["cartoon", "photo"], size) for time in times]
-    source, truth = ([_pixels(one[style][0]) for one in drawn] for style in ("cartoon", "photo"))
-    masks = [(look([scene.at(time)], size).ids >= FIRST_THING).reshape(size, size).numpy() for time in times]
-    flows = [exact_flow(scene, a, b, size) for a, b in pairwise(times)]
+@dataclass(frozen=True)
+class Measured:
+    """Task -> recipe -> measure -> mean over clips; ``examples``: task -> recipe -> frames of the first clip."""
 
-    def figures(result: Sequence[np.ndarray]) -> tuple[float, float, float]:
-        edges = [edge_agreement(picture, mask) for picture, mask in zip(result, masks, strict=True)]
-        return psnr(np.stack(result), np.stack(truth)), float(np.mean(edges)), warp_error(result, flows)
+    options: WorldOptions
+    base: TranslateOptions
+    rows: dict[str, dict[str, dict[str, float]]]
+    examples: dict[str, dict[str, list[np.ndarray]]]
 
-    rows = {"source": figures(source), "truth": figures(truth)}
-    with tempfile.TemporaryDirectory() as folder:
-        translated = _translator(Path(folder), source, caption(scene, "cartoon"), caption(scene, "photo"))
-        for name, recipe in RECIPES.items():
-            rows[name] = figures(translated(replace(options, **recipe)))
-    return rows
+    def markdown(self) -> str:
+        return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
+
+    def json(self) -> str:
+        protocol = {"benchmark": asdict(self.options), "translation": asdict(self.base)}
+        return json.dumps({"protocol": protocol, "figures": self.rows}, indent=2, default=str)
 
 
-def _translator(
-    folder: Path, source: Sequence[np.ndarray], source_prompt: str, prompt: str
-) -> Callable[[TranslateOptions], list[np.ndarray]]:
-    """Translates the frames ``source``; the inversion is shared by all recipes."""
+def measure_world(
+    options: WorldOptions,
+    base: TranslateOptions,
+    recipes: dict[str, dict[str, Any]] | None = None,
+    report: Report = ignore,
+) -> Measured:
+    """Translate every clip by every recipe (``base`` with its changes) and measure it beside the floors."""
+    recipes, judge = RECIPES if recipes is None else recipes, Judge(options.judge)
+    device = choose_device(base.device)
+    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    examples: dict[str, dict[str, list[np.ndarray]]] = {}
+    total, done = len(options.tasks) * options.clips * len(recipes), 0
+    for task in options.tasks:
+        name = f"{task[0]} to {task[1]}"
+        found: dict[str, list[dict[str, float]]] = {}
+        for number in range(options.clips):
+            footage = options.footage(task, number)
+            with tempfile.TemporaryDirectory() as folder:
+                results = floors(footage) | {
+                    "source, autoencoder": list(backend.decode(backend.encode(np.stack(footage.source)))),
+                    "truth, autoencoder": list(backend.decode(backend.encode(np.stack(footage.truth)))),
+                }
+                translated = translator(Path(folder), footage)
+                for recipe, changes in recipes.items():
+                    results[recipe] = translated(replace(base, **changes))
+                    done += 1
+                    report(Progress(stage="measure", done=done, total=total, unit="recipe", shot=number))
+            for recipe, result in results.items():
+                found.setdefault(recipe, []).append(figures(judge, footage, result))
+            if number == 0:
+                examples[name] = results
+        rows[name] = {
+            recipe: {key: mean([each[key] for each in clips]) for key in clips[0]} for recipe, clips in found.items()
+        }
+    return Measured(options, base, rows, examples)
+
+
+def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], list[np.ndarray]]:
+    """Translates the footage's drawing; ``folder`` keeps the inversion, which all recipes share."""
     given = folder / "source"
     given.mkdir()
-    for index, picture in enumerate(source):
+    for index, picture in enumerate(footage.source):
         Image.fromarray(picture).save(given / f"{index:03d}.png")
 
     def translated(options: TranslateOptions) -> list[np.ndarray]:
-        asked = replace(options, source_prompt=source_prompt, store=folder / "store", overwrite=True)
-        translate(given, prompt, folder / "result", asked)
+        asked = replace(options, source_prompt=footage.source_prompt, store=folder / "store", overwrite=True)
+        translate(given, footage.prompt, folder / "result", asked)
         return [frame.pixels for frame in read(folder / "result").frames()]
 
     return translated
 
 
-def _pixels(picture: torch.Tensor) -> np.ndarray:
-    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-
-
-if __name__ == "__main__":
-    main()
+def sheet(results: dict[str, list[np.ndarray]], columns: int = 4) -> Image.Image:
+    """A row of ``columns`` frames, from first to last, for each result."""
+    count = len(next(iter(results.values())))
+    chosen = [round(column * (count - 1) / max(1, columns - 1)) for column in range(columns)]
+    rows = [np.concatenate([result[frame] for frame in chosen], 1) for result in results.values()]
+    return Image.fromarray(np.concatenate(rows, 0))

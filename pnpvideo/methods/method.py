@@ -25,8 +25,8 @@ class Method(Protocol):
         """Does it need the source's inverted trajectory?"""
         ...
 
-    def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
-        """The latents that sampling starts from, and their level."""
+    def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
+        """The latents that sampling starts from, and their level; ``noise`` (1, c, h, w) is the shot's own, fp32."""
         ...
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:

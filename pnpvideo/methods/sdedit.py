@@ -20,7 +20,7 @@ class SDEdit:
     def inverts(self) -> bool:
         return False
 
-    def start(self, trajectory: Trajectory, schedule: Schedule) -> tuple[Tensor, int]:
+    def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         level = max(1, int(self.strength * schedule.steps + 0.5))
         return trajectory.at(level), level
 

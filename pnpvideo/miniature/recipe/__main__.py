@@ -1,6 +1,7 @@
 """``python -m pnpvideo.miniature.recipe --folder DIR --minutes M``: train the miniature, in slices of any length.
 
-Each slice goes on exactly where the last one stopped; when all stages are done, the weights are exported.
+Each slice goes on exactly where the last one stopped; when a stage is done, the next begins, and after the last the
+weights are exported. ``--only STAGE`` trains one stage (its predecessors must be done) and exports nothing.
 """
 
 import argparse
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPModel
 
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
@@ -16,11 +19,22 @@ from pnpvideo.miniature.recipe.autoencoder import (
     latent_scale,
     new_autoencoder,
 )
+from pnpvideo.miniature.recipe.captioner import captioner_stage, new_caption_tokenizer, new_captioner
 from pnpvideo.miniature.recipe.data import SHARD, SIZE, Pictures, make_shards
-from pnpvideo.miniature.recipe.denoiser import Denoiser, denoiser_stage, new_unet
-from pnpvideo.miniature.recipe.export import export
+from pnpvideo.miniature.recipe.denoiser import denoiser_stage, new_unet
+from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
+from pnpvideo.miniature.recipe.judge import judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import averaged_weights, train
-from pnpvideo.miniature.recipe.words import new_text_encoder, new_tokenizer
+from pnpvideo.miniature.recipe.words import new_tokenizer
+
+STAGES = ("judge", "captioner", "autoencoder", "denoiser-small", "denoiser-full")
+STEPS = {
+    "judge": 8000,
+    "captioner": 8000,
+    "autoencoder": 24000,
+    "denoiser-small": 30000,
+    "denoiser-full": 8000,
+}
 
 
 def main() -> None:
@@ -29,51 +43,131 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="length of this slice")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scenes", type=int, default=4000)
-    parser.add_argument("--full-size-scenes", type=int, default=800, help="scenes encoded at full size")
-    parser.add_argument("--autoencoder-steps", type=int, default=8000)
-    parser.add_argument("--small-steps", type=int, default=6500, help="denoiser steps on half-size pictures, batch 32")
-    parser.add_argument("--full-steps", type=int, default=1600, help="denoiser steps at full size, batch 16")
+    parser.add_argument("--full-size-scenes", type=int, default=1500, help="scenes encoded at full size")
+    parser.add_argument("--batch", type=float, default=1.0, help="multiple of the batches meant for a CPU")
+    parser.add_argument("--only", choices=STAGES, help="train this stage alone")
+    parser.add_argument("--start-from", type=Path, help="an earlier edition whose autoencoder and UNet to begin with")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
+    for name, steps in STEPS.items():
+        parser.add_argument(f"--{name}-steps", type=int, default=steps)
     asked = parser.parse_args()
-    folder, device = asked.folder, asked.device
-    deadline = time.monotonic() + 60 * asked.minutes
+    _Recipe(asked).run()
 
-    make_shards(folder / "data", 0, -(-asked.scenes // SHARD))
-    pictures = Pictures(folder / "data", asked.scenes)
-    torch.manual_seed(0)
-    if not train(autoencoder_stage(pictures, asked.autoencoder_steps, device), folder, deadline, device):
-        return
-    autoencoder = new_autoencoder()
-    autoencoder.load_state_dict(averaged_weights(folder, "autoencoder"))
-    autoencoder.register_to_config(scaling_factor=latent_scale(autoencoder, pictures))
-    encode_pictures(autoencoder, pictures, SIZE // 2, folder / "latents-small.npy", device)
-    full = Pictures(folder / "data", asked.full_size_scenes)
-    encode_pictures(autoencoder, full, SIZE, folder / "latents-full.npy", device)
 
-    torch.manual_seed(1)
-    tokenizer = new_tokenizer(folder / "tokenizer")
-    model = Denoiser(new_unet(), new_text_encoder(tokenizer))
-    stages = (
-        ("denoiser-small", pictures, "latents-small.npy", 32, asked.small_steps, 1.5e-3, 0.998),
-        ("denoiser-full", full, "latents-full.npy", 16, asked.full_steps, 6e-4, 0.99),
-    )
-    for name, shown, latents, batch, steps, rate, average in stages:
+class _Recipe:
+    """The stages in order; each returns whether it is done."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked, self.folder, self.device = asked, asked.folder, asked.device
+        self.deadline = time.monotonic() + 60 * asked.minutes
+        make_shards(self.folder / "data", -(-asked.scenes // SHARD), self.device)
+        self.pictures = Pictures(self.folder / "data", asked.scenes)
+        self.tokenizer = new_tokenizer(self.folder / "tokenizer")
+        self.caption_tokenizer = new_caption_tokenizer(self.folder / "caption-tokenizer")
+
+    def run(self) -> None:
+        chosen = [self.asked.only] if self.asked.only else list(STAGES)
+        stages = {"judge": self.judge, "captioner": self.captioner, "autoencoder": self.autoencoder}
+        for name in chosen:
+            torch.manual_seed(STAGES.index(name))
+            if not (stages[name]() if name in stages else self.denoiser(name)):
+                return
+        if not self.asked.only:
+            self.export()
+
+    def batch(self, meant: int) -> int:
+        return max(1, round(meant * self.asked.batch))
+
+    def steps(self, name: str) -> int:
+        return getattr(self.asked, f"{name.replace('-', '_')}_steps")
+
+    def judge(self) -> bool:
+        model, steps = new_judge(self.tokenizer), self.steps("judge")
+        stage = judge_stage(
+            model,
+            self.tokenizer,
+            self.pictures,
+            batch=self.batch(96),
+            steps=steps,
+            rate=1e-3,
+            device=self.device,
+        )
+        return train(stage, self.folder, self.deadline, self.device)
+
+    def captioner(self) -> bool:
+        model, steps = new_captioner(self.caption_tokenizer), self.steps("captioner")
+        stage = captioner_stage(
+            model,
+            self.caption_tokenizer,
+            self.pictures,
+            batch=self.batch(64),
+            steps=steps,
+            rate=1e-3,
+            device=self.device,
+        )
+        return train(stage, self.folder, self.deadline, self.device)
+
+    def autoencoder(self) -> bool:
+        model = new_autoencoder()
+        if self.asked.start_from:
+            earlier = AutoencoderKL.from_pretrained(self.asked.start_from, subfolder="vae")
+            model.load_state_dict(earlier.state_dict())
+        stage = autoencoder_stage(
+            model,
+            self.pictures,
+            batch=self.batch(16),
+            steps=self.steps("autoencoder"),
+            rate=2e-3,
+            device=self.device,
+        )
+        return train(stage, self.folder, self.deadline, self.device)
+
+    def denoiser(self, name: str) -> bool:
+        small = name == "denoiser-small"
+        size, batch, rate, average = (SIZE // 2, 32, 1.5e-3, 0.999) if small else (SIZE, 16, 6e-4, 0.998)
+        count = self.asked.scenes if small else self.asked.full_size_scenes
+        latents = self.folder / f"latents-{size}.npy"
+        shown = Pictures(self.folder / "data", count)
+        encode_pictures(self.trained_autoencoder(), shown, size, latents, self.device)
+        unet = new_unet()
+        if not small:
+            unet.load_state_dict(averaged_weights(self.folder, "denoiser-small"))
+        elif self.asked.start_from:
+            earlier = UNet2DConditionModel.from_pretrained(self.asked.start_from, subfolder="unet")
+            unet.load_state_dict(earlier.state_dict())
         stage = denoiser_stage(
             name,
-            model,
-            tokenizer,
-            shown,
-            folder / latents,
-            batch=batch,
-            steps=steps,
+            unet,
+            self.trained_judge().text_model.to(self.device),
+            self.tokenizer,
+            latents,
+            batch=self.batch(batch),
+            steps=self.steps(name),
             rate=rate,
             average=average,
-            device=device,
+            device=self.device,
         )
-        if not train(stage, folder, deadline, device):
-            return
-        model.load_state_dict(averaged_weights(folder, name))
-    export(asked.export, model, autoencoder, tokenizer)
+        return train(stage, self.folder, self.deadline, self.device)
+
+    def trained_judge(self) -> CLIPModel:
+        judge = new_judge(self.tokenizer)
+        judge.load_state_dict(averaged_weights(self.folder, "judge"))
+        return judge.eval().requires_grad_(False)
+
+    def trained_autoencoder(self) -> AutoencoderKL:
+        autoencoder = new_autoencoder()
+        autoencoder.load_state_dict(averaged_weights(self.folder, "autoencoder"))
+        autoencoder.register_to_config(scaling_factor=latent_scale(autoencoder, self.pictures))
+        return autoencoder.eval()
+
+    def export(self) -> None:
+        unet = new_unet()
+        unet.load_state_dict(averaged_weights(self.folder, "denoiser-full"))
+        judge, captioner = self.trained_judge(), new_captioner(self.caption_tokenizer)
+        captioner.load_state_dict(averaged_weights(self.folder, "captioner"))
+        export(self.asked.export, unet, self.trained_autoencoder(), judge.text_model, self.tokenizer)
+        export_judge(self.asked.export / "judge", judge, self.tokenizer)
+        export_captioner(self.asked.export / "captioner", captioner, self.caption_tokenizer)
 
 
 if __name__ == "__main__":

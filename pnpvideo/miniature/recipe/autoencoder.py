@@ -7,11 +7,14 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from pnpvideo.miniature.recipe.data import Pictures
+from pnpvideo.miniature.recipe.data import DRAWN, SIZE, Pictures
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.store import fingerprint
 
-CROP, BATCH = 64, 16
+CROP, CELL = 64, 8
+"""Pixels: crops start where cells of the latent do, as the sketch's strokes repeat with them."""
+HALF_SIZE = 0.25
+"""Share of crops from pictures of half the size, on which the denoiser's first stage is trained."""
 
 
 def new_autoencoder() -> AutoencoderKL:
@@ -28,17 +31,22 @@ def new_autoencoder() -> AutoencoderKL:
     )
 
 
-def autoencoder_stage(pictures: Pictures, steps: int, device: str) -> Stage:
-    model = new_autoencoder().to(memory_format=torch.channels_last)
+def autoencoder_stage(
+    model: AutoencoderKL, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
+) -> Stage:
+    """Absolute and squared error, error of edges, and a light pull of the latents to a standard normal."""
+    model = model.to(memory_format=torch.channels_last)
 
     def loss(step: int, draw: torch.Generator) -> Tensor:
         crops = []
-        for _ in range(BATCH):
-            index = int(torch.randint(len(pictures), (1,), generator=draw))
-            style = int(torch.randint(3, (1,), generator=draw))
-            top, left = (int(v) for v in torch.randint(0, 256 - CROP + 1, (2,), generator=draw))
-            crops.append(pictures.crop(index, style, top, left, CROP))
-        x = torch.stack(crops).to(device).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+        for _ in range(batch):
+            index, style = (int(torch.randint(count, (1,), generator=draw)) for count in (len(pictures), DRAWN))
+            shrink = 2 if float(torch.rand(1, generator=draw)) < HALF_SIZE else 1
+            reach, cell = CROP * shrink, CELL * shrink
+            places = torch.randint(0, (SIZE - reach) // cell + 1, (2,), generator=draw) * cell
+            crop = pictures.crop(index, style, int(places[0]), int(places[1]), reach).float()
+            crops.append(torch.nn.functional.avg_pool2d(crop, shrink))
+        x = torch.stack(crops).to(device).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             posterior = model.encode(x).latent_dist
             z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
@@ -49,14 +57,15 @@ def autoencoder_stage(pictures: Pictures, steps: int, device: str) -> Stage:
         prior = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
         return difference.abs().mean() + 2 * difference.square().mean() + 0.5 * edges + 2e-4 * prior
 
-    return Stage("autoencoder", model, loss, steps, rate=2e-3, average=0.99)
+    return Stage("autoencoder", model, loss, steps, rate, average=0.995)
 
 
 def latent_scale(model: AutoencoderKL, pictures: Pictures) -> float:
     """1 / standard deviation of the latents: the checkpoint's ``scaling_factor``."""
     with torch.no_grad():
         x = torch.cat([pictures[index] for index in range(0, len(pictures), max(1, len(pictures) // 32))])
-        return float(1 / model.encode(x.float() / 127.5 - 1).latent_dist.mean.std())
+        device = next(model.parameters()).device
+        return float(1 / model.encode(x.to(device).float() / 127.5 - 1).latent_dist.mean.std())
 
 
 @torch.no_grad()
@@ -70,7 +79,7 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
     if path.exists() and stamped.exists() and stamped.read_text() == stamp:
         return
     model = model.to(device).eval()
-    latents = np.empty((len(pictures), 3, 2, 4, size // 8, size // 8), np.float16)
+    latents = np.empty((len(pictures), DRAWN, 2, 4, size // 8, size // 8), np.float16)
     for index in range(len(pictures)):
         x = pictures[index].to(device).float() / 127.5 - 1
         x = torch.nn.functional.avg_pool2d(x, x.shape[-1] // size) if x.shape[-1] != size else x
@@ -79,7 +88,7 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
             mean = model.encode(both).latent_dist.mean
         latents[index] = (
             (mean.float() * model.config.scaling_factor)
-            .reshape(2, 3, 4, size // 8, size // 8)
+            .reshape(2, DRAWN, 4, size // 8, size // 8)
             .transpose(0, 1)
             .cpu()
             .numpy()

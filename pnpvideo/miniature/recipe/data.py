@@ -1,9 +1,10 @@
-"""The training pictures: scenes of the world in every style, rendered once and kept on disk as uint8 shards.
+"""The training pictures: scenes of the world, each in some of its styles, rendered once and kept as uint8 shards.
 
 Scene ``i`` of the set is ``random_scene(i)`` at a moment drawn from ``i``; held-out scenes start at ``HELD_OUT``.
 A shard is written under a temporary name and renamed, so an interrupted run goes on with the next one.
 """
 
+import multiprocessing
 import os
 from pathlib import Path
 from random import Random
@@ -14,7 +15,12 @@ import torch
 from pnpvideo.miniature.world import STYLES, Instant, random_scene, render
 
 HELD_OUT = 10_000_000
+TUNING = 20_000_000
+"""Scenes from here on choose settings; those from HELD_OUT on only report."""
 SHARD = 100
+BLOCK = 10
+DRAWN = 3
+"""Styles that each scene is drawn in; they are the same for a block of scenes, which a device renders as one batch."""
 SIZE = 256
 
 
@@ -23,41 +29,61 @@ def moment(index: int) -> Instant:
     return random_scene(index).at(Random(index + 1).random())
 
 
-def make_shards(folder: Path, first: int, count: int) -> None:
-    """Render shards ``first`` ... ``first + count - 1``, each (scenes, styles, 3, size, size) uint8, unless there."""
+def styles_of(index: int) -> tuple[str, ...]:
+    """The styles that training scene ``index`` is drawn in."""
+    return tuple(Random(index // BLOCK).sample(list(STYLES), DRAWN))
+
+
+def make_shards(folder: Path, count: int, device: str = "cpu") -> None:
+    """Render shards 0 ... ``count`` - 1, each (scenes, DRAWN, 3, size, size) uint8, unless there.
+
+    On a CPU each core renders shards of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for shard in range(first, first + count):
-        path = folder / f"pictures-{shard:04d}.npy"
-        if path.exists():
-            continue
-        pictures = np.empty((SHARD, len(STYLES), 3, SIZE, SIZE), np.uint8)
-        for row in range(SHARD):
-            drawn = render([moment(shard * SHARD + row)], list(STYLES), SIZE)
-            stack = torch.stack([drawn[style][0] for style in STYLES])
-            pictures[row] = (stack * 255).round().to(torch.uint8).numpy()
-        temporary = path.with_suffix(".part.npy")
-        np.save(temporary, pictures)
-        os.replace(temporary, path)
+    missing = [(folder / f"pictures-{shard:04d}.npy", shard, device) for shard in range(count)]
+    missing = [task for task in missing if not task[0].exists()]
+    if torch.device(device).type != "cpu":
+        for task in missing:
+            make_shard(*task)
+        return
+    workers = min(os.cpu_count() or 1, len(missing))
+    if workers:
+        with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+            pool.starmap(make_shard, missing, chunksize=1)
+
+
+def make_shard(path: Path, shard: int, device: str) -> None:
+    """Render one shard to ``path``."""
+    chunk = 1 if torch.device(device).type == "cpu" else BLOCK
+    pictures = np.empty((SHARD, DRAWN, 3, SIZE, SIZE), np.uint8)
+    for row in range(0, SHARD, chunk):
+        scenes = range(shard * SHARD + row, shard * SHARD + row + chunk)
+        styles = styles_of(scenes[0])
+        drawn = render([moment(scene) for scene in scenes], list(styles), SIZE, device=device)
+        stack = torch.stack([drawn[style] for style in styles], 1)
+        pictures[row : row + chunk] = (stack * 255).round().to(torch.uint8).cpu().numpy()
+    temporary = path.with_suffix(".part.npy")
+    np.save(temporary, pictures)
+    os.replace(temporary, path)
 
 
 class Pictures:
-    """The first ``count`` scenes of a folder's shards: ``pictures[i]`` is (styles, 3, size, size) uint8."""
+    """The first ``count`` scenes of a folder's shards: ``pictures[i]`` is (DRAWN, 3, size, size) uint8."""
 
     def __init__(self, folder: Path, count: int) -> None:
+        paths = [folder / f"pictures-{shard:04d}.npy" for shard in range(-(-count // SHARD))]
         self.count = count
-        paths = sorted(path for path in folder.glob("pictures-????.npy"))
-        self.first = [int(path.stem[-4:]) * SHARD for path in paths]
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
 
     def __len__(self) -> int:
-        return min(self.count, SHARD * len(self.shards))
+        return self.count
 
     def __getitem__(self, index: int) -> torch.Tensor:
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD]))
 
-    def scene(self, index: int) -> int:
-        """The scene number of picture ``index``."""
-        return self.first[index // SHARD] + index % SHARD
+    def picture(self, index: int, column: int) -> torch.Tensor:
+        """Scene ``index`` in its ``column``-th style, (3, size, size) uint8."""
+        return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD, column]))
 
     def crop(self, index: int, style: int, top: int, left: int, side: int) -> torch.Tensor:
         """(3, side, side) uint8."""

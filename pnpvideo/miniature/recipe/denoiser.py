@@ -1,4 +1,4 @@
-"""The denoiser's stage: UNet and text tower together, on cached latents, first small pictures, then full size."""
+"""The denoiser's stage: the UNet on cached latents, first of small pictures, then at full size; words stay frozen."""
 
 from pathlib import Path
 from random import Random
@@ -7,23 +7,15 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pnpvideo.miniature.recipe.data import Pictures, moment
+from pnpvideo.miniature.recipe.data import DRAWN, moment, styles_of
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
-from pnpvideo.miniature.world import STYLES, caption
+from pnpvideo.miniature.world import caption
 
 EMPTY_CAPTIONS, MIN_SNR = 0.1, 5.0
-
-
-class Denoiser(nn.Module):
-    """UNet and text tower as one module, so that they are trained, averaged and saved as one."""
-
-    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
-        super().__init__()
-        self.unet, self.text_encoder = unet, text_encoder
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -72,9 +64,9 @@ class PlainAttention:
 
 def denoiser_stage(
     name: str,
-    model: Denoiser,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    pictures: Pictures,
     latents: Path,
     *,
     batch: int,
@@ -86,17 +78,16 @@ def denoiser_stage(
     """Epsilon prediction, min-SNR weighting (arXiv 2303.09556), one caption in ten left empty."""
     data = np.load(latents, mmap_mode="r")
     alphas = new_scheduler().alphas_cumprod
-    styles = list(STYLES)
-    model.unet.set_attn_processor(PlainAttention())
+    unet.set_attn_processor(PlainAttention())
 
     def loss(step: int, draw: torch.Generator) -> Tensor:
         words = Random(step)
         x, texts = [], []
         for _ in range(batch):
-            index, style, mirror = words.randrange(len(data)), words.randrange(3), words.randrange(2)
-            x.append(torch.from_numpy(np.array(data[index, style, mirror])).float())
+            index, column, mirror = words.randrange(len(data)), words.randrange(DRAWN), words.randrange(2)
+            x.append(torch.from_numpy(np.array(data[index, column, mirror])).float())
             empty = words.random() < EMPTY_CAPTIONS
-            texts.append("" if empty else caption(moment(pictures.scene(index)), styles[style], words))
+            texts.append("" if empty else caption(moment(index), styles_of(index)[column], words))
         latent = torch.stack(x).to(device)
         noise = torch.randn(latent.shape, generator=draw).to(device)
         timestep = torch.randint(0, 1000, (batch,), generator=draw)
@@ -104,11 +95,12 @@ def denoiser_stage(
         noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * noise
         tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            context = model.text_encoder(tokens.input_ids.to(device)).last_hidden_state
-            guess = model.unet(noisy, timestep.to(device), context).sample
+            with torch.no_grad():
+                context = text_encoder(tokens.input_ids.to(device)).last_hidden_state
+            guess = unet(noisy, timestep.to(device), context).sample
         snr = (alpha / (1 - alpha)).flatten()
         weight = snr.clamp(max=MIN_SNR) / snr
         error = (guess.float() - noise).square().mean(dim=(1, 2, 3))
         return (weight * error).mean()
 
-    return Stage(name, model, loss, steps, rate, average)
+    return Stage(name, unet, loss, steps, rate, average)

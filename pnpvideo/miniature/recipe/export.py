@@ -4,11 +4,22 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
-from transformers import CLIPTokenizer
+from transformers import (
+    BertTokenizer,
+    BlipForConditionalGeneration,
+    BlipImageProcessorPil,
+    BlipProcessor,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+)
 
-from pnpvideo.miniature.recipe.denoiser import Denoiser, new_scheduler
+from pnpvideo.miniature.recipe.denoiser import new_scheduler
+from pnpvideo.miniature.recipe.judge import DEVIATION, MEAN, PICTURE
 
 CARD = {
     "guidance": 2.5,
@@ -20,20 +31,43 @@ CARD = {
 }
 
 
-def export(folder: Path, model: Denoiser, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer) -> None:
+def export(
+    folder: Path,
+    unet: UNet2DConditionModel,
+    autoencoder: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+) -> None:
     """Write unet, vae, text_encoder, tokenizer, scheduler and model_index.json; safetensors, fp16."""
-    model.unet.set_attn_processor(AttnProcessor2_0())
+    unet.set_attn_processor(AttnProcessor2_0())
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
-        text_encoder=model.text_encoder,
+        text_encoder=text_encoder,
         tokenizer=tokenizer,
-        unet=model.unet,
+        unet=unet,
         scheduler=new_scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16)
-    model.text_encoder.float()  # transformers loads weights in the type they were saved in, diffusers in fp32
+    text_encoder.float()  # transformers loads weights in the type they were saved in, diffusers in fp32
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "pnpvideo.json").write_text(json.dumps(CARD, indent=2) + "\n")
+
+
+def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> None:
+    """Write the judge with its processor to ``folder``, in fp16."""
+    size = {"height": PICTURE, "width": PICTURE}
+    sight = CLIPImageProcessorPil(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
+    judge.half().save_pretrained(folder)
+    CLIPProcessor(sight, tokenizer).save_pretrained(folder)
+
+
+def export_captioner(folder: Path, captioner: BlipForConditionalGeneration, tokenizer: BertTokenizer) -> None:
+    """Write the captioner with its processor to ``folder``, in fp16."""
+    size = {"height": PICTURE, "width": PICTURE}
+    captioner.half().save_pretrained(folder)
+    BlipProcessor(BlipImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION), tokenizer).save_pretrained(
+        folder
+    )

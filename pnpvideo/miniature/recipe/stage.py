@@ -36,7 +36,7 @@ def train(stage: Stage, folder: Path, deadline: float, device: str) -> bool:
     ``folder`` receives NAME.pt (the checkpoint) and NAME.jsonl (the log of loss).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    module = stage.module.to(device)
+    module = stage.module.to(device).train()
     optimiser = torch.optim.AdamW(module.parameters(), stage.rate, betas=(0.9, 0.98), weight_decay=0.01)
     averaged = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
     path, step = folder / f"{stage.name}.pt", 0

@@ -1,13 +1,14 @@
-"""The text side: a byte-level BPE whose merges were learnt on the world's captions, and the text tower."""
+"""The text side: a byte-level BPE whose merges were learnt on the world's captions."""
 
 import json
 from pathlib import Path
 from random import Random
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from pnpvideo.miniature.world import STYLES, caption, random_scene
+from pnpvideo.miniature.world.questions import QUESTIONS
 
 LENGTH, WIDTH = 77, 128
 _PLAIN = (
@@ -31,7 +32,8 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 def _learn(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draw = Random(0)
-    lines = [caption(random_scene(seed), style, draw) for seed in range(4000) for style in STYLES]
+    lines = [caption(random_scene(seed), style, draw) for seed in range(3000) for style in STYLES]
+    lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -50,19 +52,10 @@ def _learn(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
 
 
-def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """A CLIPTextModel of 3 layers and width 128."""
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=WIDTH,
-            intermediate_size=4 * WIDTH,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            max_position_embeddings=LENGTH,
-            projection_dim=WIDTH,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
+def every_word() -> list[str]:
+    """All words that captions and questions can use, and some plain English around them, in order of the alphabet."""
+    draw = Random(1)
+    lines = [caption(random_scene(seed), style, draw) for seed in range(2000) for style in STYLES]
+    lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
+    lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
+    return sorted({word for line in [*lines, _PLAIN] for word in line.replace(",", " ").split()})

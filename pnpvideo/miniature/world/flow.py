@@ -40,11 +40,11 @@ def exact_flow(scene: Scene, start: float, end: float, size: int) -> Flow:
     x = (screen[:, 0] + 1) * size / 2 - 0.5
     y = (1 - screen[:, 1]) * size / 2 - 0.5
     distance = ray.norm(dim=1)
-    ids, depth, _, _ = cast(origin, ray / distance.unsqueeze(1), [after])
-    same = torch.where(view.ids == SKY, depth >= FAR, (depth - distance).abs() < 2e-3 * distance)
+    hits = cast(origin, ray / distance.unsqueeze(1), [after])
+    same = torch.where(view.ids == SKY, hits.depth >= FAR, (hits.depth - distance).abs() < 2e-3 * distance)
     inside = (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
     axis = torch.arange(size, dtype=torch.float32)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     flow = torch.stack((x.reshape(size, size) - columns, y.reshape(size, size) - rows))
-    visible = (ahead & inside & same & (ids == view.ids)).reshape(size, size)
+    visible = (ahead & inside & same & (hits.ids == view.ids)).reshape(size, size)
     return Flow(flow, visible)

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from random import Random
 
-SHAPES = ("ball", "cube", "cylinder", "cone")
+from pnpvideo.miniature.world.shapes import MATERIALS, SHAPES, SIMPLE
+
 COLOURS = {
     "red": (0.86, 0.10, 0.10),
     "orange": (0.96, 0.48, 0.06),
@@ -21,15 +22,22 @@ COLOURS = {
 }
 GROUNDS = ("grass", "sand", "snow", "stone")
 SKIES = ("day", "sunset", "overcast")
-MOTIONS = ("roll", "bounce", "slide", "spin", "orbit", "pan", "zoom", "still")
+_SCALE = {"tree": 1.1, "house": 0.85, "boat": 1.05, "figure": 1.2}
+THING_MOTIONS = ("roll", "bounce", "slide", "spin", "circle", "still")
+CAMERA_MOTIONS = ("orbit", "pan", "zoom", "rise", "dolly")
+MOTIONS = (*THING_MOTIONS, *CAMERA_MOTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """One object. ``size`` is its half extent; (x, y) its place on the ground; ``lift`` its height above it."""
+    """One object. ``size`` is its half extent; (x, y) its place on the ground; ``lift`` its height above it.
+
+    shape: one of shapes.SHAPES; material: one of shapes.MATERIALS; heading: where its front looks.
+    """
 
     shape: str
     colour: str
+    material: str = "plain"
     size: float = 0.9
     x: float = 0.0
     y: float = 0.0
@@ -64,7 +72,11 @@ class Instant:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A scene and its motion; ``amount`` scales the motion (1: as sampled, 0: a still)."""
+    """A scene and how it moves; ``amount`` scales the motions (1: as sampled, 0: a still).
+
+    motions: each thing motion moves the next thing in turn ("still" passes one over), each camera motion the camera:
+    ("roll", "slide", "orbit") rolls the first thing, slides the second and moves the camera around them.
+    """
 
     ground: str
     sky: str
@@ -72,37 +84,23 @@ class Scene:
     camera: Camera = Camera()
     sun_azimuth: float = 2.2
     sun_elevation: float = 0.8
-    motion: str = "still"
+    motions: tuple[str, ...] = ("still",)
     amount: float = 1.0
     seed: int = 0
 
     def at(self, time: float) -> Instant:
-        """The scene at ``time`` in [0, 1]. The first thing moves, or the camera does."""
-        first, camera = self.things[0], self.camera
-        phase, amount = time - 0.5, self.amount
-        if self.motion in ("roll", "slide", "bounce"):
-            along = 2.4 * amount * phase
-            dx, dy = along * math.cos(first.heading), along * math.sin(first.heading)
-            first = replace(first, x=first.x + dx, y=first.y + dy)
-            if self.motion == "roll" and first.shape == "ball":
-                first = replace(first, rolled=along / first.size)
-            if self.motion == "bounce":
-                first = replace(first, lift=1.1 * abs(amount) * abs(math.sin(2 * math.pi * time)))
-        elif self.motion == "spin":
-            first = replace(first, heading=first.heading + 1.6 * amount * time)
-        elif self.motion == "orbit":
-            camera = replace(camera, azimuth=camera.azimuth + 0.7 * amount * phase)
-        elif self.motion == "pan":
-            x, y, z = camera.target
-            side = 2.0 * amount * phase
-            shift = (-math.sin(camera.azimuth) * side, math.cos(camera.azimuth) * side)
-            camera = replace(camera, target=(x + shift[0], y + shift[1], z))
-        elif self.motion == "zoom":
-            camera = replace(camera, fov=camera.fov * (1.0 - 0.35 * amount * phase))
+        """The scene at ``time`` in [0, 1]."""
+        things, camera, turn = list(self.things), self.camera, 0
+        for motion in self.motions:
+            if motion in CAMERA_MOTIONS:
+                camera = _travelled(camera, motion, self.amount * (time - 0.5))
+            elif turn < len(things):
+                things[turn] = _moved(things[turn], motion, self.amount, time)
+                turn += 1
         return Instant(
             ground=self.ground,
             sky=self.sky,
-            things=(first, *self.things[1:]),
+            things=tuple(things),
             camera=camera,
             sun_azimuth=self.sun_azimuth,
             sun_elevation=self.sun_elevation,
@@ -110,26 +108,73 @@ class Scene:
         )
 
 
-def random_scene(seed: int, *, things: int | None = None, motion: str | None = None) -> Scene:
+def _moved(thing: Thing, motion: str, amount: float, time: float) -> Thing:
+    """``thing`` after ``time`` of ``motion``; only balls roll, the others slide."""
+    if motion in ("roll", "slide", "bounce"):
+        along = 2.4 * amount * (time - 0.5)
+        thing = replace(thing, x=thing.x + along * math.cos(thing.heading), y=thing.y + along * math.sin(thing.heading))
+        if motion == "roll" and thing.shape == "ball":
+            thing = replace(thing, rolled=along / thing.size)
+        if motion == "bounce":
+            thing = replace(thing, lift=1.1 * abs(amount) * abs(math.sin(2 * math.pi * time)))
+    elif motion == "spin":
+        thing = replace(thing, heading=thing.heading + 1.6 * amount * time)
+    elif motion == "circle":
+        radius, angle = 0.8, 2.2 * amount * (time - 0.5)
+        ahead, aside = radius * math.sin(angle), radius * (1 - math.cos(angle))
+        cos, sin = math.cos(thing.heading), math.sin(thing.heading)
+        thing = replace(
+            thing,
+            x=thing.x + ahead * cos - aside * sin,
+            y=thing.y + ahead * sin + aside * cos,
+            heading=thing.heading + angle,
+        )
+    return thing
+
+
+def _travelled(camera: Camera, motion: str, way: float) -> Camera:
+    """``camera`` after a ``way`` of -0.5 to 0.5 along ``motion``."""
+    if motion == "orbit":
+        return replace(camera, azimuth=camera.azimuth + 0.7 * way)
+    if motion == "pan":
+        x, y, z = camera.target
+        side = 2.0 * way
+        return replace(camera, target=(x - math.sin(camera.azimuth) * side, y + math.cos(camera.azimuth) * side, z))
+    if motion == "zoom":
+        return replace(camera, fov=camera.fov * (1.0 - 0.35 * way))
+    if motion == "rise":
+        return replace(camera, elevation=max(0.06, camera.elevation + 0.2 * way))
+    return replace(camera, distance=camera.distance * (1.0 - 0.35 * way))
+
+
+def random_scene(
+    seed: int, *, things: int | None = None, motion: str | None = None, shapes: tuple[str, ...] = tuple(SHAPES)
+) -> Scene:
     """A scene drawn from the world by ``seed`` alone.
 
-    ``things`` fixes the number of objects (1 to 3; None: mostly one); ``motion`` fixes the motion.
+    ``things`` fixes the number of objects (1 to 3; None: mostly one); ``motion`` fixes the only motion; ``shapes``
+    are those to choose from.
     """
     draw = Random(seed)
-    count = things if things is not None else draw.choices((1, 2), weights=(0.85, 0.15))[0]
+    count = things if things is not None else draw.choices((1, 2, 3), weights=(0.72, 0.2, 0.08))[0]
     azimuth = draw.uniform(-math.pi, math.pi)
     side = (-math.sin(azimuth), math.cos(azimuth))
     toward = (math.cos(azimuth), math.sin(azimuth))
+    apart = {1: 0.0, 2: 2.2, 3: 1.8}[count]
+    span = {1: (0.8, 1.15), 2: (0.65, 0.9), 3: (0.55, 0.7)}[count]
     placed: list[Thing] = []
     colours = draw.sample(list(COLOURS), count)
     for index in range(count):
-        across = draw.uniform(-0.9, 0.9) if count == 1 else (index - (count - 1) / 2) * 2.3 + draw.uniform(-0.2, 0.2)
+        across = draw.uniform(-0.9, 0.9) if count == 1 else (index - (count - 1) / 2) * apart + draw.uniform(-0.2, 0.2)
         depth = draw.uniform(-0.8, 0.8)
+        shape = draw.choice(shapes)
+        material = draw.choices(MATERIALS, weights=(0.6, 0.2, 0.2))[0]
         placed.append(
             Thing(
-                shape=draw.choice(SHAPES),
+                shape=shape,
                 colour=colours[index],
-                size=draw.uniform(0.7, 1.15) if count == 1 else draw.uniform(0.6, 0.9),
+                material=material if shape in SIMPLE else "plain",
+                size=draw.uniform(*span) * _SCALE.get(shape, 1.0),
                 x=across * side[0] + depth * toward[0],
                 y=across * side[1] + depth * toward[1],
                 heading=draw.uniform(-math.pi, math.pi),
@@ -141,14 +186,24 @@ def random_scene(seed: int, *, things: int | None = None, motion: str | None = N
         things=tuple(placed),
         camera=Camera(
             azimuth=azimuth,
-            elevation=draw.uniform(0.12, 0.45),
-            distance=draw.uniform(5.0, 7.5),
-            fov=draw.uniform(0.65, 0.85),
+            elevation=draw.uniform(0.10, 0.30),
+            distance=draw.uniform(5.0, 7.5) + (0.5 if count > 1 else 0.0),
+            fov=draw.uniform(0.72, 0.88),
             target=(0.0, 0.0, draw.uniform(0.6, 1.2)),
         ),
         sun_azimuth=azimuth + draw.uniform(-2.4, 2.4),
         sun_elevation=draw.uniform(0.5, 1.1),
-        motion=motion if motion is not None else draw.choice(MOTIONS),
+        motions=(motion,) if motion is not None else _motions(draw, count),
         amount=draw.choice((-1.0, 1.0)) * draw.uniform(0.7, 1.0),
         seed=seed,
     )
+
+
+def _motions(draw: Random, count: int) -> tuple[str, ...]:
+    """One motion, or one for each thing, or things and camera together."""
+    kind = draw.random()
+    if kind < 0.35:
+        return (draw.choice(THING_MOTIONS),)
+    if kind < 0.65:
+        return (draw.choice(CAMERA_MOTIONS),)
+    return (*(draw.choice(THING_MOTIONS) for _ in range(count)), draw.choice(CAMERA_MOTIONS))

@@ -1,0 +1,176 @@
+"""pnpvideo measure: how good is a result, a recipe, a checkpoint?"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnpvideo.options import TranslateOptions
+
+from ..loudness import Loudness, hush_libraries, json_option, loudness_options
+from ..render import MODES, rendering
+from ..settings import config_option, given, read_tables, resolve, setting
+
+JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
+
+
+class Task(click.ParamType[Any]):
+    """``DRAWN:WANTED``, two styles of the world."""
+
+    name = "DRAWN:WANTED"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        drawn, colon, wanted = str(value).partition(":")
+        if not colon or not drawn or not wanted:
+            self.fail(f"{value!r} is no task; accepted is DRAWN:WANTED, such as cartoon:photo", param, ctx)
+        return drawn, wanted
+
+
+@click.group(short_help="Measure a result, recipes or a checkpoint.")
+def measure() -> None:
+    """Measure a result, recipes or a checkpoint."""
+
+
+@measure.command()
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, plots.")
+@click.option("--clips", type=click.IntRange(1), default=16, show_default=True, help="Clips for each task.")
+@click.option("--length", type=click.IntRange(2), default=8, show_default=True, help="Frames of a clip.")
+@click.option("--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a clip.")
+@click.option("--task", "tasks", type=Task(), multiple=True, help="From a style to a style; may be given again.")
+@click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True)
+@click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}.")
+@click.option(
+    "--recipes",
+    "recipe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file with a table of options for each recipe; without it, pnp and sdedit.",
+)
+@click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again.")
+@setting("model", "--model", metavar="MODEL", help="Alias, checkpoint folder or hub id.")
+@setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
+@setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
+@setting("negative", "--negative", metavar="TEXT", help="What the result must not show.")
+@setting("feature_until", "--feature-until", type=float, help="Share of the steps that inject residual features.")
+@setting("attention_until", "--attention-until", type=float, help="Share of the steps that inject self-attention.")
+@setting("fresh_noise", "--fresh-noise", type=float, help="Share of pnp's starting noise that is drawn anew.")
+@setting("seed", "--seed", type=int, help="Seed of all noise.")
+@setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network.")
+@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@config_option
+@json_option("Print the figures as one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
+@loudness_options
+@click.pass_context
+def world(
+    context: click.Context,
+    output: Path | None,
+    clips: int,
+    length: int,
+    pixels: int,
+    tasks: tuple[tuple[str, str], ...],
+    split: str,
+    judge: str,
+    recipe_file: Path | None,
+    chosen: tuple[str, ...],
+    config: Path | None,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
+) -> None:
+    """Translate clips of the procedural world, where the truth is known, by several recipes, and measure them.
+
+    Prints a table for each task, floors beside the recipes; --output keeps it with a JSON file, a Pareto plot and
+    contact sheets.
+    """
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
+    base = TranslateOptions.from_mapping(resolve(given(context), config))
+    from pnpvideo.measure.pareto import plot
+    from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world, sheet
+
+    recipes = read_tables(recipe_file) if recipe_file else RECIPES
+    if unknown := [name for name in chosen if name not in recipes]:
+        raise click.BadParameter(f"no recipe is called {unknown[0]!r}; there are: {', '.join(recipes)}")
+    recipes = {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
+    options = WorldOptions(
+        clips=clips, frames=length, size=pixels, split=split, judge=judge, tasks=tasks or WorldOptions.tasks
+    )
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+        measured = measure_world(options, base, recipes, report)
+    click.echo(measured.json() if as_json else measured.markdown())
+    if output is not None:
+        (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
+        (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
+        plot(measured.rows, output / "pareto.png")
+        for task, results in measured.examples.items():
+            sheet(results).save(output / f"{task.replace(' ', '-')}.png")
+
+
+@measure.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--prompt", required=True, metavar="TEXT", help="What the result should show.")
+@click.option("--source-prompt", metavar="TEXT", help="What the source shows: adds the share of frames that changed.")
+@click.option(
+    "--judge",
+    "judges",
+    multiple=True,
+    default=("miniature",),
+    show_default=True,
+    help=f"Who judges: {JUDGE_HELP}; given again, a ViT for structure (facebook/dino-vitb8).",
+)
+@click.option("--device", default="cpu", show_default=True, help="Where the judges run.")
+@json_option("Print one JSON object.")
+@loudness_options
+@click.pass_context
+def clip(
+    context: click.Context,
+    source: Path,
+    result: Path,
+    prompt: str,
+    source_prompt: str | None,
+    judges: tuple[str, ...],
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure RESULT beside the SOURCE it was made from, without ground truth."""
+    hush_libraries(context.ensure_object(Loudness))
+    from pnpvideo.measure.clip import measure_clip
+
+    found = asdict(measure_clip(source, result, prompt, source_prompt=source_prompt, judges=judges, device=device))
+    if as_json:
+        click.echo(json.dumps({**found, "judges": judges}, indent=2))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        if value is not None:
+            click.echo(f"{name:<{width}}  {value if isinstance(value, int) else format(value, '.4f')}")
+
+
+@measure.command()
+@click.option("--model", default="miniature", show_default=True, help="Alias or folder of a checkpoint of the world.")
+@click.option("--quick", is_flag=True, help="A tenth of the pictures: for a look.")
+@json_option("Print one JSON object.")
+@loudness_options
+@click.pass_context
+def model(context: click.Context, model: str, quick: bool, as_json: bool) -> None:
+    """Examine a checkpoint of the procedural world on scenes that training never saw.
+
+    Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
+    """
+    hush_libraries(context.ensure_object(Loudness))
+    from pnpvideo.measure.model import Exam, examine
+
+    exam = Exam(pictures=2, judged=60, drawn=12, round_trips=1, round_trip_steps=(50,)) if quick else Exam()
+    found = {}
+    for what, figure, unit in examine(model, exam):
+        found[what] = figure
+        if not as_json:
+            click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} dB'}")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))

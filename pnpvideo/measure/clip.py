@@ -1,0 +1,112 @@
+"""Any result beside its source, without ground truth: words, structure, steadiness and motion, as the field does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pnpvideo.errors import InputError
+from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.measure.motion import Motion, estimated_motions
+from pnpvideo.measure.structure import structure_distance
+from pnpvideo.measure.warp import warp_error
+from pnpvideo.video.read import read
+
+
+@dataclass(frozen=True)
+class ClipFigures:
+    """Figures of a result and, of those that it has too, of its source.
+
+    text: mean over frames of 100 cos with the prompt. success: share of frames that match the prompt better than the
+    source's caption, where there is one. consistency: mean cosine of neighbouring frames, clamped at 0 (V2VBench);
+    consistency_all: of all pairs (TGVE). structure: distance of key self-similarities x 1000. warp: warp error by the
+    source's estimated flow. motion: minus the mean end-point error, in pixels, between the flows of both.
+    """
+
+    frames: int
+    text: float
+    text_of_source: float
+    success: float | None
+    consistency: float | None
+    consistency_of_source: float | None
+    consistency_all: float | None
+    structure: float
+    warp: float | None
+    warp_of_source: float | None
+    motion: float | None
+
+
+def measure_clip(
+    source: Path | str,
+    result: Path | str,
+    prompt: str,
+    *,
+    source_prompt: str | None = None,
+    judges: Sequence[str] = ("miniature",),
+    device: str = "cpu",
+) -> ClipFigures:
+    """Measure ``result`` beside ``source``, clips or stills of equally many frames.
+
+    judges: a CLIP model, and a ViT for structure where CLIP's own tower should not do: aliases, folders, hub ids.
+    Frames of other sizes are compared at the result's. Raises InputError and ModelError.
+    """
+    theirs, ours = _frames(source), _frames(result)
+    if len(theirs) != len(ours):
+        raise InputError(
+            f"{source} has {len(theirs)} frames and {result} has {len(ours)}; both must have equally many, "
+            "as what translate writes has: compare the result with the very clip it was made from"
+        )
+    height, width = ours[0].shape[:2]
+    theirs = [_fitted(frame, width, height) for frame in theirs]
+    words, tower = _judges(judges, device)
+    said = [prompt] if source_prompt is None else [prompt, source_prompt]
+    cosines, before = words.likeness(ours, said), words.likeness(theirs, said)
+    seen, seen_before = words.seen(ours), words.seen(theirs)
+    moves = len(ours) > 1
+    motions = estimated_motions(theirs) if moves else []
+    return ClipFigures(
+        frames=len(ours),
+        text=100 * float(cosines[:, 0].mean()),
+        text_of_source=100 * float(before[:, 0].mean()),
+        success=float((cosines[:, 0] > cosines[:, 1]).float().mean()) if source_prompt is not None else None,
+        consistency=_neighbours(seen) if moves else None,
+        consistency_of_source=_neighbours(seen_before) if moves else None,
+        consistency_all=_pairs(seen) if moves else None,
+        structure=structure_distance(tower, ours, theirs),
+        warp=warp_error(ours, motions) if moves else None,
+        warp_of_source=warp_error(theirs, motions) if moves else None,
+        motion=-_end_point_error(estimated_motions(ours), motions) if moves else None,
+    )
+
+
+def _frames(path: Path | str) -> list[np.ndarray]:
+    return [frame.pixels[..., :3] for frame in read(Path(path)).frames()]
+
+
+def _fitted(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    if frame.shape[:2] == (height, width):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _judges(names: Sequence[str], device: str) -> tuple[Judge, Tower]:
+    """The last CLIP model named judges words, the last ViT structure; each stands in for what is not named."""
+    sight = [name for name in names if kind(name) == "vit"]
+    words = Judge(([name for name in names if name not in sight] or ["miniature"])[-1], device)
+    return words, Tower.named(sight[-1], device) if sight else words.tower
+
+
+def _neighbours(seen: torch.Tensor) -> float:
+    return float((seen[1:] * seen[:-1]).sum(1).clamp(min=0).mean())
+
+
+def _pairs(seen: torch.Tensor) -> float:
+    first, second = torch.triu_indices(len(seen), len(seen), 1)
+    return float((seen[first] * seen[second]).sum(1).mean())
+
+
+def _end_point_error(ours: Sequence[Motion], theirs: Sequence[Motion]) -> float:
+    return float(np.mean([np.hypot(*(a.flow - b.flow)).mean() for a, b in zip(ours, theirs, strict=True)]))

@@ -1,0 +1,16 @@
+"""Drift: does the last frame still show the same things as the first?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pnpvideo.measure.motion import Motion
+from pnpvideo.measure.warp import difference
+
+
+def drift(frames: Sequence[np.ndarray], whole_way: Motion) -> float:
+    """Mean squared difference, in [0, 1]^2 units, of the first frame and the last one warped back over the whole way.
+
+    whole_way: the source's motion from the first frame to the last. NaN where the two share no pixel.
+    """
+    return difference(frames[0], frames[-1], whole_way) if whole_way.visible.any() else float("nan")

@@ -1,0 +1,85 @@
+"""All measures of one result against its footage, and what each is called, means and prefers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pnpvideo.measure.drift import drift
+from pnpvideo.measure.edges import edge_agreement
+from pnpvideo.measure.flicker import flicker
+from pnpvideo.measure.footage import Footage
+from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.masks import mask_agreement
+from pnpvideo.measure.structure import structure_distance
+from pnpvideo.measure.success import edit_success
+from pnpvideo.measure.translation import translation
+from pnpvideo.measure.warp import warp_error
+
+
+class Column(NamedTuple):
+    """How a figure is printed: its heading, which way is better, and by what it is multiplied."""
+
+    heading: str
+    better: str
+    scale: float = 1.0
+    digits: int = 3
+
+
+COLUMNS = {
+    "success": Column("edit success", "high"),
+    "gain": Column("cosine gain", "high", digits=1),
+    "psnr": Column("PSNR dB", "high", digits=2),
+    "ssim": Column("SSIM", "high"),
+    "colour_inside": Column("colour, objects", "low", digits=1),
+    "colour_outside": Column("colour, rest", "low", digits=1),
+    "edges": Column("edge F1", "high"),
+    "masks": Column("mask IoU", "high"),
+    "structure": Column("structure", "low", digits=2),
+    "warp": Column("warp x 1000", "low", 1000, 2),
+    "flicker": Column("flicker", "low", digits=2),
+    "drift": Column("drift x 1000", "low", 1000, 2),
+}
+
+
+def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dict[str, float]:
+    """Every measure of ``result``, frames (size, size, 3) uint8 in the footage's order."""
+    objects = [
+        (picture, mask)
+        for picture, masks in zip(result, footage.objects, strict=True)
+        for mask in masks
+        if mask.sum() > 100
+    ]
+    return {
+        **edit_success(judge, result, footage.prompt, footage.source_prompt),
+        **translation(result, footage.truth, footage.masks),
+        "edges": mean([edge_agreement(*each) for each in objects]),
+        "masks": mean([mask_agreement(*each) for each in objects]),
+        "structure": structure_distance(judge.tower, result, footage.source),
+        "warp": warp_error(result, footage.motions),
+        "flicker": flicker(result, footage.still),
+        "drift": drift(result, footage.whole_way),
+    }
+
+
+def mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """A Markdown table: a row for each recipe, a column for each of COLUMNS that any row has."""
+    shown = {key: column for key, column in COLUMNS.items() if any(key in row for row in rows.values())}
+    lines = [
+        "| recipe | " + " | ".join(column.heading for column in shown.values()) + " |",
+        "|---|" + "---|" * len(shown),
+    ]
+    for name, row in rows.items():
+        cells = [_cell(row.get(key, float("nan")), column) for key, column in shown.items()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: float, column: Column) -> str:
+    return "-" if np.isnan(value) else f"{value * column.scale:.{column.digits}f}"

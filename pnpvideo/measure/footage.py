@@ -1,0 +1,102 @@
+"""A clip of the world with all that is known of it: the drawing, the truth, masks, exact motion, words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+
+from pnpvideo.measure.flicker import still_pixels
+from pnpvideo.measure.motion import Motion, exact_motion
+from pnpvideo.miniature.world import Scene, caption, look, render
+from pnpvideo.miniature.world.geometry import FIRST_THING
+
+
+@dataclass(frozen=True)
+class Footage:
+    """``frames`` moments of ``scene``, evenly spread, drawn in style ``drawn`` and, as the truth, in ``wanted``."""
+
+    scene: Scene
+    drawn: str
+    wanted: str
+    frames: int
+    size: int
+
+    @cached_property
+    def times(self) -> list[float]:
+        return [index / max(1, self.frames - 1) for index in range(self.frames)]
+
+    @cached_property
+    def source(self) -> list[np.ndarray]:
+        """(size, size, 3) uint8 each."""
+        return self._in(self.drawn)
+
+    @cached_property
+    def truth(self) -> list[np.ndarray]:
+        """(size, size, 3) uint8 each."""
+        return self._in(self.wanted)
+
+    @cached_property
+    def objects(self) -> list[list[np.ndarray]]:
+        """Of each frame, the mask of each object that is seen, (size, size) bool."""
+        found = []
+        for time in self.times:
+            ids = look([self.scene.at(time)], self.size).ids.reshape(self.size, self.size).numpy()
+            masks = [ids == FIRST_THING + slot for slot in range(len(self.scene.things))]
+            found.append([mask for mask in masks if mask.any()])
+        return found
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """Of each frame, where any object is."""
+        nothing = np.zeros((self.size, self.size), bool)
+        return [np.logical_or.reduce([nothing, *objects]) for objects in self.objects]
+
+    @cached_property
+    def motions(self) -> list[Motion]:
+        """From each frame to the next."""
+        return [exact_motion(self.scene, start, end, self.size) for start, end in pairwise(self.times)]
+
+    @cached_property
+    def whole_way(self) -> Motion:
+        """From the first frame to the last."""
+        return exact_motion(self.scene, self.times[0], self.times[-1], self.size)
+
+    @cached_property
+    def still(self) -> np.ndarray:
+        return still_pixels(self.truth, self.motions)
+
+    @property
+    def source_prompt(self) -> str:
+        return caption(self.scene, self.drawn)
+
+    @property
+    def prompt(self) -> str:
+        return caption(self.scene, self.wanted)
+
+    def _in(self, style: str) -> list[np.ndarray]:
+        return [pixels(render([self.scene.at(time)], [style], self.size)[style][0]) for time in self.times]
+
+
+def pixels(picture: torch.Tensor) -> np.ndarray:
+    """(3, h, w) in [0, 1] -> (h, w, 3) uint8."""
+    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def floors(footage: Footage) -> dict[str, list[np.ndarray]]:
+    """What any recipe is read against: nothing done, nothing left, and the truth itself, whole and spoilt."""
+    average = np.broadcast_to(np.mean(footage.source, (0, 1, 2)).astype(np.uint8), footage.source[0].shape)
+    return {
+        "truth": footage.truth,
+        "source": footage.source,
+        "source, blurred": blurred(footage.source),
+        "one colour": [np.ascontiguousarray(average)] * footage.frames,
+    }
+
+
+def blurred(frames: Sequence[np.ndarray], share: float = 1 / 40) -> list[np.ndarray]:
+    """Each frame under a Gaussian of ``share`` of its width."""
+    return [cv2.GaussianBlur(frame, (0, 0), frame.shape[1] * share) for frame in frames]

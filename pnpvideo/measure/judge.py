@@ -1,0 +1,136 @@
+"""Who judges: a CLIP model that compares pictures with words, and the keys of a vision tower, for structure.
+
+The miniature's own judge and the field's (openai/clip-vit-large-patch14, facebook/dino-vitb8) load the same way.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer, ViTModel
+
+from pnpvideo.backends.checkpoint import fetch
+from pnpvideo.errors import ModelError
+from pnpvideo.miniature import WEIGHTS
+
+MINIATURE = str(WEIGHTS / "judge")
+BATCH = 32
+
+
+class Judge:
+    """A CLIP model. ``model``: "miniature", a folder or a hub id. Raises ModelError."""
+
+    def __init__(self, model: str = "miniature", device: str = "cpu") -> None:
+        folder = _located(model)
+        if kind(model) != "clip":
+            raise ModelError(f"{model} is of type {kind(model)!r}; a judge of words is a CLIP model")
+        self.name, self.device = model, device
+        self.network: CLIPModel = _loaded(CLIPModel, folder, device)
+        self.tokenizer = CLIPTokenizer.from_pretrained(folder)
+        self.tower = Tower(_Prepared(folder), self.network.vision_model, _last_projection(self.network.vision_model))
+
+    @torch.no_grad()
+    def seen(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """(n, d) unit vectors of pictures (h, w, 3) uint8."""
+        found = [
+            self.network.get_image_features(pixel_values=self.tower.prepared(batch).to(self.device)).pooler_output
+            for batch in _batches(pictures)
+        ]
+        return nn.functional.normalize(torch.cat(found), dim=-1).cpu()
+
+    @torch.no_grad()
+    def said(self, texts: Sequence[str]) -> Tensor:
+        """(m, d) unit vectors of texts."""
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self.device)
+        found = self.network.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+        return nn.functional.normalize(found.pooler_output, dim=-1).cpu()
+
+    def likeness(self, pictures: Sequence[np.ndarray], texts: Sequence[str]) -> Tensor:
+        """Cosines (n, m), in [-1, 1], of pictures and texts."""
+        return self.seen(pictures) @ self.said(texts).T
+
+    def answer(self, pictures: Sequence[np.ndarray], choices: dict[str, tuple[str, ...]]) -> list[str]:
+        """Zero-shot: of each picture, the choice whose wordings (their mean vector) it is most like."""
+        meant = torch.stack([nn.functional.normalize(self.said(words).mean(0), dim=0) for words in choices.values()])
+        names = list(choices)
+        return [names[int(best)] for best in (self.seen(pictures) @ meant.T).argmax(1)]
+
+
+class Tower:
+    """The keys of the last self-attention of a vision transformer, for the self-similarity of pictures."""
+
+    def __init__(self, prepared: "_Prepared", network: nn.Module, projection: nn.Module) -> None:
+        self.prepared, self.network, self.projection = prepared, network, projection
+
+    @classmethod
+    def named(cls, model: str = "miniature", device: str = "cpu") -> "Tower":
+        """The vision tower of a CLIP model or a ViT (DINO). Raises ModelError."""
+        folder = _located(model)
+        if kind(model) == "clip":
+            return Judge(model, device).tower
+        if kind(model) != "vit":
+            raise ModelError(f"{model} is of type {kind(model)!r}; accepted are a CLIP model and a ViT")
+        network = _loaded(ViTModel, folder, device)
+        return cls(_Prepared(folder), network, _last_projection(network))
+
+    @torch.no_grad()
+    def keys(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """(n, tokens, width): all heads side by side, the class token first."""
+        device, found = next(self.network.parameters()).device, []
+        hook = self.projection.register_forward_hook(lambda module, given, made: found.append(made.float().cpu()))
+        try:
+            for batch in _batches(pictures):
+                self.network(pixel_values=self.prepared(batch).to(device))
+        finally:
+            hook.remove()
+        return torch.cat(found)
+
+
+class _Prepared:
+    """Pictures as a checkpoint's own image processor makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
+
+    def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        return self.processor(images=list(pictures), return_tensors="pt").pixel_values
+
+
+def kind(model: str) -> str:
+    """The type that a checkpoint states, such as "clip" or "vit". Raises ModelError."""
+    path = _located(model) / "config.json"
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError) as damaged:
+        raise ModelError(f"{path} does not say which type of model it belongs to: {damaged}") from damaged
+
+
+def _located(model: str) -> Path:
+    return fetch(MINIATURE if model == "miniature" else model, ["*.json", "*.txt", "model*.safetensors"])
+
+
+def _loaded(network: Any, folder: Path, device: str) -> Any:
+    try:
+        return network.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(device).eval()
+    except (OSError, ValueError, RuntimeError) as damaged:
+        raise ModelError(f"{folder} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
+
+
+def _last_projection(network: nn.Module) -> nn.Module:
+    """The projection to keys of the last layer: "k_proj" in CLIP's tower, "key" in ViT's."""
+    named = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and name.rpartition(".")[2] in ("k_proj", "key")
+    ]
+    if not named:
+        raise ModelError(f"no projection to keys in a {type(network).__name__}; accepted are CLIP's tower and ViT")
+    return named[-1]
+
+
+def _batches(pictures: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    return [list(pictures[first : first + BATCH]) for first in range(0, len(pictures), BATCH)]

@@ -1,0 +1,69 @@
+"""Where each pixel of a frame goes in another: exactly, from the world, or as estimated from pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from pnpvideo.miniature.world import Scene, exact_flow
+
+
+@dataclass(frozen=True)
+class Motion:
+    """flow: (2, h, w) float32 pixels, x right and y down, from one frame to another; visible: (h, w) bool in both."""
+
+    flow: np.ndarray
+    visible: np.ndarray
+
+    def undo(self, later: np.ndarray) -> np.ndarray:
+        """The later frame (h, w, 3) as it would look at the earlier one's moment, float32."""
+        rows, columns = np.mgrid[: later.shape[0], : later.shape[1]].astype(np.float32)
+        return cv2.remap(
+            later.astype(np.float32),
+            columns + self.flow[0],
+            rows + self.flow[1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+
+def exact_motion(scene: Scene, start: float, end: float, size: int) -> Motion:
+    """The world's own, from time ``start`` to ``end``."""
+    found = exact_flow(scene, start, end, size)
+    return Motion(found.flow.numpy(), found.visible.numpy())
+
+
+def estimated_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
+    """By DIS optical flow (arXiv 1603.03590) of two frames (h, w, 3) uint8.
+
+    Not visible: where forward and backward flow do not cancel, abs(f + b) > 0.01 (abs f + abs b) + 0.5 pixels, and at
+    the borders of moving things, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in the published warp errors.
+    """
+    forward, backward = _dis(earlier, later), _dis(later, earlier)
+    returned = Motion(forward, np.ones(earlier.shape[:2], bool)).undo(np.moveaxis(backward, 0, 2))
+    back = np.moveaxis(returned, 2, 0)
+    lost = _length(forward + back) > 0.01 * (_length(forward) + _length(back)) + 0.5
+    slopes = sum(np.square(slope) for part in forward for slope in np.gradient(part))
+    border = slopes > 0.01 * _length(forward) + 0.002
+    rows, columns = np.mgrid[: earlier.shape[0], : earlier.shape[1]]
+    x, y = columns + forward[0], rows + forward[1]
+    inside = (x >= 0) & (y >= 0) & (x <= earlier.shape[1] - 1) & (y <= earlier.shape[0] - 1)
+    return Motion(forward, inside & ~lost & ~border)
+
+
+def estimated_motions(frames: Sequence[np.ndarray]) -> list[Motion]:
+    """Between each two neighbours."""
+    return [estimated_motion(earlier, later) for earlier, later in pairwise(frames)]
+
+
+def _dis(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    one, other = (cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in (earlier, later))
+    start = np.zeros((*one.shape, 2), np.float32)
+    return np.moveaxis(np.asarray(method.calc(one, other, start)), 2, 0)
+
+
+def _length(flow: np.ndarray) -> np.ndarray:
+    return np.hypot(flow[0], flow[1])

@@ -1,0 +1,52 @@
+"""The plot that no single column replaces: edit success against what it cost in structure and in steadiness."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pnpvideo.measure.figures import COLUMNS
+
+Rows = dict[str, dict[str, float]]
+FLOORS = ("truth", "source", "source, blurred", "one colour", "source, autoencoder", "truth, autoencoder")
+AXES = ("edges", "masks", "warp")
+
+
+def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
+    """The recipes that no other is at least as good as on all ``axes`` and better on one."""
+
+    def worth(row: dict[str, float]) -> list[float]:
+        return [row[axis] if COLUMNS[axis].better == "high" else -row[axis] for axis in axes]
+
+    def beaten(name: str) -> bool:
+        mine = worth(rows[name])
+        others = (worth(row) for other, row in rows.items() if other != name)
+        return any(all(a >= b for a, b in zip(its, mine, strict=True)) and its != mine for its in others)
+
+    return [name for name in rows if not beaten(name)]
+
+
+def plot(tasks: dict[str, Rows], path: Path, against: str = "gain") -> None:
+    """A PNG at ``path``: for each task a row, for each of AXES a panel with ``against`` on the other axis.
+
+    Recipes are dots, floors crosses; a ring marks what no other recipe beats on both axes.
+    """
+    figure = Figure(figsize=(5 * len(AXES), 4.4 * len(tasks)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(tasks), len(AXES), squeeze=False)
+    for (task, rows), line in zip(tasks.items(), panels, strict=True):
+        for axis, panel in zip(AXES, line, strict=True):
+            best = front({name: row for name, row in rows.items() if name not in FLOORS}, (axis, against))
+            for name, row in rows.items():
+                x, y = (row[key] * COLUMNS[key].scale for key in (axis, against))
+                floor = name in FLOORS
+                panel.scatter(x, y, s=36, marker="x" if floor else "o", color="0.6" if floor else "tab:blue", zorder=3)
+                if name in best:
+                    panel.scatter(x, y, s=130, facecolors="none", edgecolors="tab:orange", linewidths=1.5, zorder=4)
+                panel.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=7)
+            better = "more is better" if COLUMNS[axis].better == "high" else "less is better"
+            panel.set_xlabel(f"{COLUMNS[axis].heading} ({better})")
+            panel.set_ylabel(f"{COLUMNS[against].heading} (more is better)")
+            panel.set_title(task)
+            panel.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)

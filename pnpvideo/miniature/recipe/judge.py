@@ -1,0 +1,136 @@
+"""The judge's stage: a small CLIPModel, trained to tell which words are true of a picture of the world.
+
+Its text tower is the denoiser's text encoder, as in Stable Diffusion; its vision tower judges results. The loss is
+CLIP's (arXiv 2103.00020, fig. 3), pictures against captions, with two things that a procedural world makes possible:
+each caption brings a false twin (one fact changed), and each picture answers the world's questions, whose true
+answers are known (several may be).
+"""
+
+from dataclasses import replace
+from random import Random
+
+import torch
+from torch import Tensor
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+
+from pnpvideo.miniature.recipe.data import Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.stage import Stage
+from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
+from pnpvideo.miniature.world import STYLES, Instant, caption
+from pnpvideo.miniature.world.questions import QUESTIONS, answers
+from pnpvideo.miniature.world.scene import COLOURS, GROUNDS, SKIES
+from pnpvideo.miniature.world.shapes import SHAPES
+
+PICTURE, PATCH, LAYERS = 128, 16, 6
+MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""Of CLIP's own preprocessing."""
+
+
+def new_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """Two towers of width 128: words in 3 layers, pictures of 128 pixels as patches of 16 in 6."""
+    words = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=LENGTH,
+        projection_dim=WIDTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    sight = CLIPVisionConfig(
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        image_size=PICTURE,
+        patch_size=PATCH,
+        projection_dim=WIDTH,
+    )
+    return CLIPModel(CLIPConfig(text_config=words.to_dict(), vision_config=sight.to_dict(), projection_dim=WIDTH))
+
+
+def seen_by_judge(pictures: Tensor) -> Tensor:
+    """(b, 3, h, w) uint8, h and w multiples of PICTURE, as the vision tower takes them, (b, 3, 128, 128) float."""
+    small = torch.nn.functional.avg_pool2d(pictures.float() / 255, pictures.shape[-1] // PICTURE)
+    mean, deviation = (torch.tensor(rgb, device=small.device).reshape(1, 3, 1, 1) for rgb in (MEAN, DEVIATION))
+    return (small - mean) / deviation
+
+
+def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:
+    """The same with one fact changed: a thing's colour or shape, two things' colours swapped, ground, sky or style."""
+
+    def other(values: tuple[str, ...], true: str) -> str:
+        return draw.choice([value for value in values if value != true])
+
+    kind = draw.choice(("colour", "shape", "swap", "ground", "sky", "style"))
+    things = list(scene.things)
+    which = draw.randrange(len(things))
+    if kind == "swap" and len(things) > 1 and things[0].shape != things[1].shape:
+        things[0], things[1] = (
+            replace(things[0], colour=things[1].colour),
+            replace(things[1], colour=things[0].colour),
+        )
+    elif kind in ("colour", "swap"):
+        things[which] = replace(things[which], colour=other(tuple(COLOURS), things[which].colour))
+    elif kind == "shape":
+        things[which] = replace(things[which], shape=other(tuple(SHAPES), things[which].shape))
+    elif kind == "ground":
+        return replace(scene, ground=other(GROUNDS, scene.ground)), style
+    elif kind == "sky":
+        return replace(scene, sky=other(SKIES, scene.sky)), style
+    else:
+        return scene, other(tuple(STYLES), style)
+    return replace(scene, things=tuple(things)), style
+
+
+def judge_stage(
+    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
+) -> Stage:
+    def text_features(texts: list[str]) -> Tensor:
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
+        features = model.get_text_features(
+            input_ids=tokens.input_ids.to(device), attention_mask=tokens.attention_mask.to(device)
+        )
+        return torch.nn.functional.normalize(features.pooler_output.float(), dim=-1)
+
+    def loss(step: int, generator: torch.Generator) -> Tensor:
+        draw = Random(step)
+        shown, captions, lies, truths = [], [], [], []
+        for _ in range(batch):
+            index, column = draw.randrange(len(pictures)), draw.randrange(len(styles_of(0)))
+            style, scene = styles_of(index)[column], moment(index)
+            picture = pictures.picture(index, column)
+            shown.append(picture.flip(2) if draw.random() < 0.5 else picture)
+            wording = draw.getrandbits(32)
+            captions.append(caption(scene, style, Random(wording)))
+            lies.append(caption(*lie(scene, style, draw), Random(wording)))
+            truths.append(answers(scene, style))
+        asked = [(question, answer) for question, choices in QUESTIONS.items() for answer in choices]
+        prompts = [draw.choice(QUESTIONS[question][answer]) for question, answer in asked]
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            x = seen_by_judge(torch.stack(shown).to(device))
+            seen = torch.nn.functional.normalize(model.get_image_features(pixel_values=x).pooler_output.float(), dim=-1)
+            said = text_features([*captions, *lies, *prompts])
+        logits = model.logit_scale.exp().clamp(max=100) * seen @ said.T
+        same = torch.tensor([[a == b for b in captions] for a in captions], device=device)
+        twin = torch.tensor([[a == b for b in captions] for a in lies], device=device)
+        to_words = logits[:, : 2 * batch].masked_fill(torch.cat((torch.zeros_like(twin), twin.T), 1), -1e4)
+        total = _cross_entropy(to_words, torch.cat((same, torch.zeros_like(same)), 1))
+        total = total + _cross_entropy(logits[:, :batch].T, same)
+        first = 2 * batch
+        for question, choices in QUESTIONS.items():
+            true = torch.tensor([[answer in truth[question] for answer in choices] for truth in truths], device=device)
+            rows = true.any(1)
+            total = total + _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
+            first += len(choices)
+        return total
+
+    return Stage("judge", model, loss, steps, rate, average=0.998)
+
+
+def _cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
+    """-log of the share of all true columns, mean over rows."""
+    return (logits.logsumexp(1) - logits.masked_fill(~true, -1e4).logsumexp(1)).mean()

@@ -1,0 +1,46 @@
+"""What a picture shows, in words: BLIP (arXiv 2201.12086)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoProcessor, BlipForConditionalGeneration
+
+from pnpvideo.backends.checkpoint import fetch, read_json
+from pnpvideo.errors import ModelError
+
+BATCH, LONGEST = 16, 40
+
+
+class Captioner:
+    """A BLIP captioner. ``model``: a folder or a hub id. Raises ModelError."""
+
+    def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
+        folder = fetch(str(model), ["*.json", "*.txt", "model*.safetensors"])
+        found = read_json(folder / "config.json").get("model_type")
+        if found != "blip":
+            raise ModelError(f"{folder} is of type {found!r}; a captioner is a BLIP model")
+        try:
+            self.network = BlipForConditionalGeneration.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True
+            )
+            self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True, use_fast=False)
+        except (OSError, ValueError, RuntimeError) as damaged:
+            raise ModelError(f"{folder} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
+        self.network.to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def captions(self, pictures: Sequence[np.ndarray]) -> list[str]:
+        """A caption of each picture (h, w, 3) uint8, the likeliest word each time: the same for the same picture."""
+        said: list[str] = []
+        for first in range(0, len(pictures), BATCH):
+            given = self.processor(images=list(pictures[first : first + BATCH]), return_tensors="pt")
+            tokens = self.network.generate(
+                pixel_values=given.pixel_values.to(self.network.device),
+                max_new_tokens=LONGEST,
+                do_sample=False,
+                num_beams=1,
+            )
+            said += [text.strip() for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
+        return said

@@ -1,0 +1,200 @@
+"""Every measure is given what must satisfy it, the truth, and what was spoilt in the way that it is there to see."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from pnpvideo.measure.drift import drift
+from pnpvideo.measure.edges import edge_agreement
+from pnpvideo.measure.figures import figures
+from pnpvideo.measure.flicker import flicker
+from pnpvideo.measure.footage import Footage, blurred, floors
+from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.masks import mask_agreement
+from pnpvideo.measure.motion import Motion, estimated_motion
+from pnpvideo.measure.structure import structure_distance
+from pnpvideo.measure.translation import colour_error, structural_similarity, translation
+from pnpvideo.measure.warp import warp_error
+from pnpvideo.miniature.recipe.data import HELD_OUT
+from pnpvideo.miniature.world import random_scene
+
+FRAMES, SIZE = 5, 256
+Figures = dict[str, dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge()
+
+
+@pytest.fixture(scope="module", params=[("cartoon", 4), ("sketch", 9)], ids=["cartoon", "sketch"])
+def footage(request: pytest.FixtureRequest) -> Footage:
+    drawn, seed = request.param
+    return Footage(random_scene(HELD_OUT + seed, things=1, motion="slide"), drawn, "photo", FRAMES, SIZE)
+
+
+@pytest.fixture(scope="module")
+def found(judge: Judge, footage: Footage) -> Figures:
+    """The figures of the floors and of the truth spoilt in each way."""
+    truth = footage.truth
+    results = floors(footage) | {
+        "blurred": blurred(truth),
+        "shuffled": [truth[frame] for frame in (3, 0, 4, 1, 2)],
+        "lagging": [truth[0], *truth[:-1]],
+        "flickering": [
+            np.clip(frame.astype(int) + 12 * (-1) ** t, 0, 255).astype(np.uint8) for t, frame in enumerate(truth)
+        ],
+        "drifting": [np.clip(frame.astype(int) - 14 * t, 0, 255).astype(np.uint8) for t, frame in enumerate(truth)],
+        "another colour": [np.roll(frame, 1, axis=2) for frame in truth],
+        "moved aside": [np.roll(frame, 12, axis=1) for frame in truth],
+    }
+    return {name: figures(judge, footage, result) for name, result in results.items()}
+
+
+def test_the_truth_scores_perfectly(found: Figures) -> None:
+    truth = found["truth"]
+    assert truth["psnr"] == float("inf")
+    assert truth["ssim"] == pytest.approx(1, abs=1e-4)
+    assert truth["colour_inside"] == truth["colour_outside"] == 0
+    assert truth["success"] == 1
+    assert truth["flicker"] < 0.5
+    assert truth["edges"] > 0.8 and truth["masks"] > 0.85
+    for name, row in found.items():
+        if name not in ("truth", "source"):  # the drawing's own lines are sharper than any photo's
+            assert row["edges"] <= truth["edges"] + 0.05, name
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "measure", "share"),
+    [
+        ("blurred", "edges", 0.8),
+        ("blurred", "ssim", 0.95),
+        ("another colour", "ssim", 0.99),
+        ("moved aside", "edges", 0.7),
+        ("moved aside", "masks", 0.85),
+        ("lagging", "edges", 0.9),
+        ("lagging", "masks", 0.97),
+        ("one colour", "edges", 0.01),
+    ],
+)
+def test_what_should_be_high_falls(spoilt: str, measure: str, share: float, found: Figures) -> None:
+    assert found[spoilt][measure] < share * found["truth"][measure]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "measure", "times"),
+    [
+        ("shuffled", "warp", 2.0),
+        ("flickering", "warp", 2.0),
+        ("drifting", "drift", 2.0),
+        ("source", "warp", 1.2),
+    ],
+)
+def test_what_should_be_low_rises(spoilt: str, measure: str, times: float, found: Figures) -> None:
+    assert found[spoilt][measure] > times * found["truth"][measure]
+
+
+def test_the_source_is_no_success_and_far_from_the_truth(found: Figures) -> None:
+    source = found["source"]
+    assert source["success"] == 0 and source["gain"] < 0 < found["truth"]["gain"]
+    assert source["structure"] == pytest.approx(0, abs=1e-6)
+    assert found["truth"]["structure"] > 1e-3
+    assert source["psnr"] < 25
+    assert source["colour_outside"] > 5
+
+
+def test_lag_and_shuffling_are_seen_by_likeness(found: Figures) -> None:
+    for spoilt in ("lagging", "shuffled", "blurred"):
+        assert found[spoilt]["psnr"] < 45
+
+
+def test_flicker_counts_only_what_stands_still() -> None:
+    still = np.zeros((8, 8), bool)
+    still[:, :4] = True
+    frames = [np.zeros((8, 8, 3), np.uint8) for _ in range(3)]
+    frames[1][:, 4:] = 200  # moves, and is not looked at
+    assert flicker(frames, still) == 0
+    frames[1][:, :4] = 6
+    assert flicker(frames, still) == 6
+    assert np.isnan(flicker(frames, ~(still | True)))
+
+
+def test_still_pixels_are_those_that_no_thing_and_no_shadow_touches(footage: Footage) -> None:
+    assert 0.2 < footage.still.mean() < 0.95
+    for mask in footage.masks:
+        assert not (footage.still & mask).any()
+
+
+def test_warp_error_of_a_picture_that_moves_as_a_whole() -> None:
+    wide = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8), (0, 0), 3)
+    frames = [np.ascontiguousarray(wide[:, 4 * t : 4 * t + 64]) for t in range(4)]
+    flow = np.zeros((2, 64, 64), np.float32)
+    flow[0] = -4
+    visible = np.ones((64, 64), bool)
+    visible[:, :4] = False
+    motions = [Motion(flow, visible)] * 3
+    assert warp_error(frames, motions) == pytest.approx(0, abs=1e-10)
+    assert drift([frames[0], frames[1]], motions[0]) == pytest.approx(0, abs=1e-10)
+    assert warp_error(frames, [Motion(0 * flow, visible)] * 3) > 1e-3
+    with pytest.raises(ValueError, match="4 frames and 2 motions"):
+        warp_error(frames, motions[:2])
+
+
+def test_estimated_motion_is_the_exact_one_where_both_see(footage: Footage) -> None:
+    exact, guess = footage.motions[1], estimated_motion(footage.source[1], footage.source[2])
+    moving = footage.masks[1] & exact.visible & guess.visible
+    assert moving.sum() > 200
+    away = np.hypot(*(exact.flow - guess.flow))[moving]
+    assert np.median(away) < 1.5 < np.median(np.hypot(*exact.flow[:, moving]))
+
+
+def plain_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2004, eq. 13, with an 11 x 11 Gaussian of 1.5, written out, for the middle of the picture."""
+    x, y = a.astype(np.float64) / 255, b.astype(np.float64) / 255
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    found = (2 * mx * my + 0.01**2) * (2 * cov + 0.03**2) / ((mx**2 + my**2 + 0.01**2) * (vx + vy + 0.03**2))
+    return float(found.mean())
+
+
+def test_ssim_is_the_papers(footage: Footage) -> None:
+    ours, theirs = footage.source[0], footage.truth[0]
+    assert structural_similarity([ours], [theirs]) == pytest.approx(plain_ssim(ours, theirs), abs=5e-3)
+
+
+def test_colour_error_is_the_distance_of_mean_colours() -> None:
+    grey, white = (np.full((4, 4, 3), level, np.uint8) for level in (119, 255))
+    region = np.zeros((4, 4), bool)
+    region[:2] = True
+    assert colour_error([grey], [white], [region]) == pytest.approx(50, abs=0.5)  # L* of 119 is 50, of 255 100
+    assert np.isnan(colour_error([grey], [white], [region & False]))
+    both = translation([grey, grey], [white, grey], [region, region])
+    assert both["colour_inside"] == pytest.approx(25, abs=0.5)
+
+
+@pytest.mark.parametrize("measure", [edge_agreement, mask_agreement])
+def test_a_disc_is_found_where_it_is(measure) -> None:
+    picture = np.full((96, 96, 3), 210, np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    cv2.circle(mask, (48, 48), 20, 1, -1)
+    cv2.circle(picture, (48, 48), 20, (40, 90, 160), -1)
+    elsewhere = np.roll(picture, 9, axis=1)
+    nothing = np.full_like(picture, 128)
+    right = measure(picture, mask > 0)
+    assert right > 0.97
+    assert measure(elsewhere, mask > 0) < 0.8 * right
+    assert measure(nothing, mask > 0) < 0.6
+
+
+def test_structure_is_kept_under_new_colours_and_lost_with_the_layout(judge: Judge, footage: Footage) -> None:
+    source: Sequence[np.ndarray] = footage.source[:2]
+    upside_down = [np.ascontiguousarray(frame[::-1]) for frame in source]
+    same, flipped = (structure_distance(judge.tower, frames, source) for frames in (source, upside_down))
+    assert same == 0
+    assert flipped > 3 * structure_distance(judge.tower, footage.truth[:2], source) / 2
