@@ -23,7 +23,7 @@ from pnpvideo.miniature.recipe.captioner import captioner_stage, new_caption_tok
 from pnpvideo.miniature.recipe.data import SHARD, SIZE, Pictures, make_shards
 from pnpvideo.miniature.recipe.denoiser import denoiser_stage, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
-from pnpvideo.miniature.recipe.judge import judge_stage, new_judge
+from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
 
@@ -82,7 +82,7 @@ class _Recipe:
         return getattr(self.asked, f"{name.replace('-', '_')}_steps")
 
     def judge(self) -> bool:
-        model, steps = new_judge(self.tokenizer), self.steps("judge")
+        model, steps = Taught(new_judge(self.tokenizer)), self.steps("judge")
         stage = judge_stage(
             model,
             self.tokenizer,
@@ -150,9 +150,9 @@ class _Recipe:
         return train(stage, self.folder, self.deadline, self.device)
 
     def trained_judge(self) -> CLIPModel:
-        judge = new_judge(self.tokenizer)
-        judge.load_state_dict(averaged_weights(self.folder, "judge"))
-        return judge.eval().requires_grad_(False)
+        taught = Taught(new_judge(self.tokenizer))
+        taught.load_state_dict(averaged_weights(self.folder, "judge"))
+        return taught.judge.eval().requires_grad_(False)
 
     def trained_autoencoder(self) -> AutoencoderKL:
         autoencoder = new_autoencoder()

@@ -1,22 +1,23 @@
 """The judge's stage: a small CLIPModel, trained to tell which words are true of a picture of the world.
 
 Its text tower is the denoiser's text encoder, as in Stable Diffusion; its vision tower judges results. The loss is
-CLIP's (arXiv 2103.00020, fig. 3), pictures against captions, with two things that a procedural world makes possible:
-each caption brings a false twin (one fact changed), and each picture answers the world's questions, whose true
-answers are known (several may be).
+CLIP's (arXiv 2103.00020, fig. 3), pictures against captions, with three things that a procedural world makes possible:
+each caption brings a false twin (one fact changed), each picture answers the world's questions, whose true answers are
+known (several may be), and each patch says what it shows (a head that only training has).
 """
 
 from dataclasses import replace
 from random import Random
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from pnpvideo.miniature.recipe.data import Pictures, moment, styles_of
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
-from pnpvideo.miniature.world import STYLES, Instant, caption
+from pnpvideo.miniature.world import STYLES, Instant, caption, look
+from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.miniature.world.questions import QUESTIONS, answers
 from pnpvideo.miniature.world.scene import COLOURS, GROUNDS, SKIES
 from pnpvideo.miniature.world.shapes import SHAPES
@@ -50,6 +51,33 @@ def new_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
         projection_dim=WIDTH,
     )
     return CLIPModel(CLIPConfig(text_config=words.to_dict(), vision_config=sight.to_dict(), projection_dim=WIDTH))
+
+
+class Taught(nn.Module):
+    """The judge with the head that training has: from each patch to sky, ground or a shape."""
+
+    def __init__(self, judge: CLIPModel) -> None:
+        super().__init__()
+        self.judge = judge
+        self.patches = nn.Linear(WIDTH, FIRST_THING + len(SHAPES))
+
+
+def patch_contents(scenes: list[Instant], device: str) -> Tensor:
+    """What each patch shows, shares of sky, ground and each shape: (b, patches, classes), by 2 x 2 rays a patch."""
+    side = PICTURE // PATCH
+    ids = look(scenes, 2 * side, device).ids
+    order = list(SHAPES)
+    slots = max(len(scene.things) for scene in scenes)
+    table = torch.tensor(
+        [
+            [0, 1, *(FIRST_THING + order.index(t.shape) for t in scene.things), *[0] * (slots - len(scene.things))]
+            for scene in scenes
+        ],
+        device=ids.device,
+    )
+    shown = nn.functional.one_hot(table.gather(1, ids), FIRST_THING + len(SHAPES)).float()
+    rays = shown.unflatten(1, (side, 2, side, 2))
+    return rays.mean((2, 4)).flatten(1, 2)
 
 
 def seen_by_judge(pictures: Tensor) -> Tensor:
@@ -87,8 +115,10 @@ def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:
 
 
 def judge_stage(
-    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
+    taught: Taught, tokenizer: CLIPTokenizer, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
 ) -> Stage:
+    model = taught.judge
+
     def text_features(texts: list[str]) -> Tensor:
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
         features = model.get_text_features(
@@ -98,12 +128,14 @@ def judge_stage(
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         draw = Random(step)
-        shown, captions, lies, truths = [], [], [], []
+        shown, captions, lies, truths, scenes, mirrored = [], [], [], [], [], []
         for _ in range(batch):
             index, column = draw.randrange(len(pictures)), draw.randrange(len(styles_of(0)))
             style, scene = styles_of(index)[column], moment(index)
             picture = pictures.picture(index, column)
-            shown.append(picture.flip(2) if draw.random() < 0.5 else picture)
+            mirrored.append(draw.random() < 0.5)
+            shown.append(picture.flip(2) if mirrored[-1] else picture)
+            scenes.append(scene)
             wording = draw.getrandbits(32)
             captions.append(caption(scene, style, Random(wording)))
             lies.append(caption(*lie(scene, style, draw), Random(wording)))
@@ -111,8 +143,9 @@ def judge_stage(
         asked = [(question, answer) for question, choices in QUESTIONS.items() for answer in choices]
         prompts = [draw.choice(QUESTIONS[question][answer]) for question, answer in asked]
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            x = seen_by_judge(torch.stack(shown).to(device))
-            seen = torch.nn.functional.normalize(model.get_image_features(pixel_values=x).pooler_output.float(), dim=-1)
+            sight = model.get_image_features(pixel_values=seen_by_judge(torch.stack(shown).to(device)))
+            seen = torch.nn.functional.normalize(sight.pooler_output.float(), dim=-1)
+            told = taught.patches(sight.last_hidden_state[:, 1:])
             said = text_features([*captions, *lies, *prompts])
         logits = model.logit_scale.exp().clamp(max=100) * seen @ said.T
         same = torch.tensor([[a == b for b in captions] for a in captions], device=device)
@@ -120,6 +153,9 @@ def judge_stage(
         to_words = logits[:, : 2 * batch].masked_fill(torch.cat((torch.zeros_like(twin), twin.T), 1), -1e4)
         total = _cross_entropy(to_words, torch.cat((same, torch.zeros_like(same)), 1))
         total = total + _cross_entropy(logits[:, :batch].T, same)
+        contents = patch_contents(scenes, device).unflatten(1, (PICTURE // PATCH, -1))
+        contents = torch.stack([c.flip(1) if flip else c for c, flip in zip(contents, mirrored, strict=True)])
+        total = total - 3 * (contents.flatten(1, 2) * told.float().log_softmax(-1)).sum(-1).mean()
         first = 2 * batch
         for question, choices in QUESTIONS.items():
             true = torch.tensor([[answer in truth[question] for answer in choices] for truth in truths], device=device)
@@ -128,7 +164,7 @@ def judge_stage(
             first += len(choices)
         return total
 
-    return Stage("judge", model, loss, steps, rate, average=0.998)
+    return Stage("judge", taught, loss, steps, rate, average=0.998)
 
 
 def _cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
