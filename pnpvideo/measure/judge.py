@@ -94,7 +94,7 @@ class _Prepared:
     """Pictures as a checkpoint's own image processor makes them."""
 
     def __init__(self, folder: Path) -> None:
-        self.processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
+        self.processor = AutoImageProcessor.from_pretrained(folder)
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
         return self.processor(images=list(pictures), return_tensors="pt").pixel_values

@@ -25,7 +25,7 @@ class Captioner:
             self.network = BlipForConditionalGeneration.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True
             )
-            self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True, use_fast=False)
+            self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, RuntimeError) as damaged:
             raise ModelError(f"{folder} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
         self.network.to(device).eval().requires_grad_(False)

@@ -9,9 +9,9 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from transformers import (
     BertTokenizer,
     BlipForConditionalGeneration,
-    BlipImageProcessorPil,
+    BlipImageProcessor,
     BlipProcessor,
-    CLIPImageProcessorPil,
+    CLIPImageProcessor,
     CLIPModel,
     CLIPProcessor,
     CLIPTextModel,
@@ -59,7 +59,7 @@ def export(
 def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> None:
     """Write the judge with its processor to ``folder``, in fp16."""
     size = {"height": PICTURE, "width": PICTURE}
-    sight = CLIPImageProcessorPil(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
+    sight = CLIPImageProcessor(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
     judge.half().save_pretrained(folder)
     CLIPProcessor(sight, tokenizer).save_pretrained(folder)
 
@@ -68,6 +68,6 @@ def export_captioner(folder: Path, captioner: BlipForConditionalGeneration, toke
     """Write the captioner with its processor to ``folder``, in fp16."""
     size = {"height": PICTURE, "width": PICTURE}
     captioner.half().save_pretrained(folder)
-    BlipProcessor(BlipImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION), tokenizer).save_pretrained(
+    BlipProcessor(BlipImageProcessor(size=size, image_mean=MEAN, image_std=DEVIATION), tokenizer).save_pretrained(
         folder
     )

@@ -1,0 +1,157 @@
+"""The recipe: it goes on exactly where it stopped, and what it exports loads as any checkpoint does."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration, CLIPModel, CLIPProcessor
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.miniature.recipe import __main__ as recipe
+from pnpvideo.miniature.recipe import data
+from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment, styles_of
+from pnpvideo.miniature.recipe.judge import patch_contents, seen_by_judge
+from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
+from pnpvideo.miniature.world import STYLES, render
+from pnpvideo.miniature.world.shapes import SHAPES
+from pnpvideo.words.caption import Captioner
+
+
+@pytest.fixture(scope="module")
+def small_shards() -> object:
+    """Shards of two scenes, rendered here: a pool of processes would be started for nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (data, recipe):
+            patch.setattr(module, "SHARD", 2)
+        patch.setattr(data.multiprocessing, "get_context", lambda _: NoPool())
+        yield
+
+
+class NoPool:
+    def Pool(self, *_: object) -> "NoPool":
+        return self
+
+    def __enter__(self) -> "NoPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def starmap(self, call, tasks, chunksize: int) -> None:
+        for task in tasks:
+            call(*task)
+
+
+@pytest.fixture(scope="module")
+def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every stage run for two steps on four scenes, in two slices, and exported."""
+    folder = tmp_path_factory.mktemp("recipe")
+    steps = [f"--{name}-steps=2" for name in recipe.STAGES]
+    asked = ["recipe", "--folder", str(folder), "--scenes=4", "--full-size-scenes=2", "--batch=0.1", *steps]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*asked, "--only=judge", f"--export={folder / 'never'}"])
+        recipe.main()
+        patch.setattr(sys, "argv", [*asked, f"--export={folder / 'made'}"])
+        recipe.main()
+    assert not (folder / "never").exists()
+    return folder / "made"
+
+
+def test_the_data_are_the_world(made: Path) -> None:
+    pictures = Pictures(made.parent / "data", 4)
+    assert len(pictures) == 4 and pictures[3].shape == (DRAWN, 3, 256, 256)
+    styles = styles_of(3)
+    assert len(set(styles)) == DRAWN and set(styles) < set(STYLES)
+    fresh = (render([moment(3)], list(styles), 256)[styles[1]][0] * 255).round().to(torch.uint8)
+    assert torch.equal(pictures.picture(3, 1), fresh)
+    assert torch.equal(pictures.crop(3, 1, 8, 16, 24), fresh[:, 8:32, 16:40])
+
+
+def test_shards_that_are_there_are_not_made_again(made: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()}
+    make_shards(made.parent / "data", 2)
+    assert {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()} == before
+
+
+def test_patches_show_what_the_picture_shows() -> None:
+    scenes = [moment(2), moment(5)]
+    shares = patch_contents(scenes, "cpu")
+    assert shares.shape == (2, 64, 2 + len(SHAPES))
+    assert torch.allclose(shares.sum(-1), torch.ones(2, 64))
+    for scene, row in zip(scenes, shares, strict=True):
+        seen = {list(SHAPES)[index] for index in (row[:, 2:].sum(0) > 0).nonzero().flatten()}
+        assert seen <= {thing.shape for thing in scene.things} and seen
+        assert row[:8, 0].mean() > 0.5 and row[-8:, 1].mean() > 0.3  # sky above, ground below
+
+
+def test_what_is_exported_is_a_whole_checkpoint(made: Path) -> None:
+    backend = StableDiffusion(str(made), torch.device("cpu"), torch.float32)
+    picture = np.full((1, 64, 64, 3), 128, np.uint8)
+    assert backend.decode(backend.encode(picture)).shape == picture.shape
+    judge = CLIPModel.from_pretrained(made / "judge", dtype=torch.float32)
+    text = judge.text_model.state_dict()
+    for name, value in backend.text_encoder.state_dict().items():
+        assert torch.allclose(value, text[name], atol=2e-3), name  # the same tower, once in fp16
+
+
+def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
+    judge = Judge(str(made / "judge"))
+    direct = CLIPModel.from_pretrained(made / "judge", dtype=torch.float32).eval()
+    given = CLIPProcessor.from_pretrained(made / "judge")(text=["a red ball"], images=[picture], return_tensors="pt")
+    with torch.no_grad():
+        cosine = float(direct(**given).logits_per_image / direct.logit_scale.exp())
+    assert float(judge.likeness([picture], ["a red ball"])) == pytest.approx(cosine, abs=1e-5)
+    assert kind(str(made / "judge")) == "clip" and kind(str(made / "captioner")) == "blip"
+    assert Tower.named(str(made / "judge")).keys([picture]).shape == (1, 65, 128)
+
+    said = Captioner(made / "captioner").captions([picture, picture])
+    assert len(said) == 2 and said[0] == said[1]
+    assert isinstance(AutoModel.from_pretrained(made / "captioner").config.vision_config.hidden_size, int)
+    network = BlipForConditionalGeneration.from_pretrained(made / "captioner", dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(made / "captioner")
+    tokens = network.generate(**processor(images=picture, return_tensors="pt"), max_new_tokens=40, do_sample=False)
+    assert processor.decode(tokens[0], skip_special_tokens=True).strip() == said[0]
+
+
+def test_the_judge_sees_in_training_what_its_processor_shows_it(made: Path) -> None:
+    picture = (render([moment(1)], ["cartoon"], 256)["cartoon"] * 255).round().to(torch.uint8)
+    trained = seen_by_judge(picture)
+    shown = Judge(str(made / "judge")).tower.prepared([picture[0].permute(1, 2, 0).numpy()])
+    assert (trained - shown).abs().mean() < 0.05
+
+
+def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
+    def stage(steps: int) -> Stage:
+        torch.manual_seed(0)
+        module = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+
+        def loss(step: int, draw: torch.Generator) -> torch.Tensor:
+            x = torch.randn(16, 3, generator=draw)
+            return (module(x) - x.sum(1, keepdim=True)).square().mean()
+
+        return Stage("line", module, loss, steps, rate=1e-2, average=0.9)
+
+    far = time.monotonic() + 60
+    assert train(stage(40), tmp_path / "whole", far, "cpu")
+    interrupted = stage(40)
+    spent, plain = 0, interrupted.loss
+
+    def counted(step: int, draw: torch.Generator) -> torch.Tensor:
+        nonlocal spent
+        spent += 1
+        if spent == 15:
+            raise KeyboardInterrupt
+        return plain(step, draw)
+
+    assert not train(stage(40), tmp_path / "sliced", time.monotonic() - 1, "cpu")  # no time at all: step 0 is kept
+    interrupted.loss = counted
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted, tmp_path / "sliced", far, "cpu")
+    assert train(stage(40), tmp_path / "sliced", far, "cpu")
+    whole, sliced = (averaged_weights(tmp_path / name, "line") for name in ("whole", "sliced"))
+    assert all(torch.equal(whole[name], sliced[name]) for name in whole)
