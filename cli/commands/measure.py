@@ -171,6 +171,6 @@ def model(context: click.Context, model: str, quick: bool, as_json: bool) -> Non
     for what, figure, unit in examine(model, exam):
         found[what] = figure
         if not as_json:
-            click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} dB'}")
+            click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} {unit}'}")
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -1,4 +1,4 @@
-"""Edge agreement: are the outlines of the objects where the world has them?"""
+"""Edge agreement: are the lines of the objects where the world has them?"""
 
 import cv2
 import numpy as np
@@ -7,16 +7,15 @@ BAND, TOLERANCE = 10, 2  # pixels
 STRONG, WEAK = 0.4, 0.2  # shares of the strongest slopes near the outline
 
 
-def edge_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
-    """F1, in [0, 1], of the picture's edges in a band around the outline of ``mask`` against that outline.
+def edge_agreement(picture: np.ndarray, lines: np.ndarray) -> float:
+    """F1, in [0, 1], of the picture's edges in a band around the true ``lines`` against these; NaN if there are none.
 
-    picture: (h, w, 3) uint8; mask: (h, w) bool, the object. An edge within TOLERANCE of the outline agrees with it.
-    What counts as an edge is relative to the picture's own contrast near the outline, so that soft light is no fault.
+    picture: (h, w, 3) uint8; lines: (h, w) bool. An edge within TOLERANCE of a line agrees with it. What counts as an
+    edge is relative to the picture's own contrast near the lines, so that soft light is no fault.
     """
-    outline = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    if not outline.any():
-        return 0.0
-    band = within(outline, BAND)
+    if not lines.any():
+        return float("nan")
+    band = within(lines, BAND)
     grey = cv2.cvtColor(cv2.GaussianBlur(picture, (5, 5), 0), cv2.COLOR_RGB2GRAY)
     across, down = (cv2.Sobel(grey, cv2.CV_16S, *axes) for axes in ((1, 0), (0, 1)))
     steepest = float(np.percentile(np.hypot(across[band], down[band]), 99))
@@ -25,8 +24,8 @@ def edge_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
     found = (cv2.Canny(across, down, WEAK * steepest, STRONG * steepest, L2gradient=True) > 0) & band
     if not found.any():
         return 0.0
-    precision = float(within(outline, TOLERANCE)[found].mean())
-    recall = float(within(found, TOLERANCE)[outline].mean())
+    precision = float(within(lines, TOLERANCE)[found].mean())
+    recall = float(within(found, TOLERANCE)[lines].mean())
     return 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
 
 

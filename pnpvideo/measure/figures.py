@@ -53,7 +53,7 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
     return {
         **edit_success(judge, result, footage.prompt, footage.source_prompt),
         **translation(result, footage.truth, footage.masks),
-        "edges": mean([edge_agreement(*each) for each in objects]),
+        "edges": mean([edge_agreement(*each) for each in zip(result, footage.lines, strict=True)]),
         "masks": mean([mask_agreement(*each) for each in objects]),
         "structure": structure_distance(judge.tower, result, footage.source),
         "warp": warp_error(result, footage.motions),

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import torch
 
+from pnpvideo.measure.edges import within
 from pnpvideo.measure.flicker import still_pixels
 from pnpvideo.measure.motion import Motion, exact_motion
 from pnpvideo.miniature.world import Scene, caption, look, render
 from pnpvideo.miniature.world.geometry import FIRST_THING
+from pnpvideo.miniature.world.light import outline
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,15 @@ class Footage:
         """Of each frame, where any object is."""
         nothing = np.zeros((self.size, self.size), bool)
         return [np.logical_or.reduce([nothing, *objects]) for objects in self.objects]
+
+    @cached_property
+    def lines(self) -> list[np.ndarray]:
+        """Of each frame, where a thing ends, changes its part or folds, (size, size) bool."""
+        found = []
+        for time, mask in zip(self.times, self.masks, strict=True):
+            drawn = outline(look([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
+            found.append(drawn & within(mask, 2))
+        return found
 
     @cached_property
     def motions(self) -> list[Motion]:

@@ -1,5 +1,6 @@
 """How well a checkpoint knows the world: what its parts give back, draw, tell apart and say, on unseen scenes."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Exam:
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
-    """(what, figure, unit) one after the other: "dB" or "share"."""
+    """(what, figure, unit) one after the other; units: "dB", "share", "ms"."""
     backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
     found = []
     for style in STYLES:
@@ -59,6 +60,18 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
     for steps in exam.round_trip_steps:
         trips = [round_trip(backend, HELD_OUT + number, "cartoon", steps) for number in range(exam.round_trips)]
         yield f"inversion and back, {steps} steps", float(np.mean(trips)), "dB"
+    yield f"one network evaluation of one frame, {torch.get_num_threads()} threads", evaluation_ms(backend), "ms"
+
+
+def evaluation_ms(backend: Backend, times: int = 15) -> float:
+    """Milliseconds of one evaluation of the network for one frame at the native size: the median of ``times``."""
+    x = torch.zeros(1, *backend.latent_shape(backend.size, backend.size))
+    words, spent = backend.embed("").unsqueeze(0), []
+    for _ in range(times):
+        started = time.perf_counter()
+        backend.predict(x, 500, words)
+        spent.append(time.perf_counter() - started)
+    return 1000 * float(np.median(spent))
 
 
 def one_thing(number: int) -> Instant:

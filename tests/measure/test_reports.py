@@ -38,7 +38,8 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     plot({"cartoon to photo": ROWS}, tmp_path / "pareto.png")
-    assert Image.open(tmp_path / "pareto.png").size[0] > 800
+    with Image.open(tmp_path / "pareto.png") as drawn:
+        assert drawn.size[0] > 800
 
 
 def test_an_unknown_style_or_split_is_refused() -> None:
