@@ -27,9 +27,10 @@ from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
 
-STAGES = ("judge", "captioner", "autoencoder", "denoiser-small", "denoiser-full")
+STAGES = ("judge", "sight", "captioner", "autoencoder", "denoiser-small", "denoiser-full")
 STEPS = {
-    "judge": 8000,
+    "judge": 4000,
+    "sight": 6000,
     "captioner": 8000,
     "autoencoder": 24000,
     "denoiser-small": 30000,
@@ -67,10 +68,16 @@ class _Recipe:
 
     def run(self) -> None:
         chosen = [self.asked.only] if self.asked.only else list(STAGES)
-        stages = {"judge": self.judge, "captioner": self.captioner, "autoencoder": self.autoencoder}
+        stages = {
+            "judge": self.judge,
+            "sight": self.judge,
+            "captioner": self.captioner,
+            "autoencoder": self.autoencoder,
+        }
+        stages |= {"denoiser-small": self.denoiser, "denoiser-full": self.denoiser}
         for name in chosen:
             torch.manual_seed(STAGES.index(name))
-            if not (stages[name]() if name in stages else self.denoiser(name)):
+            if not stages[name](name):
                 return
         if not self.asked.only:
             self.export()
@@ -81,33 +88,38 @@ class _Recipe:
     def steps(self, name: str) -> int:
         return getattr(self.asked, f"{name.replace('-', '_')}_steps")
 
-    def judge(self) -> bool:
-        model, steps = Taught(new_judge(self.tokenizer)), self.steps("judge")
+    def judge(self, name: str) -> bool:
+        """Both towers first; then sight alone, with the words at rest that the denoiser is trained on."""
+        taught = Taught(new_judge(self.tokenizer))
+        if name == "sight":
+            taught.load_state_dict(averaged_weights(self.folder, "judge"))
         stage = judge_stage(
-            model,
+            name,
+            taught,
             self.tokenizer,
             self.pictures,
+            words=name == "judge",
             batch=self.batch(96),
-            steps=steps,
+            steps=self.steps(name),
             rate=1e-3,
             device=self.device,
         )
         return train(stage, self.folder, self.deadline, self.device)
 
-    def captioner(self) -> bool:
-        model, steps = new_captioner(self.caption_tokenizer), self.steps("captioner")
+    def captioner(self, name: str) -> bool:
+        model = new_captioner(self.caption_tokenizer)
         stage = captioner_stage(
             model,
             self.caption_tokenizer,
             self.pictures,
             batch=self.batch(64),
-            steps=steps,
+            steps=self.steps(name),
             rate=1e-3,
             device=self.device,
         )
         return train(stage, self.folder, self.deadline, self.device)
 
-    def autoencoder(self) -> bool:
+    def autoencoder(self, name: str) -> bool:
         model = new_autoencoder()
         if self.asked.start_from:
             earlier = AutoencoderKL.from_pretrained(self.asked.start_from, subfolder="vae")
@@ -116,7 +128,7 @@ class _Recipe:
             model,
             self.pictures,
             batch=self.batch(16),
-            steps=self.steps("autoencoder"),
+            steps=self.steps(name),
             rate=2e-3,
             device=self.device,
         )
@@ -151,7 +163,8 @@ class _Recipe:
 
     def trained_judge(self) -> CLIPModel:
         taught = Taught(new_judge(self.tokenizer))
-        taught.load_state_dict(averaged_weights(self.folder, "judge"))
+        latest = "sight" if (self.folder / "sight.pt").exists() else "judge"
+        taught.load_state_dict(averaged_weights(self.folder, latest))
         return taught.judge.eval().requires_grad_(False)
 
     def trained_autoencoder(self) -> AutoencoderKL:

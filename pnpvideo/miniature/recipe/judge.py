@@ -115,15 +115,28 @@ def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:
 
 
 def judge_stage(
-    taught: Taught, tokenizer: CLIPTokenizer, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
+    name: str,
+    taught: Taught,
+    tokenizer: CLIPTokenizer,
+    pictures: Pictures,
+    *,
+    words: bool,
+    batch: int,
+    steps: int,
+    rate: float,
+    device: str,
 ) -> Stage:
+    """Both towers, or without ``words`` the vision tower alone: what the denoiser reads then stays as it is."""
     model = taught.judge
+    for part in (model.text_model, model.text_projection):
+        part.requires_grad_(words)
 
     def text_features(texts: list[str]) -> Tensor:
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
-        features = model.get_text_features(
-            input_ids=tokens.input_ids.to(device), attention_mask=tokens.attention_mask.to(device)
-        )
+        with torch.set_grad_enabled(words):
+            features = model.get_text_features(
+                input_ids=tokens.input_ids.to(device), attention_mask=tokens.attention_mask.to(device)
+            )
         return torch.nn.functional.normalize(features.pooler_output.float(), dim=-1)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
@@ -164,7 +177,7 @@ def judge_stage(
             first += len(choices)
         return total
 
-    return Stage("judge", taught, loss, steps, rate, average=0.998)
+    return Stage(name, taught, loss, steps, rate, average=0.998)
 
 
 def _cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
