@@ -1,0 +1,102 @@
+"""The judge that ships, and who else may judge."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+from pnpvideo.errors import ModelError
+from pnpvideo.measure.clip import _judges as judges
+from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.measure.model import drawing, judged, one_thing
+from pnpvideo.measure.success import edit_success
+from pnpvideo.miniature.world import caption
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge()
+
+
+def test_it_knows_the_world(judge: Judge) -> None:
+    shares = judged(judge, 60)
+    assert min(shares[name] for name in ("style", "colour", "ground", "sky")) > 0.9
+    assert shares["shape"] > 0.7
+
+
+def test_a_caption_is_likelier_than_one_with_a_lie(judge: Judge) -> None:
+    scene = one_thing(3)
+    true, picture = caption(scene, "photo"), drawing(scene, "photo")
+    for lie in (true.replace("a photo", "a cartoon"), true.replace(scene.things[0].colour, "green")):
+        assert lie != true
+        found = edit_success(judge, [picture], true, lie)
+        assert found["success"] == 1 and found["gain"] > 0
+
+
+def test_many_pictures_are_judged_as_one_by_one(judge: Judge) -> None:
+    pictures = [drawing(one_thing(number), "clay", 96) for number in range(3)] * 12
+    together = judge.likeness(pictures, ["a red ball", "in clay"])
+    assert together.shape == (36, 2)
+    assert torch.allclose(together[:3], judge.likeness(pictures[:3], ["a red ball", "in clay"]), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ViT of DINO's kind with random weights."""
+    folder = tmp_path_factory.mktemp("dino")
+    torch.manual_seed(0)
+    ViTModel(
+        ViTConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=64,
+            image_size=32,
+            patch_size=8,
+        )
+    ).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def test_the_keys_are_those_of_the_last_layer(dino: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    tower = Tower.named(str(dino))
+    found = tower.keys([picture])
+    network = ViTModel.from_pretrained(dino).eval()
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.no_grad():
+        states = network(pixel_values=x, output_hidden_states=True).hidden_states[-2]
+    layers = dict(network.named_modules())
+    norm = next(module for name, module in layers.items() if name.endswith("1.layernorm_before"))
+    key = next(m for name, m in layers.items() if name.rpartition(".")[2] in ("key", "k_proj") and ".1." in f".{name}")
+    with torch.no_grad():
+        assert torch.allclose(found, key(norm(states)), atol=1e-4)
+    assert found.shape == (1, 17, 32)
+
+
+def test_a_vit_may_judge_structure_beside_a_clip_that_judges_words(dino: Path) -> None:
+    assert kind(str(dino)) == "vit"
+    words, tower = judges(["miniature", str(dino)], "cpu")
+    assert words.name == "miniature" and tower.keys([np.zeros((32, 32, 3), np.uint8)]).shape[-1] == 32
+    words, tower = judges([str(dino)], "cpu")
+    assert words.name == "miniature"
+    words, tower = judges(["miniature"], "cpu")
+    assert tower is words.tower
+
+
+def test_what_cannot_judge_is_refused(tmp_path: Path, dino: Path) -> None:
+    blip = tmp_path / "blip"
+    blip.mkdir()
+    (blip / "config.json").write_text('{"model_type": "blip"}')
+    with pytest.raises(ModelError, match="a judge of words is a CLIP model"):
+        Judge(str(dino))
+    with pytest.raises(ModelError, match="accepted are a CLIP model and a ViT"):
+        Tower.named(str(blip))
+    with pytest.raises(ModelError, match="no model at"):
+        Judge(str(tmp_path / "nowhere"))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="does not say which type of model"):
+        Judge(str(tmp_path))
