@@ -15,6 +15,7 @@ from transformers import CLIPModel
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
     autoencoder_stage,
+    decoder_stage,
     encode_pictures,
     latent_scale,
     new_autoencoder,
@@ -27,12 +28,13 @@ from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
 
-STAGES = ("judge", "sight", "captioner", "autoencoder", "denoiser-small", "denoiser-full")
+STAGES = ("judge", "sight", "captioner", "autoencoder", "decoder", "denoiser-small", "denoiser-full")
 STEPS = {
     "judge": 4000,
     "sight": 6000,
     "captioner": 8000,
     "autoencoder": 24000,
+    "decoder": 4000,
     "denoiser-small": 30000,
     "denoiser-full": 8000,
 }
@@ -73,6 +75,7 @@ class _Recipe:
             "sight": self.judge,
             "captioner": self.captioner,
             "autoencoder": self.autoencoder,
+            "decoder": self.decoder,
         }
         stages |= {"denoiser-small": self.denoiser, "denoiser-full": self.denoiser}
         for name in chosen:
@@ -134,6 +137,14 @@ class _Recipe:
         )
         return train(stage, self.folder, self.deadline, self.device)
 
+    def decoder(self, name: str) -> bool:
+        model = new_autoencoder()
+        model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
+        stage = decoder_stage(
+            model, self.pictures, batch=self.batch(1), steps=self.steps(name), rate=3e-4, device=self.device
+        )
+        return train(stage, self.folder, self.deadline, self.device)
+
     def denoiser(self, name: str) -> bool:
         small = name == "denoiser-small"
         size, batch, rate, average = (SIZE // 2, 32, 1.5e-3, 0.999) if small else (SIZE, 16, 6e-4, 0.998)
@@ -169,7 +180,8 @@ class _Recipe:
 
     def trained_autoencoder(self) -> AutoencoderKL:
         autoencoder = new_autoencoder()
-        autoencoder.load_state_dict(averaged_weights(self.folder, "autoencoder"))
+        latest = "decoder" if (self.folder / "decoder.pt").exists() else "autoencoder"
+        autoencoder.load_state_dict(averaged_weights(self.folder, latest))
         autoencoder.register_to_config(scaling_factor=latent_scale(autoencoder, self.pictures))
         return autoencoder.eval()
 

@@ -51,13 +51,42 @@ def autoencoder_stage(
             posterior = model.encode(x).latent_dist
             z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
             y = model.decode(z).sample
-        y, mean = y.float(), posterior.mean.float()
-        difference = y - x
-        edges = sum((difference.diff(dim=axis)).abs().mean() for axis in (2, 3))
+        mean = posterior.mean.float()
         prior = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-        return difference.abs().mean() + 2 * difference.square().mean() + 0.5 * edges + 2e-4 * prior
+        return _distance(y.float(), x) + 2e-4 * prior
 
     return Stage("autoencoder", model, loss, steps, rate, average=0.995)
+
+
+def decoder_stage(
+    model: AutoencoderKL, pictures: Pictures, *, batch: int, steps: int, rate: float, device: str
+) -> Stage:
+    """The decoder alone, on whole pictures: group norms see other statistics there than in crops, and tint flat places.
+
+    The encoder stays as it is, so latents that were made before stay good.
+    """
+    model = model.to(memory_format=torch.channels_last)
+    for part in (model.encoder, model.quant_conv):
+        part.requires_grad_(False)
+
+    def loss(step: int, draw: torch.Generator) -> Tensor:
+        chosen = [[int(torch.randint(n, (1,), generator=draw)) for n in (len(pictures), DRAWN)] for _ in range(batch)]
+        x = torch.stack([pictures.picture(*each) for each in chosen]).to(device).float().div(127.5).sub(1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            with torch.no_grad():
+                posterior = model.encode(x).latent_dist
+            z = posterior.mean + 0.5 * posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
+            y = model.decode(z).sample
+        return _distance(y.float(), x)
+
+    return Stage("decoder", model, loss, steps, rate, average=0.995)
+
+
+def _distance(y: Tensor, x: Tensor) -> Tensor:
+    difference = y - x
+    edges = sum(difference.diff(dim=axis).abs().mean() for axis in (2, 3))
+    return difference.abs().mean() + 2 * difference.square().mean() + 0.5 * edges
 
 
 def latent_scale(model: AutoencoderKL, pictures: Pictures) -> float:
@@ -74,7 +103,8 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
 
     Made once for a set of weights and pictures: a stamp beside the file says which they were.
     """
-    stamp = fingerprint(dict(model.state_dict()), model.config.scaling_factor, len(pictures), size)
+    encoder = {name: value for name, value in model.state_dict().items() if "decoder" not in name}
+    stamp = fingerprint(encoder, model.config.scaling_factor, len(pictures), size)
     stamped = path.with_suffix(".stamp")
     if path.exists() and stamped.exists() and stamped.read_text() == stamp:
         return
