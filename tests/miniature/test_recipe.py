@@ -125,6 +125,26 @@ def test_the_judge_sees_in_training_what_its_processor_shows_it(made: Path) -> N
     assert (trained - shown).abs().mean() < 0.05
 
 
+def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
+    def stage(module: torch.nn.Module, batches: int) -> Stage:
+        def loss(step: int, draw: torch.Generator) -> torch.Tensor:
+            numbers = range(step * batches, (step + 1) * batches)
+            x = torch.cat([torch.randn(4, 3, generator=torch.Generator().manual_seed(n)) for n in numbers])
+            return (module(x) - 1).square().mean()
+
+        return Stage("line", module, loss, 5, rate=1e-2, average=0.9)
+
+    found = []
+    for workers in (1, 2):
+        torch.manual_seed(0)
+        module = torch.nn.Linear(3, 1)
+        far = time.monotonic() + 60
+        train(stage(module, 2 if workers == 1 else 1), tmp_path / str(workers), far, "cpu", workers)
+        found.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+    assert found[0].abs().sum() > 0
+
+
 def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
     def stage(steps: int) -> Stage:
         torch.manual_seed(0)

@@ -25,7 +25,7 @@ from pnpvideo.miniature.recipe.data import SHARD, SIZE, Pictures, make_shards
 from pnpvideo.miniature.recipe.denoiser import denoiser_stage, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
-from pnpvideo.miniature.recipe.stage import averaged_weights, train
+from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
 
 STAGES = ("judge", "sight", "captioner", "autoencoder", "decoder", "denoiser-small", "denoiser-full")
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--full-size-scenes", type=int, default=1500, help="scenes encoded at full size")
     parser.add_argument("--batch", type=float, default=1.0, help="multiple of the batches meant for a CPU")
+    parser.add_argument("--workers", type=int, default=1, help="threads that share a batch, on a CPU: one a core")
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")
     parser.add_argument("--start-from", type=Path, help="an earlier edition whose autoencoder and UNet to begin with")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
@@ -85,8 +86,12 @@ class _Recipe:
         if not self.asked.only:
             self.export()
 
+    def train(self, stage: Stage) -> bool:
+        return train(stage, self.folder, self.deadline, self.device, self.asked.workers)
+
     def batch(self, meant: int) -> int:
-        return max(1, round(meant * self.asked.batch))
+        """The pictures of a step that one worker takes."""
+        return max(1, round(meant * self.asked.batch / self.asked.workers))
 
     def steps(self, name: str) -> int:
         return getattr(self.asked, f"{name.replace('-', '_')}_steps")
@@ -107,7 +112,7 @@ class _Recipe:
             rate=1e-3,
             device=self.device,
         )
-        return train(stage, self.folder, self.deadline, self.device)
+        return self.train(stage)
 
     def captioner(self, name: str) -> bool:
         model = new_captioner(self.caption_tokenizer)
@@ -120,7 +125,7 @@ class _Recipe:
             rate=1e-3,
             device=self.device,
         )
-        return train(stage, self.folder, self.deadline, self.device)
+        return self.train(stage)
 
     def autoencoder(self, name: str) -> bool:
         model = new_autoencoder()
@@ -135,7 +140,7 @@ class _Recipe:
             rate=2e-3,
             device=self.device,
         )
-        return train(stage, self.folder, self.deadline, self.device)
+        return self.train(stage)
 
     def decoder(self, name: str) -> bool:
         model = new_autoencoder()
@@ -143,7 +148,7 @@ class _Recipe:
         stage = decoder_stage(
             model, self.pictures, batch=self.batch(1), steps=self.steps(name), rate=3e-4, device=self.device
         )
-        return train(stage, self.folder, self.deadline, self.device)
+        return self.train(stage)
 
     def denoiser(self, name: str) -> bool:
         small = name == "denoiser-small"
@@ -170,7 +175,7 @@ class _Recipe:
             average=average,
             device=self.device,
         )
-        return train(stage, self.folder, self.deadline, self.device)
+        return self.train(stage)
 
     def trained_judge(self) -> CLIPModel:
         taught = Taught(new_judge(self.tokenizer))
