@@ -10,21 +10,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 from pnpvideo.cli.loudness import Loudness, hush_libraries
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
+from pnpvideo.measure.sheet import contact_sheet
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
 SAMPLES = Path(__file__).parent
 OUT = SAMPLES.parent / "out"
-COLUMNS = 6
-MARGIN = 74  # pixels, for the labels of the rows
-HEADER = 18  # pixels, for the numbers of the frames
-GAP = 4  # pixels
 
 
 class PlainProgress:
@@ -47,23 +43,6 @@ class PlainProgress:
 def pixels(path: Path) -> np.ndarray:
     """All frames of a clip, (f, h, w, 3) uint8."""
     return np.stack([frame.pixels for frame in read(path).frames()])
-
-
-def contact_sheet(rows: dict[str, np.ndarray], columns: int = COLUMNS) -> Image.Image:
-    """A labelled row for each clip, (f, h, w, 3) uint8 with equal f, h, w; ``columns`` frames from first to last."""
-    count, height, width, _ = next(iter(rows.values())).shape
-    chosen = [round(column * (count - 1) / (columns - 1)) for column in range(columns)]
-    size = (MARGIN + columns * (width + GAP), HEADER + len(rows) * (height + GAP))
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, frame in enumerate(chosen):
-        left = MARGIN + column * (width + GAP)
-        draw.text((left + 2, 3), f"frame {frame}", fill="black")
-        for row, clip in enumerate(rows.values()):
-            sheet.paste(Image.fromarray(clip[frame]), (left, HEADER + row * (height + GAP)))
-    for row, label in enumerate(rows):
-        draw.multiline_text((4, HEADER + row * (height + GAP) + 4), label, fill="black")
-    return sheet
 
 
 def demonstrate(name: str, options: TranslateOptions, folder: Path) -> None:

@@ -85,13 +85,6 @@ def test_the_renderer_refuses_an_unknown_name() -> None:
         main(["nothing"])
 
 
-def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
-    ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
-    sheet = np.asarray(demo.contact_sheet({"up": ramp, "down": ramp[::-1]}, columns=3))
-    corners = [sheet[18 + row * 12 + 4, 74 + column * 14 + 5, 0] for row in (0, 1) for column in (0, 1, 2)]
-    assert corners == [0, 100, 200, 200, 100, 0]
-
-
 @pytest.mark.parametrize("script", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) -> None:
     words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
@@ -118,4 +111,4 @@ def test_demo_writes_clip_and_sheet(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert str(tmp_path / "demo.mp4") in said and str(tmp_path / "demo.png") in said
     assert len(list(read(tmp_path / "demo.mp4").frames())) == 24
     sheet = np.asarray(Image.open(tmp_path / "demo.png"))
-    assert sheet.shape[0] > 3 * SIZE and sheet.shape[1] > demo.COLUMNS * SIZE
+    assert sheet.shape[0] > 3 * SIZE and sheet.shape[1] > 6 * SIZE

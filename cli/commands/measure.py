@@ -89,7 +89,8 @@ def world(
     hush_libraries(loudness)
     base = TranslateOptions.from_mapping(resolve(given(context), config))
     from pnpvideo.measure.pareto import plot
-    from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world, sheet
+    from pnpvideo.measure.sheet import contact_sheet
+    from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
     recipes = read_tables(recipe_file) if recipe_file else RECIPES
     if unknown := [name for name in chosen if name not in recipes]:
@@ -108,7 +109,7 @@ def world(
         (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
         plot(measured.rows, output / "pareto.png")
         for task, results in measured.examples.items():
-            sheet(results).save(output / f"{task.replace(' ', '-')}.png")
+            contact_sheet(results, 4, 192).save(output / f"{task.replace(' ', '-')}.png")
 
 
 @measure.command()

@@ -126,11 +126,3 @@ def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], l
         return [frame.pixels for frame in read(folder / "result").frames()]
 
     return translated
-
-
-def sheet(results: dict[str, list[np.ndarray]], columns: int = 4) -> Image.Image:
-    """A row of ``columns`` frames, from first to last, for each result."""
-    count = len(next(iter(results.values())))
-    chosen = [round(column * (count - 1) / max(1, columns - 1)) for column in range(columns)]
-    rows = [np.concatenate([result[frame] for frame in chosen], 1) for result in results.values()]
-    return Image.fromarray(np.concatenate(rows, 0))

@@ -14,6 +14,7 @@ from pnpvideo.measure.clip import measure_clip
 from pnpvideo.measure.figures import table
 from pnpvideo.measure.model import read_caption
 from pnpvideo.measure.pareto import front, plot
+from pnpvideo.measure.sheet import GAP, HEADER, MARGIN, contact_sheet
 from pnpvideo.measure.world import WorldOptions
 
 ROWS = {
@@ -40,6 +41,19 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     plot({"cartoon to photo": ROWS}, tmp_path / "pareto.png")
     with Image.open(tmp_path / "pareto.png") as drawn:
         assert drawn.size[0] > 800
+
+
+def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
+    ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
+    rows = {"up": ramp, "down": ramp[::-1]}
+    sheet = np.asarray(contact_sheet(rows, columns=3))
+    corners = [
+        sheet[HEADER + row * (8 + GAP) + 4, MARGIN + column * (10 + GAP) + 5, 0]
+        for row in (0, 1)
+        for column in (0, 1, 2)
+    ]
+    assert corners == [0, 100, 200, 200, 100, 0]
+    assert contact_sheet(rows, columns=3, width=5).size == (MARGIN + 3 * 9, HEADER + 2 * 8)
 
 
 def test_an_unknown_style_or_split_is_refused() -> None:
