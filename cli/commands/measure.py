@@ -88,7 +88,7 @@ def world(
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
     base = TranslateOptions.from_mapping(resolve(given(context), config))
-    from pnpvideo.measure.pareto import plot
+    from pnpvideo.measure.pareto import check_plots, plot
     from pnpvideo.measure.sheet import contact_sheet
     from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
@@ -100,6 +100,7 @@ def world(
         clips=clips, frames=length, size=pixels, split=split, judge=judge, tasks=tasks or WorldOptions.tasks
     )
     if output is not None:
+        check_plots()
         output.mkdir(parents=True, exist_ok=True)
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         measured = measure_world(options, base, recipes, report)

@@ -1,10 +1,9 @@
 """The plot that no single column replaces: edit success against what it cost in structure and in steadiness."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import COLUMNS
 
 Rows = dict[str, dict[str, float]]
@@ -26,11 +25,21 @@ def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
     return [name for name in rows if not beaten(name)]
 
 
+def check_plots() -> None:
+    """Raises OptionError where what draws the plot is not installed: to be asked before hours of measuring."""
+    if find_spec("matplotlib") is None:
+        raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
+
+
 def plot(tasks: dict[str, Rows], path: Path, against: str = "gain") -> None:
     """A PNG at ``path``: for each task a row, for each of AXES a panel with ``against`` on the other axis.
 
     Recipes are dots, floors crosses; a ring marks what no other recipe beats on both axes.
     """
+    check_plots()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5 * len(AXES), 4.4 * len(tasks)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(tasks), len(AXES), squeeze=False)

@@ -43,6 +43,13 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
         assert drawn.size[0] > 800
 
 
+def test_a_missing_plotter_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pnpvideo.measure.pareto.find_spec", lambda name: None)
+    ran = CliRunner().invoke(pnpvideo, ["measure", "world", "-o", str(tmp_path / "out")])
+    assert isinstance(ran.exception, OptionError) and "pip install 'pnpvideo[plots]'" in str(ran.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
     ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
     rows = {"up": ramp, "down": ramp[::-1]}
