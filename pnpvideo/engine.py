@@ -110,7 +110,10 @@ class Translator:
             FORMAT, key, self.prompt, self.words, self.method, self.coherence, self.guidance, number, times
         )
         self._runs.append(run)
-        x = self._translated(run, trajectory, noise, number, times)
+        fresh = shot_noise(
+            noise.shape[1:], self.options.seed, number, stream=1
+        )  # a generated start is ``noise`` itself
+        x = self._translated(run, trajectory, fresh, number, times)
         return self._decoded(x, number)
 
     def _translated(self, run: str, trajectory: Trajectory, noise: Tensor, number: int, times: list[float]) -> Tensor:

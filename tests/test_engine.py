@@ -11,7 +11,7 @@ from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.plug_and_play import PlugAndPlay
-from pnpvideo.methods.trajectory import Walked
+from pnpvideo.methods.trajectory import Walked, shot_noise
 from tests.reference import reference
 
 FRAMES, STEPS, SCALE = 5, 3, 6.0
@@ -58,6 +58,9 @@ def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -
     assert torch.equal(none, states[STEPS])
     assert torch.allclose(some, 0.8 * states[STEPS] + 0.6 * noise)
     assert torch.allclose(all_of_it, noise.expand_as(none))
+    shape = (4, 64, 64)
+    drawn, fresh = shot_noise(shape, 3, 0), shot_noise(shape, 3, 0, stream=1)
+    assert float((0.8 * drawn + 0.6 * fresh).std()) == pytest.approx(1, abs=0.02)  # a generated start is itself drawn
 
 
 def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> None:

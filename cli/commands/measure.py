@@ -52,10 +52,25 @@ def measure() -> None:
 @setting("model", "--model", metavar="MODEL", help="Alias, checkpoint folder or hub id.")
 @setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
 @setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
-@setting("negative", "--negative", metavar="TEXT", help="What the result must not show.")
-@setting("feature_until", "--feature-until", type=float, help="Share of the steps that inject residual features.")
-@setting("attention_until", "--attention-until", type=float, help="Share of the steps that inject self-attention.")
-@setting("fresh_noise", "--fresh-noise", type=float, help="Share of pnp's starting noise that is drawn anew.")
+@setting("negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt.")
+@setting(
+    "feature_until",
+    "--feature-until",
+    type=float,
+    help="Share of the steps that inject residual features; without it, the model's own.",
+)
+@setting(
+    "attention_until",
+    "--attention-until",
+    type=float,
+    help="Share of the steps that inject self-attention; without it, the model's own.",
+)
+@setting(
+    "fresh_noise",
+    "--fresh-noise",
+    type=float,
+    help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
+)
 @setting("seed", "--seed", type=int, help="Seed of all noise.")
 @setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network.")
 @setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
@@ -83,7 +98,7 @@ def world(
     """Translate clips of the procedural world, where the truth is known, by several recipes, and measure them.
 
     Prints a table for each task, floors beside the recipes; --output keeps it with a JSON file, a Pareto plot and
-    contact sheets.
+    contact sheets, and lets an interrupted run go on.
     """
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
@@ -103,7 +118,8 @@ def world(
         check_plots()
         output.mkdir(parents=True, exist_ok=True)
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
-        measured = measure_world(options, base, recipes, report)
+        journal = output / "journal.jsonl" if output is not None else None
+        measured = measure_world(options, base, recipes, report, journal)
     click.echo(measured.json() if as_json else measured.markdown())
     if output is not None:
         (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
@@ -143,10 +159,11 @@ def clip(
     """Measure RESULT beside the SOURCE it was made from, without ground truth."""
     hush_libraries(context.ensure_object(Loudness))
     from pnpvideo.measure.clip import measure_clip
+    from pnpvideo.measure.figures import finite
 
     found = asdict(measure_clip(source, result, prompt, source_prompt=source_prompt, judges=judges, device=device))
     if as_json:
-        click.echo(json.dumps({**found, "judges": judges}, indent=2))
+        click.echo(json.dumps(finite({**found, "judges": judges}), indent=2, allow_nan=False))
         return
     width = max(map(len, found))
     for name, value in found.items():
@@ -156,7 +173,7 @@ def clip(
 
 @measure.command()
 @click.option("--model", default="miniature", show_default=True, help="Alias or folder of a checkpoint of the world.")
-@click.option("--quick", is_flag=True, help="A tenth of the pictures: for a look.")
+@click.option("--quick", is_flag=True, help="Far fewer pictures: for a look.")
 @json_option("Print one JSON object.")
 @loudness_options
 @click.pass_context
@@ -166,6 +183,7 @@ def model(context: click.Context, model: str, quick: bool, as_json: bool) -> Non
     Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
     """
     hush_libraries(context.ensure_object(Loudness))
+    from pnpvideo.measure.figures import finite
     from pnpvideo.measure.model import Exam, examine
 
     exam = Exam(pictures=2, judged=60, drawn=12, round_trips=1, round_trip_steps=(50,)) if quick else Exam()
@@ -175,4 +193,4 @@ def model(context: click.Context, model: str, quick: bool, as_json: bool) -> Non
         if not as_json:
             click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} {unit}'}")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(finite(found), indent=2, allow_nan=False))

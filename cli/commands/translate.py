@@ -22,14 +22,29 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.")
 @setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; helps the inversion.")
-@setting("negative", "--negative", metavar="TEXT", help="What the result must not show.")
+@setting("negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt.")
 @setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
 @setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together.")
 @setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
 @setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
-@setting("feature_until", "--feature-until", type=float, help="Share of the steps that inject residual features.")
-@setting("attention_until", "--attention-until", type=float, help="Share of the steps that inject self-attention.")
-@setting("fresh_noise", "--fresh-noise", type=float, help="Share of pnp's starting noise that is drawn anew.")
+@setting(
+    "feature_until",
+    "--feature-until",
+    type=float,
+    help="Share of the steps that inject residual features; without it, the model's own.",
+)
+@setting(
+    "attention_until",
+    "--attention-until",
+    type=float,
+    help="Share of the steps that inject self-attention; without it, the model's own.",
+)
+@setting(
+    "fresh_noise",
+    "--fresh-noise",
+    type=float,
+    help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
+)
 @setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
 @setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes.")
 @setting("seed", "--seed", type=int, help="Seed of all noise.")

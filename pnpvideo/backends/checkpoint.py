@@ -96,3 +96,19 @@ def fingerprint(folder: Path) -> str:
                 file.seek(block * (size - _BLOCK) // 63)
                 digest.update(file.read(_BLOCK))
     return digest.hexdigest()
+
+
+def load(kind: Any, folder: Path, **asked: Any) -> Any:
+    """``kind.from_pretrained(folder)`` from this machine alone; whatever the libraries raise becomes a ModelError."""
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, **asked)
+    except Exception as damaged:  # OSError, ValueError, KeyError, SafetensorError, and a plain Exception of a parser
+        said = (str(damaged).strip() or type(damaged).__name__).splitlines()[0]
+        raise ModelError(f"{folder} cannot be loaded as a {kind.__name__}: {said}") from damaged
+
+
+def check_files(folder: Path, *sets: tuple[str, ...]) -> None:
+    """One of the ``sets`` of files must be there, whole. Raises ModelError: a library would take something else."""
+    if not any(all((folder / name).is_file() for name in names) for names in sets):
+        wanted = " or ".join(" with ".join(names) for names in sets)
+        raise ModelError(f"{folder} has no {wanted}")

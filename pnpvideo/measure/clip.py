@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from pnpvideo.errors import InputError
+from pnpvideo.backends.device import choose_device
+from pnpvideo.errors import InputError, OptionError
 from pnpvideo.measure.judge import Judge, Tower, kind
 from pnpvideo.measure.motion import Motion, estimated_motions
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.warp import warp_error
+from pnpvideo.video.fit import opaque, resize
 from pnpvideo.video.read import read
+
+SMALLEST = 16  # pixels
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,20 @@ def measure_clip(
     judges: a CLIP model, and a ViT for structure where CLIP's own tower should not do: aliases, folders, hub ids.
     Frames of other sizes are compared at the result's. Raises InputError and ModelError.
     """
+    chosen = str(choose_device(device))
     theirs, ours = _frames(source), _frames(result)
     if len(theirs) != len(ours):
         raise InputError(
             f"{source} has {len(theirs)} frames and {result} has {len(ours)}; both must have equally many, "
             "as what translate writes has: compare the result with the very clip it was made from"
         )
-    height, width = ours[0].shape[:2]
-    theirs = [_fitted(frame, width, height) for frame in theirs]
-    words, tower = _judges(judges, device)
+    (height, width), (tall, wide) = ours[0].shape[:2], theirs[0].shape[:2]
+    if min(height, width) < SMALLEST:
+        raise InputError(f"{result} is {width}x{height}; measured are frames of at least {SMALLEST} pixels a side")
+    if abs(width * tall - wide * height) > 0.02 * wide * height:
+        raise InputError(f"{source} is {wide}x{tall} and {result} is {width}x{height}; they must have one aspect")
+    theirs = [resize(frame, (width, height)) for frame in theirs]
+    words, tower = _judges(judges, chosen)
     said = [prompt] if source_prompt is None else [prompt, source_prompt]
     cosines, before = words.likeness(ours, said), words.likeness(theirs, said)
     seen, seen_before = words.seen(ours), words.seen(theirs)
@@ -83,20 +91,19 @@ def measure_clip(
 
 
 def _frames(path: Path | str) -> list[np.ndarray]:
-    return [frame.pixels[..., :3] for frame in read(Path(path)).frames()]
-
-
-def _fitted(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    if frame.shape[:2] == (height, width):
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+    return [opaque(frame.pixels) for frame in read(Path(path)).frames()]
 
 
 def _judges(names: Sequence[str], device: str) -> tuple[Judge, Tower]:
-    """The last CLIP model named judges words, the last ViT structure; each stands in for what is not named."""
+    """A CLIP model judges words, and structure too unless a ViT is named beside it."""
     sight = [name for name in names if kind(name) == "vit"]
-    words = Judge(([name for name in names if name not in sight] or ["miniature"])[-1], device)
-    return words, Tower.named(sight[-1], device) if sight else words.tower
+    words = [name for name in names if name not in sight]
+    if len(sight) > 1 or len(words) != 1:
+        raise OptionError(
+            f"judges are {', '.join(names)}; accepted are one CLIP model for words and at most one ViT for structure"
+        )
+    judge = Judge(words[0], device)
+    return judge, Tower.named(sight[0], device) if sight else judge.tower
 
 
 def _neighbours(seen: torch.Tensor) -> float:
@@ -104,8 +111,9 @@ def _neighbours(seen: torch.Tensor) -> float:
 
 
 def _pairs(seen: torch.Tensor) -> float:
-    first, second = torch.triu_indices(len(seen), len(seen), 1)
-    return float((seen[first] * seen[second]).sum(1).mean())
+    """The mean of all cosines but those with itself: |sum|^2 less n, over n (n - 1)."""
+    count = len(seen)
+    return float((seen.sum(0).square().sum() - seen.square().sum()) / (count * (count - 1)))
 
 
 def _end_point_error(ours: Sequence[Motion], theirs: Sequence[Motion]) -> float:

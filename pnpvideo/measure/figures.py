@@ -1,7 +1,7 @@
 """All measures of one result against its footage, and what each is called, means and prefers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.masks import mask_agreement
 from pnpvideo.measure.structure import structure_distance
-from pnpvideo.measure.success import edit_success
+from pnpvideo.measure.success import attributes_found, edit_success
 from pnpvideo.measure.translation import translation
 from pnpvideo.measure.warp import warp_error
 
@@ -28,7 +28,8 @@ class Column(NamedTuple):
 
 COLUMNS = {
     "success": Column("edit success", "high"),
-    "gain": Column("cosine gain", "high", digits=1),
+    "match": Column("match", "high", digits=1),
+    "found": Column("found", "high"),
     "psnr": Column("PSNR dB", "high", digits=2),
     "ssim": Column("SSIM", "high"),
     "colour_inside": Column("colour, objects", "low", digits=1),
@@ -52,6 +53,7 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
     ]
     return {
         **edit_success(judge, result, footage.prompt, footage.source_prompt),
+        "found": attributes_found(judge, result, footage.scene, footage.wanted),
         **translation(result, footage.truth, footage.masks),
         "edges": mean([edge_agreement(*each) for each in zip(result, footage.lines, strict=True)]),
         "masks": mean([mask_agreement(*each) for each in objects]),
@@ -60,6 +62,15 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
         "flicker": flicker(result, footage.still),
         "drift": drift(result, footage.whole_way),
     }
+
+
+def finite(value: Any) -> Any:
+    """As strict JSON has it: None for what is no finite number, in tables and lists too."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def mean(values: Sequence[float]) -> float:

@@ -1,6 +1,6 @@
 """A clip of the world with all that is known of it: the drawing, the truth, masks, exact motion, words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +15,11 @@ from pnpvideo.measure.motion import Motion, exact_motion
 from pnpvideo.miniature.world import Scene, caption, look, render
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.miniature.world.light import outline
+
+Rebuilt = Callable[[list[np.ndarray]], list[np.ndarray]]
+
+FLOORS = ("truth", "source", "truth, autoencoder", "source, autoencoder", "source, blurred", "one colour")
+"""What any recipe is read against: the truth, nothing done, what the model cannot do better, and nothing left."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,21 @@ def pixels(picture: torch.Tensor) -> np.ndarray:
     return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def floors(footage: Footage) -> dict[str, list[np.ndarray]]:
-    """What any recipe is read against: nothing done, nothing left, and the truth itself, whole and spoilt."""
+def floors(footage: Footage, rebuilt: Rebuilt | None = None) -> dict[str, list[np.ndarray]]:
+    """FLOORS; without ``rebuilt``, which puts frames through the model's autoencoder, all but the two of that."""
     average = np.broadcast_to(np.mean(footage.source, (0, 1, 2)).astype(np.uint8), footage.source[0].shape)
+    through = (
+        {}
+        if rebuilt is None
+        else {
+            "truth, autoencoder": rebuilt(footage.truth),
+            "source, autoencoder": rebuilt(footage.source),
+        }
+    )
     return {
         "truth": footage.truth,
         "source": footage.source,
+        **through,
         "source, blurred": blurred(footage.source),
         "one colour": [np.ascontiguousarray(average)] * footage.frames,
     }

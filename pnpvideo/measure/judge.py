@@ -3,17 +3,15 @@
 The miniature's own judge and the field's (openai/clip-vit-large-patch14, facebook/dino-vitb8) load the same way.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer, ViTModel
 
-from pnpvideo.backends.checkpoint import fetch
+from pnpvideo.backends.checkpoint import check_files, fetch, load, read_json
 from pnpvideo.errors import ModelError
 from pnpvideo.miniature import WEIGHTS
 
@@ -27,10 +25,13 @@ class Judge:
     def __init__(self, model: str = "miniature", device: str = "cpu") -> None:
         folder = _located(model)
         if kind(model) != "clip":
-            raise ModelError(f"{model} is of type {kind(model)!r}; a judge of words is a CLIP model")
+            raise ModelError(
+                f"{model} is of type {kind(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
+            )
         self.name, self.device = model, device
-        self.network: CLIPModel = _loaded(CLIPModel, folder, device)
-        self.tokenizer = CLIPTokenizer.from_pretrained(folder)
+        check_files(folder, ("tokenizer.json",), ("vocab.json", "merges.txt"))
+        self.network: CLIPModel = load(CLIPModel, folder, dtype=torch.float32).to(device).eval()
+        self.tokenizer = load(CLIPTokenizer, folder)
         self.tower = Tower(_Prepared(folder), self.network.vision_model, _last_projection(self.network.vision_model))
 
     @torch.no_grad()
@@ -74,7 +75,7 @@ class Tower:
             return Judge(model, device).tower
         if kind(model) != "vit":
             raise ModelError(f"{model} is of type {kind(model)!r}; accepted are a CLIP model and a ViT")
-        network = _loaded(ViTModel, folder, device)
+        network = load(ViTModel, folder, dtype=torch.float32).to(device).eval()
         return cls(_Prepared(folder), network, _last_projection(network))
 
     @torch.no_grad()
@@ -84,7 +85,7 @@ class Tower:
         hook = self.projection.register_forward_hook(lambda module, given, made: found.append(made.float().cpu()))
         try:
             for batch in _batches(pictures):
-                self.network(pixel_values=self.prepared(batch).to(device))
+                self.network(pixel_values=self.prepared.whole(batch).to(device))
         finally:
             hook.remove()
         return torch.cat(found)
@@ -94,30 +95,30 @@ class _Prepared:
     """Pictures as a checkpoint's own image processor makes them."""
 
     def __init__(self, folder: Path) -> None:
-        self.processor = AutoImageProcessor.from_pretrained(folder)
+        check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
+        self.processor = load(AutoImageProcessor, folder)
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
         return self.processor(images=list(pictures), return_tensors="pt").pixel_values
+
+    def whole(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """All of each picture, squeezed into the square that a CLIP processor would cut from its middle."""
+        crop = getattr(self.processor, "crop_size", None) or self.processor.size
+        side = {"height": crop["height"], "width": crop["width"]}
+        return self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=side).pixel_values
 
 
 def kind(model: str) -> str:
     """The type that a checkpoint states, such as "clip" or "vit". Raises ModelError."""
     path = _located(model) / "config.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
-    except (OSError, ValueError, KeyError) as damaged:
-        raise ModelError(f"{path} does not say which type of model it belongs to: {damaged}") from damaged
+    stated = read_json(path).get("model_type")
+    if not isinstance(stated, str):
+        raise ModelError(f"{path} does not say which type of model it belongs to")
+    return stated
 
 
 def _located(model: str) -> Path:
     return fetch(MINIATURE if model == "miniature" else model, ["*.json", "*.txt", "model*.safetensors"])
-
-
-def _loaded(network: Any, folder: Path, device: str) -> Any:
-    try:
-        return network.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(device).eval()
-    except (OSError, ValueError, RuntimeError) as damaged:
-        raise ModelError(f"{folder} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
 
 
 def _last_projection(network: nn.Module) -> nn.Module:

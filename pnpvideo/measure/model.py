@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.models import resolve
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
-from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.data import HELD_OUT, moment
 from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
@@ -37,24 +37,25 @@ class Exam:
     drawing_steps: int = 25
     round_trips: int = 4
     round_trip_steps: tuple[int, ...] = (50, 200)
-    judge: str = "miniature"
-    captioner: str = str(WEIGHTS / "captioner")
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
-    """(what, figure, unit) one after the other; units: "dB", "share", "ms"."""
+    """(what, figure, unit) one after the other; units: "dB", "share", "ms".
+
+    ``model``: alias or folder; its judge and captioner lie in folders of these names. Raises ModelError.
+    """
     backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
     found = []
     for style in STYLES:
         found += [autoencoder_psnr(backend, HELD_OUT + number, style) for number in range(exam.pictures)]
         yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
     yield "autoencoder, all styles", float(np.mean(found)), "dB"
-    judge = Judge(exam.judge)
+    folder = Path(resolve(model))
+    judge = Judge(str(folder / "judge"))
     for attribute, share in judged(judge, exam.judged).items():
         yield f"judge, {attribute}", share, "share"
-    if Path(exam.captioner).exists():
-        for attribute, share in captioned(Captioner(exam.captioner), exam.judged).items():
-            yield f"captioner, {attribute}", share, "share"
+    for attribute, share in captioned(Captioner(folder / "captioner"), exam.judged).items():
+        yield f"captioner, {attribute}", share, "share"
     for attribute, share in drawn(backend, judge, exam).items():
         yield f"drawn as asked, {attribute}", share, "share"
     for steps in exam.round_trip_steps:
@@ -117,15 +118,17 @@ def captioned(captioner: Captioner, count: int) -> dict[str, float]:
 
 def read_caption(text: str) -> dict[str, str | None]:
     """Attribute -> what a caption says of it, None where it says nothing. The first thing named counts."""
-    padded = f" {text.lower()} "
+    padded = f" {' '.join(text.lower().replace(',', ' ').split())} "
 
     def first(choices: dict[str, tuple[str, ...]]) -> str | None:
-        places = {
-            answer: min(place for place in map(padded.find, (f" {word} " for word in words)) if place >= 0)
+        """The answer that is worded first; of wordings that begin together, the longest."""
+        said = [
+            (padded.find(f" {word} "), -len(word), answer)
             for answer, words in choices.items()
-            if any(f" {word} " in padded for word in words)
-        }
-        return min(places, key=lambda answer: places[answer]) if places else None
+            for word in words
+            if f" {word} " in padded
+        ]
+        return min(said)[2] if said else None
 
     return {
         "style": first(QUESTIONS["style"]),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import COLUMNS
+from pnpvideo.measure.footage import FLOORS
 
 Rows = dict[str, dict[str, float]]
-FLOORS = ("truth", "source", "source, blurred", "one colour", "source, autoencoder", "truth, autoencoder")
 AXES = ("edges", "masks", "warp")
 
 
@@ -31,7 +31,7 @@ def check_plots() -> None:
         raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
 
 
-def plot(tasks: dict[str, Rows], path: Path, against: str = "gain") -> None:
+def plot(tasks: dict[str, Rows], path: Path, against: str = "match") -> None:
     """A PNG at ``path``: for each task a row, for each of AXES a panel with ``against`` on the other axis.
 
     Recipes are dots, floors crosses; a ring marks what no other recipe beats on both axes.

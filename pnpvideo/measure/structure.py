@@ -11,8 +11,11 @@ from pnpvideo.measure.judge import Tower
 
 def structure_distance(tower: Tower, frames: Sequence[np.ndarray], source: Sequence[np.ndarray]) -> float:
     """Mean squared difference of the self-similarities of keys (Splice, arXiv 2201.00424, eq. 3), x 1000, >= 0."""
-    ours, theirs = self_similarity(tower.keys(frames)), self_similarity(tower.keys(source))
-    return float((ours - theirs).square().mean()) * 1000
+    distances = [
+        float((self_similarity(tower.keys([ours])) - self_similarity(tower.keys([theirs]))).square().mean())
+        for ours, theirs in zip(frames, source, strict=True)
+    ]
+    return 1000 * float(np.mean(distances))
 
 
 def self_similarity(keys: Tensor) -> Tensor:

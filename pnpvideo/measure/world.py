@@ -1,9 +1,11 @@
 """The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
 
+import contextlib
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.measure.figures import figures, mean, table
-from pnpvideo.measure.footage import Footage, floors
+from pnpvideo.measure.figures import figures, finite, mean, table
+from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, random_scene
@@ -33,6 +35,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
 """The recipes that are measured where none are named: options that differ from those given."""
+NOT_A_RECIPES = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "allow_partial")
+"""Options that the benchmark sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class WorldOptions:
     def __post_init__(self) -> None:
         if self.split not in ("held-out", "tuning"):
             raise OptionError(f"split is {self.split!r}; accepted: held-out, tuning")
+        if not 1 <= self.clips <= TUNING - HELD_OUT - 1:
+            raise OptionError(f"clips is {self.clips}; accepted is a whole number from 1, below {TUNING - HELD_OUT:,}")
         for style in (style for task in self.tasks for style in task):
             if style not in STYLES:
                 raise OptionError(f"the world knows no style {style!r}; accepted: {', '.join(STYLES)}")
@@ -71,8 +77,9 @@ class Measured:
         return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
 
     def json(self) -> str:
+        """One strict JSON object: the protocol, and every figure, null where it is no finite number."""
         protocol = {"benchmark": asdict(self.options), "translation": asdict(self.base)}
-        return json.dumps({"protocol": protocol, "figures": self.rows}, indent=2, default=str)
+        return json.dumps(finite({"protocol": protocol, "figures": self.rows}), indent=2, default=str, allow_nan=False)
 
 
 def measure_world(
@@ -80,11 +87,24 @@ def measure_world(
     base: TranslateOptions,
     recipes: dict[str, dict[str, Any]] | None = None,
     report: Report = ignore,
+    journal: Path | None = None,
 ) -> Measured:
-    """Translate every clip by every recipe (``base`` with its changes) and measure it beside the floors."""
-    recipes, judge = RECIPES if recipes is None else recipes, Judge(options.judge)
+    """Translate every clip by every recipe (``base`` with its changes) and measure it beside the floors.
+
+    ``journal``: a file that keeps each finished figure, so that an interrupted run goes on where it stopped (the first
+    clip of a task is made again, for its pictures). Raises OptionError for a recipe that is none.
+    """
+    recipes = RECIPES if recipes is None else recipes
+    _check(base, recipes)
     device = choose_device(base.device)
+    judge = Judge(options.judge, str(device))
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    if options.size % backend.multiple:
+        raise OptionError(
+            f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
+        )
+    base = replace(base, size=options.size)
+    known = _Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0
@@ -93,18 +113,20 @@ def measure_world(
         found: dict[str, list[dict[str, float]]] = {}
         for number in range(options.clips):
             footage = options.footage(task, number)
+            results = floors(footage, lambda frames: list(backend.decode(backend.encode(np.stack(frames)))))
+            for floor, frames in results.items():
+                found.setdefault(floor, []).append(figures(judge, footage, frames))
             with tempfile.TemporaryDirectory() as folder:
-                results = floors(footage) | {
-                    "source, autoencoder": list(backend.decode(backend.encode(np.stack(footage.source)))),
-                    "truth, autoencoder": list(backend.decode(backend.encode(np.stack(footage.truth)))),
-                }
                 translated = translator(Path(folder), footage)
                 for recipe, changes in recipes.items():
-                    results[recipe] = translated(replace(base, **changes))
+                    row = None if number == 0 else known.get(task, number, changes)
+                    if row is None:
+                        results[recipe] = translated(replace(base, **changes))
+                        row = figures(judge, footage, results[recipe])
+                        known.put(task, number, changes, row)
+                    found.setdefault(recipe, []).append(row)
                     done += 1
                     report(Progress(stage="measure", done=done, total=total, unit="recipe", shot=number))
-            for recipe, result in results.items():
-                found.setdefault(recipe, []).append(figures(judge, footage, result))
             if number == 0:
                 examples[name] = results
         rows[name] = {
@@ -126,3 +148,45 @@ def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], l
         return [frame.pixels for frame in read(folder / "result").frames()]
 
     return translated
+
+
+def _check(base: TranslateOptions, recipes: dict[str, dict[str, Any]]) -> None:
+    if not recipes:
+        raise OptionError("there is no recipe to measure; give a table of options for each")
+    for name, changes in {"the options of all recipes": _changed(base), **recipes}.items():
+        if name in FLOORS:
+            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
+        for given in (option for option in NOT_A_RECIPES if option in changes):
+            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
+
+
+def _changed(options: TranslateOptions) -> dict[str, Any]:
+    """The fields that are not as they are by default."""
+    plain = TranslateOptions()
+    return {
+        f.name: getattr(options, f.name) for f in fields(options) if getattr(options, f.name) != getattr(plain, f.name)
+    }
+
+
+class _Journal:
+    """Figures that were measured before, a line each, by all that they depend on."""
+
+    def __init__(self, path: Path | None, *given: Any) -> None:
+        self.path, self.given, self.rows = path, [str(each) for each in given], {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError, KeyError):  # the line that a kill cut short
+                    entry = json.loads(line)
+                    self.rows[entry["key"]] = entry["figures"]
+
+    def get(self, task: tuple[str, str], number: int, changes: dict[str, Any]) -> dict[str, float] | None:
+        row = self.rows.get(self._key(task, number, changes))
+        return None if row is None else {name: float("nan") if value is None else value for name, value in row.items()}
+
+    def put(self, task: tuple[str, str], number: int, changes: dict[str, Any], row: dict[str, float]) -> None:
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": self._key(task, number, changes), "figures": finite(row)}) + "\n")
+
+    def _key(self, task: tuple[str, str], number: int, changes: dict[str, Any]) -> str:
+        return hashlib.sha256(repr((self.given, task, number, sorted(changes.items()))).encode()).hexdigest()

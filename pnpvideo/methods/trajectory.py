@@ -32,7 +32,7 @@ class Noised:
         return alpha**0.5 * self.clean + (1 - alpha) ** 0.5 * self.noise
 
 
-def shot_noise(shape: tuple[int, ...], seed: int, shot: int) -> Tensor:
-    """Noise (1, c, h, w), fp32, that all frames of a shot share: a function of (seed, shot)."""
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + shot) % (2**63))
+def shot_noise(shape: tuple[int, ...], seed: int, shot: int, stream: int = 0) -> Tensor:
+    """Noise (1, c, h, w), fp32, that all frames of a shot share: a function of (seed, shot, stream)."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + shot + stream * 2_147_483_659) % (2**63))
     return torch.randn((1, *shape), generator=generator)

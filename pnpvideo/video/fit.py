@@ -16,7 +16,7 @@ def working_size(width: int, height: int, short: int, multiple: int) -> tuple[in
 
 def to_working(pixels: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Frames (h, w, 3 or 4) uint8 of any size -> (f, height, width, 3) uint8 at ``size`` = (width, height)."""
-    return np.stack([resize(_opaque(frame), size) for frame in pixels])
+    return np.stack([resize(opaque(frame), size) for frame in pixels])
 
 
 def to_display(picture: np.ndarray, source: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
@@ -36,7 +36,8 @@ def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4)
 
 
-def _opaque(pixels: np.ndarray) -> np.ndarray:
+def opaque(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3 or 4) uint8 -> (h, w, 3): what is transparent is shown over white."""
     if pixels.shape[2] == 3:
         return pixels
     alpha = pixels[..., 3:].astype(np.float32) / 255

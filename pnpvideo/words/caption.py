@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import AutoProcessor, BlipForConditionalGeneration
 
-from pnpvideo.backends.checkpoint import fetch, read_json
+from pnpvideo.backends.checkpoint import check_files, fetch, load, read_json
 from pnpvideo.errors import ModelError
 
 BATCH, LONGEST = 16, 40
@@ -21,13 +21,10 @@ class Captioner:
         found = read_json(folder / "config.json").get("model_type")
         if found != "blip":
             raise ModelError(f"{folder} is of type {found!r}; a captioner is a BLIP model")
-        try:
-            self.network = BlipForConditionalGeneration.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True
-            )
-            self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError) as damaged:
-            raise ModelError(f"{folder} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
+        check_files(folder, ("tokenizer.json",), ("vocab.txt",))
+        check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
+        self.network: BlipForConditionalGeneration = load(BlipForConditionalGeneration, folder, dtype=torch.float32)
+        self.processor = load(AutoProcessor, folder)
         self.network.to(device).eval().requires_grad_(False)
 
     @torch.no_grad()

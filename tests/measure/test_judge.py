@@ -1,5 +1,6 @@
 """The judge that ships, and who else may judge."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-from pnpvideo.errors import ModelError
+from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.measure.clip import _judges as judges
 from pnpvideo.measure.judge import Judge, Tower, kind
 from pnpvideo.measure.model import drawing, judged, one_thing
 from pnpvideo.measure.success import edit_success
+from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.world import caption
 
 
@@ -23,7 +25,7 @@ def judge() -> Judge:
 def test_it_knows_the_world(judge: Judge) -> None:
     shares = judged(judge, 60)
     assert min(shares[name] for name in ("style", "colour", "ground", "sky")) > 0.9
-    assert shares["shape"] > 0.7
+    assert shares["shape"] > 0.6
 
 
 def test_a_caption_is_likelier_than_one_with_a_lie(judge: Judge) -> None:
@@ -32,7 +34,7 @@ def test_a_caption_is_likelier_than_one_with_a_lie(judge: Judge) -> None:
     for lie in (true.replace("a photo", "a cartoon"), true.replace(scene.things[0].colour, "green")):
         assert lie != true
         found = edit_success(judge, [picture], true, lie)
-        assert found["success"] == 1 and found["gain"] > 0
+        assert found["success"] == 1 and found["match"] > 50
 
 
 def test_many_pictures_are_judged_as_one_by_one(judge: Judge) -> None:
@@ -81,8 +83,8 @@ def test_a_vit_may_judge_structure_beside_a_clip_that_judges_words(dino: Path) -
     assert kind(str(dino)) == "vit"
     words, tower = judges(["miniature", str(dino)], "cpu")
     assert words.name == "miniature" and tower.keys([np.zeros((32, 32, 3), np.uint8)]).shape[-1] == 32
-    words, tower = judges([str(dino)], "cpu")
-    assert words.name == "miniature"
+    with pytest.raises(OptionError, match="one CLIP model for words"):
+        judges([str(dino)], "cpu")
     words, tower = judges(["miniature"], "cpu")
     assert tower is words.tower
 
@@ -91,7 +93,7 @@ def test_what_cannot_judge_is_refused(tmp_path: Path, dino: Path) -> None:
     blip = tmp_path / "blip"
     blip.mkdir()
     (blip / "config.json").write_text('{"model_type": "blip"}')
-    with pytest.raises(ModelError, match="a judge of words is a CLIP model"):
+    with pytest.raises(ModelError, match="accepted judges are a CLIP model, and a ViT for structure"):
         Judge(str(dino))
     with pytest.raises(ModelError, match="accepted are a CLIP model and a ViT"):
         Tower.named(str(blip))
@@ -100,3 +102,14 @@ def test_what_cannot_judge_is_refused(tmp_path: Path, dino: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="does not say which type of model"):
         Judge(str(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["tokenizer.json", "processor_config.json", "model.safetensors", "config.json"])
+def test_a_damaged_judge_is_refused(damage: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(WEIGHTS / "judge", tmp_path / "judge"))
+    (folder / damage).write_text("[]")
+    with pytest.raises(ModelError):
+        Judge(str(folder))
+    (folder / damage).unlink()
+    with pytest.raises(ModelError):
+        Judge(str(folder))

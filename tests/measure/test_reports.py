@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,32 +11,37 @@ from click.testing import CliRunner
 from PIL import Image
 from pnpvideo.cli.main import pnpvideo
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import DeviceError, InputError, OptionError
+from pnpvideo.measure import world
 from pnpvideo.measure.clip import measure_clip
-from pnpvideo.measure.figures import table
-from pnpvideo.measure.model import read_caption
+from pnpvideo.measure.figures import finite, table
+from pnpvideo.measure.footage import FLOORS
+from pnpvideo.measure.model import read_caption, style_of
 from pnpvideo.measure.pareto import front, plot
 from pnpvideo.measure.sheet import GAP, HEADER, MARGIN, contact_sheet
 from pnpvideo.measure.world import WorldOptions
+from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
+from pnpvideo.miniature.world import caption, random_scene
+from pnpvideo.miniature.world.questions import answers
 
 ROWS = {
-    "source": {"gain": -3.0, "edges": 0.9, "masks": 0.9, "warp": 3e-3},
-    "ours": {"gain": 2.0, "edges": 0.8, "masks": 0.9, "warp": 1e-3},
-    "theirs": {"gain": 1.0, "edges": 0.7, "masks": 0.9, "warp": 2e-3},
-    "other": {"gain": 3.0, "edges": 0.2, "masks": 0.5, "warp": float("nan")},
+    "source": {"match": -3.0, "edges": 0.9, "masks": 0.9, "warp": 3e-3},
+    "ours": {"match": 2.0, "edges": 0.8, "masks": 0.9, "warp": 1e-3},
+    "theirs": {"match": 1.0, "edges": 0.7, "masks": 0.9, "warp": 2e-3},
+    "other": {"match": 3.0, "edges": 0.2, "masks": 0.5, "warp": float("nan")},
 }
 
 
 def test_a_table_prints_every_figure_in_its_unit() -> None:
     lines = table(ROWS).splitlines()
-    assert lines[0] == "| recipe | cosine gain | edge F1 | mask IoU | warp x 1000 |"
+    assert lines[0] == "| recipe | match | edge F1 | mask IoU | warp x 1000 |"
     assert lines[3] == "| ours | 2.0 | 0.800 | 0.900 | 1.00 |"
     assert lines[5].endswith("| - |")
 
 
 def test_the_front_is_what_nothing_beats() -> None:
-    assert front(ROWS, ("gain", "edges")) == ["source", "ours", "other"]
-    assert front({name: ROWS[name] for name in ("ours", "theirs")}, ("gain", "edges", "warp")) == ["ours"]
+    assert front(ROWS, ("match", "edges")) == ["source", "ours", "other"]
+    assert front({name: ROWS[name] for name in ("ours", "theirs")}, ("match", "edges", "warp")) == ["ours"]
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
@@ -72,7 +79,9 @@ def test_an_unknown_style_or_split_is_refused() -> None:
 
 def test_the_splits_share_no_scene_with_each_other_or_with_training() -> None:
     held, tuning = (WorldOptions(split=split).footage(("cartoon", "photo"), 3) for split in ("held-out", "tuning"))
-    assert held.scene.seed >= 10_000_000 and tuning.scene.seed >= 20_000_000
+    assert 10_000_000 <= held.scene.seed < TUNING <= tuning.scene.seed
+    with pytest.raises(OptionError, match="clips is 10000000"):
+        WorldOptions(clips=10_000_000)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +93,28 @@ def test_the_splits_share_no_scene_with_each_other_or_with_training() -> None:
             "a watercolour of an orange box on a stone floor under a grey sky",
             ("watercolor", "cube", "orange", "stone", "overcast"),
         ),
+        ("a photo at night of a red ball on grass", ("night", "ball", "red", "grass", None)),
+        ("a red ball on grass, cartoon style", ("cartoon", "ball", "red", "grass", None)),
         ("", (None,) * 5),
     ],
 )
 def test_a_caption_is_read_back(text: str, expected: tuple[str | None, ...]) -> None:
     assert tuple(read_caption(text).values()) == expected
+
+
+def test_every_wording_of_a_scene_is_read_back() -> None:
+    for seed in range(200):
+        scene, style = random_scene(HELD_OUT + seed, things=1), style_of(seed)
+        read = read_caption(caption(scene, style, Random(seed)))
+        true = answers(scene, style)
+        for attribute, value in read.items():
+            assert value is None or value in true[attribute], (caption(scene, style, Random(seed)), attribute)
+        assert read["shape"] and read["colour"]
+
+
+def test_what_is_no_number_is_null_in_json() -> None:
+    given = {"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": -float("inf")}, "e": "text", "f": 3}
+    assert finite(given) == {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": "text", "f": 3}
 
 
 def folder_of(path: Path, frames: list[np.ndarray]) -> Path:
@@ -130,6 +156,41 @@ def test_frames_that_do_not_match_are_refused(tmp_path: Path) -> None:
         measure_clip(source, result, "a ball")
 
 
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "a", moving(2, 1))
+    tiny = folder_of(tmp_path / "b", [frame[:8, :8] for frame in moving(2, 1)])
+    narrow = folder_of(tmp_path / "c", [frame[:, :40] for frame in moving(2, 1)])
+    with pytest.raises(InputError, match="at least 16 pixels a side"):
+        measure_clip(tiny, tiny, "a ball")
+    with pytest.raises(InputError, match="must have one aspect"):
+        measure_clip(source, narrow, "a ball")
+    with pytest.raises(OptionError, match="one CLIP model for words and at most one ViT"):
+        measure_clip(source, source, "a ball", judges=["miniature", "miniature"])
+    with pytest.raises(DeviceError, match="device"):
+        measure_clip(source, source, "a ball", device="abacus")
+
+
+def test_what_is_transparent_is_measured_as_it_is_shown(tmp_path: Path) -> None:
+    shown = moving(1, 1)[0]
+    alpha = np.zeros((96, 96, 1), np.uint8)
+    alpha[:, :48] = 255
+    paths = []
+    for name, hidden in (("a", 0), ("b", 200)):
+        picture = np.where(alpha > 0, shown, hidden).astype(np.uint8)
+        Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / f"{name}.png")
+        paths.append(tmp_path / f"{name}.png")
+    assert measure_clip(paths[0], paths[1], "a ball").structure == 0
+
+
+def test_the_sides_of_a_wide_frame_count_for_structure(tmp_path: Path) -> None:
+    wide = np.dstack([np.tile(np.linspace(0, 255, 192, dtype=np.uint8), (96, 1))] * 3)
+    painted = wide.copy()
+    painted[:, :40], painted[:, -40:] = (255, 0, 0), (0, 0, 255)
+    for name, picture in (("a", wide), ("b", painted)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    assert measure_clip(tmp_path / "a.png", tmp_path / "b.png", "a ball").structure > 5
+
+
 def test_the_command_measures_a_still(tmp_path: Path) -> None:
     path = tmp_path / "still.png"
     Image.fromarray(moving(1, 1)[0]).save(path)
@@ -139,21 +200,63 @@ def test_the_command_measures_a_still(tmp_path: Path) -> None:
     assert found["frames"] == 1 and found["warp"] is None and found["structure"] == 0
 
 
-def test_the_world_is_measured_by_recipes_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "recipes.toml").write_text('["weak"]\nmethod = "sdedit"\nstrength = 0.5\n["pnp"]\ncoherence = "none"\n')
-    asked = (
-        "measure world --clips 1 --length 2 --pixels 64 --steps 2 --task cartoon:photo --split tuning --progress none"
-    )
-    ran = CliRunner().invoke(
-        pnpvideo,
-        [*asked.split(), "--recipes", str(tmp_path / "recipes.toml"), "--recipe", "weak", "-o", str(tmp_path / "out")],
-    )
+BRIEF = "measure world --clips 2 --length 2 --pixels 64 --steps 2 --task cartoon:photo --split tuning --progress none"
+
+
+def strict(text: str) -> dict:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_the_world_is_measured_by_recipes_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    recipes = tmp_path / "recipes.toml"
+    recipes.write_text('["weak"]\nmethod = "sdedit"\nstrength = 0.5\n["pnp"]\ncoherence = "none"\n')
+    asked = [*BRIEF.split(), "--recipes", str(recipes), "--recipe", "weak", "-o", str(out)]
+    ran = CliRunner().invoke(pnpvideo, asked)
     assert ran.exit_code == 0, ran.output
     assert "| weak |" in ran.stdout and "| truth |" in ran.stdout and "| pnp |" not in ran.stdout
-    found = json.loads((tmp_path / "out" / "figures.json").read_text())
+    found = strict((out / "figures.json").read_text())
     assert found["protocol"]["benchmark"]["split"] == "tuning" and found["protocol"]["translation"]["steps"] == 2
-    assert set(found["figures"]["cartoon to photo"]) >= {"truth", "source", "one colour", "weak"}
-    assert (tmp_path / "out" / "pareto.png").exists() and (tmp_path / "out" / "cartoon-to-photo.png").exists()
+    assert {*FLOORS, "weak"} == set(found["figures"]["cartoon to photo"])
+    assert found["figures"]["cartoon to photo"]["truth"]["psnr"] is None
+    assert (out / "pareto.png").exists() and (out / "cartoon-to-photo.png").exists()
+
+    # run again, it takes what it has measured from the journal, and only the first clip is made again
+    made, plain = [], world.translate
+
+    def counted(*given: Any) -> None:
+        made.append(given)
+        plain(*given)
+
+    monkeypatch.setattr(world, "translate", counted)
+    again = CliRunner().invoke(pnpvideo, [*asked, "--json"])
+    assert strict(again.stdout)["figures"] == found["figures"]
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipes", "message"),
+    [
+        ('["truth"]\nsteps = 2', "a recipe is called 'truth', as a floor is"),
+        ('["mine"]\nsource_prompt = "a"', "mine: source_prompt is set, which the benchmark itself sets"),
+        ("", "there is no recipe to measure"),
+        ("steps = 2", "steps stands alone; accepted are tables of options"),
+        ('["mine"]\nstep = 2', "unknown option 'step'"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(recipes: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipes.toml"
+    path.write_text(recipes)
+    ran = CliRunner().invoke(pnpvideo, [*BRIEF.split(), "--recipes", str(path)])
+    assert isinstance(ran.exception, OptionError) and message in str(ran.exception)
+
+
+def test_a_size_that_the_model_does_not_take_is_refused() -> None:
+    ran = CliRunner().invoke(pnpvideo, [*BRIEF.replace("64", "100").split()])
+    assert isinstance(ran.exception, OptionError) and "multiples of 8" in str(ran.exception)
 
 
 def test_a_recipe_that_is_not_there_is_named() -> None:

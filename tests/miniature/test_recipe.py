@@ -13,6 +13,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.measure.judge import Judge, Tower, kind
 from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
+from pnpvideo.miniature.recipe import stage as stage_module
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment, styles_of
 from pnpvideo.miniature.recipe.judge import patch_contents, seen_by_judge
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
@@ -145,7 +146,7 @@ def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
     assert found[0].abs().sum() > 0
 
 
-def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
+def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stage(steps: int) -> Stage:
         torch.manual_seed(0)
         module = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
@@ -170,8 +171,10 @@ def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path) -> N
 
     assert not train(stage(40), tmp_path / "sliced", time.monotonic() - 1, "cpu")  # no time at all: step 0 is kept
     interrupted.loss = counted
+    monkeypatch.setattr(stage_module, "SAVE_SECONDS", -1)  # every step is kept, as if each took minutes
     with pytest.raises(KeyboardInterrupt):
         train(interrupted, tmp_path / "sliced", far, "cpu")
+    assert torch.load(tmp_path / "sliced" / "line.pt", weights_only=True)["step"] == 14
     assert train(stage(40), tmp_path / "sliced", far, "cpu")
     whole, sliced = (averaged_weights(tmp_path / name, "line") for name in ("whole", "sliced"))
     assert all(torch.equal(whole[name], sliced[name]) for name in whole)

@@ -153,7 +153,7 @@ class _Recipe:
     def denoiser(self, name: str) -> bool:
         small = name == "denoiser-small"
         size, batch, rate, average = (SIZE // 2, 32, 1.5e-3, 0.999) if small else (SIZE, 16, 6e-4, 0.998)
-        count = self.asked.scenes if small else self.asked.full_size_scenes
+        count = self.asked.scenes if small else min(self.asked.scenes, self.asked.full_size_scenes)
         latents = self.folder / f"latents-{size}.npy"
         shown = Pictures(self.folder / "data", count)
         encode_pictures(self.trained_autoencoder(), shown, size, latents, self.device)

@@ -103,7 +103,9 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
 
     Made once for a set of weights and pictures: a stamp beside the file says which they were.
     """
-    encoder = {name: value for name, value in model.state_dict().items() if "decoder" not in name}
+    encoder = {
+        name: value for name, value in model.state_dict().items() if name.startswith(("encoder.", "quant_conv."))
+    }
     stamp = fingerprint(encoder, model.config.scaling_factor, len(pictures), size)
     stamped = path.with_suffix(".stamp")
     if path.exists() and stamped.exists() and stamped.read_text() == stamp:

@@ -25,8 +25,8 @@ CARD = {
     "guidance": 2.5,
     "familiar_error": 0.12,
     "outside_notice": (
-        "this picture is from outside the miniature's small world (balls, cubes, cylinders and cones, as cartoon, "
-        "photo or sketch); for real footage name a real checkpoint, such as --model sd15 or a folder"
+        "this picture is from outside the miniature's small world (balls, cubes, cylinders, cones, trees, houses, "
+        "cars, boats and figures); for real footage name a real checkpoint, such as --model sd15 or a folder"
     ),
 }
 

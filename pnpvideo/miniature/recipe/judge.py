@@ -141,7 +141,7 @@ def judge_stage(
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         draw = Random(step)
-        shown, captions, lies, truths, scenes, mirrored = [], [], [], [], [], []
+        shown, captions, lies, truths, scenes, mirrored, drawn = [], [], [], [], [], [], []
         for _ in range(batch):
             index, column = draw.randrange(len(pictures)), draw.randrange(len(styles_of(0)))
             style, scene = styles_of(index)[column], moment(index)
@@ -149,6 +149,7 @@ def judge_stage(
             mirrored.append(draw.random() < 0.5)
             shown.append(picture.flip(2) if mirrored[-1] else picture)
             scenes.append(scene)
+            drawn.append((index, column))
             wording = draw.getrandbits(32)
             captions.append(caption(scene, style, Random(wording)))
             lies.append(caption(*lie(scene, style, draw), Random(wording)))
@@ -161,7 +162,13 @@ def judge_stage(
             told = taught.patches(sight.last_hidden_state[:, 1:])
             said = text_features([*captions, *lies, *prompts])
         logits = model.logit_scale.exp().clamp(max=100) * seen @ said.T
-        same = torch.tensor([[a == b for b in captions] for a in captions], device=device)
+        same = torch.tensor(
+            [
+                [a == b or s == t for b, t in zip(captions, drawn, strict=True)]
+                for a, s in zip(captions, drawn, strict=True)
+            ],
+            device=device,
+        )
         twin = torch.tensor([[a == b for b in captions] for a in lies], device=device)
         to_words = logits[:, : 2 * batch].masked_fill(torch.cat((torch.zeros_like(twin), twin.T), 1), -1e4)
         total = _cross_entropy(to_words, torch.cat((same, torch.zeros_like(same)), 1))
@@ -173,6 +180,9 @@ def judge_stage(
         for question, choices in QUESTIONS.items():
             true = torch.tensor([[answer in truth[question] for answer in choices] for truth in truths], device=device)
             rows = true.any(1)
+            if not rows.any():  # a batch of nights has no sky to ask for
+                first += len(choices)
+                continue
             total = total + _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
             first += len(choices)
         return total

@@ -35,7 +35,8 @@ def train(stage: Stage, folder: Path, deadline: float, device: str, workers: int
     """Run ``stage`` until it is done or ``deadline`` (of time.monotonic) passes; True when it is done.
 
     ``folder`` receives NAME.pt (the checkpoint) and NAME.jsonl (the log of loss). ``workers`` threads make a batch each
-    of every step, and their gradients are averaged: on a CPU so small a network keeps one core busy, not two.
+    of every step, and their gradients are averaged: on a CPU so small a network keeps one core busy, not two. A slice
+    with another number of them goes on too, but with other batches.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device).train()

@@ -83,7 +83,10 @@ def contact(view: GBuffer) -> Tensor:
 
 
 def outline(view: GBuffer, thickness: int) -> Tensor:
-    """Where the surface changes or folds sharply, (b, 1, n) bool; thickness in pixels of a G-buffer of 512."""
+    """Where the surface changes or folds sharply, (b, 1, n) bool, as far on this side as on that.
+
+    thickness: pixels of a G-buffer of 512, on either side.
+    """
     surface = view.surface.unflatten(1, (view.size, view.size)).float().unsqueeze(1)
     reach = max(1, round(thickness * view.size / 512))
     folds = view.normal.unflatten(2, (view.size, view.size)) * (surface >= FIRST_THING)
@@ -92,8 +95,8 @@ def outline(view: GBuffer, thickness: int) -> Tensor:
     steps[:, :, :, 1:] = (maps[:, :, :, 1:] - maps[:, :, :, :-1]).abs()
     steps[:, :, 1:] = torch.maximum(steps[:, :, 1:], (maps[:, :, 1:] - maps[:, :, :-1]).abs())
     edge = ((steps[:, :1] > 0.5) | (steps[:, 1:].amax(1, keepdim=True) > 0.35)).float()
-    wide = F.max_pool2d(edge, (1, 2 * reach), 1, (0, reach))[..., : view.size]
-    wide = F.max_pool2d(wide, (2 * reach, 1), 1, (reach, 0))[:, :, : view.size]
+    wide = F.max_pool2d(edge, (1, 2 * reach), 1, (0, reach))[..., 1:]
+    wide = F.max_pool2d(wide, (2 * reach, 1), 1, (reach, 0))[:, :, 1:]
     return (wide > 0.5).flatten(2)
 
 
