@@ -19,7 +19,7 @@ ALIASES = {
         Alias(
             name="miniature",
             source=str(Path(__file__).parent.parent / "miniature" / "weights"),
-            note="ships with pnpvideo: a small world of balls, cubes, cylinders and cones at 256 pixels",
+            note="ships with pnpvideo: a small world of simple things, houses, cars and boats at 256 pixels",
         ),
         Alias(
             name="sd15",
