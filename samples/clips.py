@@ -131,7 +131,7 @@ SAMPLES = (
                     sun_azimuth=-1.0,
                     sun_elevation=0.9,
                     motions=("bounce",),
-                    amount=0.6,
+                    amount=0.62,
                     seed=41,
                 ),
             ),

@@ -312,7 +312,16 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
     events: list[Event] = []
     report = translate(clip_of(2), "a fox", tmp_path / "o.mp4", options(), report=events.append).report
     assert json.loads(json.dumps(report)) == report
-    assert report["resolved"] == {"device": "cpu", "dtype": "float32", "guidance": 7.5, "negative": "", "size": 32}
+    assert report["resolved"] == {
+        "device": "cpu",
+        "dtype": "float32",
+        "guidance": 7.5,
+        "negative": "",
+        "feature_until": 0.8,
+        "attention_until": 0.5,
+        "fresh_noise": 0.0,
+        "size": 32,
+    }
     assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()
     assert report["output_sha256"] == sha256((tmp_path / "o.mp4").read_bytes()).hexdigest()
     stages = [event.stage for event in events if isinstance(event, Progress)]
