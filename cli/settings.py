@@ -39,6 +39,44 @@ store_option = setting(
 )
 
 
+_RECIPE = (
+    setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id."),
+    setting(
+        "negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt."
+    ),
+    setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps."),
+    setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own."),
+    setting(
+        "feature_until",
+        "--feature-until",
+        type=float,
+        help="Share of the steps that inject residual features; without it, the model's own.",
+    ),
+    setting(
+        "attention_until",
+        "--attention-until",
+        type=float,
+        help="Share of the steps that inject self-attention; without it, the model's own.",
+    ),
+    setting(
+        "fresh_noise",
+        "--fresh-noise",
+        type=float,
+        help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
+    ),
+    setting("seed", "--seed", type=int, help="Seed of all noise."),
+    setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
+    setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),
+)
+
+
+def recipe_settings(command: Command) -> Command:
+    """The options of one translation that every command has which translates, in the order of _RECIPE."""
+    for option in reversed(_RECIPE):
+        command = option(command)
+    return command
+
+
 class Span(click.ParamType[Any]):
     """``A:B``, half-open, counted from 0; either side may be left out."""
 

@@ -12,7 +12,7 @@ from pnpvideo.options import TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import config_option, given, read_tables, resolve, setting
+from ..settings import config_option, given, read_tables, recipe_settings, resolve
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
 
@@ -49,31 +49,7 @@ def measure() -> None:
     help="TOML file with a table of options for each recipe; without it, pnp and sdedit.",
 )
 @click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again.")
-@setting("model", "--model", metavar="MODEL", help="Alias, checkpoint folder or hub id.")
-@setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
-@setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
-@setting("negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt.")
-@setting(
-    "feature_until",
-    "--feature-until",
-    type=float,
-    help="Share of the steps that inject residual features; without it, the model's own.",
-)
-@setting(
-    "attention_until",
-    "--attention-until",
-    type=float,
-    help="Share of the steps that inject self-attention; without it, the model's own.",
-)
-@setting(
-    "fresh_noise",
-    "--fresh-noise",
-    type=float,
-    help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
-)
-@setting("seed", "--seed", type=int, help="Seed of all noise.")
-@setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network.")
-@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@recipe_settings
 @config_option
 @json_option("Print the figures as one JSON object.")
 @click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")

@@ -11,7 +11,7 @@ from pnpvideo.options import COHERENCES, DTYPES, METHODS, TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import Span, config_option, given, resolve, setting, store_option
+from ..settings import Span, config_option, given, recipe_settings, resolve, setting, store_option
 
 PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]"
 
@@ -20,39 +20,15 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @click.argument("words", nargs=-1, metavar="INPUT PROMPT")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
 @setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
-@setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.")
+@recipe_settings
 @setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; helps the inversion.")
-@setting("negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt.")
 @setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
 @setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together.")
-@setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps.")
-@setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own.")
-@setting(
-    "feature_until",
-    "--feature-until",
-    type=float,
-    help="Share of the steps that inject residual features; without it, the model's own.",
-)
-@setting(
-    "attention_until",
-    "--attention-until",
-    type=float,
-    help="Share of the steps that inject self-attention; without it, the model's own.",
-)
-@setting(
-    "fresh_noise",
-    "--fresh-noise",
-    type=float,
-    help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
-)
 @setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
 @setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes.")
-@setting("seed", "--seed", type=int, help="Seed of all noise.")
 @setting("size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's.")
 @setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0.")
 @setting("generate", "--generate", is_flag=True, help="Draw the guidance picture from the source prompt; no INPUT.")
-@setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network.")
-@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 @setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network.")
 @setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input.")
 @setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT.")

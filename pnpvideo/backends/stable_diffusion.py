@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pnpvideo.backends.checkpoint import fingerprint, locate, read_card, read_json
+from pnpvideo.backends.checkpoint import fingerprint, load, locate, read_card, read_json
 from pnpvideo.backends.models import resolve
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import ModelError
@@ -32,10 +31,7 @@ class StableDiffusion:
         self.network: UNet2DConditionModel = _load(UNet2DConditionModel, folder, "unet").to(device, dtype)
         self.vae: AutoencoderKL = _load(AutoencoderKL, folder, "vae").to(device, torch.float32)
         self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
-        try:
-            self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        except Exception as damaged:  # KeyError, ValueError, and of the parser in Rust a plain Exception
-            raise ModelError(f"{folder}/tokenizer cannot be loaded: {damaged}") from damaged
+        self.tokenizer = load(CLIPTokenizer, folder / "tokenizer")
         self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
         self.device, self.dtype = device, dtype
         self._check(folder)
@@ -110,12 +106,7 @@ class StableDiffusion:
 
 
 def _load(kind: Any, folder: Path, part: str) -> Any:
-    try:
-        model, info = kind.from_pretrained(
-            folder, subfolder=part, use_safetensors=True, output_loading_info=True, local_files_only=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as damaged:
-        raise ModelError(f"{folder}/{part} cannot be loaded: {str(damaged).strip().splitlines()[0]}") from damaged
+    model, info = load(kind, folder / part, use_safetensors=True, output_loading_info=True)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         found = [str(key) for key in info.get(problem) or () if _HARMLESS not in str(key)]
         if found:
