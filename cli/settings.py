@@ -64,6 +64,13 @@ _RECIPE = (
         type=float,
         help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
     ),
+    setting(
+        "inversion_rounds",
+        "--inversion-rounds",
+        type=int,
+        metavar="N",
+        help="Corrections of each inversion step: the source comes back closer, for one network call more each.",
+    ),
     setting("seed", "--seed", type=int, help="Seed of all noise."),
     setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
     setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),

@@ -103,6 +103,7 @@ class Translator:
             str(self._dtype()),
             ("generated", self.options.seed, number, self.guidance.scale, size) if self.options.generate else pixels,
             noise if not self.method.inverts and not self.options.generate else None,
+            self.options.inversion_rounds if self.method.inverts and not self.options.generate else None,
         )
         trajectory = self._trajectory(key, number, pixels, noise)
         times = [float(frame.pts_seconds) for frame in frames]
@@ -162,7 +163,9 @@ class Translator:
             elif len(states) > 1:
                 self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
             self._familiar(states[0], number)
-            for state in invert(self._plain(count), states[-1].to(device), self.schedule, len(states) - 1):
+            rounds = self.options.inversion_rounds
+            start, level = states[-1].to(device), len(states) - 1
+            for state in invert(self._plain(count), start, self.schedule, level, rounds=rounds):
                 self._keep(entry, state, states, "invert", number, count)
         return Walked(states)
 

@@ -27,6 +27,8 @@ class TranslateOptions:
     negative: what the result must not show; "{source}" in it stands for the source prompt.
     fresh_noise: share of Plug-and-Play's starting noise, in [0, 1], that is drawn anew instead of inverted: more frees
         the result from the source's colours.
+    inversion_rounds: corrections of each inversion step, >= 0, one network evaluation each: without any, sampling with
+        the source prompt gives the source back only nearly; one makes it close, two closer still.
     strength: share of the noise that SDEdit starts from, in (0, 1].
     keyframe_every: frames a segment; one keyframe is drawn from each at every step.
     size: working size of the short side in pixels; None: the checkpoint's native size.
@@ -47,6 +49,7 @@ class TranslateOptions:
     feature_until: float | None = None
     attention_until: float | None = None
     fresh_noise: float | None = None
+    inversion_rounds: int = 0
     strength: float = 0.6
     keyframe_every: int = 8
     seed: int = 0
@@ -68,6 +71,7 @@ class TranslateOptions:
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
         _whole("steps", self.steps, 1, 1000)
         _whole("keyframe_every", self.keyframe_every, 1, None)
+        _whole("inversion_rounds", self.inversion_rounds, 0, 100)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _whole("batch", self.batch, 1, None)
         if self.size is not None:

@@ -14,10 +14,15 @@ def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int, a
     asked = at if asked is None else asked
     clean, eps = clean_and_noise(x, output, schedule.alphas[asked], schedule.prediction)
     if asked != at:
-        # the neighbour's epsilon, but from where x really is
-        clean = (x - (1 - schedule.alphas[at]) ** 0.5 * eps) / schedule.alphas[at] ** 0.5
+        return along(x, eps, schedule, at, to)  # the neighbour's epsilon, but from where x really is
     alpha = schedule.alphas[to]
     return alpha**0.5 * clean + (1 - alpha) ** 0.5 * eps
+
+
+def along(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
+    """The same step from ``x`` of level ``at``, whose alpha is above 0, with ``eps`` from wherever it was asked."""
+    here, there = schedule.alphas[at], schedule.alphas[to]
+    return there**0.5 * (x - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
 
 
 def clean_and_noise(x: Tensor, output: Tensor, alpha: float, prediction: str) -> tuple[Tensor, Tensor]:

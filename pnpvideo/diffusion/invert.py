@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import ddim_step
+from pnpvideo.diffusion.ddim import along, clean_and_noise, ddim_step
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import OptionError
 
@@ -25,18 +25,26 @@ def invert(
     schedule: Schedule,
     level: int = 0,
     convention: str = "destination",
+    rounds: int = 0,
 ) -> Iterator[State]:
     """DDIM inversion with eta 0 from ``x`` at ``level``: yields every level above it (arXiv 2010.02502, section 4.3).
 
     ``predict(x, timestep)`` is the network. The step from level i to i + 1 takes the network's answer at
     (x_i, t_{i+1}) with convention "destination", at (x_i, t_i) with "source" (the clean level is asked at t_1).
+
+    Sampling goes back from x_{i+1} with the answer at x_{i+1} itself, which is not known on the way up: plain inversion
+    takes a neighbour's, and returns to x_i only nearly. Each of ``rounds`` asks again where the last guess of x_{i+1}
+    is, and steps anew from x_i (a fixed-point iteration, as in arXiv 2312.12540 and 2403.14602); one evaluation each.
     """
     if convention not in CONVENTIONS:
         raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
     x = x.float()
     while level < schedule.steps:
         asked = level + 1 if convention == "destination" or level == 0 else level
-        output = predict(x, schedule.timestep(asked))
-        x = ddim_step(x, output, schedule, level, level + 1, asked)
-        level += 1
+        higher = ddim_step(x, predict(x, schedule.timestep(asked)), schedule, level, level + 1, asked)
+        for _ in range(rounds):
+            output = predict(higher, schedule.timestep(level + 1))
+            _, eps = clean_and_noise(higher, output, schedule.alphas[level + 1], schedule.prediction)
+            higher = along(x, eps, schedule, level, level + 1)
+        x, level = higher, level + 1
         yield State(x, level)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ class Exam:
     drawing_steps: int = 25
     round_trips: int = 4
     round_trip_steps: tuple[int, ...] = (50, 200)
+    round_trip_rounds: tuple[int, ...] = (0, 1)
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
@@ -58,9 +60,11 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
         yield f"captioner, {attribute}", share, "share"
     for attribute, share in drawn(backend, judge, exam).items():
         yield f"drawn as asked, {attribute}", share, "share"
-    for steps in exam.round_trip_steps:
-        trips = [round_trip(backend, HELD_OUT + number, "cartoon", steps) for number in range(exam.round_trips)]
-        yield f"inversion and back, {steps} steps", float(np.mean(trips)), "dB"
+    for steps, rounds in product(exam.round_trip_steps, exam.round_trip_rounds):
+        numbers = range(HELD_OUT, HELD_OUT + exam.round_trips)
+        trips = [round_trip(backend, number, "cartoon", steps, rounds=rounds) for number in numbers]
+        corrected = f", {rounds} correction a step" if rounds else ""
+        yield f"inversion and back, {steps} steps{corrected}", float(np.mean(trips)), "dB"
     yield f"one network evaluation of one frame, {torch.get_num_threads()} threads", evaluation_ms(backend), "ms"
 
 
@@ -183,10 +187,11 @@ def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
     return psnr(backend.decode(backend.encode(given)), given)
 
 
-def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int | None = None) -> float:
+def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int | None = None, rounds: int = 0) -> float:
     """Signal to noise in dB, 10 log10(sum x^2 / sum (x' - x)^2), of a latent inverted and sampled again.
 
-    Both ways with the source's caption at guidance 1, in ``steps`` steps; ``size`` in pixels, None: the native one.
+    Both ways with the source's caption at guidance 1, in ``steps`` steps; ``size`` in pixels, None: the native one;
+    ``rounds``: corrections of each inversion step.
     """
     latent = backend.encode(picture(scene, style, size or backend.size))
     words = backend.embed(caption(moment(scene), style)).unsqueeze(0)
@@ -195,6 +200,6 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     def predict(x: Tensor, timestep: int) -> Tensor:
         return backend.predict(x, timestep, words)
 
-    *_, noisy = invert(predict, latent, schedule)
+    *_, noisy = invert(predict, latent, schedule, rounds=rounds)
     *_, back = sample(lambda x, level: predict(x, schedule.timestep(level)), noisy.x, schedule, steps)
     return float(10 * torch.log10(latent.square().sum() / (back.x - latent).square().sum()))

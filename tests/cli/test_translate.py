@@ -30,7 +30,7 @@ def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: O
 
 def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
-        --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1
+        --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial --store kept -y"""
     assert run(*flags.split()) == 0
@@ -45,6 +45,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         feature_until=0.7,
         attention_until=0.4,
         fresh_noise=0.1,
+        inversion_rounds=2,
         strength=0.3,
         keyframe_every=4,
         seed=9,

@@ -61,6 +61,55 @@ def test_more_steps_bring_the_picture_back_closer() -> None:
     assert errors[-1] < errors[0] / 100
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_corrected_inversion_meets_the_way_down(prediction: str) -> None:
+    """Solved to the end, each state is the one that a sampling step of diffusers takes back to the state below it."""
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    theirs = DDIMScheduler(**CONFIG, prediction_type=prediction, clip_sample=False, set_alpha_to_one=False)
+    theirs.set_timesteps(10)
+    schedule = Schedule.from_config({**CONFIG, "prediction_type": prediction, "set_alpha_to_one": False}, 10)
+
+    def predict(x: Tensor, timestep: int) -> Tensor:
+        eps = torch.tanh(0.4 * x.roll(1, 2)) * (0.5 + timestep / 2000)
+        if prediction == "epsilon":
+            return eps
+        alpha = float(theirs.alphas_cumprod[timestep])
+        source = (x - (1 - alpha) ** 0.5 * eps) / alpha**0.5
+        return source if prediction == "sample" else alpha**0.5 * eps - (1 - alpha) ** 0.5 * source
+
+    def miss(rounds: int) -> float:
+        below, worst = clean.float(), 0.0
+        for x, level in invert(predict, clean, schedule, rounds=rounds):
+            timestep = schedule.timestep(level)
+            back = theirs.step(predict(x, timestep), timestep, x).prev_sample
+            worst, below = max(worst, float((back - below).abs().max())), x
+        return worst
+
+    misses = [miss(rounds) for rounds in (0, 1, 2, 40)]
+    assert misses == sorted(misses, reverse=True) and misses[0] > 100 * misses[-1]
+    assert misses[-1] < 2e-4
+
+
+def test_a_round_asks_where_the_last_guess_is() -> None:
+    schedule, asked = Schedule.from_config(CONFIG, 2), list[tuple[float, int]]()
+
+    def predict(x: Tensor, timestep: int) -> Tensor:
+        asked.append((float(x), timestep))
+        return 0.5 * x
+
+    a, b, _ = schedule.alphas
+    first, _ = invert(predict, torch.ones(1, 1, 1, 1), schedule, rounds=1)
+
+    def step(eps: float) -> float:
+        return b**0.5 * (1 - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - b) ** 0.5 * eps
+
+    low, high = schedule.timesteps
+    guess = step(0.5 * 1)
+    assert asked[:2] == [(1.0, low), (pytest.approx(guess), low)]
+    assert float(first.x) == pytest.approx(step(0.5 * guess))
+    assert [timestep for _, timestep in asked] == [low, low, high, high]
+
+
 @pytest.mark.parametrize(("decay", "half"), [("constant", 0.8), ("linear", 0.4), ("exp", 0.8 * math.exp(-3))])
 def test_the_negative_prompt_comes_in(decay: str, half: float) -> None:
     guidance = Guidance(scale=3.0, negative=True, empty_share=0.8, decay=decay)

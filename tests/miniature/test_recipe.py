@@ -15,9 +15,9 @@ from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
 from pnpvideo.miniature.recipe import stage as stage_module
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment, styles_of
-from pnpvideo.miniature.recipe.judge import patch_contents, seen_by_judge
+from pnpvideo.miniature.recipe.judge import PATCH, View, patch_contents, seen_by_judge
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
-from pnpvideo.miniature.world import STYLES, render
+from pnpvideo.miniature.world import STYLES, look, render
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
 
@@ -52,7 +52,8 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Every stage run for two steps on four scenes, in two slices, and exported."""
     folder = tmp_path_factory.mktemp("recipe")
     steps = [f"--{name}-steps=2" for name in recipe.STAGES]
-    asked = ["recipe", "--folder", str(folder), "--scenes=4", "--full-size-scenes=2", "--batch=0.1", *steps]
+    scenes = ["--scenes=4", "--half-size-scenes=2", "--full-size-scenes=2"]
+    asked = ["recipe", "--folder", str(folder), *scenes, "--batch=0.1", *steps]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*asked, "--only=judge", f"--export={folder / 'never'}"])
         recipe.main()
@@ -63,8 +64,13 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_the_data_are_the_world(made: Path) -> None:
-    pictures = Pictures(made.parent / "data", 4)
+    pictures = Pictures(made.parent / "data", 4, 2)
     assert len(pictures) == 4 and pictures[3].shape == (DRAWN, 3, 256, 256)
+    assert pictures.scenes == 6
+    half = torch.nn.functional.avg_pool2d(pictures[3].float(), 2)
+    assert (pictures.halves(3).float() - half).abs().max() <= 0.5
+    small = render([moment(5)], list(styles_of(5)), 128)[styles_of(5)[2]][0]
+    assert torch.equal(pictures.halves(5)[2], (small * 255).round().to(torch.uint8))
     styles = styles_of(3)
     assert len(set(styles)) == DRAWN and set(styles) < set(STYLES)
     fresh = (render([moment(3)], list(styles), 256)[styles[1]][0] * 255).round().to(torch.uint8)
@@ -80,13 +86,32 @@ def test_shards_that_are_there_are_not_made_again(made: Path) -> None:
 
 def test_patches_show_what_the_picture_shows() -> None:
     scenes = [moment(2), moment(5)]
-    shares = patch_contents(scenes, "cpu")
+    shares = patch_contents(scenes, [View(), View()], "cpu")
     assert shares.shape == (2, 64, 2 + len(SHAPES))
     assert torch.allclose(shares.sum(-1), torch.ones(2, 64))
     for scene, row in zip(scenes, shares, strict=True):
         seen = {list(SHAPES)[index] for index in (row[:, 2:].sum(0) > 0).nonzero().flatten()}
         assert seen <= {thing.shape for thing in scene.things} and seen
         assert row[:8, 0].mean() > 0.5 and row[-8:, 1].mean() > 0.3  # sky above, ground below
+
+
+def test_a_view_moves_picture_and_patches_together() -> None:
+    scene = moment(2)
+    view = View(mirrored=True, right=-1, down=1, light=0.5)
+    picture = (torch.arange(3 * 128 * 128) % 251).reshape(3, 128, 128).to(torch.uint8)
+    seen = view.seen(picture)
+    step = PATCH // 2
+    assert torch.equal(seen[:, step:, :-step], (picture.flip(2)[:, :-step, step:].float() * 0.5).to(torch.uint8))
+    assert torch.equal(seen[:, :step], seen[:, step : step + 1].expand(-1, step, -1))
+    assert torch.equal(View().seen(picture), picture)
+
+    def grid(view: View) -> torch.Tensor:
+        return patch_contents([scene], [view], "cpu").unflatten(1, (8, 8))[0]
+
+    assert torch.equal(grid(View(mirrored=True)), grid(View()).flip(1))
+    sky = (look([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
+    moved = sky[:, (torch.arange(16) - 1).clamp(0)]  # what a half patch to the right uncovers repeats the edge
+    assert torch.equal(grid(View(right=1))[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
 
 
 def test_what_is_exported_is_a_whole_checkpoint(made: Path) -> None:

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="length of this slice")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scenes", type=int, default=4000)
+    parser.add_argument("--half-size-scenes", type=int, default=8000, help="scenes more, drawn at half size alone")
     parser.add_argument("--full-size-scenes", type=int, default=1500, help="scenes encoded at full size")
     parser.add_argument("--batch", type=float, default=1.0, help="multiple of the batches meant for a CPU")
     parser.add_argument("--workers", type=int, default=1, help="threads that share a batch, on a CPU: one a core")
@@ -64,8 +65,9 @@ class _Recipe:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked, self.folder, self.device = asked, asked.folder, asked.device
         self.deadline = time.monotonic() + 60 * asked.minutes
-        make_shards(self.folder / "data", -(-asked.scenes // SHARD), self.device)
-        self.pictures = Pictures(self.folder / "data", asked.scenes)
+        whole, more = (-(-scenes // SHARD) for scenes in (asked.scenes, asked.half_size_scenes))
+        make_shards(self.folder / "data", whole, self.device, more)
+        self.pictures = Pictures(self.folder / "data", asked.scenes, more * SHARD)
         self.tokenizer = new_tokenizer(self.folder / "tokenizer")
         self.caption_tokenizer = new_caption_tokenizer(self.folder / "caption-tokenizer")
 
@@ -153,9 +155,9 @@ class _Recipe:
     def denoiser(self, name: str) -> bool:
         small = name == "denoiser-small"
         size, batch, rate, average = (SIZE // 2, 32, 1.5e-3, 0.999) if small else (SIZE, 16, 6e-4, 0.998)
-        count = self.asked.scenes if small else min(self.asked.scenes, self.asked.full_size_scenes)
+        count = min(self.asked.scenes, self.asked.full_size_scenes)
         latents = self.folder / f"latents-{size}.npy"
-        shown = Pictures(self.folder / "data", count)
+        shown = self.pictures if small else Pictures(self.folder / "data", count)
         encode_pictures(self.trained_autoencoder(), shown, size, latents, self.device)
         unet = new_unet()
         if not small:

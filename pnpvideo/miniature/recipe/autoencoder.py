@@ -106,15 +106,15 @@ def encode_pictures(model: AutoencoderKL, pictures: Pictures, size: int, path: P
     encoder = {
         name: value for name, value in model.state_dict().items() if name.startswith(("encoder.", "quant_conv."))
     }
-    stamp = fingerprint(encoder, model.config.scaling_factor, len(pictures), size)
+    count = len(pictures) if size == SIZE else pictures.scenes
+    stamp = fingerprint(encoder, model.config.scaling_factor, count, size)
     stamped = path.with_suffix(".stamp")
     if path.exists() and stamped.exists() and stamped.read_text() == stamp:
         return
     model = model.to(device).eval()
-    latents = np.empty((len(pictures), DRAWN, 2, 4, size // 8, size // 8), np.float16)
-    for index in range(len(pictures)):
-        x = pictures[index].to(device).float() / 127.5 - 1
-        x = torch.nn.functional.avg_pool2d(x, x.shape[-1] // size) if x.shape[-1] != size else x
+    latents = np.empty((count, DRAWN, 2, 4, size // 8, size // 8), np.float16)
+    for index in range(count):
+        x = (pictures[index] if size == SIZE else pictures.halves(index)).to(device).float() / 127.5 - 1
         both = torch.cat((x, x.flip(3))).contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             mean = model.encode(both).latent_dist.mean

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
 
-from pnpvideo.miniature.recipe.data import Pictures, moment, styles_of
-from pnpvideo.miniature.recipe.judge import PATCH, PICTURE, seen_by_judge
+from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.judge import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.words import WIDTH, every_word
 from pnpvideo.miniature.world import caption
@@ -75,8 +75,8 @@ def captioner_stage(
         draw = Random(step)
         shown, texts = [], []
         for _ in range(batch):
-            index, column = draw.randrange(len(pictures)), draw.randrange(len(styles_of(0)))
-            shown.append(pictures.picture(index, column))
+            index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
+            shown.append(View.drawn(draw).seen(pictures.halves(index)[column]))
             texts.append(caption(moment(index), styles_of(index)[column]))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         tokens.input_ids[:, 0] = begin

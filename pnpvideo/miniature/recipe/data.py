@@ -1,6 +1,7 @@
 """The training pictures: scenes of the world, each in some of its styles, rendered once and kept as uint8 shards.
 
-Scene ``i`` of the set is ``random_scene(i)`` at a moment drawn from ``i``; held-out scenes start at ``HELD_OUT``.
+Scene ``i`` of the set is ``random_scene(i)`` at a moment drawn from ``i``; held-out scenes start at ``HELD_OUT``. The
+first scenes are drawn at full size; more of them, four times cheaper, at half size only, which is what most stages see.
 A shard is written under a temporary name and renamed, so an interrupted run goes on with the next one.
 """
 
@@ -34,14 +35,15 @@ def styles_of(index: int) -> tuple[str, ...]:
     return tuple(Random(index // BLOCK).sample(list(STYLES), DRAWN))
 
 
-def make_shards(folder: Path, count: int, device: str = "cpu") -> None:
+def make_shards(folder: Path, count: int, device: str = "cpu", more: int = 0) -> None:
     """Render shards 0 ... ``count`` - 1, each (scenes, DRAWN, 3, size, size) uint8, unless there.
 
-    On a CPU each core renders shards of its own.
+    ``more`` shards follow at half size. On a CPU each core renders shards of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [(folder / f"pictures-{shard:04d}.npy", shard, device) for shard in range(count)]
-    missing = [task for task in missing if not task[0].exists()]
+    sizes = [SIZE] * count + [SIZE // 2] * more
+    tasks = [(shard_path(folder, shard, size), shard, device, size) for shard, size in enumerate(sizes)]
+    missing = [task for task in tasks if not task[0].exists()]
     if torch.device(device).type != "cpu":
         for task in missing:
             make_shard(*task)
@@ -52,14 +54,19 @@ def make_shards(folder: Path, count: int, device: str = "cpu") -> None:
             pool.starmap(make_shard, missing, chunksize=1)
 
 
-def make_shard(path: Path, shard: int, device: str) -> None:
+def shard_path(folder: Path, shard: int, size: int) -> Path:
+    """Where a shard of pictures of ``size`` lies."""
+    return folder / f"{'pictures' if size == SIZE else 'halves'}-{shard:04d}.npy"
+
+
+def make_shard(path: Path, shard: int, device: str, size: int) -> None:
     """Render one shard to ``path``."""
     chunk = 1 if torch.device(device).type == "cpu" else BLOCK
-    pictures = np.empty((SHARD, DRAWN, 3, SIZE, SIZE), np.uint8)
+    pictures = np.empty((SHARD, DRAWN, 3, size, size), np.uint8)
     for row in range(0, SHARD, chunk):
         scenes = range(shard * SHARD + row, shard * SHARD + row + chunk)
         styles = styles_of(scenes[0])
-        drawn = render([moment(scene) for scene in scenes], list(styles), SIZE, device=device)
+        drawn = render([moment(scene) for scene in scenes], list(styles), size, device=device)
         stack = torch.stack([drawn[style] for style in styles], 1)
         pictures[row : row + chunk] = (stack * 255).round().to(torch.uint8).cpu().numpy()
     temporary = path.with_suffix(".part.npy")
@@ -68,12 +75,19 @@ def make_shard(path: Path, shard: int, device: str) -> None:
 
 
 class Pictures:
-    """The first ``count`` scenes of a folder's shards: ``pictures[i]`` is (DRAWN, 3, size, size) uint8."""
+    """The first ``count`` scenes of a folder's shards, and ``more`` that are there at half size alone.
 
-    def __init__(self, folder: Path, count: int) -> None:
-        paths = [folder / f"pictures-{shard:04d}.npy" for shard in range(-(-count // SHARD))]
-        self.count = count
+    ``pictures[i]`` is (DRAWN, 3, size, size) uint8 for i < len(pictures); ``halves(i)`` for i < pictures.scenes. Both
+    numbers are whole shards where ``more`` is not zero.
+    """
+
+    def __init__(self, folder: Path, count: int, more: int = 0) -> None:
+        whole = -(-count // SHARD)
+        paths = [shard_path(folder, shard, SIZE) for shard in range(whole)]
+        paths += [shard_path(folder, whole + shard, SIZE // 2) for shard in range(-(-more // SHARD))]
+        self.count, self.scenes = count, count + more
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
+        self.halved: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self.count
@@ -84,6 +98,17 @@ class Pictures:
     def picture(self, index: int, column: int) -> torch.Tensor:
         """Scene ``index`` in its ``column``-th style, (3, size, size) uint8."""
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD, column]))
+
+    def halves(self, index: int) -> torch.Tensor:
+        """Scene ``index`` in all its styles at half the size, (DRAWN, 3, size / 2, size / 2) uint8."""
+        number = index // SHARD
+        if index >= self.count:
+            return torch.from_numpy(np.array(self.shards[number][index % SHARD]))
+        if number not in self.halved:  # kept: to halve a picture takes longer than to read it
+            whole = torch.from_numpy(np.array(self.shards[number]))
+            halves = [torch.nn.functional.avg_pool2d(each.float(), 2).round().to(torch.uint8) for each in whole]
+            self.halved[number] = torch.stack(halves).numpy()
+        return torch.from_numpy(self.halved[number][index % SHARD])
 
     def crop(self, index: int, style: int, top: int, left: int, side: int) -> torch.Tensor:
         """(3, side, side) uint8."""

@@ -6,14 +6,14 @@ each caption brings a false twin (one fact changed), each picture answers the wo
 known (several may be), and each patch says what it shows (a head that only training has).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
-from pnpvideo.miniature.recipe.data import Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
 from pnpvideo.miniature.world import STYLES, Instant, caption, look
@@ -62,7 +62,35 @@ class Taught(nn.Module):
         self.patches = nn.Linear(WIDTH, FIRST_THING + len(SHAPES))
 
 
-def patch_contents(scenes: list[Instant], device: str) -> Tensor:
+@dataclass(frozen=True)
+class View:
+    """How a picture is shown to sight this time, so that no step sees it twice: mirrored, moved, lit.
+
+    ``right`` and ``down`` are -1, 0 or 1, in half patches; what is uncovered repeats the edge. ``light`` multiplies.
+    """
+
+    mirrored: bool = False
+    right: int = 0
+    down: int = 0
+    light: float = 1.0
+
+    @classmethod
+    def drawn(cls, draw: Random) -> "View":
+        return cls(draw.random() < 0.5, draw.randint(-1, 1), draw.randint(-1, 1), draw.uniform(0.85, 1.1))
+
+    def of(self, picture: Tensor, step: int) -> Tensor:
+        """(c, h, w) as this view shows it, moved by multiples of ``step`` cells."""
+        picture = picture.flip(2) if self.mirrored else picture
+        rows, columns = (torch.arange(n, device=picture.device) for n in picture.shape[1:])
+        rows = (rows - step * self.down).clamp(0, len(rows) - 1)
+        return picture[:, rows][:, :, (columns - step * self.right).clamp(0, len(columns) - 1)]
+
+    def seen(self, picture: Tensor) -> Tensor:
+        """(3, PICTURE, PICTURE) uint8 in this view, the same."""
+        return (self.of(picture, PATCH // 2).float() * self.light).clamp(0, 255).to(torch.uint8)
+
+
+def patch_contents(scenes: list[Instant], views: list[View], device: str) -> Tensor:
     """What each patch shows, shares of sky, ground and each shape: (b, patches, classes), by 2 x 2 rays a patch."""
     side = PICTURE // PATCH
     ids = look(scenes, 2 * side, device).ids
@@ -76,13 +104,16 @@ def patch_contents(scenes: list[Instant], device: str) -> Tensor:
         device=ids.device,
     )
     shown = nn.functional.one_hot(table.gather(1, ids), FIRST_THING + len(SHAPES)).float()
-    rays = shown.unflatten(1, (side, 2, side, 2))
-    return rays.mean((2, 4)).flatten(1, 2)
+    rays = shown.unflatten(1, (2 * side, 2 * side)).permute(0, 3, 1, 2)
+    rays = torch.stack([view.of(each, 1) for view, each in zip(views, rays, strict=True)])
+    return rays.unflatten(2, (side, 2)).unflatten(4, (side, 2)).mean((3, 5)).flatten(2).mT
 
 
 def seen_by_judge(pictures: Tensor) -> Tensor:
     """(b, 3, h, w) uint8, h and w multiples of PICTURE, as the vision tower takes them, (b, 3, 128, 128) float."""
-    small = torch.nn.functional.avg_pool2d(pictures.float() / 255, pictures.shape[-1] // PICTURE)
+    small = pictures.float() / 255
+    if small.shape[-1] > PICTURE:
+        small = torch.nn.functional.avg_pool2d(small, small.shape[-1] // PICTURE)
     mean, deviation = (torch.tensor(rgb, device=small.device).reshape(1, 3, 1, 1) for rgb in (MEAN, DEVIATION))
     return (small - mean) / deviation
 
@@ -141,13 +172,12 @@ def judge_stage(
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         draw = Random(step)
-        shown, captions, lies, truths, scenes, mirrored, drawn = [], [], [], [], [], [], []
+        shown, captions, lies, truths, scenes, views, drawn = [], [], [], [], [], [], []
         for _ in range(batch):
-            index, column = draw.randrange(len(pictures)), draw.randrange(len(styles_of(0)))
+            index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
             style, scene = styles_of(index)[column], moment(index)
-            picture = pictures.picture(index, column)
-            mirrored.append(draw.random() < 0.5)
-            shown.append(picture.flip(2) if mirrored[-1] else picture)
+            views.append(View.drawn(draw))
+            shown.append(views[-1].seen(pictures.halves(index)[column]))
             scenes.append(scene)
             drawn.append((index, column))
             wording = draw.getrandbits(32)
@@ -173,9 +203,8 @@ def judge_stage(
         to_words = logits[:, : 2 * batch].masked_fill(torch.cat((torch.zeros_like(twin), twin.T), 1), -1e4)
         total = _cross_entropy(to_words, torch.cat((same, torch.zeros_like(same)), 1))
         total = total + _cross_entropy(logits[:, :batch].T, same)
-        contents = patch_contents(scenes, device).unflatten(1, (PICTURE // PATCH, -1))
-        contents = torch.stack([c.flip(1) if flip else c for c, flip in zip(contents, mirrored, strict=True)])
-        total = total - 3 * (contents.flatten(1, 2) * told.float().log_softmax(-1)).sum(-1).mean()
+        contents = patch_contents(scenes, views, device)
+        total = total - 3 * (contents * told.float().log_softmax(-1)).sum(-1).mean()
         first = 2 * batch
         for question, choices in QUESTIONS.items():
             true = torch.tensor([[answer in truth[question] for answer in choices] for truth in truths], device=device)
