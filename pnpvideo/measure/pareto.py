@@ -9,6 +9,7 @@ from pnpvideo.measure.footage import FLOORS
 
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
+_MARKERS = "osD^vP*<>X"
 
 
 def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
@@ -34,28 +35,35 @@ def check_plots() -> None:
 def plot(tasks: dict[str, Rows], path: Path, against: str = "match") -> None:
     """A PNG at ``path``: for each task a row, for each of AXES a panel with ``against`` on the other axis.
 
-    Recipes are dots, floors crosses; a ring marks what no other recipe beats on both axes.
+    Recipes are coloured, floors grey; the legend names them; a ring marks what no other recipe beats on both axes.
     """
     check_plots()
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(AXES), 4.4 * len(tasks)), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(AXES) + 2.2, 4.4 * len(tasks)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(tasks), len(AXES), squeeze=False)
+    names = list(dict.fromkeys(name for rows in tasks.values() for name in rows))
+    recipes, floors = ([name for name in names if (name in FLOORS) == floor] for floor in (False, True))
+    looks = {name: (_MARKERS[n % len(_MARKERS)], colormaps["tab10"](n % 10)) for n, name in enumerate(recipes)}
+    looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4)) for n, name in enumerate(floors)}
     for (task, rows), line in zip(tasks.items(), panels, strict=True):
         for axis, panel in zip(AXES, line, strict=True):
             best = front({name: row for name, row in rows.items() if name not in FLOORS}, (axis, against))
             for name, row in rows.items():
                 x, y = (row[key] * COLUMNS[key].scale for key in (axis, against))
-                floor = name in FLOORS
-                panel.scatter(x, y, s=36, marker="x" if floor else "o", color="0.6" if floor else "tab:blue", zorder=3)
+                marker, colour = looks[name]
+                panel.scatter(x, y, s=44, marker=marker, color=colour, alpha=0.85, linewidths=0.5, zorder=3)
                 if name in best:
-                    panel.scatter(x, y, s=130, facecolors="none", edgecolors="tab:orange", linewidths=1.5, zorder=4)
-                panel.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=7)
+                    panel.scatter(x, y, s=170, facecolors="none", edgecolors=colour, linewidths=1.2, zorder=4)
             better = "more is better" if COLUMNS[axis].better == "high" else "less is better"
             panel.set_xlabel(f"{COLUMNS[axis].heading} ({better})")
             panel.set_ylabel(f"{COLUMNS[against].heading} (more is better)")
             panel.set_title(task)
             panel.grid(alpha=0.3)
+    for name, (marker, colour) in looks.items():
+        panels[0, 0].scatter([], [], s=44, marker=marker, color=colour, linewidths=0.5, label=name)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110)
