@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stopped(how: str, number: signal.Signals) -> int:
-    _complain(f"{how}; the same command takes up the work where it stopped")
+    _complain(f"{how}; the same command goes on from what was kept")
     return 128 + number
 
 

@@ -25,6 +25,8 @@ from pnpvideo.miniature.world.shapes import SHAPES
 PICTURE, PATCH, LAYERS = 128, 16, 6
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's own preprocessing."""
+SIGHT_WEIGHTS = {"shape": 3}
+"""Of the questions, where sight is trained alone: shapes are what it learns last."""
 
 
 def new_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -212,7 +214,8 @@ def judge_stage(
             if not rows.any():  # a batch of nights has no sky to ask for
                 first += len(choices)
                 continue
-            total = total + _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
+            weight = 1 if words else SIGHT_WEIGHTS.get(question, 1)
+            total = total + weight * _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
             first += len(choices)
         return total
 
