@@ -79,6 +79,7 @@ def denoiser_stage(
     data = np.load(latents, mmap_mode="r")
     alphas = new_scheduler().alphas_cumprod
     unet.set_attn_processor(PlainAttention())
+    unet.to(memory_format=torch.channels_last)  # at full size a fifth faster on a CPU
 
     def loss(step: int, draw: torch.Generator) -> Tensor:
         words = Random(step)
@@ -97,7 +98,7 @@ def denoiser_stage(
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             with torch.no_grad():
                 context = text_encoder(tokens.input_ids.to(device)).last_hidden_state
-            guess = unet(noisy, timestep.to(device), context).sample
+            guess = unet(noisy.contiguous(memory_format=torch.channels_last), timestep.to(device), context).sample
         snr = (alpha / (1 - alpha)).flatten()
         weight = snr.clamp(max=MIN_SNR) / snr
         error = (guess.float() - noise).square().mean(dim=(1, 2, 3))
