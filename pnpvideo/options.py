@@ -27,8 +27,9 @@ class TranslateOptions:
     negative: what the result must not show; "{source}" in it stands for the source prompt.
     fresh_noise: share of Plug-and-Play's starting noise, in [0, 1], that is drawn anew instead of inverted: more frees
         the result from the source's colours.
-    inversion_rounds: corrections of each inversion step, >= 0, one network evaluation each: without any, sampling with
-        the source prompt gives the source back only nearly; one makes it close, two closer still.
+    inversion_rounds: corrections of each inversion step, 0 to 100, one network evaluation each: without any, sampling
+        with the source prompt gives the source back only nearly. Methods that do not invert (sdedit), and a generated
+        guidance picture, need none.
     strength: share of the noise that SDEdit starts from, in (0, 1].
     keyframe_every: frames a segment; one keyframe is drawn from each at every step.
     size: working size of the short side in pixels; None: the checkpoint's native size.

@@ -206,6 +206,21 @@ def test_another_prompt_reuses_the_inversion(
     assert len(calls) - of_first == of_first - 2
 
 
+def test_a_corrected_inversion_is_another_trajectory(
+    clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+) -> None:
+    def run(name: str, **given: Any) -> tuple[int, str, bytes]:
+        before, events = len(calls), list[Event]()
+        output = translate(clip_of(2), "a fox", tmp_path / name, options(**given), report=events.append).output
+        return len(calls) - before, notices(events), next(read(output).frames()).pixels.tobytes()
+
+    plain = run("plain.mp4")
+    corrected, again = run("once.mp4", inversion_rounds=1), run("again.mp4", inversion_rounds=1)
+    assert corrected[0] == plain[0] + 2 and "reusing" not in corrected[1]  # one call more for each of two steps
+    assert again[0] == corrected[0] - 4 and "reusing 2 inversion steps" in again[1]
+    assert plain[2] != corrected[2] == again[2]
+
+
 def test_nan_is_told_with_its_step_and_not_kept(
     clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from pnpvideo.measure.flicker import still_pixels
 from pnpvideo.measure.motion import Motion, exact_motion
 from pnpvideo.miniature.world import Scene, caption, look, render
 from pnpvideo.miniature.world.geometry import FIRST_THING
-from pnpvideo.miniature.world.light import outline
+from pnpvideo.miniature.world.light import lines
 
 Rebuilt = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -67,7 +67,7 @@ class Footage:
         """Of each frame, where a thing ends, changes its part or folds, (size, size) bool."""
         found = []
         for time, mask in zip(self.times, self.masks, strict=True):
-            drawn = outline(look([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
+            drawn = lines(look([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
             found.append(drawn & within(mask, 2))
         return found
 

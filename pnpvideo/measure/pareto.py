@@ -9,7 +9,7 @@ from pnpvideo.measure.footage import FLOORS
 
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
-_MARKERS = "osD^vP*<>X"
+_MARKERS = "osD^vP*<>"  # nine, beside ten colours: ninety looks before one comes again
 
 
 def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
@@ -24,6 +24,11 @@ def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
         return any(all(a >= b for a, b in zip(its, mine, strict=True)) and its != mine for its in others)
 
     return [name for name in rows if not beaten(name)]
+
+
+def look(number: int) -> tuple[str, int]:
+    """Marker, and number of the colour of ten, of the recipe of that number: different for the first ninety."""
+    return _MARKERS[number % len(_MARKERS)], number % 10
 
 
 def check_plots() -> None:
@@ -47,7 +52,7 @@ def plot(tasks: dict[str, Rows], path: Path, against: str = "match") -> None:
     panels = figure.subplots(len(tasks), len(AXES), squeeze=False)
     names = list(dict.fromkeys(name for rows in tasks.values() for name in rows))
     recipes, floors = ([name for name in names if (name in FLOORS) == floor] for floor in (False, True))
-    looks = {name: (_MARKERS[n % len(_MARKERS)], colormaps["tab10"](n % 10)) for n, name in enumerate(recipes)}
+    looks = {name: (look(n)[0], colormaps["tab10"](look(n)[1])) for n, name in enumerate(recipes)}
     looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4)) for n, name in enumerate(floors)}
     for (task, rows), line in zip(tasks.items(), panels, strict=True):
         for axis, panel in zip(AXES, line, strict=True):

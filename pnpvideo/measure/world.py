@@ -136,7 +136,7 @@ def measure_world(
 
 
 def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], list[np.ndarray]]:
-    """Translates the footage's drawing; ``folder`` keeps the inversion, which all recipes share."""
+    """Translates the footage's drawing; ``folder`` keeps inversions, which recipes share."""
     given = folder / "source"
     given.mkdir()
     for index, picture in enumerate(footage.source):

@@ -17,7 +17,7 @@ from pnpvideo.measure.clip import measure_clip
 from pnpvideo.measure.figures import finite, table
 from pnpvideo.measure.footage import FLOORS
 from pnpvideo.measure.model import read_caption, style_of
-from pnpvideo.measure.pareto import front, plot
+from pnpvideo.measure.pareto import front, look, plot
 from pnpvideo.measure.sheet import GAP, HEADER, MARGIN, contact_sheet
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
@@ -48,6 +48,10 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     plot({"cartoon to photo": ROWS}, tmp_path / "pareto.png")
     with Image.open(tmp_path / "pareto.png") as drawn:
         assert drawn.size[0] > 800
+
+
+def test_many_recipes_look_different() -> None:
+    assert len({look(number) for number in range(90)}) == 90
 
 
 def test_a_missing_plotter_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

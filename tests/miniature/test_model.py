@@ -64,6 +64,8 @@ def test_the_autoencoder_gives_pictures_back(style: str, least: float, miniature
 def test_inversion_comes_back_closer_with_more_steps(miniature: StableDiffusion) -> None:
     few, more = (round_trip(miniature, HELD_OUT, "cartoon", steps, size=128) for steps in (10, 40))
     assert 10 < few < more - 3
+    corrected = round_trip(miniature, HELD_OUT, "cartoon", 10, size=128, rounds=1)
+    assert corrected > few + 6
 
 
 def world_picture(style: str, path: Path) -> Path:

@@ -15,8 +15,9 @@ from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
 from pnpvideo.miniature.recipe import stage as stage_module
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment, styles_of
-from pnpvideo.miniature.recipe.judge import PATCH, View, patch_contents, seen_by_judge
+from pnpvideo.miniature.recipe.judge import patch_contents
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
+from pnpvideo.miniature.recipe.view import PATCH, View, seen_by_judge
 from pnpvideo.miniature.world import STYLES, look, render
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
@@ -80,7 +81,7 @@ def test_the_data_are_the_world(made: Path) -> None:
 
 def test_shards_that_are_there_are_not_made_again(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()}
-    make_shards(made.parent / "data", 2)
+    make_shards(made.parent / "data", 2, more=1)
     assert {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()} == before
 
 
@@ -112,6 +113,16 @@ def test_a_view_moves_picture_and_patches_together() -> None:
     sky = (look([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
     moved = sky[:, (torch.arange(16) - 1).clamp(0)]  # what a half patch to the right uncovers repeats the edge
     assert torch.equal(grid(View(right=1))[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
+    moved = sky.flip(1)[(torch.arange(16) - 1).clamp(0)][:, (torch.arange(16) + 1).clamp(max=15)]
+    assert torch.equal(grid(view)[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
+
+
+def test_halves_follow_whole_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no whole shards"):
+        Pictures(tmp_path, recipe.SHARD + 1, recipe.SHARD)
+    monkeypatch.setattr(sys, "argv", ["recipe", "--folder", str(tmp_path), "--scenes=7"])
+    with pytest.raises(SystemExit):
+        recipe.main()
 
 
 def test_what_is_exported_is_a_whole_checkpoint(made: Path) -> None:

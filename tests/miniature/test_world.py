@@ -315,3 +315,15 @@ def test_a_seed_is_a_scene() -> None:
     assert {len(each.things) for each in scenes} == {1, 2, 3}
     assert random_scene(7, things=3, motion="spin").motions == ("spin",)
     assert len(random_scene(7, things=3).things) == 3
+
+
+def test_a_half_size_sketch_has_lines_of_half_the_width() -> None:
+    """Drawn at half size or shrunk to it, about as much of the picture is pencil line."""
+
+    def dark(pictures: torch.Tensor) -> float:
+        return float((pictures.mean(1) < 0.45).float().mean())
+
+    scenes = [random_scene(number, things=1).at(0.5) for number in (3, 4, 5, 6)]
+    small = dark(torch.cat([render([scene], ["sketch"], 128)["sketch"] for scene in scenes]))
+    whole = torch.cat([render([scene], ["sketch"], 256)["sketch"] for scene in scenes])
+    assert small == pytest.approx(dark(torch.nn.functional.avg_pool2d(whole, 2)), rel=0.35)

@@ -56,6 +56,9 @@ def main() -> None:
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
     asked = parser.parse_args()
+    for flag, scenes in (("--scenes", asked.scenes), ("--half-size-scenes", asked.half_size_scenes)):
+        if scenes % SHARD:
+            parser.error(f"{flag} is {scenes}; accepted are multiples of {SHARD}, the scenes of a shard")
     _Recipe(asked).run()
 
 
@@ -65,9 +68,9 @@ class _Recipe:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked, self.folder, self.device = asked, asked.folder, asked.device
         self.deadline = time.monotonic() + 60 * asked.minutes
-        whole, more = (-(-scenes // SHARD) for scenes in (asked.scenes, asked.half_size_scenes))
+        whole, more = asked.scenes // SHARD, asked.half_size_scenes // SHARD
         make_shards(self.folder / "data", whole, self.device, more)
-        self.pictures = Pictures(self.folder / "data", asked.scenes, more * SHARD)
+        self.pictures = Pictures(self.folder / "data", asked.scenes, asked.half_size_scenes)
         self.tokenizer = new_tokenizer(self.folder / "tokenizer")
         self.caption_tokenizer = new_caption_tokenizer(self.folder / "caption-tokenizer")
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
 
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
-from pnpvideo.miniature.recipe.judge import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.stage import Stage
+from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import WIDTH, every_word
 from pnpvideo.miniature.world import caption
 

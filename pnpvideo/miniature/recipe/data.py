@@ -77,11 +77,13 @@ def make_shard(path: Path, shard: int, device: str, size: int) -> None:
 class Pictures:
     """The first ``count`` scenes of a folder's shards, and ``more`` that are there at half size alone.
 
-    ``pictures[i]`` is (DRAWN, 3, size, size) uint8 for i < len(pictures); ``halves(i)`` for i < pictures.scenes. Both
-    numbers are whole shards where ``more`` is not zero.
+    ``pictures[i]`` is (DRAWN, 3, size, size) uint8 for i < len(pictures); ``halves(i)`` for i < pictures.scenes. Where
+    there are more, ``count`` is a multiple of SHARD.
     """
 
     def __init__(self, folder: Path, count: int, more: int = 0) -> None:
+        if more and count % SHARD:
+            raise ValueError(f"{count} scenes at full size are no whole shards of {SHARD}")
         whole = -(-count // SHARD)
         paths = [shard_path(folder, shard, SIZE) for shard in range(whole)]
         paths += [shard_path(folder, whole + shard, SIZE // 2) for shard in range(-(-more // SHARD))]

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from pnpvideo.miniature.recipe.denoiser import new_scheduler
-from pnpvideo.miniature.recipe.judge import DEVIATION, MEAN, PICTURE
+from pnpvideo.miniature.recipe.view import DEVIATION, MEAN, PICTURE
 
 CARD = {
     "guidance": 2.5,

@@ -6,7 +6,7 @@ each caption brings a false twin (one fact changed), each picture answers the wo
 known (several may be), and each patch says what it shows (a head that only training has).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 import torch
@@ -15,6 +15,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, C
 
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
 from pnpvideo.miniature.recipe.stage import Stage
+from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
 from pnpvideo.miniature.world import STYLES, Instant, caption, look
 from pnpvideo.miniature.world.geometry import FIRST_THING
@@ -22,9 +23,7 @@ from pnpvideo.miniature.world.questions import QUESTIONS, answers
 from pnpvideo.miniature.world.scene import COLOURS, GROUNDS, SKIES
 from pnpvideo.miniature.world.shapes import SHAPES
 
-PICTURE, PATCH, LAYERS = 128, 16, 6
-MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of CLIP's own preprocessing."""
+LAYERS = 6
 SIGHT_WEIGHTS = {"shape": 3}
 """Of the questions, where sight is trained alone: shapes are what it learns last."""
 
@@ -64,34 +63,6 @@ class Taught(nn.Module):
         self.patches = nn.Linear(WIDTH, FIRST_THING + len(SHAPES))
 
 
-@dataclass(frozen=True)
-class View:
-    """How a picture is shown to sight this time, so that no step sees it twice: mirrored, moved, lit.
-
-    ``right`` and ``down`` are -1, 0 or 1, in half patches; what is uncovered repeats the edge. ``light`` multiplies.
-    """
-
-    mirrored: bool = False
-    right: int = 0
-    down: int = 0
-    light: float = 1.0
-
-    @classmethod
-    def drawn(cls, draw: Random) -> "View":
-        return cls(draw.random() < 0.5, draw.randint(-1, 1), draw.randint(-1, 1), draw.uniform(0.85, 1.1))
-
-    def of(self, picture: Tensor, step: int) -> Tensor:
-        """(c, h, w) as this view shows it, moved by multiples of ``step`` cells."""
-        picture = picture.flip(2) if self.mirrored else picture
-        rows, columns = (torch.arange(n, device=picture.device) for n in picture.shape[1:])
-        rows = (rows - step * self.down).clamp(0, len(rows) - 1)
-        return picture[:, rows][:, :, (columns - step * self.right).clamp(0, len(columns) - 1)]
-
-    def seen(self, picture: Tensor) -> Tensor:
-        """(3, PICTURE, PICTURE) uint8 in this view, the same."""
-        return (self.of(picture, PATCH // 2).float() * self.light).clamp(0, 255).to(torch.uint8)
-
-
 def patch_contents(scenes: list[Instant], views: list[View], device: str) -> Tensor:
     """What each patch shows, shares of sky, ground and each shape: (b, patches, classes), by 2 x 2 rays a patch."""
     side = PICTURE // PATCH
@@ -109,15 +80,6 @@ def patch_contents(scenes: list[Instant], views: list[View], device: str) -> Ten
     rays = shown.unflatten(1, (2 * side, 2 * side)).permute(0, 3, 1, 2)
     rays = torch.stack([view.of(each, 1) for view, each in zip(views, rays, strict=True)])
     return rays.unflatten(2, (side, 2)).unflatten(4, (side, 2)).mean((3, 5)).flatten(2).mT
-
-
-def seen_by_judge(pictures: Tensor) -> Tensor:
-    """(b, 3, h, w) uint8, h and w multiples of PICTURE, as the vision tower takes them, (b, 3, 128, 128) float."""
-    small = pictures.float() / 255
-    if small.shape[-1] > PICTURE:
-        small = torch.nn.functional.avg_pool2d(small, small.shape[-1] // PICTURE)
-    mean, deviation = (torch.tensor(rgb, device=small.device).reshape(1, 3, 1, 1) for rgb in (MEAN, DEVIATION))
-    return (small - mean) / deviation
 
 
 def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:

@@ -85,16 +85,22 @@ def contact(view: GBuffer) -> Tensor:
 def outline(view: GBuffer, thickness: int) -> Tensor:
     """Where the surface changes or folds sharply, (b, 1, n) bool, as far on this side as on that.
 
-    thickness: pixels of a G-buffer of 512, on either side.
+    thickness: pixels of a G-buffer of 512, on either side; where that is less than a ray, the line is one ray wide.
     """
+    return lines(view, int(thickness * view.size / 512 + 1e-6))
+
+
+def lines(view: GBuffer, reach: int) -> Tensor:
+    """The same, ``reach`` rays on either side; 0: the rays at which something changes, on one side alone."""
     surface = view.surface.unflatten(1, (view.size, view.size)).float().unsqueeze(1)
-    reach = max(1, round(thickness * view.size / 512))
     folds = view.normal.unflatten(2, (view.size, view.size)) * (surface >= FIRST_THING)
     maps = torch.cat((surface, folds), 1)
     steps = torch.zeros_like(maps)
     steps[:, :, :, 1:] = (maps[:, :, :, 1:] - maps[:, :, :, :-1]).abs()
     steps[:, :, 1:] = torch.maximum(steps[:, :, 1:], (maps[:, :, 1:] - maps[:, :, :-1]).abs())
     edge = ((steps[:, :1] > 0.5) | (steps[:, 1:].amax(1, keepdim=True) > 0.35)).float()
+    if reach == 0:
+        return (edge > 0.5).flatten(2)
     wide = F.max_pool2d(edge, (1, 2 * reach), 1, (0, reach))[..., 1:]
     wide = F.max_pool2d(wide, (2 * reach, 1), 1, (reach, 0))[:, :, 1:]
     return (wide > 0.5).flatten(2)
