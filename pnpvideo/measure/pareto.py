@@ -53,7 +53,7 @@ def plot(tasks: dict[str, Rows], path: Path, against: str = "match") -> None:
     names = list(dict.fromkeys(name for rows in tasks.values() for name in rows))
     recipes, floors = ([name for name in names if (name in FLOORS) == floor] for floor in (False, True))
     looks = {name: (look(n)[0], colormaps["tab10"](look(n)[1])) for n, name in enumerate(recipes)}
-    looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4)) for n, name in enumerate(floors)}
+    looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4, 1.0)) for n, name in enumerate(floors)}
     for (task, rows), line in zip(tasks.items(), panels, strict=True):
         for axis, panel in zip(AXES, line, strict=True):
             best = front({name: row for name, row in rows.items() if name not in FLOORS}, (axis, against))
