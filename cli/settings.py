@@ -69,7 +69,7 @@ _RECIPE = (
         "--inversion-rounds",
         type=int,
         metavar="N",
-        help="Corrections of each inversion step: the source comes back closer, for one network call more each.",
+        help="Corrections of each inversion step, one network call each; without it, the model's own.",
     ),
     setting("seed", "--seed", type=int, help="Seed of all noise."),
     setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.fit import to_working, working_size
 
+Number = TypeVar("Number", int, float)
 FORMAT = 1  # of what the store keeps for a run; a change of the maths that alters results raises it
 
 
@@ -51,7 +53,7 @@ class Translator:
             negative=bool(negative),
             empty_share=0.75 if options.generate else 1.0,
         )
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "device": str(self._device()),
             "dtype": str(self._dtype()).removeprefix("torch."),
             "guidance": self.guidance.scale,
@@ -59,6 +61,7 @@ class Translator:
             "feature_until": chosen(options.feature_until, backend.card.feature_until),
             "attention_until": chosen(options.attention_until, backend.card.attention_until),
             "fresh_noise": chosen(options.fresh_noise, backend.card.fresh_noise),
+            "inversion_rounds": chosen(options.inversion_rounds, backend.card.inversion_rounds),
             "size": options.size or backend.size,
         }
         texts = {"source": self.source_prompt, "empty": "", "negative": negative, "positive": prompt}
@@ -103,7 +106,7 @@ class Translator:
             str(self._dtype()),
             ("generated", self.options.seed, number, self.guidance.scale, size) if self.options.generate else pixels,
             noise if not self.method.inverts and not self.options.generate else None,
-            self.options.inversion_rounds if self.method.inverts and not self.options.generate else None,
+            self.settings["inversion_rounds"] if self.method.inverts and not self.options.generate else None,
         )
         trajectory = self._trajectory(key, number, pixels, noise)
         times = [float(frame.pts_seconds) for frame in frames]
@@ -163,7 +166,7 @@ class Translator:
             elif len(states) > 1:
                 self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
             self._familiar(states[0], number)
-            rounds = self.options.inversion_rounds
+            rounds = self.settings["inversion_rounds"]
             start, level = states[-1].to(device), len(states) - 1
             for state in invert(self._plain(count), start, self.schedule, level, rounds=rounds):
                 self._keep(entry, state, states, "invert", number, count)
@@ -304,7 +307,7 @@ def _memory_told() -> Iterator[None]:
         ) from failed
 
 
-def chosen(asked: float | None, recommended: float) -> float:
+def chosen(asked: Number | None, recommended: Number) -> Number:
     """What the user asked for, else what the checkpoint recommends."""
     return recommended if asked is None else asked
 

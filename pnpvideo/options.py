@@ -17,7 +17,8 @@ class TranslateOptions:
     """Everything that one translation depends on besides its input, prompt and output.
 
     ``None`` means "the checkpoint's own recommendation" (guidance, negative, feature_until, attention_until,
-    fresh_noise, size; 7.5, none, 0.8, 0.5 and 0 where it has none) or, for the source prompt, the empty caption.
+    fresh_noise, inversion_rounds, size; 7.5, none, 0.8, 0.5, 0 and 0 where it has none) or, for
+    the source prompt, the empty caption.
 
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
     steps: denoising steps, and inversion steps, >= 1.
@@ -50,7 +51,7 @@ class TranslateOptions:
     feature_until: float | None = None
     attention_until: float | None = None
     fresh_noise: float | None = None
-    inversion_rounds: int = 0
+    inversion_rounds: int | None = None
     strength: float = 0.6
     keyframe_every: int = 8
     seed: int = 0
@@ -72,7 +73,8 @@ class TranslateOptions:
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
         _whole("steps", self.steps, 1, 1000)
         _whole("keyframe_every", self.keyframe_every, 1, None)
-        _whole("inversion_rounds", self.inversion_rounds, 0, 100)
+        if self.inversion_rounds is not None:
+            _whole("inversion_rounds", self.inversion_rounds, 0, 100)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _whole("batch", self.batch, 1, None)
         if self.size is not None:

@@ -335,6 +335,7 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
         "feature_until": 0.8,
         "attention_until": 0.5,
         "fresh_noise": 0.0,
+        "inversion_rounds": 0,
         "size": 32,
     }
     assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()

@@ -15,9 +15,9 @@ class Card:
     """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
 
     guidance: scale for translation. negative: negative prompt, in which "{source}" stands for the source prompt.
-    feature_until, attention_until, fresh_noise: of Plug-and-Play (see TranslateOptions). outside_notice: what to tell a
-    user whose picture is from outside the model's world: the network, asked for the noise in it a quarter of the way
-    up, errs by more than ``familiar_error`` in the mean square.
+    feature_until, attention_until, fresh_noise, inversion_rounds: of Plug-and-Play (see TranslateOptions).
+    outside_notice: what to tell a user whose picture is from outside the model's world: the network, asked for noise
+    in it a quarter of the way up, errs by more than ``familiar_error`` in the mean square.
     """
 
     guidance: float = 7.5
@@ -25,6 +25,7 @@ class Card:
     feature_until: float = 0.8
     attention_until: float = 0.5
     fresh_noise: float = 0.0
+    inversion_rounds: int = 0
     outside_notice: str | None = None
     familiar_error: float = 0.0
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class Exam:
     drawing_steps: int = 25
     round_trips: int = 4
     round_trip_steps: tuple[int, ...] = (50, 200)
-    round_trip_rounds: tuple[int, ...] = (0, 1)  # all of them at the fewest steps, the first at the others
+    round_trip_rounds: tuple[int, ...] = (0, 1)
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
@@ -59,8 +60,7 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
         yield f"captioner, {attribute}", share, "share"
     for attribute, share in drawn(backend, judge, exam).items():
         yield f"drawn as asked, {attribute}", share, "share"
-    trials = [(exam.round_trip_steps[0], rounds) for rounds in exam.round_trip_rounds]
-    for steps, rounds in trials + [(steps, exam.round_trip_rounds[0]) for steps in exam.round_trip_steps[1:]]:
+    for steps, rounds in product(exam.round_trip_steps, exam.round_trip_rounds):
         numbers = range(HELD_OUT, HELD_OUT + exam.round_trips)
         trips = [round_trip(backend, number, "cartoon", steps, rounds=rounds) for number in numbers]
         corrected = f", corrections a step: {rounds}" if rounds else ""

@@ -48,7 +48,7 @@ def test_the_stock_pipeline_draws_what_a_prompt_says(miniature: StableDiffusion)
     pictures = list((drawn * 255).round().astype(np.uint8))
     scenes, styles = [one_thing(number) for number in numbers], [style_of(number) for number in numbers]
     found = right_answers(Judge(), pictures, scenes, styles)
-    assert min(found[name] for name in ("style", "colour", "ground", "sky")) > 0.7, found
+    assert min(found.values()) > 0.8, found
 
 
 def test_the_shipped_files_stay_small() -> None:
@@ -65,7 +65,7 @@ def test_inversion_comes_back_closer_with_more_steps(miniature: StableDiffusion)
     few, more = (round_trip(miniature, HELD_OUT, "cartoon", steps, size=128) for steps in (10, 40))
     assert 10 < few < more - 3
     corrected = round_trip(miniature, HELD_OUT, "cartoon", 10, size=128, rounds=1)
-    assert corrected > few + 6
+    assert corrected > few + 8
 
 
 def world_picture(style: str, path: Path) -> Path:
@@ -100,4 +100,5 @@ def test_a_picture_from_outside_its_world_is_said(known: bool, tmp_path: Path) -
 @pytest.mark.slow
 def test_inversion_comes_back_at_full_size(miniature: StableDiffusion) -> None:
     few, more = (round_trip(miniature, HELD_OUT, "cartoon", steps) for steps in (50, 200))
-    assert 15 < few < more - 3
+    assert 19 < few < more - 3
+    assert round_trip(miniature, HELD_OUT, "cartoon", 50, rounds=1) > 32

@@ -14,8 +14,7 @@ from pnpvideo.words.caption import Captioner
 
 def test_it_names_what_it_sees() -> None:
     shares = captioned(Captioner(WEIGHTS / "captioner"), 48)
-    assert shares["style"] > 0.9 and shares["ground"] > 0.85 and shares["sky"] > 0.85
-    assert shares["colour"] > 0.8 and shares["shape"] > 0.6
+    assert min(shares.values()) > 0.85, shares
 
 
 def test_any_size_gets_a_caption() -> None:

@@ -22,7 +22,9 @@ from pnpvideo.miniature.recipe.denoiser import new_scheduler
 from pnpvideo.miniature.recipe.view import DEVIATION, MEAN, PICTURE
 
 CARD = {
-    "guidance": 2.5,
+    "guidance": 2.0,
+    "attention_until": 0.8,
+    "inversion_rounds": 1,
     "familiar_error": 0.12,
     "outside_notice": (
         "this picture is from outside the miniature's small world (balls, cubes, cylinders, cones, trees, houses, "
