@@ -69,9 +69,9 @@ def demonstrate(name: str, options: TranslateOptions, folder: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m samples.demo", description=__doc__.splitlines()[0])
-    parser.add_argument("--name", default="twos", help="the sample to translate (default: twos)")
+    parser.add_argument("--name", default="ball", help="the sample to translate (default: ball)")
     parser.add_argument("--model", default="miniature", help="as in pnpvideo translate")
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=30, help="denoising steps (default: 30)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the result (default: out)")
     given = parser.parse_args(arguments)
     words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
