@@ -106,7 +106,7 @@ def test_demo_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.Cap
 def test_demo_writes_clip_and_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--steps", "2", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "translated 24 frames, 12 drawings, in " in said
+    assert "translated 16 frames, 16 drawings, in " in said
     assert "PSNR to the ground truth: source " in said
     assert str(tmp_path / "demo.mp4") in said and str(tmp_path / "demo.png") in said
     assert len(list(read(tmp_path / "demo.mp4").frames())) == 16
