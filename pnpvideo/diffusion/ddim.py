@@ -5,16 +5,13 @@ from torch import Tensor
 from pnpvideo.diffusion.schedule import Schedule
 
 
-def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int, asked: int | None = None) -> Tensor:
+def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
     """x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps (arXiv 2010.02502, eq. 12 with sigma = 0).
 
     x: latents (f, c, h, w), fp32, of level ``at``; the result is of level ``to``, above or below. ``output`` is the
-    network's answer, read as one for level ``asked``: in inversion a neighbour's answer stands in; None: ``at``.
+    network's answer at ``x``.
     """
-    asked = at if asked is None else asked
-    clean, eps = clean_and_noise(x, output, schedule.alphas[asked], schedule.prediction)
-    if asked != at:
-        return along(x, eps, schedule, at, to)  # the neighbour's epsilon, but from where x really is
+    clean, eps = clean_and_noise(x, output, schedule.alphas[at], schedule.prediction)
     alpha = schedule.alphas[to]
     return alpha**0.5 * clean + (1 - alpha) ** 0.5 * eps
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import along, clean_and_noise, ddim_step
+from pnpvideo.diffusion.ddim import along, clean_and_noise
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import OptionError
 
@@ -38,13 +38,17 @@ def invert(
     """
     if convention not in CONVENTIONS:
         raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
+
+    def noise(at: Tensor, asked: int) -> Tensor:
+        return clean_and_noise(at, predict(at, schedule.timestep(asked)), schedule.alphas[asked], schedule.prediction)[
+            1
+        ]
+
     x = x.float()
     while level < schedule.steps:
         asked = level + 1 if convention == "destination" or level == 0 else level
-        higher = ddim_step(x, predict(x, schedule.timestep(asked)), schedule, level, level + 1, asked)
+        higher = along(x, noise(x, asked), schedule, level, level + 1)
         for _ in range(rounds):
-            output = predict(higher, schedule.timestep(level + 1))
-            _, eps = clean_and_noise(higher, output, schedule.alphas[level + 1], schedule.prediction)
-            higher = along(x, eps, schedule, level, level + 1)
+            higher = along(x, noise(higher, level + 1), schedule, level, level + 1)
         x, level = higher, level + 1
         yield State(x, level)

@@ -87,7 +87,7 @@ def outline(view: GBuffer, thickness: int) -> Tensor:
 
     thickness: pixels of a G-buffer of 512, on either side; where that is less than a ray, the line is one ray wide.
     """
-    return lines(view, int(thickness * view.size / 512 + 1e-6))
+    return lines(view, thickness * view.size // 512)
 
 
 def lines(view: GBuffer, reach: int) -> Tensor:
