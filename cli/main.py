@@ -18,7 +18,9 @@ import click
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError
 
+from .commands.direction import direction
 from .commands.doctor import doctor
+from .commands.edit import edit
 from .commands.measure import measure
 from .commands.models import models
 from .commands.probe import probe
@@ -34,7 +36,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, measure, probe, models, doctor, store):
+for command in (translate, edit, direction, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pnpvideo.errors import OptionError
-from pnpvideo.options import TranslateOptions
+from pnpvideo.options import COHERENCES, DTYPES, UPDATES, TranslateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -17,14 +17,20 @@ PROJECT_FILE = "pnpvideo.toml"
 USER_FILE = "config.toml"
 MAX_BYTES = 1_000_000
 DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
-TEXTS = ("model", "source_prompt", "negative", "method", "coherence", "device", "dtype", "decoder", "store")
-SWITCHES = ("generate", "overwrite")
+TEXTS = (
+    *("model", "source_prompt", "negative", "captioner", "method", "update"),
+    *("coherence", "device", "dtype", "decoder", "store", "mask"),
+)
+SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background")
 
 
-def setting(field: str, *flags: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
-    """The click option for ``field`` of TranslateOptions, with its variable, and its default in the help."""
-    default = DEFAULTS[field]
-    shown = help if default is None or default is False else f"{help}  [default: {default}]"
+def setting(field: str, *flags: str, help: str, usual: Any = None, **attributes: Any) -> Callable[[Command], Command]:
+    """The click option for ``field`` of TranslateOptions, with its variable, and its default in the help.
+
+    usual: the command's own default, which the command sets; None: that of TranslateOptions.
+    """
+    default = DEFAULTS[field] if usual is None else usual
+    shown = help if default in (None, False, ()) else f"{help}  [default: {default}]"
     return click.option(*flags, field, envvar=f"PNPVIDEO_{field.upper()}", help=shown, **attributes)
 
 
@@ -37,6 +43,42 @@ store_option = setting(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the store; without it, one in the user's cache folder.",
 )
+
+
+class Span(click.ParamType[Any]):
+    """``A:B``, half-open, counted from 0; either side may be left out."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_span(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Direction(click.ParamType[Any]):
+    """``FILE`` or ``FILE:STRENGTH``."""
+
+    name = "FILE[:STRENGTH]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        file, colon, strength = str(value).rpartition(":")
+        try:
+            return (file, float(strength)) if colon else (str(value), 1.0)
+        except ValueError:
+            return str(value), 1.0  # the colon belongs to the file's name
+
+
+def parse_span(text: str) -> tuple[int, int | None]:
+    start, colon, stop = text.partition(":")
+    if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
+        raise OptionError(f"frames is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
+    return int(start or "0"), int(stop) if stop else None
 
 
 _RECIPE = (
@@ -84,25 +126,53 @@ def recipe_settings(command: Command) -> Command:
     return command
 
 
-class Span(click.ParamType[Any]):
-    """``A:B``, half-open, counted from 0; either side may be left out."""
+_CLIP = (
+    setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; without it, a caption."),
+    setting(
+        "captioner", "--captioner", metavar="MODEL", help="Folder or hub id of a BLIP; without it, the model's own."
+    ),
+    setting(
+        "directions",
+        "--direction",
+        type=Direction(),
+        multiple=True,
+        metavar="FILE[:STRENGTH]",
+        help="Edit direction to add to what the model reads; may be given again.",
+    ),
+    setting(
+        "mask",
+        "--mask",
+        type=click.Path(path_type=Path),
+        help="Still or clip, white where the result may change; the rest stays as it is.",
+    ),
+    setting(
+        "keep_background",
+        "--keep-background",
+        is_flag=True,
+        help="The same, where the network looks for what edit's --from names.",
+    ),
+    setting("cross_attention", "--cross-attention", type=float, help="pix2pix-zero: how strongly the content is kept."),
+    setting("update", "--update", type=click.Choice(UPDATES), help="pix2pix-zero: how its step enters."),
+    setting("map_pixels", "--map-pixels", type=int, help="pix2pix-zero: only maps of at most so many pixels guide."),
+    setting("checkpointing", "--checkpointing", is_flag=True, help="pix2pix-zero: less memory, more time."),
+    setting("regularize", "--regularize", type=float, metavar="GAIN", help="Regularised inversion: 1 or 2; 0: plain."),
+    setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together."),
+    setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes."),
+    setting(
+        "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
+    ),
+    setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0."),
+    setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network."),
+    setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input."),
+    setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT."),
+)
 
-    name = "A:B"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return parse_span(value)
-        except OptionError as error:
-            self.fail(str(error), param, ctx)
-
-
-def parse_span(text: str) -> tuple[int, int | None]:
-    start, colon, stop = text.partition(":")
-    if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
-        raise OptionError(f"frames is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
-    return int(start or "0"), int(stop) if stop else None
+def clip_settings(command: Command) -> Command:
+    """The options of every command that makes one clip of another, in the order of _CLIP."""
+    for option in reversed(_CLIP):
+        command = option(command)
+    return command
 
 
 def given(context: click.Context) -> dict[str, Any]:
@@ -127,7 +197,7 @@ def resolve(stated: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The options that a TOML file sets, each checked. A relative ``store`` starts at the file's own folder."""
+    """The options that a TOML file sets, each checked. Relative paths start at the file's own folder."""
     return _checked(path, _parsed(path))
 
 
@@ -176,6 +246,15 @@ def _value(name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, str):
             raise OptionError(f'frames is {value!r}; accepted is a text such as "0:25"')
         return parse_span(value)
-    if name == "store":
+    if name == "change" and isinstance(value, list):
+        return tuple(value)
+    if name == "directions":
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise OptionError(
+                f'directions is {value!r}; accepted is a list of texts such as "ball2cube.safetensors:1.2"'
+            )
+        pairs = [Direction().convert(item, None, None) for item in value]
+        return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
+    if name in ("store", "mask"):
         return folder / Path(value).expanduser()
     return value

@@ -1,19 +1,22 @@
 """One shot after another through a model: encoded, inverted, sampled, decoded; each step is kept and can be resumed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.diffusion.ddim import clean_and_noise
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import State, invert
+from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.errors import DeviceError, StoreError
 from pnpvideo.events import Notice, Progress, Report
@@ -21,6 +24,7 @@ from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method, Trajectory
+from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.methods.trajectory import Noised, Walked, shot_noise
@@ -28,102 +32,158 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.fit import to_working, working_size
+from pnpvideo.words.script import Script, Scripts
 
 Number = TypeVar("Number", int, float)
 FORMAT = 1  # of what the store keeps for a run; a change of the maths that alters results raises it
 
 
+@dataclass(frozen=True)
+class Work:
+    """One shot: its drawings (f, h, w, 3) uint8 at the working size, their times in seconds, what its lanes are told,
+    and its noise (1, c, h', w')."""
+
+    number: int
+    pixels: np.ndarray
+    times: tuple[float, ...]
+    script: Script
+    guidance: Guidance
+    noise: Tensor
+
+
+class Drawn(NamedTuple):
+    """pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], 1 where a
+    picture may differ from its source; None: everywhere."""
+
+    pictures: np.ndarray
+    masks: np.ndarray | None
+
+
 class Translator:
     """Translates one shot after another with one model, prompt and set of options."""
 
-    def __init__(self, backend: Backend, options: TranslateOptions, prompt: str, store: Store, report: Report) -> None:
+    def __init__(
+        self, backend: Backend, options: TranslateOptions, prompt: str | None, store: Store, report: Report
+    ) -> None:
         self.backend, self.options, self.store, self.report = backend, options, store, report
         self.schedule = backend.schedule(options.steps)
-        self.prompt, self.source_prompt = prompt, options.source_prompt or ""
+        self.scripts = Scripts(backend, options, prompt, store, report)
         self.timings: dict[str, float] = {}
         self.counts = {"shots": 0, "frames": 0, "drawings": 0}
+        self.texts: list[dict[str, str]] = []
         self._runs: list[str] = []
         self._mark = time.monotonic()
-        negative = options.negative
-        if negative is None:
-            negative = self.source_prompt if options.generate else backend.card.negative
-        negative = negative.replace("{source}", self.source_prompt)
-        self.guidance = Guidance(
-            scale=chosen(options.guidance, backend.card.guidance),
-            negative=bool(negative),
-            empty_share=0.75 if options.generate else 1.0,
-        )
+        card, zero = backend.card, options.method == "pix2pix-zero"
         self.settings: dict[str, Any] = {
             "device": str(self._device()),
             "dtype": str(self._dtype()).removeprefix("torch."),
-            "guidance": self.guidance.scale,
-            "negative": negative,
-            "feature_until": chosen(options.feature_until, backend.card.feature_until),
-            "attention_until": chosen(options.attention_until, backend.card.attention_until),
-            "fresh_noise": chosen(options.fresh_noise, backend.card.fresh_noise),
-            "inversion_rounds": chosen(options.inversion_rounds, backend.card.inversion_rounds),
+            "guidance": chosen(options.guidance, card.edit_guidance if zero else card.guidance),
+            "feature_until": chosen(options.feature_until, card.feature_until),
+            "attention_until": chosen(options.attention_until, card.attention_until),
+            "fresh_noise": chosen(options.fresh_noise, card.fresh_noise),
+            "cross_attention": chosen(options.cross_attention, self._usual_weight()),
+            "regularize": chosen(options.regularize, 2.0 if zero and not options.generate else 0.0),
+            "inversion_rounds": chosen(options.inversion_rounds, card.inversion_rounds),
             "size": options.size or backend.size,
         }
-        texts = {"source": self.source_prompt, "empty": "", "negative": negative, "positive": prompt}
-        for text in sorted(set(texts.values())):
-            if lost := backend.truncation(text):
-                report(Notice(message=f"the text is longer than the model reads; not read: {lost!r}"))
-        self.words = {lane: backend.embed(text) for lane, text in texts.items()}
-        self.method: Method = (
-            PlugAndPlay(
-                feature_until=chosen(options.feature_until, backend.card.feature_until),
-                attention_until=chosen(options.attention_until, backend.card.attention_until),
-                fresh_noise=chosen(options.fresh_noise, backend.card.fresh_noise),
-            )
-            if options.method == "pnp"
-            else SDEdit(strength=options.strength)
-        )
+        self.method = self._method()
         self.coherence = Coherence(
             kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed
         )
 
-    def shot(self, number: int, drawings: Drawings, display: tuple[int, int]) -> np.ndarray:
-        """The translated drawings of shot ``number``, (drawings, h, w, 3) uint8 at the working size.
+    def _usual_weight(self) -> float:
+        """The checkpoint's own; else 0.1 for inverted and 0.15 for generated pictures, 0.01 where v is predicted."""
+        if self.backend.card.cross_attention:
+            return self.backend.card.cross_attention
+        if self.schedule.prediction == "v_prediction":
+            return 0.01
+        return 0.15 if self.options.generate else 0.1
 
-        Raises DeviceError if memory runs out or the network gives NaN; finished steps are kept.
+    def _method(self) -> Method:
+        options, settings = self.options, self.settings
+        if options.method == "sdedit":
+            return SDEdit(strength=options.strength)
+        if options.method == "pix2pix-zero":
+            return Pix2PixZero(
+                weight=settings["cross_attention"],
+                update=options.update,
+                most_pixels=options.map_pixels,
+                checkpointing=options.checkpointing,
+            )
+        return PlugAndPlay(
+            feature_until=settings["feature_until"],
+            attention_until=settings["attention_until"],
+            fresh_noise=settings["fresh_noise"],
+        )
+
+    def _guidance(self, script: Script) -> Guidance:
+        """The negative side goes from the empty caption to the negative prompt; pix2pix-zero has the latter alone."""
+        empty_share = 0.75 if self.options.generate else 1.0
+        if self.options.method == "pix2pix-zero":
+            empty_share = 0.0
+        return Guidance(scale=self.settings["guidance"], negative=bool(script.negative), empty_share=empty_share)
+
+    def shot(
+        self, number: int, drawings: Drawings, display: tuple[int, int], masks: Sequence[np.ndarray] | None = None
+    ) -> Drawn:
+        """The translated drawings of shot ``number`` at the working size.
+
+        masks: of each drawing, (h, w) uint8 of any size, white where it may change; None: everywhere. Raises
+        DeviceError if memory runs out or the network gives NaN; finished steps are kept.
         """
         with _memory_told():
-            return self._shot(number, drawings, display)
+            return self._shot(number, drawings, display, masks)
 
-    def _shot(self, number: int, drawings: Drawings, display: tuple[int, int]) -> np.ndarray:
+    def _shot(
+        self, number: int, drawings: Drawings, display: tuple[int, int], masks: Sequence[np.ndarray] | None
+    ) -> Drawn:
         frames = drawings.frames
         self.counts["shots"] += 1
         self.counts["frames"] += len(drawings.of)
         self.counts["drawings"] += len(frames)
         size = working_size(*display, self.options.size or self.backend.size, self.backend.multiple)
         pixels = to_working((frame.pixels for frame in frames), size)
-        noise = shot_noise(self.backend.latent_shape(*size), self.options.seed, number)
+        script = self.scripts.of(lambda: pixels[len(pixels) // 2])
+        self.texts.append({"source": script.source, "prompt": script.prompt, "negative": script.negative})
+        work = Work(
+            number=number,
+            pixels=pixels,
+            times=tuple(float(frame.pts_seconds) for frame in frames),
+            script=script,
+            guidance=self._guidance(script),
+            noise=shot_noise(self.backend.latent_shape(*size), self.options.seed, number),
+        )
+        generate, inverts = self.options.generate, self.method.inverts
         key = fingerprint(
             FORMAT,
             self.backend.fingerprint,
             self.schedule,
-            self.source_prompt,
+            script.source,
             str(self._dtype()),
-            ("generated", self.options.seed, number, self.guidance.scale, size) if self.options.generate else pixels,
-            noise if not self.method.inverts and not self.options.generate else None,
-            self.settings["inversion_rounds"] if self.method.inverts and not self.options.generate else None,
+            ("generated", self.options.seed, number, work.guidance.scale, size) if generate else pixels,
+            work.noise if not inverts and not generate else None,
+            (self.settings["inversion_rounds"], self.settings["regularize"]) if inverts and not generate else None,
         )
-        trajectory = self._trajectory(key, number, pixels, noise)
-        times = [float(frame.pts_seconds) for frame in frames]
+        tokens = None
+        if self.options.keep_background and self.options.change is not None:
+            tokens = tokens_of(self.backend, script.source, self.options.change[0])
+        trajectory = self._trajectory(key, work)
+        mask = None if masks is None else of_latents(masks, *work.noise.shape[-2:])
+        if tokens is not None:
+            mask = of_word(self.backend, trajectory, self.schedule, script.words["source"], tokens, len(frames))
         run = fingerprint(
-            FORMAT, key, self.prompt, self.words, self.method, self.coherence, self.guidance, number, times
+            *(FORMAT, key, script.prompt, script.words, self.method, self.coherence, work.guidance, number, work.times),
+            None if mask is None else mask.numpy(),
         )
         self._runs.append(run)
-        fresh = shot_noise(
-            noise.shape[1:], self.options.seed, number, stream=1
-        )  # a generated start is ``noise`` itself
-        x = self._translated(run, trajectory, fresh, number, times)
-        return self._decoded(x, number)
+        pictures = self._decoded(self._translated(run, trajectory, work, mask), number)
+        return Drawn(pictures, None if mask is None else mask[:, 0].numpy())
 
-    def _translated(self, run: str, trajectory: Trajectory, noise: Tensor, number: int, times: list[float]) -> Tensor:
+    def _translated(self, run: str, trajectory: Trajectory, work: Work, mask: Tensor | None) -> Tensor:
         """The edited latents of one shot. What the edits hold ends with this call."""
-        x, start = self.method.start(trajectory, self.schedule, noise)
-        outside, inside = self.coherence.edits(self.backend.sites, times)
+        fresh = shot_noise(work.noise.shape[1:], self.options.seed, work.number, stream=1)
+        x, start = self.method.start(trajectory, self.schedule, fresh)  # a generated start is work.noise itself
+        outside, inside = self.coherence.edits(self.backend.sites, work.times)
         edits = [*outside, *self.method.edits(self.backend.sites), *inside]
         with self.store.entry("run", run) as entry, injected(self.backend.network, edits) as session:
             denoise = Denoiser(
@@ -132,12 +192,13 @@ class Translator:
                 self.schedule,
                 self.method,
                 self.coherence,
-                self.guidance,
-                self.words,
+                work.guidance,
+                work.script.words,
                 trajectory,
-                number,
+                work.number,
             )
-            return self._sampled(entry, denoise, x.to(self._device()), start, number, len(times))
+            settle = None if mask is None else kept(trajectory, mask)
+            return self._sampled(entry, denoise, x.to(self._device()), start, work, settle)
 
     def finish(self) -> None:
         """Forget the checkpoints of a run that has reached its output; trajectories stay for the next prompt."""
@@ -148,61 +209,80 @@ class Translator:
         except StoreError as failed:  # the output stands: what is left over is no reason to call the run failed
             self.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
 
-    def _trajectory(self, key: str, number: int, pixels: np.ndarray, noise: Tensor) -> Trajectory:
+    def _trajectory(self, key: str, work: Work) -> Trajectory:
         """The source's latents at every level, from the store as far as it has them."""
-        device, count = self._device(), len(pixels)
-        if not self.method.inverts and not self.options.generate:
-            clean = self._encoded(pixels, number)
-            self._familiar(clean, number)
-            return Noised(clean.cpu(), noise, self.schedule)
+        options, device = self.options, self._device()
+        if not self.method.inverts and not options.generate:
+            clean = self._encoded(work.pixels, work.number)
+            self._familiar(clean, work)
+            return Noised(clean.cpu(), work.noise, self.schedule)
         with self.store.entry("trajectory", key) as entry:
-            if self.options.generate:
-                states = self._generated(entry, noise.to(device), number)
-                return Walked(states) if self.method.inverts else Noised(states[0], noise, self.schedule)
+            if options.generate:
+                states = self._generated(entry, work)
+                return Walked(states) if self.method.inverts else Noised(states[0], work.noise, self.schedule)
             states = _resumed(entry, self.schedule.steps)
             if not states:
-                states = [self._encoded(pixels, number).cpu()]
+                states = [self._encoded(work.pixels, work.number).cpu()]
                 entry.put(_name(0), {"x": states[0]})
             elif len(states) > 1:
                 self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
-            self._familiar(states[0], number)
-            rounds = self.settings["inversion_rounds"]
-            start, level = states[-1].to(device), len(states) - 1
-            for state in invert(self._plain(count), start, self.schedule, level, rounds=rounds):
-                self._keep(entry, state, states, "invert", number, count)
+            self._familiar(states[0], work)
+            above = invert(
+                self._plain(work),
+                states[-1].to(device),
+                self.schedule,
+                len(states) - 1,
+                rounds=self.settings["inversion_rounds"],
+                refine=self._refine(),
+            )
+            for state in above:
+                self._keep(entry, state, states, "invert", work)
         return Walked(states)
 
-    def _generated(self, entry: Entry, noise: Tensor, number: int) -> list[Tensor]:
+    def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
+        """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
+        if not self.settings["regularize"]:
+            return None
+        regularise = Regularisation(pyramid_gain=self.settings["regularize"])
+        return lambda eps, level: regularise(eps, Random(level))
+
+    def _generated(self, entry: Entry, work: Work) -> list[Tensor]:
         """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
         steps = self.schedule.steps
-        states: dict[int, Tensor] = {steps: noise}
+        states: dict[int, Tensor] = {steps: work.noise.to(self._device())}
         for level in range(steps - 1, -1, -1):
             if (stored := entry.get(_name(level))) is None:
                 break
             states[level] = stored[0]["x"]
-        guidance = replace(self.guidance, negative=False)
-        words = {**self.words, "positive": self.words["source"]}
+        guidance = replace(work.guidance, negative=False)
+        words = {**work.script.words, "positive": work.script.words["source"]}
         coherence = replace(self.coherence, kind="none")
         with injected(self.backend.network, []) as session:
             plain = Denoiser(
-                self.backend, session, self.schedule, SDEdit(), coherence, guidance, words, Walked([]), number
+                self.backend, session, self.schedule, SDEdit(), coherence, guidance, words, Walked([]), work.number
             )
             lowest = min(states)
             for state in sample(plain, states[lowest].to(self._device()), self.schedule, lowest):
                 states[state.level] = state.x.cpu()
-                self._keep(entry, state, None, "invert", number, 1)
+                self._keep(entry, state, None, "invert", work)
         return [states[level].cpu() for level in range(steps + 1)]
 
     def _sampled(
-        self, entry: Entry, denoise: Callable[[Tensor, int], Tensor], x: Tensor, level: int, number: int, count: int
+        self,
+        entry: Entry,
+        denoise: Denoiser,
+        x: Tensor,
+        level: int,
+        work: Work,
+        settle: Callable[[Tensor, int], Tensor] | None,
     ) -> Tensor:
         """The end of the sampling run, taken up where an interrupted one stopped."""
         saved = entry.get("state")
         if saved is not None:
             x, level = saved[0]["x"].to(self._device()), int(saved[1]["level"])
-            self.report(Notice(message=f"resuming shot {number} at step {self.schedule.steps - level}"))
-        for state in sample(denoise, x, self.schedule, level):
-            self._keep(entry, state, None, "sample", number, count, name="state")
+            self.report(Notice(message=f"resuming shot {work.number} at step {self.schedule.steps - level}"))
+        for state in sample(denoise, x, self.schedule, level, settle):
+            self._keep(entry, state, None, "sample", work, name="state")
             x = state.x
         return x
 
@@ -212,8 +292,7 @@ class Translator:
         state: State,
         states: list[Tensor] | None,
         stage: str,
-        number: int,
-        count: int,
+        work: Work,
         name: str | None = None,
     ) -> None:
         """Check a finished step, put it into the store and say so."""
@@ -228,7 +307,9 @@ class Translator:
         now = time.monotonic()
         self.timings[stage] = self.timings.get(stage, 0.0) + now - self._mark
         self._mark = now
-        self.report(Progress(stage=stage, done=done, total=steps, unit="step", shot=number, frames=count))
+        self.report(
+            Progress(stage=stage, done=done, total=steps, unit="step", shot=work.number, frames=len(work.times))
+        )
 
     def _encoded(self, pixels: np.ndarray, number: int) -> Tensor:
         """Latents (f, c, h', w') of frames (f, h, w, 3) uint8."""
@@ -252,22 +333,22 @@ class Translator:
     def _say(self, stage: str, done: int, total: int, number: int) -> None:
         self.report(Progress(stage=stage, done=done, total=total, unit="frame", shot=number, frames=total))
 
-    def _familiar(self, clean: Tensor, number: int) -> None:
+    def _familiar(self, clean: Tensor, work: Work) -> None:
         """Tell whoever brings a picture of a kind that the network has not learnt to denoise."""
         card = self.backend.card
-        if number != 0 or not card.outside_notice:
+        if work.number != 0 or not card.outside_notice:
             return
         x, level, quarters = clean[:1].to(self._device()), 2, self.backend.schedule(4)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
         noisy = Noised(x, noise, quarters).at(level)
-        output = self.backend.predict(noisy, quarters.timestep(level), self.words["empty"].unsqueeze(0))
+        output = self.backend.predict(noisy, quarters.timestep(level), work.script.words["empty"].unsqueeze(0))
         _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
         if float((guess - noise).square().mean()) > card.familiar_error:
             self.report(Notice(message=card.outside_notice))
 
-    def _plain(self, count: int) -> Callable[[Tensor, int], Tensor]:
+    def _plain(self, work: Work) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
-        words, batch = self.words["source"], self.options.batch
+        words, batch = work.script.words["source"], self.options.batch
 
         def predict(x: Tensor, timestep: int) -> Tensor:
             parts = [
@@ -303,7 +384,8 @@ def _memory_told() -> Iterator[None]:
             raise
         raise DeviceError(
             "memory is exhausted; a smaller --size, a greater --keyframe-every or a smaller --batch needs less, "
-            "and --dtype float16 or bfloat16 on a GPU; the finished steps are kept for the next try"
+            "and --dtype float16 or bfloat16 on a GPU, and --checkpointing or --map-pixels where pix2pix-zero guides; "
+            "the finished steps are kept for the next try"
         ) from failed
 
 

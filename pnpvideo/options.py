@@ -7,8 +7,9 @@ from typing import Any
 
 from pnpvideo.errors import OptionError
 
-METHODS = ("pnp", "sdedit")
+METHODS = ("pnp", "sdedit", "pix2pix-zero")
 COHERENCES = ("flow", "joint", "none")
+UPDATES = ("paper", "code")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -17,10 +18,22 @@ class TranslateOptions:
     """Everything that one translation depends on besides its input, prompt and output.
 
     ``None`` means "the checkpoint's own recommendation" (guidance, negative, feature_until, attention_until,
-    fresh_noise, inversion_rounds, size; 7.5, none, 0.8, 0.5, 0 and 0 where it has none) or, for
-    the source prompt, the empty caption.
+    fresh_noise, inversion_rounds, cross_attention, size; 7.5, none, 0.8, 0.5, 0, 0 and 0.1 where it has none) or, for
+    the source prompt, a caption of the shot's middle frame.
 
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
+    captioner: folder or hub id of a BLIP captioner; None: the checkpoint's own, else the base one.
+    change: (from, to), two concepts: the direction between them is built from templates and added to the prompt.
+    directions: (file, strength) of edit directions that are added to the prompt's embedding, or to the source prompt's
+        where there is no prompt.
+    mask: a still or a clip, white where the result may change; what is black stays the source's.
+    keep_background: the same, with a mask of where the network looks for ``change``'s first concept.
+    cross_attention: size (lambda_xa) of pix2pix-zero's step towards the source's attention maps, >= 0.
+    update: "paper" or "code", how pix2pix-zero's step enters (see Pix2PixZero).
+    map_pixels: only attention maps of at most so many pixels guide; None: all of them.
+    checkpointing: recompute the network's blocks for a gradient instead of keeping them: less memory, more time.
+    regularize: gain of the pyramid of pix2pix-zero's regularised inversion, 1 or 2; 0: plain inversion. None: 2 for
+        pix2pix-zero, 0 for others.
     steps: denoising steps, and inversion steps, >= 1.
     guidance: classifier-free guidance scale s, >= 0.
     feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
@@ -44,6 +57,9 @@ class TranslateOptions:
     model: str = "miniature"
     source_prompt: str | None = None
     negative: str | None = None
+    captioner: str | None = None
+    change: tuple[str, str] | None = None
+    directions: tuple[tuple[str, float], ...] = ()
     method: str = "pnp"
     coherence: str = "flow"
     steps: int = 50
@@ -51,6 +67,13 @@ class TranslateOptions:
     feature_until: float | None = None
     attention_until: float | None = None
     fresh_noise: float | None = None
+    mask: Path | None = None
+    keep_background: bool = False
+    cross_attention: float | None = None
+    update: str = "paper"
+    map_pixels: int | None = None
+    checkpointing: bool = False
+    regularize: float | None = None
     inversion_rounds: int | None = None
     strength: float = 0.6
     keyframe_every: int = 8
@@ -69,6 +92,7 @@ class TranslateOptions:
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
         _one_of("coherence", self.coherence, COHERENCES)
+        _one_of("update", self.update, UPDATES)
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
         _whole("steps", self.steps, 1, 1000)
@@ -84,10 +108,23 @@ class TranslateOptions:
         for name in ("feature_until", "attention_until", "fresh_noise"):
             if getattr(self, name) is not None:
                 _real(name, getattr(self, name), 0.0, 1.0)
+        if self.cross_attention is not None:
+            _real("cross_attention", self.cross_attention, 0.0, 1e6)
+        if self.map_pixels is not None:
+            _whole("map_pixels", self.map_pixels, 1, None)
+        if self.regularize not in (None, 0, 1, 2):
+            raise OptionError(f"regularize is {self.regularize!r}; accepted: 0 (off), 1, 2")
+        _pairs(self.change, self.directions)
+        if self.generate and (self.mask is not None or self.keep_background):
+            raise OptionError("generate draws the whole picture: there is no background of a source to keep")
+        if self.keep_background and self.mask is not None:
+            raise OptionError("mask and keep_background are both given; either names what may change")
+        if self.keep_background and self.change is None:
+            raise OptionError("keep_background needs a change: it keeps what is outside of its first concept")
         _real("strength", self.strength, 0.0, 1.0)
         if self.strength == 0.0:
             raise OptionError("strength is 0; accepted is a number above 0 and up to 1")
-        for name in ("generate", "overwrite", "allow_partial"):
+        for name in ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name} is {getattr(self, name)!r}; accepted: True, False")
         if self.generate and not self.source_prompt:
@@ -114,6 +151,16 @@ class TranslateOptions:
             if key not in known:
                 raise OptionError(f"unknown option {key!r}; known are: {', '.join(known)}")
         return cls(**values)
+
+
+def _pairs(change: Any, directions: Any) -> None:
+    listed = isinstance(change, tuple | list) and len(change) == 2
+    if change is not None and not (listed and all(isinstance(word, str) and word.strip() for word in change)):
+        raise OptionError(f"change is {change!r}; accepted is a pair of concepts, such as ('ball', 'cube')")
+    for pair in directions:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise OptionError(f"a direction is {pair!r}; accepted is a pair of a file and a strength")
+        _real(f"strength of the direction {pair[0]!r}", pair[1], -1000.0, 1000.0)
 
 
 def _one_of(name: str, value: str, accepted: tuple[str, ...]) -> None:

@@ -16,13 +16,14 @@ class Translated(Protocol):
     """What the report asks of the engine."""
 
     settings: dict[str, Any]
+    texts: list[dict[str, str]]
     counts: dict[str, int]
     timings: dict[str, float]
 
 
 def run_report(
     input: Path | str | None,
-    prompt: str,
+    prompt: str | None,
     options: TranslateOptions,
     writer: Writer,
     model: str,
@@ -30,7 +31,9 @@ def run_report(
     seconds: float,
 ) -> dict[str, Any]:
     """model: fingerprint of the weights. options: as given; what "auto" and None came to is said beside them."""
-    stated = asdict(options)
+    stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
+    stated["directions"] = [list(pair) for pair in options.directions]
+    stated["mask"] = None if options.mask is None else str(options.mask)
     stated["store"] = None if options.store is None else str(options.store)
     return {
         "input": None if input is None else str(input),
@@ -38,6 +41,7 @@ def run_report(
         "prompt": prompt,
         "options": stated,
         "resolved": translator.settings,
+        "texts": translator.texts,
         **translator.counts,
         "seconds": round(seconds, 3),
         "seconds_by_stage": {stage: round(value, 3) for stage, value in translator.timings.items()},

@@ -11,6 +11,7 @@ import numpy as np
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.background import Masks
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Progress, Report, ignore
@@ -37,7 +38,7 @@ class Result:
 
 def translate(
     input: Path | str | None,
-    prompt: str,
+    prompt: str | None,
     output: Path | str,
     options: TranslateOptions | None = None,
     *,
@@ -45,14 +46,16 @@ def translate(
 ) -> Result:
     """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
 
-    With ``options.generate``, ``input`` is None and the guidance picture is drawn from the source prompt. Raises
-    PnPVideoError (see errors.py); then nothing stands under the output's name that was not there before. An
+    Without a prompt, ``options.change`` or ``options.directions`` say what changes. With ``options.generate`` there is
+    no ``input``, and the guidance picture is drawn from the source prompt. Raises PnPVideoError (see errors.py); then
+    nothing stands under the output's name that was not there before. An
     interrupted call goes on where it stopped when it is made again.
     """
     options = options or TranslateOptions()
     started = time.monotonic()
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
+    masking = None if options.mask is None else Masks(options.mask, options.frames, options.decoder)
     device = choose_device(options.device)
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
@@ -60,15 +63,22 @@ def translate(
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for shot in shots(clip.frames()) if clip else [_blank(info)]:  # attention never crosses a cut
-            drawings = held(shot)  # animation on twos: a drawing is translated once
-            pictures = translator.shot(shot.index, drawings, (info.width, info.height))
+            masks = masking.take(len(shot.frames)) if masking else None
+            drawings = held(shot, masks)  # animation on twos: a drawing is translated once
+            first = [drawings.of.index(number) for number in range(len(drawings.frames))]
+            given = [masks[frame] for frame in first] if masks else None
+            made = translator.shot(shot.index, drawings, (info.width, info.height), given)
             for frame, drawing in zip(shot.frames, drawings.of, strict=True):
                 source = frame.pixels if clip else None
-                picture = to_display(pictures[drawing], source, (info.width, info.height))
+                found = None if made.masks is None else made.masks[drawing]
+                may_change = found if given is None else given[drawing] / np.float32(255)
+                picture = to_display(made.pictures[drawing], source, (info.width, info.height), may_change)
                 writer.append(picture, frame.pts_seconds, frame.duration_seconds)
                 report(
                     Progress(stage="write", done=writer.frames, total=info.frames or 0, unit="frame", shot=shot.index)
                 )
+        if masking:
+            masking.finish()
     translator.finish()
     seconds = time.monotonic() - started
     facts = run_report(input, prompt, options, writer, backend.fingerprint, translator, seconds)

@@ -13,7 +13,18 @@ STEPS = 8
 
 
 def command(source: Path, output: Path, checkpoint: Path, store: Path) -> list[str]:
-    asked = ["--model", str(checkpoint), "--steps", str(STEPS), "--keyframe-every", "3", "--store", str(store)]
+    asked = [
+        "--model",
+        str(checkpoint),
+        "--source-prompt",
+        "",
+        "--steps",
+        str(STEPS),
+        "--keyframe-every",
+        "3",
+        "--store",
+        str(store),
+    ]
     words = ["translate", str(source), "a ball", "-o", str(output), *asked, "--progress", "json"]
     return [
         sys.executable,

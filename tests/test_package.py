@@ -23,6 +23,7 @@ RANKS = (
     ("injection",),
     ("edits", "backends"),
     ("methods", "report", "words"),
+    ("background",),
     ("engine",),
     ("translate",),
     ("cli",),

@@ -31,7 +31,7 @@ Options = Callable[..., TranslateOptions]
 def options(checkpoint: Path, tmp_path: Path) -> Options:
     def make(**given: Any) -> TranslateOptions:
         usual = {"model": str(checkpoint), "store": tmp_path / "store", "steps": 2, "size": 32, "device": "cpu"}
-        return TranslateOptions(**{**usual, **given})
+        return TranslateOptions(**{**usual, "source_prompt": "", **given})
 
     return make
 
@@ -188,7 +188,7 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
         assert schedule.prediction == "v_prediction"
         *_, noisy = invert(lambda x, timestep: backend.predict(x, timestep, words), clean, schedule)
         *_, back = sample(
-            lambda x, level: backend.predict(x, schedule.timestep(level), words), noisy.x, schedule, steps
+            lambda x, level: (x, backend.predict(x, schedule.timestep(level), words)), noisy.x, schedule, steps
         )
         return float((back.x - clean).square().mean())
 
@@ -331,13 +331,15 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
         "device": "cpu",
         "dtype": "float32",
         "guidance": 7.5,
-        "negative": "",
         "feature_until": 0.8,
         "attention_until": 0.5,
         "fresh_noise": 0.0,
         "inversion_rounds": 0,
+        "cross_attention": 0.1,
+        "regularize": 0.0,
         "size": 32,
     }
+    assert report["texts"] == [{"source": "", "prompt": "a fox", "negative": ""}]
     assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()
     assert report["output_sha256"] == sha256((tmp_path / "o.mp4").read_bytes()).hexdigest()
     stages = [event.stage for event in events if isinstance(event, Progress)]

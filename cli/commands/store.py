@@ -12,7 +12,7 @@ from ..settings import given, resolve, store_option
 if TYPE_CHECKING:
     from pnpvideo.store import Store
 
-KINDS = ("trajectory", "run")
+KINDS = ("trajectory", "run", "direction")
 
 
 @click.group(short_help="List or clear what is kept between runs.")

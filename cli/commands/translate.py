@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from pnpvideo.events import Notice
-from pnpvideo.options import COHERENCES, DTYPES, METHODS, TranslateOptions
+from pnpvideo.options import METHODS, TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import Span, config_option, given, recipe_settings, resolve, setting, store_option
+from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
 
 PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]"
 
@@ -21,17 +21,10 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
 @setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @recipe_settings
-@setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; helps the inversion.")
+@clip_settings
 @setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
-@setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together.")
 @setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
-@setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes.")
-@setting("size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's.")
-@setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0.")
 @setting("generate", "--generate", is_flag=True, help="Draw the guidance picture from the source prompt; no INPUT.")
-@setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network.")
-@setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input.")
-@setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT.")
 @store_option
 @config_option
 @json_option("Print a report of the run on standard output, as one JSON object.")

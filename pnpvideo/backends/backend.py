@@ -1,5 +1,6 @@
 """What the engine needs of a model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,9 +16,10 @@ class Card:
     """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
 
     guidance: scale for translation. negative: negative prompt, in which "{source}" stands for the source prompt.
-    feature_until, attention_until, fresh_noise, inversion_rounds: of Plug-and-Play (see TranslateOptions).
-    outside_notice: what to tell a user whose picture is from outside the model's world: the network, asked for noise
-    in it a quarter of the way up, errs by more than ``familiar_error`` in the mean square.
+    feature_until, attention_until, fresh_noise: of Plug-and-Play; cross_attention, edit_guidance: of pix2pix-zero;
+    inversion_rounds: of both (see TranslateOptions). outside_notice: what to tell a user whose picture is from outside
+    the model's world: the network, asked for the noise in it a quarter of the way up, errs by more than
+    ``familiar_error`` in the mean square.
     """
 
     guidance: float = 7.5
@@ -25,24 +27,51 @@ class Card:
     feature_until: float = 0.8
     attention_until: float = 0.5
     fresh_noise: float = 0.0
+    cross_attention: float = 0.0
+    edit_guidance: float = 5.0
     inversion_rounds: int = 0
     outside_notice: str | None = None
     familiar_error: float = 0.0
 
 
+class Text(Protocol):
+    """What reads prompts: ``length`` tokens of ``width`` channels; fingerprint names its weights and tokenizer."""
+
+    fingerprint: str
+    length: int
+    width: int
+
+    def embeds(self, texts: Sequence[str]) -> Tensor:
+        """(n, tokens, channels): each text's embedding, padded to ``length``, fp32."""
+        ...
+
+    def positions(self, text: str, phrase: str) -> tuple[int, ...]:
+        """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""
+        ...
+
+    def truncation(self, text: str) -> str:
+        """The end of ``text`` that lies beyond ``length`` and is not read; "" if all of it is."""
+        ...
+
+
 class Backend(Protocol):
     """A text-to-image diffusion model in latent space.
 
-    fingerprint names its weights. sites are in execution order. size is its native size in pixels; working sizes
+    fingerprint names its weights. text: what reads its prompts. captioner: folder of its own captioner, if it has one.
+    sites are in execution order. size is its native size in pixels; working sizes
     are multiples of ``multiple``.
     """
 
     network: nn.Module
     card: Card
     fingerprint: str
+    captioner: str | None
     sites: tuple[Site, ...]
     size: int
     multiple: int
+
+    @property
+    def text(self) -> Text: ...
 
     def schedule(self, steps: int) -> Schedule: ...
 
@@ -62,10 +91,9 @@ class Backend(Protocol):
         """(tokens, channels): the text's embedding, padded to the tokenizer's length."""
         ...
 
-    def truncation(self, text: str) -> str:
-        """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
-        ...
-
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
-        """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out."""
+        """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out.
+
+        The weights ask for no gradient; one flows to ``x`` where ``x`` asks for it.
+        """
         ...

@@ -9,7 +9,9 @@ from typing import Any
 from pnpvideo.backends.backend import Card
 from pnpvideo.errors import ModelError
 
+WORDS = ["text_encoder/*.json", "text_encoder/*.safetensors", "tokenizer/*"]  # what reads prompts
 PARTS = ("unet", "vae", "text_encoder")
+_HARMLESS = "position_ids"  # a buffer that old text encoders saved and no code reads
 _BLOCK, _WHOLE = 1 << 20, 64 << 20
 
 
@@ -80,10 +82,10 @@ def read_card(folder: Path) -> Card:
     return Card(**given)
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 of configs and weights; of a file over 64 MiB, its size and 64 blocks of 1 MiB spread over it."""
+def fingerprint(folder: Path, parts: tuple[str, ...] = ("",)) -> str:
+    """sha256 of configs and weights of ``parts``; of a file over 64 MiB, its size and 64 blocks of 1 MiB of it."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(path for part in parts for path in (folder / part).rglob("*")):
         if path.suffix not in (".json", ".txt", ".safetensors") or not path.is_file():
             continue
         size = path.stat().st_size
@@ -105,6 +107,19 @@ def load(kind: Any, folder: Path, **asked: Any) -> Any:
     except Exception as damaged:  # OSError, ValueError, KeyError, SafetensorError, and a plain Exception of a parser
         said = (str(damaged).strip() or type(damaged).__name__).splitlines()[0]
         raise ModelError(f"{folder} cannot be loaded as a {kind.__name__}: {said}") from damaged
+
+
+def load_checked(kind: Any, folder: Path, part: str) -> Any:
+    """A part of a checkpoint, frozen, every weight of it from its file. Raises ModelError."""
+    model, info = load(kind, folder / part, use_safetensors=True, output_loading_info=True)
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        found = [str(key) for key in info.get(problem) or () if _HARMLESS not in str(key)]
+        if found:
+            raise ModelError(
+                f"{folder}/{part}: {problem.replace('_', ' ')}, {len(found)} in all, such as {found[0]}; "
+                "the weights do not fit the architecture that config.json states"
+            )
+    return model.eval().requires_grad_(False)
 
 
 def check_files(folder: Path, *sets: tuple[str, ...]) -> None:

@@ -1,21 +1,18 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from pnpvideo.backends.checkpoint import fingerprint, load, locate, read_card, read_json
+from pnpvideo.backends.checkpoint import fingerprint, load_checked, locate, read_card, read_json
 from pnpvideo.backends.models import resolve
+from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Kind, Site
-
-_HARMLESS = "position_ids"  # a buffer that old text encoders saved and no code reads
 
 
 class StableDiffusion:
@@ -28,21 +25,21 @@ class StableDiffusion:
             raise ModelError(f"{folder} looks like SDXL; this backend takes Stable Diffusion 1.x and 2.x checkpoints")
         self.card = read_card(folder)
         self.fingerprint = fingerprint(folder)
-        self.network: UNet2DConditionModel = _load(UNet2DConditionModel, folder, "unet").to(device, dtype)
-        self.vae: AutoencoderKL = _load(AutoencoderKL, folder, "vae").to(device, torch.float32)
-        self.text_encoder: CLIPTextModel = _load(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
-        self.tokenizer = load(CLIPTokenizer, folder / "tokenizer")
+        captioner = folder / "captioner"
+        self.captioner = str(captioner) if captioner.is_dir() else None
+        self.network: UNet2DConditionModel = load_checked(UNet2DConditionModel, folder, "unet").to(device, dtype)
+        self.vae: AutoencoderKL = load_checked(AutoencoderKL, folder, "vae").to(device, torch.float32)
+        self.text = TextTower(folder, device)
         self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
         self.device, self.dtype = device, dtype
         self._check(folder)
-        self.length = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
         self.sites = tuple(_sites(self.network))
 
     def _check(self, folder: Path) -> None:
-        channels, width = self.vae.config.latent_channels, self.text_encoder.config.hidden_size
+        channels, width = self.vae.config.latent_channels, self.text.width
         if self.network.config.in_channels != channels:
             raise ModelError(
                 f"{folder}: the network takes {self.network.config.in_channels} channels and the autoencoder makes "
@@ -52,13 +49,6 @@ class StableDiffusion:
             raise ModelError(
                 f"{folder}: the network reads text of width {self.network.config.cross_attention_dim}, "
                 f"the text encoder writes {width}; the two do not belong together"
-            )
-
-        known, embedded = len(self.tokenizer), self.text_encoder.config.vocab_size
-        if known > embedded:
-            raise ModelError(
-                f"{folder}: the tokenizer knows {known} tokens and the text encoder {embedded}; "
-                "the two do not belong together"
             )
 
     def schedule(self, steps: int) -> Schedule:
@@ -84,37 +74,11 @@ class StableDiffusion:
             pictures.append(x.permute(1, 2, 0).cpu().numpy())
         return np.stack(pictures)
 
-    @torch.no_grad()
     def embed(self, text: str) -> Tensor:
-        tokens = self.tokenizer(
-            text,
-            padding="max_length",
-            truncation=True,
-            max_length=self.length,
-            return_tensors="pt",
-        )
-        return self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state[0].float()
+        return self.text.embeds([text])[0]
 
-    def truncation(self, text: str) -> str:
-        ids = self.tokenizer(text, truncation=False).input_ids
-        limit = self.length
-        return "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
-
-    @torch.no_grad()
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
         return self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0].float()
-
-
-def _load(kind: Any, folder: Path, part: str) -> Any:
-    model, info = load(kind, folder / part, use_safetensors=True, output_loading_info=True)
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
-        found = [str(key) for key in info.get(problem) or () if _HARMLESS not in str(key)]
-        if found:
-            raise ModelError(
-                f"{folder}/{part}: {problem.replace('_', ' ')}, {len(found)} in all, such as {found[0]}; "
-                "the weights do not fit the architecture that config.json states"
-            )
-    return model.eval().requires_grad_(False)
 
 
 def _sites(network: UNet2DConditionModel) -> list[Site]:

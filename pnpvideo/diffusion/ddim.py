@@ -22,6 +22,15 @@ def along(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tenso
     return there**0.5 * (x - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
 
 
+def output_for(x: Tensor, eps: Tensor, alpha: float, prediction: str) -> Tensor:
+    """The output at ``x`` that clean_and_noise reads as ``eps``: its inverse; alpha in (0, 1)."""
+    if prediction == "epsilon":
+        return eps
+    signal, noise = alpha**0.5, (1 - alpha) ** 0.5
+    clean = (x - noise * eps) / signal
+    return signal * eps - noise * clean if prediction == "v_prediction" else clean
+
+
 def clean_and_noise(x: Tensor, output: Tensor, alpha: float, prediction: str) -> tuple[Tensor, Tensor]:
     """What the network's output says about x = sqrt(alpha) x0 + sqrt(1 - alpha) eps: (x0, eps), in fp32.
 

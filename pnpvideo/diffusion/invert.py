@@ -26,6 +26,7 @@ def invert(
     level: int = 0,
     convention: str = "destination",
     rounds: int = 0,
+    refine: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Iterator[State]:
     """DDIM inversion with eta 0 from ``x`` at ``level``: yields every level above it (arXiv 2010.02502, section 4.3).
 
@@ -35,14 +36,16 @@ def invert(
     Sampling goes back from x_{i+1} with the answer at x_{i+1} itself, which is not known on the way up: plain inversion
     takes a neighbour's, and returns to x_i only nearly. Each of ``rounds`` asks again where the last guess of x_{i+1}
     is, and steps anew from x_i (a fixed-point iteration, as in arXiv 2312.12540 and 2403.14602); one evaluation each.
+
+    ``refine(eps, level)`` may change the noise that each answer holds before the step to ``level`` is made with it.
     """
     if convention not in CONVENTIONS:
         raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
 
     def noise(at: Tensor, asked: int) -> Tensor:
-        return clean_and_noise(at, predict(at, schedule.timestep(asked)), schedule.alphas[asked], schedule.prediction)[
-            1
-        ]
+        output = predict(at, schedule.timestep(asked))
+        _, eps = clean_and_noise(at, output, schedule.alphas[asked], schedule.prediction)
+        return eps if refine is None else refine(eps, level + 1)
 
     x = x.float()
     while level < schedule.steps:

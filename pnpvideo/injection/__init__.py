@@ -1,7 +1,7 @@
 """The seam: where, when, which rows and what. Only ``install`` touches a network."""
 
 from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, ResidualEdit
-from pnpvideo.injection.install import Session, injected
+from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
 from pnpvideo.injection.site import Kind, Site, select
@@ -17,6 +17,7 @@ __all__ = [
     "Session",
     "Site",
     "Until",
+    "checkpointed",
     "injected",
     "select",
 ]

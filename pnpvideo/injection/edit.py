@@ -36,7 +36,7 @@ class AttentionCall:
 
     hidden: (lanes * frames, tokens, channels), the normalised input. q, k, v: lane -> (frames, tokens, channels);
     one frame of k and v is shared by all query frames. extra: lane -> (k, v), each (1, tokens, channels), that
-    every query frame sees besides its own.
+    every query frame sees besides its own. heads: of the attention, each with channels / heads of the channels.
     """
 
     def __init__(
@@ -49,8 +49,9 @@ class AttentionCall:
         k: Mapping[str, Tensor],
         v: Mapping[str, Tensor],
         extra: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+        heads: int = 1,
     ) -> None:
-        self.site, self.moment, self.lanes, self.hidden = site, moment, lanes, hidden
+        self.site, self.moment, self.lanes, self.hidden, self.heads = site, moment, lanes, hidden, heads
         self.q, self.k, self.v, self.extra = q, k, v, extra or {}
 
     def replace(
@@ -71,13 +72,14 @@ class AttentionCall:
             self.k if k is None else k,
             self.v if v is None else v,
             self.extra if extra is None else extra,
+            self.heads,
         )
 
     def only(self, lanes: tuple[str, ...]) -> "AttentionCall":
         """The same call for some of its lanes."""
         fewer = Lanes(lanes, self.lanes.frames)
         hidden = fewer.stack({name: self.hidden[self.lanes.rows(name)] for name in lanes})
-        return AttentionCall(self.site, self.moment, fewer, hidden, self.q, self.k, self.v, self.extra)
+        return AttentionCall(self.site, self.moment, fewer, hidden, self.q, self.k, self.v, self.extra, self.heads)
 
 
 Attend = Callable[[AttentionCall], Tensor]

@@ -32,6 +32,13 @@ class Session:
         finally:
             self._now = None
 
+    def look(self, moment: Moment, lanes: Lanes) -> None:
+        """From here to the end of the session, network calls are about this step and these rows.
+
+        For a gradient: what recomputes a block on the way back must find the edits as they were.
+        """
+        self._now = (moment, lanes)
+
     @property
     def now(self) -> tuple[Moment, Lanes] | None:
         return self._now
@@ -66,6 +73,19 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
     finally:
         for restore in reversed(undo):
             restore()
+
+
+@contextmanager
+def checkpointed(network: Any, wanted: bool = True) -> Iterator[None]:
+    """In the block, where ``wanted``, a gradient recomputes the network's blocks instead of keeping their insides."""
+    if not wanted or network.is_gradient_checkpointing:
+        yield
+        return
+    network.enable_gradient_checkpointing()
+    try:
+        yield
+    finally:
+        network.disable_gradient_checkpointing()
 
 
 def _module(network: nn.Module, site: Site) -> Any:
@@ -119,6 +139,7 @@ class _Processor:
             projected(attn.to_q, hidden_states),
             projected(attn.to_k, context),
             projected(attn.to_v, context),
+            heads=attn.heads,
         )
         attend: Attend = partial(_attend, attn)
         for edit in reversed(active):

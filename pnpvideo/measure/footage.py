@@ -24,13 +24,17 @@ FLOORS = ("truth", "source", "truth, autoencoder", "source, autoencoder", "sourc
 
 @dataclass(frozen=True)
 class Footage:
-    """``frames`` moments of ``scene``, evenly spread, drawn in style ``drawn`` and, as the truth, in ``wanted``."""
+    """``frames`` moments of ``scene``, evenly spread, drawn in style ``drawn`` and, as the truth, in ``wanted``.
+
+    before: the scene that is drawn, where the truth's has another thing or sky in it; None: the same.
+    """
 
     scene: Scene
     drawn: str
     wanted: str
     frames: int
     size: int
+    before: Scene | None = None
 
     @cached_property
     def times(self) -> list[float]:
@@ -39,28 +43,35 @@ class Footage:
     @cached_property
     def source(self) -> list[np.ndarray]:
         """(size, size, 3) uint8 each."""
-        return self._in(self.drawn)
+        return self._in(self.drawn, self.before or self.scene)
 
     @cached_property
     def truth(self) -> list[np.ndarray]:
         """(size, size, 3) uint8 each."""
-        return self._in(self.wanted)
+        return self._in(self.wanted, self.scene)
 
     @cached_property
     def objects(self) -> list[list[np.ndarray]]:
         """Of each frame, the mask of each object that is seen, (size, size) bool."""
-        found = []
-        for time in self.times:
-            ids = look([self.scene.at(time)], self.size).ids.reshape(self.size, self.size).numpy()
-            masks = [ids == FIRST_THING + slot for slot in range(len(self.scene.things))]
-            found.append([mask for mask in masks if mask.any()])
-        return found
+        return self._objects(self.scene)
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
         """Of each frame, where any object is."""
         nothing = np.zeros((self.size, self.size), bool)
         return [np.logical_or.reduce([nothing, *objects]) for objects in self.objects]
+
+    @cached_property
+    def outside(self) -> list[np.ndarray]:
+        """Of each frame, where there is no object, drawn or true, and none within a fortieth of the picture."""
+        margin = np.ones([2 * (self.size // 40) + 1] * 2, np.uint8)
+        drawn = self._objects(self.before or self.scene)
+        found = []
+        for masks in zip(self.objects, drawn, strict=True):
+            nothing = np.zeros((self.size, self.size), bool)
+            inside = np.logical_or.reduce([nothing, *masks[0], *masks[1]])
+            found.append(cv2.dilate(inside.astype(np.uint8), margin) == 0)
+        return found
 
     @cached_property
     def lines(self) -> list[np.ndarray]:
@@ -87,14 +98,22 @@ class Footage:
 
     @property
     def source_prompt(self) -> str:
-        return caption(self.scene, self.drawn)
+        return caption(self.before or self.scene, self.drawn)
 
     @property
     def prompt(self) -> str:
         return caption(self.scene, self.wanted)
 
-    def _in(self, style: str) -> list[np.ndarray]:
-        return [pixels(render([self.scene.at(time)], [style], self.size)[style][0]) for time in self.times]
+    def _in(self, style: str, scene: Scene) -> list[np.ndarray]:
+        return [pixels(render([scene.at(time)], [style], self.size)[style][0]) for time in self.times]
+
+    def _objects(self, scene: Scene) -> list[list[np.ndarray]]:
+        found = []
+        for time in self.times:
+            ids = look([scene.at(time)], self.size).ids.reshape(self.size, self.size).numpy()
+            masks = [ids == FIRST_THING + slot for slot in range(len(scene.things))]
+            found.append([mask for mask in masks if mask.any()])
+        return found
 
 
 def pixels(picture: torch.Tensor) -> np.ndarray:

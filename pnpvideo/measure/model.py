@@ -162,10 +162,10 @@ def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, 
     words = torch.stack([backend.embed(prompt) for prompt in prompts])
     empty = backend.embed("").expand_as(words)
 
-    def denoise(x: Tensor, level: int) -> Tensor:
+    def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         both = backend.predict(torch.cat((x, x)), schedule.timestep(level), torch.cat((empty, words)))
         lanes = dict(zip(("empty", "positive"), both.chunk(2), strict=True))
-        return guide.combine(lanes, steps - level, steps)
+        return x, guide.combine(lanes, steps - level, steps)
 
     *_, done = sample(denoise, noise, schedule, steps)
     return backend.decode(done.x)
@@ -201,5 +201,5 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
         return backend.predict(x, timestep, words)
 
     *_, noisy = invert(predict, latent, schedule, rounds=rounds)
-    *_, back = sample(lambda x, level: predict(x, schedule.timestep(level)), noisy.x, schedule, steps)
+    *_, back = sample(lambda x, level: (x, predict(x, schedule.timestep(level))), noisy.x, schedule, steps)
     return float(10 * torch.log10(latent.square().sum() / (back.x - latent).square().sum()))

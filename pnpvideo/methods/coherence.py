@@ -1,7 +1,7 @@
 """Coherence, an axis of its own: which frames go through the network together, and what they share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pnpvideo.edits.keyframes import SharedAttention, draw_keyframes
 from pnpvideo.edits.propagation import TokenFlow
@@ -18,7 +18,7 @@ class Coherence:
 
     kind: str
     every: int
-    batch: int
+    batch: int = field(compare=False)  # no part of the result
     seed: int
 
     def keyframes(self, frames: int, shot: int, step: int) -> tuple[int, ...]:

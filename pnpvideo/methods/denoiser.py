@@ -1,18 +1,20 @@
-"""One guided evaluation of all frames of a shot: lanes, passes and guidance put together."""
+"""One guided evaluation of all frames of a shot: lanes, passes, correction and guidance put together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Lanes, Moment, Session
+from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.method import Method, Trajectory
+from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
 
 
 @dataclass(frozen=True)
@@ -29,25 +31,71 @@ class Denoiser:
     trajectory: Trajectory
     shot: int = 0
 
-    def __call__(self, x: Tensor, level: int) -> Tensor:
-        """The guided network output (f, c, h, w) for the latents ``x`` of ``level``, fp32."""
+    def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
         steps, frames = self.schedule.steps, x.shape[0]
         step = steps - level
         keyframes = self.coherence.keyframes(frames, self.shot, step)
         moment = Moment(step, steps, self.schedule.timestep(level), keyframes)
         for edit in self.session.edits:
             edit.begin(moment)
-        x = self.method.correct(x, moment)
-        names = self.guidance.lanes(step, steps)
+        edited = self.guidance.lanes(step, steps)
+        corrected = self.method.correct(x, moment, _Probe(self, x, moment, level, edited))
+        names = edited
         if any(edit.needs_source(moment) for edit in self.session.edits):
-            names = (SOURCE, *names)
-        guided = torch.empty_like(x)
+            names = (SOURCE, *edited)
+        outputs = {name: torch.empty_like(x) for name in edited}
         for chosen in self.coherence.passes(frames, keyframes):
             lanes, rows = Lanes(names, chosen), list(chosen)
-            inputs = {name: x[rows] for name in lanes.edited}
+            inputs = {name: corrected.lanes[name][rows] for name in lanes.edited}
             if SOURCE in names:
-                inputs[SOURCE] = self.trajectory.at(level)[rows].to(x.device)
+                inputs[SOURCE] = self.source(level, rows, x)
             with self.session.during(moment, lanes):
                 output = self.backend.predict(lanes.stack(inputs), moment.timestep, lanes.spread(self.words))
-            guided[rows] = self.guidance.combine(lanes.split(output), step, steps)
-        return guided
+            for name, part in lanes.split(output).items():
+                if name in outputs:
+                    outputs[name][rows] = part
+        return corrected.origin, self._guided(corrected, outputs, step, level)
+
+    def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
+        """The source's latents of ``level``, those rows, where ``like`` is."""
+        return self.trajectory.at(level)[rows].to(like.device)
+
+    def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
+        """Guidance over the lanes' outputs; where a lane was asked elsewhere than at the origin, over its noise."""
+        if all(latents is corrected.origin for latents in corrected.lanes.values()):
+            return self.guidance.combine(outputs, step, self.schedule.steps)
+        alpha, prediction = self.schedule.alphas[level], self.schedule.prediction
+        if alpha == 0:  # nothing of the picture is in x, so it does not matter where a lane was asked
+            return self.guidance.combine(outputs, step, self.schedule.steps)
+        noises = {
+            name: clean_and_noise(corrected.lanes[name], output, alpha, prediction)[1]
+            for name, output in outputs.items()
+        }
+        eps = self.guidance.combine(noises, step, self.schedule.steps)
+        return output_for(corrected.origin, eps, alpha, prediction)
+
+
+class _Probe:
+    """See Probe: the network as a correction may ask it at one step."""
+
+    def __init__(self, denoiser: Denoiser, x: Tensor, moment: Moment, level: int, lanes: tuple[str, ...]) -> None:
+        self.lanes, self.words = lanes, denoiser.words
+        self.sites: Sequence[Site] = denoiser.backend.sites
+        self._denoiser, self._x, self._moment, self._level = denoiser, x, moment, level
+
+    def source(self, frame: int) -> Tensor:
+        return self._denoiser.source(self._level, [frame], self._x)
+
+    @contextmanager
+    def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> Iterator[Pass]:
+        backend, moment = self._denoiser.backend, self._moment
+        with injected(backend.network, edits) as session, checkpointed(backend.network, checkpointing):
+
+            def ask(lanes: Lanes, latents: Mapping[str, Tensor], words: Mapping[str, Tensor]) -> Tensor:
+                for edit in edits:
+                    edit.begin(moment)
+                session.look(moment, lanes)
+                return backend.predict(lanes.stack(latents), moment.timestep, lanes.spread(words))
+
+            yield ask

@@ -1,12 +1,14 @@
 """What a method is: four members, and the trajectory that its source lane follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Edit, Moment, Site
+from pnpvideo.injection import Edit, Lanes, Moment, Site
 
 
 class Trajectory(Protocol):
@@ -15,6 +17,46 @@ class Trajectory(Protocol):
     def at(self, level: int) -> Tensor:
         """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
         ...
+
+
+Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
+"""One network call: lanes, latents of each lane (frames, c, h, w), words of each lane (tokens, channels)."""
+
+
+class Probe(Protocol):
+    """What a correction may ask: the network, outside the run's own edits.
+
+    lanes: those that the guidance asks for at this step; words: lane -> (tokens, channels); sites: the network's.
+    """
+
+    @property
+    def lanes(self) -> tuple[str, ...]: ...
+
+    @property
+    def words(self) -> Mapping[str, Tensor]: ...
+
+    @property
+    def sites(self) -> Sequence[Site]: ...
+
+    def source(self, frame: int) -> Tensor:
+        """The source's latents of this level, (1, c, h, w), where the edited ones are."""
+        ...
+
+    def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> AbstractContextManager[Pass]:
+        """Network calls with these edits alone; each begins them anew. A gradient must be taken inside."""
+        ...
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """lanes: the latents (f, c, h, w) that each lane is asked about. origin: those that the step starts from."""
+
+    lanes: Mapping[str, Tensor]
+    origin: Tensor
+
+    @classmethod
+    def unchanged(cls, x: Tensor, lanes: Sequence[str]) -> "Corrected":
+        return cls(dict.fromkeys(lanes, x), x)
 
 
 class Method(Protocol):
@@ -33,6 +75,6 @@ class Method(Protocol):
         """The method's edits for a network with these sites, outermost first."""
         ...
 
-    def correct(self, x: Tensor, moment: Moment) -> Tensor:
-        """A change of the latents before a step: the identity for all but pix2pix-zero."""
+    def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
+        """A change of the latents before a step: none for all but pix2pix-zero."""
         ...

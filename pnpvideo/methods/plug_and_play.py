@@ -8,7 +8,7 @@ from torch import Tensor
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
 from pnpvideo.injection import Edit, Kind, Moment, Site, Until, select
-from pnpvideo.methods.method import Trajectory
+from pnpvideo.methods.method import Corrected, Probe, Trajectory
 
 FEATURE_LAYER = 4
 ATTENTION_LAYERS = range(4, 12)
@@ -45,5 +45,5 @@ class PlugAndPlay:
             SelfAttentionInjection(attention, Until(self.attention_until)),
         ]
 
-    def correct(self, x: Tensor, moment: Moment) -> Tensor:
-        return x
+    def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
+        return Corrected.unchanged(x, probe.lanes)

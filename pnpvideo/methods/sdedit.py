@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.injection import Edit, Moment, Site
-from pnpvideo.methods.method import Trajectory
+from pnpvideo.methods.method import Corrected, Probe, Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,5 +27,5 @@ class SDEdit:
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         return []
 
-    def correct(self, x: Tensor, moment: Moment) -> Tensor:
-        return x
+    def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
+        return Corrected.unchanged(x, probe.lanes)

@@ -11,9 +11,10 @@ from typing import Any
 def fingerprint(*parts: object) -> str:
     """SHA-256, as 64 hexadecimal digits, of a canonical serialisation of ``parts``.
 
-    Accepted: str, int, float, bool, None, bytes, tuple, list, dict, dataclass instances, numpy arrays and
-    torch tensors, nested at will. Types are told apart (1, 1.0, True and "1" differ, and so do a tuple and a
-    list); arrays count with dtype and shape; a dict's order does not matter. Anything else raises TypeError.
+    Accepted: str, int, float, bool, None, bytes, tuple, list, dict, dataclass instances (those fields that count in
+    comparisons), numpy arrays and torch tensors, nested at will. Types are told apart (1, 1.0, True and "1" differ, and
+    so do a tuple and a list); arrays count with dtype and shape; a dict's order does not matter. Anything else raises
+    TypeError.
     """
     digest = hashlib.sha256()
     for chunk in _serialised(parts):
@@ -46,7 +47,7 @@ def _serialised(value: Any) -> Iterator[bytes | memoryview]:
             yield from _serialised(item)
     elif is_dataclass(value) and not isinstance(value, type):
         yield from _sized(b"c", type(value).__qualname__.encode())
-        yield from _serialised({field.name: getattr(value, field.name) for field in fields(value)})
+        yield from _serialised({field.name: getattr(value, field.name) for field in fields(value) if field.compare})
     else:
         yield from _array(value)
 

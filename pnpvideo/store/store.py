@@ -16,7 +16,7 @@ from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.store.entry import MANIFEST, Entry
 from pnpvideo.store.manifest import DamagedManifest, ForeignFormat, Manifest
 
-KINDS = ("trajectory", "run")
+KINDS = ("trajectory", "run", "direction")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -50,7 +50,7 @@ class Store:
 
     @contextlib.contextmanager
     def entry(self, kind: str, key: str) -> Iterator[Entry]:
-        """The entry of ``kind`` ("trajectory" or "run") and ``key``, locked against other processes meanwhile.
+        """The entry of ``kind`` (one of KINDS) and ``key``, locked against other processes meanwhile.
 
         Where another process holds it, this waits; the lock of a process that died is free. Raises StoreError
         when the store cannot be used.

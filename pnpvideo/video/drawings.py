@@ -8,7 +8,7 @@ luma and 4.4 in chroma (8 x 8), and 5.8 in luma (4 x 4); a disc of medium contra
 6, a dark one that moves by half a pixel by 8 in luma (4 x 4).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -30,13 +30,18 @@ class Drawings:
     of: tuple[int, ...]
 
 
-def held(shot: Shot) -> Drawings:
-    """Joins neighbours that show one drawing. A drawing that comes back later counts anew."""
+def held(shot: Shot, masks: Sequence[np.ndarray] | None = None) -> Drawings:
+    """Joins neighbours that show one drawing. A drawing that comes back later counts anew.
+
+    masks: (h, w) of each frame; where they change, what is shown counts as another drawing.
+    """
     frames: list[Frame] = []
     of: list[int] = []
-    for frame, new in _first_showings(shot.frames):
-        if new:
+    mask: np.ndarray | None = None
+    for number, (frame, new) in enumerate(_first_showings(shot.frames)):
+        if new or (masks is not None and mask is not None and not np.array_equal(mask, masks[number])):
             frames.append(frame)
+            mask = None if masks is None else masks[number]
         of.append(len(frames) - 1)
     return Drawings(tuple(frames), tuple(of))
 

@@ -19,9 +19,18 @@ def to_working(pixels: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarra
     return np.stack([resize(opaque(frame), size) for frame in pixels])
 
 
-def to_display(picture: np.ndarray, source: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
-    """A result (h, w, 3) uint8 at the display ``size`` = (width, height), with ``source``'s alpha if it has one."""
+def to_display(
+    picture: np.ndarray, source: np.ndarray | None, size: tuple[int, int], mask: np.ndarray | None = None
+) -> np.ndarray:
+    """A result (h, w, 3) uint8 at the display ``size`` = (width, height), with ``source``'s alpha if it has one.
+
+    mask: (h', w') float in [0, 1]; where it is 0, the result is ``source`` to the bit.
+    """
     picture = resize(picture, size)
+    if mask is not None and source is not None:
+        share = np.clip(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), 0, 1)[..., None]
+        kept = source[..., :3].astype(np.float32)
+        picture = np.rint(kept + share * (picture - kept)).astype(np.uint8)
     if source is not None and source.shape[2] == 4:
         picture = np.dstack([picture, source[..., 3]])
     return picture
@@ -34,6 +43,12 @@ def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return picture
     smaller = size[0] * size[1] < width * height
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4)
+
+
+def grey(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3 or 4) uint8 -> (h, w) uint8, by luma; what is transparent counts as black."""
+    luma = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2GRAY)
+    return luma if pixels.shape[2] == 3 else np.rint(luma * (pixels[..., 3] / 255.0)).astype(np.uint8)
 
 
 def opaque(pixels: np.ndarray) -> np.ndarray:

@@ -18,11 +18,11 @@ from pnpvideo.options import TranslateOptions
 class Engine:
     """Takes the place of ``pnpvideo.translate``, and remembers how it was called."""
 
-    calls: list[tuple[Path | None, str, Path, TranslateOptions]] = field(default_factory=list)
+    calls: list[tuple[Path | None, str | None, Path, TranslateOptions]] = field(default_factory=list)
     work: Callable[[Report], None] = lambda report: None
 
     def translate(
-        self, input: Path | None, prompt: str, output: Path, options: TranslateOptions, *, report: Report
+        self, input: Path | None, prompt: str | None, output: Path, options: TranslateOptions, *, report: Report
     ) -> Any:
         self.calls.append((input, prompt, output, options))
         self.work(report)

@@ -32,7 +32,9 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
         --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
-        --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial --store kept -y"""
+        --captioner c --direction d:0.5 --mask m.png --cross-attention 0.2 --update code --map-pixels 64
+        --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial
+        --store kept -y"""
     assert run(*flags.split()) == 0
     assert engine.options == TranslateOptions(
         model="sd15",
@@ -46,6 +48,14 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         attention_until=0.4,
         fresh_noise=0.1,
         inversion_rounds=2,
+        captioner="c",
+        directions=(("d", 0.5),),
+        mask=Path("m.png"),
+        cross_attention=0.2,
+        update="code",
+        map_pixels=64,
+        checkpointing=True,
+        regularize=1.0,
         strength=0.3,
         keyframe_every=4,
         seed=9,
@@ -60,7 +70,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         overwrite=True,
     )
     unset = [name for name, value in DEFAULTS.items() if getattr(engine.options, name) == value]
-    assert unset == ["generate"], "each field of TranslateOptions has its flag"
+    assert unset == ["change", "keep_background", "generate"], "each field of TranslateOptions has its flag"
 
 
 def test_generate_takes_a_prompt_and_no_input(engine: Engine) -> None:

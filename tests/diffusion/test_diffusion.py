@@ -53,7 +53,7 @@ def test_more_steps_bring_the_picture_back_closer() -> None:
             return torch.tanh(x.roll(1, 2)) * (0.5 + timestep / 2000)
 
         *_, noisy = invert(predict, clean, schedule)
-        *_, back = sample(lambda x, level: predict(x, schedule.timestep(level)), noisy.x, schedule, steps)
+        *_, back = sample(lambda x, level: (x, predict(x, schedule.timestep(level))), noisy.x, schedule, steps)
         return float((back.x - clean).square().mean())
 
     errors = [error(steps) for steps in (5, 20, 80, 320)]

@@ -1,0 +1,150 @@
+"""pnpvideo direction: where an edit points in the space of text embeddings."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnpvideo.errors import OutputError
+from pnpvideo.events import Notice, Progress
+
+from ..loudness import Loudness, hush_libraries, json_option, loudness_options
+from ..render import MODES, rendering
+from ..settings import given, resolve, setting
+from .translate import PROGRESS_HELP
+
+
+@click.group(short_help="Build or show an edit direction.")
+def direction() -> None:
+    """Edit directions: the way from one concept to another, as the model's text encoder sees it."""
+
+
+@direction.command()
+@click.option("--from", "source", required=True, metavar="CONCEPT", help="Where the direction begins, such as ball.")
+@click.option("--to", "target", required=True, metavar="CONCEPT", help="Where it ends, such as cube.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write (.safetensors).")
+@click.option(
+    "--from-sentences",
+    type=click.Path(path_type=Path),
+    help="Text file, a sentence about --from a line; without it, built-in templates.",
+)
+@click.option("--to-sentences", type=click.Path(path_type=Path), help="The same for --to.")
+@click.option(
+    "--language-model",
+    metavar="MODEL",
+    help="Folder or hub id of a language model, causal or seq2seq, that writes the sentences.",
+)
+@click.option("--count", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Sentences it writes.")
+@setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.")
+@setting("seed", "--seed", type=int, help="Seed of the language model's choices.")
+@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
+@json_option("Print what was built as one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@loudness_options
+@click.pass_context
+def build(
+    context: click.Context,
+    source: str,
+    target: str,
+    output: Path,
+    from_sentences: Path | None,
+    to_sentences: Path | None,
+    language_model: str | None,
+    count: int,
+    overwrite: bool,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
+) -> None:
+    """Build the direction from one concept to another, out of sentences about each.
+
+    \b
+    pnpvideo direction build --from ball --to cube -o ball2cube.safetensors
+    pnpvideo direction build --from cat --to dog --from-sentences c.txt --to-sentences d.txt -o cat2dog.safetensors
+    """
+    if (from_sentences is None) != (to_sentences is None):
+        raise click.UsageError("give --from-sentences and --to-sentences together")
+    if from_sentences is not None and language_model is not None:
+        raise click.UsageError("sentences come from files or from a language model, not from both")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists; --overwrite replaces it")
+    options = resolve(given(context), None)
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
+    from pnpvideo.backends.checkpoint import WORDS, fetch
+    from pnpvideo.backends.device import choose_device
+    from pnpvideo.backends.models import resolve as resolve_model
+    from pnpvideo.backends.text import TextTower
+    from pnpvideo.words.direction import build as build_direction
+    from pnpvideo.words.direction import save
+    from pnpvideo.words.sentences import checked, from_file, from_templates
+
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+        device = choose_device(options.get("device", "auto"))
+        tower = TextTower(fetch(resolve_model(options.get("model", "miniature")), WORDS), device)
+        if language_model is not None:
+            from pnpvideo.words.language_model import LanguageModel
+
+            model = LanguageModel(language_model, device)
+            written = [
+                model.sentences(
+                    word,
+                    count,
+                    options.get("seed", 0),
+                    lambda done: report(Progress(stage="write sentences", done=done, total=count, unit="sentence")),
+                )
+                for word in (source, target)
+            ]
+        elif from_sentences is not None and to_sentences is not None:
+            written = [from_file(from_sentences), from_file(to_sentences)]
+        else:
+            written = [from_templates(word) for word in (source, target)]
+        first, second = (checked(word, lines) for word, lines in zip((source, target), written, strict=True))
+        total = len(first.kept) + len(second.kept)
+        built = build_direction(
+            tower,
+            first,
+            second,
+            done=lambda done: report(Progress(stage="embed", done=done, total=total, unit="sentence")),
+        )
+        save(built, output)
+        report(Notice(message=f"wrote {output}"))
+    _print(built, as_json)
+
+
+@direction.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option("Print one JSON object.")
+@loudness_options
+def show(file: Path, as_json: bool) -> None:
+    """Say what is in a direction's FILE."""
+    from pnpvideo.words.direction import load
+
+    _print(load(file), as_json)
+
+
+def _print(direction: Any, as_json: bool) -> None:
+    tokens, channels = direction.delta.shape
+    norms = direction.delta.norm(dim=1)
+    facts = {
+        "from": direction.source,
+        "to": direction.target,
+        "tokens": tokens,
+        "channels": channels,
+        "norm": float(direction.delta.norm()),
+        "largest_norm_of_a_token": float(norms.max()),
+        "encoder": direction.encoder or None,
+        "sentences": direction.counts,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"from {direction.source!r} to {direction.target!r}")
+    click.echo(f"{tokens} tokens of width {channels}, norm {facts['norm']:.3f}")
+    click.echo(f"text encoder: {direction.encoder[:12] or 'not said (a file of the reference project)'}")
+    for word, counts in direction.counts.items():
+        rest = ", ".join(f"{number} dropped: {reason}" for reason, number in counts.items() if reason != "kept")
+        click.echo(f"{word!r}: {counts['kept']} sentences{'; ' + rest if rest else ''}")

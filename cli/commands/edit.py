@@ -1,0 +1,75 @@
+"""pnpvideo edit: change one thing into another, with no prompt written."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnpvideo.events import Notice
+from pnpvideo.options import TranslateOptions
+
+from ..loudness import Loudness, hush_libraries, json_option, loudness_options
+from ..render import MODES, rendering
+from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
+from .translate import PROGRESS_HELP
+
+USUAL = "pix2pix-zero"
+METHODS = (USUAL, "pnp")
+
+
+@click.command(short_help="Change one thing into another, with no prompt.")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
+@click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
+@click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
+@setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
+@recipe_settings
+@clip_settings
+@setting("method", "--method", type=click.Choice(METHODS), usual=USUAL, help="How the rest is kept.")
+@store_option
+@config_option
+@json_option("Print a report of the run on standard output, as one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@loudness_options
+@click.pass_context
+def edit(
+    context: click.Context,
+    source: Path,
+    output: Path,
+    before: str | None,
+    after: str | None,
+    config: Path | None,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
+) -> None:
+    """Change what --from names into what --to names in INPUT, a clip or a still, and keep the rest.
+
+    The direction between the two is found in the space of text embeddings; INPUT is captioned, so no prompt is needed.
+    A direction of your own (see 'pnpvideo direction') comes in with --direction FILE:STRENGTH, as often as you like.
+
+    \b
+    pnpvideo edit clip.mp4 --from ball --to cube -o out.mp4
+    pnpvideo edit photo.png --direction ball2cube.safetensors:1.2 -o out.png
+    """
+    stated = given(context)
+    wanted = {**resolve(stated, config), "method": stated.get("method", USUAL)}  # a file's method is translate's
+    if (before is None) != (after is None):
+        raise click.UsageError("give --from and --to together")
+    if before is not None and after is not None:
+        wanted["change"] = (before, after)
+    elif not wanted.get("directions") and not wanted.get("change"):
+        raise click.UsageError("give --from and --to, or a --direction")
+    options = TranslateOptions.from_mapping(wanted)
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
+    from pnpvideo.translate import translate as run
+
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+        result = run(source, None, output, options, report=report)
+        report(Notice(message=f"wrote {result.output}"))
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))

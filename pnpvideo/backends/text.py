@@ -1,0 +1,58 @@
+"""A checkpoint's text encoder with its tokenizer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from pnpvideo.backends.checkpoint import fingerprint, load, load_checked
+from pnpvideo.errors import ModelError
+
+
+class TextTower:
+    """Embeds texts as the network reads them, in fp32. ``fingerprint`` names weights and tokenizer."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.encoder: CLIPTextModel = load_checked(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
+        self.tokenizer = load(CLIPTokenizer, folder / "tokenizer")
+        self.device = device
+        self.width = int(self.encoder.config.hidden_size)
+        self.length = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
+        self.fingerprint = fingerprint(folder, ("text_encoder", "tokenizer"))
+        known, embedded = len(self.tokenizer), self.encoder.config.vocab_size
+        if known > embedded:
+            raise ModelError(
+                f"{folder}: the tokenizer knows {known} tokens and the text encoder {embedded}; "
+                "the two do not belong together"
+            )
+
+    @torch.no_grad()
+    def embeds(self, texts: Sequence[str]) -> Tensor:
+        """(n, tokens, channels): the last hidden state, every text padded to the tokenizer's length."""
+        tokens = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.length,
+            return_tensors="pt",
+        )
+        return self.encoder(tokens.input_ids.to(self.device)).last_hidden_state.float()
+
+    def positions(self, text: str, phrase: str) -> tuple[int, ...]:
+        """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.length).input_ids
+        part = self.tokenizer(phrase).input_ids[1:-1]
+        pieces = self.tokenizer.convert_ids_to_tokens(ids)
+        starts = [
+            n
+            for n in range(1, len(ids) - len(part) + 1)
+            if part and ids[n : n + len(part)] == part and (n == 1 or pieces[n - 1].endswith("</w>"))
+        ]
+        return tuple(n + place for n in starts for place in range(len(part)))
+
+    def truncation(self, text: str) -> str:
+        """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
+        ids = self.tokenizer(text, truncation=False).input_ids
+        return "" if len(ids) <= self.length else self.tokenizer.decode(ids[self.length - 1 : -1])

@@ -1,0 +1,102 @@
+"""What of a picture may change: masks, given or found by a word, and the source that is kept outside of them."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.edits.cross_attention import CrossAttentionMaps
+from pnpvideo.edits.word_mask import word_mask
+from pnpvideo.errors import OptionError
+from pnpvideo.injection import Kind, Lanes, Moment, injected, select
+from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.methods.method import Trajectory
+from pnpvideo.video.fit import grey
+from pnpvideo.video.read import read
+
+LEVELS = (0.3, 0.5, 0.7)
+"""Shares of the way up at which it is asked where the network looks for a word."""
+
+
+def of_latents(masks: Sequence[np.ndarray], height: int, width: int) -> Tensor:
+    """Masks (h, w) uint8 of any size, white where a picture may change -> (f, 1, height, width) in [0, 1]."""
+    small = [cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) for mask in masks]
+    return torch.from_numpy(np.stack(small)).float().div(255).unsqueeze(1)
+
+
+def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...]:
+    """Where the source prompt says ``word``, as it is or in the plural. Raises OptionError where it does not."""
+    for form in (word, f"{word}s", f"{word}es"):
+        if found := backend.text.positions(source_prompt, form):
+            return found
+    raise OptionError(
+        f"keep_background looks for {word!r}, and the source prompt does not say it: {source_prompt!r}; "
+        "give a source prompt that does, or a mask"
+    )
+
+
+def of_word(
+    backend: Backend, trajectory: Trajectory, schedule: Schedule, words: Tensor, tokens: Sequence[int], frames: int
+) -> Tensor:
+    """Mask (f, 1, h, w) of where the source's own passes, told ``words`` (tokens, channels), look for ``tokens``."""
+    return torch.cat([_looked_at(backend, trajectory, schedule, words, tokens, frame) for frame in range(frames)])
+
+
+def _looked_at(
+    backend: Backend, trajectory: Trajectory, schedule: Schedule, words: Tensor, tokens: Sequence[int], frame: int
+) -> Tensor:
+    height, width = trajectory.at(0).shape[-2:]
+    watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most_pixels=-(-height // 2) * -(-width // 2))
+    lanes, device = Lanes((SOURCE,), (frame,)), next(backend.network.parameters()).device
+    maps: list[Tensor] = []
+    with torch.no_grad(), injected(backend.network, [watch]) as session:
+        for share in LEVELS:
+            level = max(1, round(share * schedule.steps))
+            moment = Moment(schedule.steps - level, schedule.steps, schedule.timestep(level))
+            watch.begin(moment)
+            with session.during(moment, lanes):
+                latents = trajectory.at(level)[frame : frame + 1].to(device)
+                backend.predict(latents, moment.timestep, words.unsqueeze(0))
+            maps += [found[SOURCE].cpu() for found in watch.take().values()]
+    return word_mask(maps, tokens, height, width)
+
+
+def kept(trajectory: Trajectory, mask: Tensor) -> Callable[[Tensor, int], Tensor]:
+    """A sampler's ``settle``: what ``mask`` (f, 1, h, w) does not let change is the source's, at every level."""
+
+    def settle(x: Tensor, level: int) -> Tensor:
+        return torch.lerp(trajectory.at(level).to(x), x, mask.to(x))
+
+    return settle
+
+
+class Masks:
+    """The masks of a clip's frames, in order, each (h, w) uint8: a still serves all of them."""
+
+    def __init__(self, path: Path, span: tuple[int, int | None] | None, decoder: str) -> None:
+        self.path, opened = path, read(path, decoder=decoder)
+        self.still = grey(next(opened.frames()).pixels) if opened.info.kind == "still" else None
+        frames = read(path, span=span, decoder=decoder).frames() if self.still is None else iter(())
+        self.rest = (grey(frame.pixels) for frame in frames)
+
+    def take(self, count: int) -> list[np.ndarray]:
+        """Those of the next frames. Raises OptionError where there are fewer."""
+        if self.still is not None:
+            return [self.still] * count
+        taken = list(itertools.islice(self.rest, count))
+        if len(taken) < count:
+            raise OptionError(
+                f"the mask {str(self.path)!r} has fewer frames than the input; a still serves all of them"
+            )
+        return taken
+
+    def finish(self) -> None:
+        """Raises OptionError where masks are left over."""
+        if self.still is None and next(self.rest, None) is not None:
+            raise OptionError(f"the mask {str(self.path)!r} has more frames than the input; a still serves all of them")

@@ -1,0 +1,61 @@
+"""Sentences about a concept, written by a local language model (pix2pix-zero, arXiv 2302.03027, section 3.1)."""
+
+from collections.abc import Callable
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from pnpvideo.backends.checkpoint import fetch, load
+
+BATCH, LONGEST, TRIES = 16, 32, 4
+_CAUSAL = """Captions of pictures, one a line, each with the word "{word}".
+1. a photo of {word} on a quiet morning
+2. {word} seen from the side, in warm light
+3."""
+_SEQ2SEQ = 'Write a caption of a picture with the word "{word}" in it.'
+
+
+class LanguageModel:
+    """A causal or seq2seq model. ``model``: a folder or a hub id; safetensors only. Raises ModelError."""
+
+    def __init__(self, model: str, device: torch.device) -> None:
+        folder = fetch(model, ["*.json", "*.txt", "*.model", "*.safetensors"])
+        self.seq2seq = bool(load(AutoConfig, folder).is_encoder_decoder)
+        kind = AutoModelForSeq2SeqLM if self.seq2seq else AutoModelForCausalLM
+        self.network = load(kind, folder, use_safetensors=True, dtype=torch.float32).to(device).eval()
+        self.network.requires_grad_(False)
+        self.tokenizer = load(AutoTokenizer, folder)
+
+    @torch.no_grad()
+    def sentences(
+        self, word: str, count: int, seed: int, done: Callable[[int], None] = lambda count: None
+    ) -> list[str]:
+        """Up to ``count`` sentences that say ``word``; after TRIES times as many attempts it stops with fewer.
+
+        The draws depend on ``seed`` and ``word`` alone.
+        """
+        prompt = (_SEQ2SEQ if self.seq2seq else _CAUSAL).format(word=word)
+        given = self.tokenizer([prompt], return_tensors="pt").to(self.network.device)
+        found: list[str] = []
+        with torch.random.fork_rng(devices=[self.network.device] if self.network.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            for _ in range(-(-TRIES * count // BATCH)):
+                tokens = self.network.generate(
+                    **given,
+                    do_sample=True,
+                    temperature=0.9,
+                    top_p=0.95,
+                    max_new_tokens=LONGEST,
+                    num_return_sequences=BATCH,
+                    pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
+                )
+                new = tokens if self.seq2seq else tokens[:, given.input_ids.shape[1] :]
+                lines = [(text.strip().splitlines() or [""])[0] for text in self._decoded(new)]
+                found += [line for line in lines if word.lower() in line.lower()]
+                done(min(count, len(found)))
+                if len(found) >= count:
+                    break
+        return found[:count]
+
+    def _decoded(self, tokens: torch.Tensor) -> list[str]:
+        return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=True))

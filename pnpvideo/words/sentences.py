@@ -1,0 +1,172 @@
+"""Sentences about a concept: what the two ends of an edit direction are made of.
+
+Sources: built-in templates (paired: the same template with either word, so that what is said besides cancels out), a
+text file, a sentence a line, or a local language model.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pnpvideo.errors import InputError, OptionError
+
+MOST_BYTES = 50_000_000
+
+MEDIA = (
+    *("photo", "photograph", "picture", "cartoon", "animation", "drawing", "sketch", "painting", "watercolor"),
+    *("claymation", "clay model", "oil painting", "pencil sketch", "comic", "engraving", "poster"),
+)
+"""Concepts that are kinds of pictures: "a cartoon of ..."."""
+LOOKS = (
+    *(
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "blue",
+        "purple",
+        "violet",
+        "pink",
+        "brown",
+        "white",
+        "black",
+        "grey",
+        "gray",
+    ),
+    *("golden", "silver", "wooden", "metal", "glass", "stone", "old", "new", "young", "happy", "sad", "big", "small"),
+)
+"""Concepts that stand before a noun: "a red ..."."""
+PREPOSITIONS = (
+    "at",
+    "in",
+    "on",
+    "under",
+    "by",
+    "with",
+    "without",
+    "during",
+    "from",
+    "inside",
+    "near",
+    "after",
+    "before",
+)
+"""Concepts that begin so are told behind a noun: "... at sunset"."""
+_MEDIA = (
+    "a photo of {}",
+    "a picture of {}",
+    "a drawing of {}",
+    "a cartoon of {}",
+    "a painting of {}",
+    "a sketch of {}",
+)
+_FRAMES = ("{}", *_MEDIA, "a close view of {}", "{} seen from afar", "there is {}", "this is {}", "we see {}")
+_NOUNS = (
+    *(
+        "ball",
+        "cube",
+        "tree",
+        "house",
+        "car",
+        "boat",
+        "figure",
+        "person",
+        "dog",
+        "cat",
+        "horse",
+        "bird",
+        "chair",
+        "table",
+    ),
+    *("street", "garden", "hill", "toy", "box", "bottle", "flower", "bridge", "ship", "tower"),
+)
+_PLACES = (
+    *("", " on grass", " on sand", " on snow", " on a stone floor", " on a table", " in a room", " in a street"),
+    *(" by the sea", " in a forest"),
+)
+_TIMES = ("", " in daylight", " at sunset", " at night", " under a cloudy sky", " in the morning")
+
+
+@dataclass
+class Sentences:
+    """``kept``: sentences that say ``word``, each once; ``dropped``: reason -> how many."""
+
+    word: str
+    kept: list[str] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+def from_templates(concept: str) -> list[str]:
+    """Every template with ``concept``, in a fixed order, and each a little different with what else it says.
+
+    Two concepts of one kind (see MEDIA, LOOKS, PREPOSITIONS; all others are things) give pairs that differ in nothing
+    else.
+    """
+    words = concept.lower().split()
+    if concept.lower() in MEDIA:
+        head = with_article(concept)
+        return [
+            f"{head} of {with_article(noun)}{place}{time}" for noun in _NOUNS for place in _PLACES for time in _TIMES
+        ]
+    if concept.lower() in LOOKS:
+        return [
+            frame.format(with_article(f"{concept} {noun}")) + place
+            for frame in _FRAMES
+            for noun in _NOUNS
+            for place in _PLACES[:5]
+        ]
+    if words and words[0] in PREPOSITIONS:
+        return [
+            f"{frame.format(with_article(noun))}{place} {concept}"
+            for frame in _FRAMES
+            for noun in _NOUNS
+            for place in _PLACES[:5]
+        ]
+    return [
+        frame.format(with_article(concept)) + place + time for frame in _FRAMES for place in _PLACES for time in _TIMES
+    ]
+
+
+def from_file(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file. Raises InputError."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes, too large for a list of sentences")
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text: {error}") from error
+
+
+def checked(word: str, sentences: Iterable[str]) -> Sentences:
+    """Only sentences that say ``word``, as it is or in the plural, each once, in their order."""
+    if not word.strip():
+        raise OptionError("a concept is empty; accepted is a word or a few, such as 'ball' or 'at sunset'")
+    found, seen = Sentences(word), set[str]()
+    said = re.compile(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", re.IGNORECASE)
+    for sentence in sentences:
+        plain = " ".join(sentence.split())
+        reason = None
+        if not plain:
+            reason = "empty"
+        elif not said.search(plain):
+            reason = f"without {word!r}"
+        elif plain.lower() in seen:
+            reason = "said twice"
+        if reason:
+            found.dropped[reason] = found.dropped.get(reason, 0) + 1
+            continue
+        seen.add(plain.lower())
+        found.kept.append(plain)
+    return found
+
+
+def with_article(phrase: str) -> str:
+    """A noun phrase with its article: "ball" -> "a ball"; what has one, or is a plural, stays."""
+    words = phrase.lower().split()
+    plural = bool(words) and words[-1].endswith("s") and not words[-1].endswith(("ss", "us", "is"))
+    if not words or words[0] in ("a", "an", "the", "some") or plural:
+        return phrase
+    return f"{'an' if words[0][0] in 'aeiou' else 'a'} {phrase}"

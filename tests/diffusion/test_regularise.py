@@ -1,0 +1,117 @@
+"""Regularised inversion: closed-form slopes against autograd, and what it does to noise."""
+
+from random import Random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pnpvideo.diffusion.regularise import (
+    Regularisation,
+    autocorrelation,
+    autocorrelation_gradient,
+    kl,
+    kl_gradient,
+    levels,
+)
+
+
+def noise(frames: int = 2, height: int = 32, width: int = 48, seed: int = 0) -> Tensor:
+    return torch.randn((frames, 4, height, width), generator=torch.Generator().manual_seed(seed))
+
+
+def correlated(side: int, box: int) -> Tensor:
+    x = noise(1, side, side, seed=3)
+    x = F.avg_pool2d(F.pad(x, (box // 2,) * 4, mode="circular"), box, 1)
+    return 0.8 * x / x.std()
+
+
+def neighbours_correlate(x: Tensor) -> float:
+    return float((x * x.roll(1, 2)).mean() / x.square().mean())
+
+
+def plain_autocorrelation(x: Tensor, shifts: list[tuple[int, int]], gain: float) -> Tensor:
+    """One number: section 3.2, loop by loop."""
+    total = torch.zeros(())
+    for number, (down, across) in enumerate(shifts):
+        if number:
+            x = gain * F.avg_pool2d(x, 2)
+        for channel in range(x.shape[1]):
+            n = x[0, channel]
+            total = total + (n * torch.roll(n, down, 0)).mean() ** 2 + (n * torch.roll(n, across, 1)).mean() ** 2
+    return total
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+def test_the_slope_of_correlation_is_that_of_autograd(gain: float) -> None:
+    x = noise().requires_grad_()
+    shifts = [(3, 7), (2, 1), (5, 4)]
+    each = [plain_autocorrelation(x[n : n + 1], shifts, gain) for n in range(len(x))]
+    assert torch.allclose(autocorrelation(x, shifts, gain), torch.stack(each), rtol=1e-5)
+    (expected,) = torch.autograd.grad(torch.stack(each).sum(), x)
+    found = autocorrelation_gradient(x.detach(), shifts, gain)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_the_slope_of_the_distance_from_normal_is_that_of_autograd() -> None:
+    x = (0.7 * noise() + 0.2).requires_grad_()
+    losses = [x[n].var() + x[n].mean() ** 2 - 1 - torch.log(x[n].var() + 1e-7) for n in range(len(x))]
+    assert torch.allclose(kl(x), torch.stack(losses), atol=1e-6)
+    (expected,) = torch.autograd.grad(torch.stack(losses).sum(), x)
+    assert torch.allclose(kl_gradient(x.detach()), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((64, 64), [(64, 64), (32, 32), (16, 16), (8, 8)]),
+        ((32, 48), [(32, 48), (16, 24), (8, 12)]),
+        ((30, 64), [(30, 64), (15, 32)]),
+        ((12, 64), [(12, 64)]),
+    ],
+)
+def test_the_pyramid_goes_down_to_eight(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
+    assert levels(torch.zeros(1, 4, *size), 8) == expected
+
+
+def test_no_shift_is_zero() -> None:
+    drawn = []
+
+    class Watched(Random):
+        def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+            drawn.append(super().randrange(start, stop, step))
+            return drawn[-1]
+
+    for side in (8, 16, 64):
+        Regularisation()(noise(1, side, side), Watched(side))
+    assert len(drawn) > 100 and min(drawn) >= 1
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+@pytest.mark.parametrize(("side", "box"), [(16, 5), (32, 3), (32, 9), (64, 5)])
+def test_correlated_noise_becomes_whiter_and_never_runs_away(gain: float, side: int, box: int) -> None:
+    before = correlated(side, box)
+    after = Regularisation(pyramid_gain=gain)(before, Random(0))
+    assert torch.isfinite(after).all() and after.abs().max() <= before.abs().max() + 0.5
+    assert neighbours_correlate(after) < neighbours_correlate(before)
+
+
+def test_the_papers_gain_does_more() -> None:
+    before = correlated(64, 9)
+    one, two = (neighbours_correlate(Regularisation(pyramid_gain=gain)(before, Random(0))) for gain in (1.0, 2.0))
+    assert neighbours_correlate(before) - two > 4 * (neighbours_correlate(before) - one)
+
+
+def test_white_noise_stays() -> None:
+    before = noise()
+    after = Regularisation()(before, Random(0))
+    assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.99
+
+
+def test_every_frame_is_treated_as_if_alone() -> None:
+    both = noise()
+    alone = torch.cat([Regularisation()(both[n : n + 1], Random(7)) for n in range(2)])
+    assert torch.allclose(Regularisation()(both, Random(7)), alone, atol=1e-6)
+    assert torch.equal(Regularisation()(both, Random(7)), Regularisation()(both, Random(7)))
+    assert torch.equal(Regularisation(pyramid_gain=0)(both, Random(7)), both)

@@ -1,0 +1,92 @@
+"""Directions: built from means, bound to their text encoder, read back, added and scaled."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import InputError, ModelError, OptionError
+from pnpvideo.words.direction import Direction, build, combined, load, save, templated
+from pnpvideo.words.sentences import Sentences
+
+
+def sides(first: list[str], second: list[str]) -> tuple[Sentences, Sentences]:
+    return Sentences("hen", first, {"said twice": 2}), Sentences("fox", second)
+
+
+def test_a_direction_is_the_difference_of_means(backend: StableDiffusion) -> None:
+    hens, foxes = [f"hen {n}" for n in range(7)], [f"fox {n}" for n in range(5)]
+    heard: list[int] = []
+    found = build(backend.text, *sides(hens, foxes), done=heard.append, batch=3)
+    means = [torch.stack([backend.embed(text) for text in texts]).mean(0) for texts in (hens, foxes)]
+    assert torch.allclose(found.delta, means[1] - means[0], atol=1e-5)
+    assert heard == [3, 6, 7, 10, 12]
+    assert found.counts == {"hen": {"kept": 7, "said twice": 2}, "fox": {"kept": 5}}
+    with pytest.raises(OptionError, match="no sentence says 'fox'"):
+        build(backend.text, *sides(hens, []))
+
+
+def test_directions_add_and_scale(backend: StableDiffusion) -> None:
+    here, there = (
+        Direction(delta=torch.full((20, 16), value), source="a", target="b", encoder="") for value in (1.0, 10.0)
+    )
+    start = backend.embed("a hen")
+    assert torch.allclose(combined(start, [(here, 1.2), (there, -0.5)]), start + 1.2 - 5.0, atol=1e-6)
+    assert torch.equal(combined(start, []), start)
+
+
+def test_a_file_says_whose_it_is(backend: StableDiffusion, tmp_path: Path) -> None:
+    built, path = templated(backend.text, "hen", "fox"), tmp_path / "hen2fox.safetensors"
+    save(built, path)
+    again = load(path)
+    assert torch.equal(again.delta, built.delta)
+    assert (again.source, again.target, again.encoder, again.counts) == (
+        built.source,
+        built.target,
+        built.encoder,
+        built.counts,
+    )
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    again.check(backend.text.fingerprint, (20, 16))
+    with pytest.raises(ModelError, match="another text encoder"):
+        again.check("other", (20, 16))
+    with pytest.raises(ModelError, match="has 20 tokens of width 16, this model's text has 77 of 128"):
+        again.check(backend.text.fingerprint, (77, 128))
+
+
+def test_the_reference_projects_tensors_are_read(tmp_path: Path) -> None:
+    tensor = torch.randn(1, 77, 768, generator=torch.Generator().manual_seed(0))
+    torch.save(tensor.half(), tmp_path / "cat2dog.pt")
+    found = load(tmp_path / "cat2dog.pt")
+    assert (found.source, found.target, found.encoder) == ("cat", "dog", "")
+    assert torch.equal(found.delta, tensor[0].half().float())
+    found.check("whichever", (77, 768))
+
+
+@pytest.mark.parametrize("kind", ["code", "dict", "shape", "infinite", "text", "none", "other", "half"])
+def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "d.pt"
+    if kind == "code":
+
+        class Harm:
+            def __reduce__(self) -> tuple:
+                return Path.touch, (tmp_path / "harmed",)
+
+        torch.save(Harm(), path)
+    elif kind == "dict":
+        torch.save({"a": torch.zeros(2)}, path)
+    elif kind == "shape":
+        torch.save(torch.zeros(3, 77, 768), path)
+    elif kind == "infinite":
+        torch.save(torch.full((1, 77, 768), float("inf")), path)
+    elif kind == "text":
+        path.write_text("no direction")
+    elif kind == "other":
+        save_file({"direction": torch.zeros(2, 2)}, path)
+    elif kind == "half":
+        save_file({"other": torch.zeros(2, 2)}, path, metadata={"format": "pnpvideo direction 1"})
+    with pytest.raises(InputError, match=r"d\.pt"):
+        load(path)
+    assert not (tmp_path / "harmed").exists()
