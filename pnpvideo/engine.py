@@ -86,6 +86,8 @@ class Translator:
             "inversion_rounds": chosen(options.inversion_rounds, card.inversion_rounds),
             "size": options.size or backend.size,
         }
+        for idle in options.without_effect():
+            report(Notice(message=f"{idle} is set, and has no effect: the method is {options.method}"))
         self.method = self._method()
         self.coherence = Coherence(
             kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed

@@ -1,7 +1,7 @@
 """What a user can ask for: frozen, keyword-only, checked once, when made."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,12 @@ from pnpvideo.errors import OptionError
 METHODS = ("pnp", "sdedit", "pix2pix-zero")
 COHERENCES = ("flow", "joint", "none")
 UPDATES = ("paper", "code")
+OWN = {
+    "pnp": ("feature_until", "attention_until", "fresh_noise"),
+    "sdedit": ("strength",),
+    "pix2pix-zero": ("cross_attention", "update", "map_pixels", "checkpointing"),
+}
+"""Options that one method alone reads."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -143,6 +149,11 @@ class TranslateOptions:
                         f"frames is {start}:{stop}, an empty span; the end is exclusive and must lie beyond the start"
                     )
 
+    def without_effect(self) -> tuple[str, ...]:
+        """The options that are set although the method does not read them."""
+        unread = [name for method, names in OWN.items() if method != self.method for name in names]
+        return tuple(field.name for field in fields(self) if field.name in unread and _changed(self, field))
+
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> "TranslateOptions":
         """Options from a table such as a TOML file's; an unknown key is an error that names it."""
@@ -151,6 +162,10 @@ class TranslateOptions:
             if key not in known:
                 raise OptionError(f"unknown option {key!r}; known are: {', '.join(known)}")
         return cls(**values)
+
+
+def _changed(options: TranslateOptions, field: Field[Any]) -> bool:
+    return bool(getattr(options, field.name) != field.default)
 
 
 def _pairs(change: Any, directions: Any) -> None:

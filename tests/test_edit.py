@@ -263,3 +263,14 @@ def test_a_held_drawing_is_edited_anew_where_its_mask_changes(clip_of: Clips, op
     with pytest.raises(OptionError, match="more frames than the input"):
         translate(source, None, tmp_path / "other", options(mask=folder))
     assert not (tmp_path / "other").exists()
+
+
+def test_options_that_the_method_does_not_read_are_told(still: Path, options: Options, tmp_path: Path) -> None:
+    def said(**given: Any) -> list[str]:
+        events: list[Event] = []
+        translate(still, None, tmp_path / "a.png", options(**given), report=events.append)
+        return [event.message for event in events if isinstance(event, Notice) and "no effect" in event.message]
+
+    assert said() == said(cross_attention=0.5) == []
+    assert said(method="pnp", cross_attention=0.5) == ["cross_attention is set, and has no effect: the method is pnp"]
+    assert len(said(strength=0.5, feature_until=0.0)) == 2  # not 0 for want of a value: 0 is one

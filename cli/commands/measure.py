@@ -106,6 +106,109 @@ def world(
 
 
 @measure.command()
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, sheets."
+)
+@click.option("--pictures", type=click.IntRange(1), default=200, show_default=True, help="Pictures for each task.")
+@click.option("--length", type=click.IntRange(1), default=1, show_default=True, help="Frames of each; of 1, stills.")
+@click.option(
+    "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
+)
+@click.option("--task", "tasks", multiple=True, metavar="TASK", help="Such as 'ball to cube'; may be given again.")
+@click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True)
+@click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}.")
+@click.option(
+    "--recipes",
+    "recipe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file with a table of options for each recipe; without it, pix2pix-zero, its parts off, and others.",
+)
+@click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again.")
+@recipe_settings
+@config_option
+@json_option("Print the figures as one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
+@loudness_options
+@click.pass_context
+def edits(
+    context: click.Context,
+    output: Path | None,
+    pictures: int,
+    length: int,
+    pixels: int,
+    tasks: tuple[str, ...],
+    split: str,
+    judge: str,
+    recipe_file: Path | None,
+    chosen: tuple[str, ...],
+    config: Path | None,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
+) -> None:
+    """Edit pictures of the procedural world, where it is known what should change and what should not, and measure it.
+
+    Tasks: ball to cube, red to blue, cartoon to photo, day to sunset. No prompt is given: pictures are captioned.
+    Prints a table for each task; --output keeps it with a JSON file and contact sheets, and lets an interrupted run go
+    on.
+    """
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
+    base = TranslateOptions.from_mapping(resolve(given(context), config))
+    from pnpvideo.measure.edits import CLIPS, STILLS, TASKS, EditsOptions, Recipe, measure_edits
+    from pnpvideo.measure.sheet import contact_sheet
+
+    usual = STILLS if length == 1 else CLIPS
+    read = read_tables(recipe_file) if recipe_file else None
+    recipes = usual if read is None else {name: Recipe.of(changes) for name, changes in read.items()}
+    known = {task.name: task for task in TASKS}
+    for names, there in ((chosen, list(recipes)), (tasks, list(known))):
+        if unknown := [name for name in names if name not in there]:
+            raise click.BadParameter(f"nothing is called {unknown[0]!r}; there are: {', '.join(there)}")
+    recipes = {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
+    options = EditsOptions(pictures=pictures, frames=length, size=pixels, split=split, judge=judge)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+        journal = output / "journal.jsonl" if output is not None else None
+        wanted = [known[name] for name in tasks] or TASKS
+        measured = measure_edits(options, base, recipes, wanted, report, journal)
+    click.echo(measured.json() if as_json else measured.markdown())
+    if output is not None:
+        (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
+        (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
+        for task, results in measured.examples.items():
+            sheet = contact_sheet(results, 6, 160, "picture" if length == 1 else "frame")
+            sheet.save(output / f"{task.replace(' ', '-')}.png")
+
+
+@measure.command()
+@click.option("--pictures", type=click.IntRange(1), default=16, show_default=True, help="Held-out pictures.")
+@click.option(
+    "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
+)
+@recipe_settings
+@config_option
+@json_option("Print the figures as one JSON object.")
+@loudness_options
+@click.pass_context
+def inversion(
+    context: click.Context, pictures: int, pixels: int, config: Path | None, as_json: bool, **_stated: Any
+) -> None:
+    """Measure the noise that pictures of the procedural world are inverted to, plain and regularised.
+
+    White noise of the same size stands beside it.
+    """
+    hush_libraries(context.ensure_object(Loudness))
+    base = TranslateOptions.from_mapping(resolve(given(context), config))
+    from pnpvideo.measure.figures import finite, table
+    from pnpvideo.measure.inversion import measure_inversion
+
+    rows = measure_inversion(base, pictures, pixels)
+    click.echo(json.dumps(finite(rows), indent=2, allow_nan=False) if as_json else table(rows))
+
+
+@measure.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--prompt", required=True, metavar="TEXT", help="What the result should show.")

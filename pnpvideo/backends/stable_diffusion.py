@@ -36,7 +36,7 @@ class StableDiffusion:
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
-        self.sites = tuple(_sites(self.network))
+        self.sites = tuple(sites_of(self.network))
 
     def _check(self, folder: Path) -> None:
         channels, width = self.vae.config.latent_channels, self.text.width
@@ -81,7 +81,7 @@ class StableDiffusion:
         return self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0].float()
 
 
-def _sites(network: UNet2DConditionModel) -> list[Site]:
+def sites_of(network: UNet2DConditionModel) -> list[Site]:
     """All self- and cross-attentions and residual branches, in execution order."""
     parts = [
         ("encoder", [(f"down_blocks.{i}", block) for i, block in enumerate(network.down_blocks)]),

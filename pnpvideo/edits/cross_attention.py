@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
+from pnpvideo.injection import AttentionCall, Enough, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend
 
 
@@ -13,12 +13,14 @@ class CrossAttentionMaps:
     """Keeps each site's weights M = softmax(q k^T / sqrt(d)) of one pass, in fp32: site -> lane -> (frames, heads,
     pixels, tokens). The output of the attention is left to what stands inside: this edit only looks.
 
-    most_pixels: larger maps are passed over. smallest: the pixels of the smallest map that was met.
+    most_pixels: larger maps are passed over. smallest: the pixels of the smallest map that was met. last: the site
+    after which there is nothing to be seen, once it is known; a pass is ended there with Enough.
     """
 
     def __init__(self, sites: Iterable[Site], most_pixels: int | None = None) -> None:
         self.sites, self.most_pixels = tuple(sites), most_pixels
         self.smallest: int | None = None
+        self.last: Site | None = None
         self._maps: dict[Site, dict[str, Tensor]] | None = {}
 
     def watch(self) -> None:
@@ -46,6 +48,8 @@ class CrossAttentionMaps:
             maps = {lane: attention_map(call.q[lane], call.k[lane], call.heads) for lane in call.lanes.names}
             if self._maps is not None:  # a recomputed block must do the same, but is not looked at again
                 self._maps[call.site] = maps
+                if call.site == self.last:
+                    raise Enough
         return attend(call)
 
 

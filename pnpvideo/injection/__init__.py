@@ -1,6 +1,6 @@
 """The seam: where, when, which rows and what. Only ``install`` touches a network."""
 
-from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, ResidualEdit
+from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Enough, ResidualEdit
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
@@ -10,6 +10,7 @@ __all__ = [
     "AttentionCall",
     "AttentionEdit",
     "Edit",
+    "Enough",
     "Kind",
     "Lanes",
     "Moment",

@@ -85,6 +85,10 @@ class AttentionCall:
 Attend = Callable[[AttentionCall], Tensor]
 
 
+class Enough(Exception):
+    """Raised by an edit that only looks, where it has seen all it wanted: the rest of the network call is of no use."""
+
+
 @runtime_checkable
 class Edit(Protocol):
     """What every edit says of itself. ``begin`` is called before each step, to drop what the last one left."""

@@ -1,167 +1,190 @@
-"""Edits of stills of the world, where it is known what should change, what should not, and what it should look like."""
+"""The world's benchmark of edits: what should change in a picture is known, what should not, and how it should look."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
+from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.measure.figures import finite, mean
+from pnpvideo.measure.figures import finite, mean, table
+from pnpvideo.measure.footage import Footage
+from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import read_caption
 from pnpvideo.measure.structure import structure_distance
+from pnpvideo.measure.success import attributes_found
+from pnpvideo.measure.translation import translation
+from pnpvideo.measure.warp import warp_error
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
-from pnpvideo.miniature.world import STYLES, Instant, look, random_scene, render
-from pnpvideo.miniature.world.geometry import FIRST_THING
-from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
+from pnpvideo.miniature.world import STYLES, Scene, random_scene
+from pnpvideo.miniature.world.questions import QUESTIONS
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 from pnpvideo.video.drawings import Drawings
-from pnpvideo.video.likeness import psnr
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import save, templated
+
+SHOWN = 6
+"""How many of a task's pictures, or frames of its first clip, are kept to be looked at."""
+STYLE = "style"
 
 
 @dataclass(frozen=True)
 class Task:
-    """``attribute`` of a still changes from ``before`` to ``after``; the words that name both, and those of templates.
+    """``attribute`` of a scene goes from ``before`` to ``after``; ``words``: how captions and templates say the two."""
 
-    local: only the thing changes, and all outside it should stay.
-    """
-
-    name: str
     attribute: str
     before: str
     after: str
     words: tuple[str, str]
-    local: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.before} to {self.after}"
+
+    def footage(self, number: int, options: "EditsOptions") -> Footage:
+        """A scene with one thing, in daylight where the sky is to change; styles take turns, but for the night's."""
+        first = HELD_OUT if options.split == "held-out" else TUNING
+        scene = random_scene(first + number, things=1)
+        before, after = (_with(scene, self.attribute, value) for value in (self.before, self.after))
+        lit = [style for style in STYLES if style != "night"]
+        drawn = self.before if self.attribute == STYLE else lit[number % len(lit)]
+        wanted = self.after if self.attribute == STYLE else drawn
+        return Footage(after, drawn, wanted, options.frames, options.size, before)
+
+    def swapped(self, caption: str) -> str:
+        """The caption with its words for ``before`` exchanged; as it is where it does not say them."""
+        if read_caption(caption)[self.attribute] != self.before:
+            return caption
+        return f" {caption} ".replace(f" {self.words[0]} ", f" {self.words[1]} ").strip()
 
 
 TASKS = (
-    Task("ball to cube", "shape", "ball", "cube", ("ball", "cube"), True),
-    Task("red to blue", "colour", "red", "blue", ("red", "blue"), True),
-    Task("cartoon to photo", "style", "cartoon", "photo", ("cartoon", "photo"), False),
-    Task("day to sunset", "sky", "day", "sunset", ("in daylight", "at sunset"), False),
+    Task("shape", "ball", "cube", ("ball", "cube")),
+    Task("colour", "red", "blue", ("red", "blue")),
+    Task(STYLE, "cartoon", "photo", ("cartoon", "photo")),
+    Task("sky", "day", "sunset", ("in daylight", "at sunset")),
 )
-_ZERO: dict[str, Any] = {"method": "pix2pix-zero", "regularize": 2.0}
-_PLAIN: dict[str, Any] = {"method": "pnp", "feature_until": 0.0, "attention_until": 0.0, "fresh_noise": 0.0}
-RECIPES: dict[str, dict[str, Any]] = {
-    "pix2pix-zero": {**_ZERO, "by": "direction"},
-    "pix2pix-zero, pyramid gain 1": {**_ZERO, "regularize": 1.0, "by": "direction"},
-    "pix2pix-zero, not regularised": {**_ZERO, "regularize": 0.0, "by": "direction"},
-    "pix2pix-zero, words swapped": {**_ZERO, "by": "words"},
-    "pix2pix-zero, no guidance": {**_ZERO, "cross_attention": 0.0, "by": "direction"},
-    "pix2pix-zero, corrected inversion": {**_ZERO, "regularize": 0.0, "inversion_rounds": 1, "by": "direction"},
-    "words swapped, DDIM": {**_PLAIN, "by": "words"},
-    "words swapped, pnp": {"method": "pnp", "by": "words"},
-    "direction, pnp": {"method": "pnp", "by": "direction"},
-    "sdedit 0.5": {"method": "sdedit", "strength": 0.5, "by": "words"},
-    "sdedit 0.7": {"method": "sdedit", "strength": 0.7, "by": "words"},
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``changes`` to the options of all; swapped: the change is said by a prompt, the caption with the words of the
+    task exchanged, instead of by a direction of that strength."""
+
+    changes: Mapping[str, Any]
+    swapped: bool = False
+    strength: float = 1.0
+
+    @classmethod
+    def of(cls, changes: Mapping[str, Any]) -> "Recipe":
+        """pix2pix-zero is told by a direction, others by words."""
+        return cls(changes, swapped=changes.get("method") != "pix2pix-zero")
+
+
+_ZERO: dict[str, Any] = {"method": "pix2pix-zero"}
+_DDIM: dict[str, Any] = {"method": "pnp", "feature_until": 0.0, "attention_until": 0.0, "fresh_noise": 0.0}
+STILLS: dict[str, Recipe] = {
+    "pix2pix-zero": Recipe(_ZERO),
+    "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
+    "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
+    "words, no direction": Recipe(_ZERO, swapped=True),
+    "no guidance by maps": Recipe({**_ZERO, "cross_attention": 0.0}),
+    "words swapped, ddim": Recipe(_DDIM, swapped=True),
+    "words swapped, pnp": Recipe({"method": "pnp"}, swapped=True),
+    "direction, pnp": Recipe({"method": "pnp"}),
+    "sdedit 0.5": Recipe({"method": "sdedit", "strength": 0.5}, swapped=True),
+    "sdedit 0.7": Recipe({"method": "sdedit", "strength": 0.7}, swapped=True),
+    "sdedit 0.9": Recipe({"method": "sdedit", "strength": 0.9}, swapped=True),
 }
-"""Options that differ from those given; "by": the change comes as a direction, or as the caption with words swapped."""
+"""What stills are edited by, where nothing is named: the method, each of its parts off, and others beside it."""
+CLIPS: dict[str, Recipe] = {
+    "pix2pix-zero, flow": Recipe({**_ZERO, "coherence": "flow"}),
+    "pix2pix-zero, joint": Recipe({**_ZERO, "coherence": "joint"}),
+    "pix2pix-zero, each frame": Recipe({**_ZERO, "coherence": "none"}),
+    "direction, pnp, flow": Recipe({"method": "pnp", "coherence": "flow"}),
+}
+FLOORS = ("truth", "source", "source, autoencoder")
+SET_HERE = (
+    *("source_prompt", "captioner", "change", "directions", "mask", "keep_background", "frames", "generate"),
+    *("store", "overwrite", "size", "decoder", "allow_partial"),
+)
+"""Options that the benchmark sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditsOptions:
-    """stills of ``size`` pixels for each task; split: "held-out" or "tuning"."""
+    """pictures for each task, each a still or, of more ``frames``, a clip; ``size`` in pixels; split: "held-out" or
+    "tuning"."""
 
-    stills: int = 200
+    pictures: int = 200
+    frames: int = 1
     size: int = 256
     split: str = "held-out"
     judge: str = "miniature"
 
-
-class Still:
-    """Still ``number`` of a task: a scene with one thing that has the attribute, and the same scene changed."""
-
-    def __init__(self, task: Task, number: int, options: EditsOptions) -> None:
-        self.task, self.size = task, options.size
-        first = HELD_OUT if options.split == "held-out" else TUNING
-        scene = random_scene(first + number, things=1).at((number * 0.618) % 1.0)
-        lit = [style for style in STYLES if style != "night"]
-        self.style = task.before if task.attribute == "style" else lit[number % len(lit)]
-        self.wanted_style = task.after if task.attribute == "style" else self.style
-        self.scene, self.changed = (_with(scene, task.attribute, value) for value in (task.before, task.after))
-
-    @cached_property
-    def source(self) -> np.ndarray:
-        return _drawn(self.scene, self.style, self.size)
-
-    @cached_property
-    def truth(self) -> np.ndarray:
-        return _drawn(self.changed, self.wanted_style, self.size)
-
-    @cached_property
-    def outside(self) -> np.ndarray:
-        """(size, size) bool: neither the thing, nor what it becomes, nor a margin of a fortieth around them."""
-        ids = [
-            look([scene], self.size, "cpu").ids.reshape(self.size, self.size) for scene in (self.scene, self.changed)
-        ]
-        inside = np.logical_or.reduce([np.asarray(each >= FIRST_THING) for each in ids]).astype(np.uint8)
-        margin = 2 * (self.size // 40) + 1
-        return cv2.dilate(inside, np.ones((margin, margin), np.uint8)) == 0
+    def __post_init__(self) -> None:
+        if self.split not in ("held-out", "tuning"):
+            raise OptionError(f"split is {self.split!r}; accepted: held-out, tuning")
+        if not 1 <= self.pictures <= TUNING - HELD_OUT - 1 or self.frames < 1:
+            raise OptionError(f"{self.pictures} pictures of {self.frames} frames; accepted are whole numbers from 1")
 
 
-def _with(scene: Instant, attribute: str, value: str) -> Instant:
+def _with(scene: Scene, attribute: str, value: str) -> Scene:
     if attribute == "sky":
         return replace(scene, sky=value)
     if attribute in ("shape", "colour"):
         thing = scene.things[0]
-        changed = replace(thing, shape=value) if attribute == "shape" else replace(thing, colour=value)
-        return replace(scene, things=(changed,))
+        return replace(
+            scene, things=(replace(thing, shape=value) if attribute == "shape" else replace(thing, colour=value),)
+        )
     return scene
 
 
-def _drawn(scene: Instant, style: str, size: int) -> np.ndarray:
-    picture = render([scene], [style], size)[style][0]
-    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-
-
-def edit_figures(judge: Judge, still: Still, result: np.ndarray) -> dict[str, float]:
-    """Accuracy of the edit, what else is still found, error outside the thing (mean of 255), structure, PSNR."""
-    asked = {name: judge.answer([result], QUESTIONS[name])[0] for name in ATTRIBUTES}
-    true = answers(still.changed, still.wanted_style)
-    others = [asked[name] in true[name] for name in ATTRIBUTES if name != still.task.attribute and true[name]]
-    difference = np.abs(result.astype(np.float32) - still.source)
-    return {
-        "accuracy": float(asked[still.task.attribute] == still.task.after),
-        "others": float(np.mean(others)),
-        "background": float(difference[still.outside].mean()) if still.task.local else float("nan"),
-        "structure": structure_distance(judge.tower, [result], [still.source]),
-        "psnr": psnr(result, still.truth),
+def edit_figures(judge: Judge, task: Task, footage: Footage, result: Sequence[np.ndarray]) -> dict[str, float]:
+    """accuracy: share of frames of which the judge says what was asked for. others: share of all attributes that are as
+    they should be. background: mean error of 255 outside the thing, against the truth, whose background is the
+    source's, but for shadows, where a thing was to change. structure: against the source."""
+    asked = judge.answer(result, QUESTIONS[task.attribute])
+    outside = [
+        np.abs(frame.astype(np.float32) - true)[where].mean()
+        for frame, true, where in zip(result, footage.truth, footage.outside, strict=True)
+    ]
+    found = {
+        "accuracy": float(np.mean([answer == task.after for answer in asked])),
+        "found": attributes_found(judge, result, footage.scene, footage.wanted),
+        "background": mean([float(error) for error in outside]),
+        "structure": structure_distance(judge.tower, result, footage.source),
+        "psnr": translation(result, footage.truth, footage.masks)["psnr"],
     }
-
-
-def swapped(caption: str, task: Task) -> str:
-    """The caption with what it says of the attribute in the words of the change; unchanged where it says nothing."""
-    padded = f" {caption} "
-    if read_caption(caption)[task.attribute] is None:
-        return caption
-    return padded.replace(f" {task.words[0]} ", f" {task.words[1]} ").strip()
+    return found if len(result) < 2 else {**found, "warp": warp_error(result, footage.motions)}
 
 
 @dataclass(frozen=True)
 class Edited:
-    """Task -> recipe -> measure -> mean over stills; ``examples``: task -> recipe -> the first pictures."""
+    """Task -> recipe -> measure -> mean; ``examples``: task -> recipe -> pictures to look at."""
 
     options: EditsOptions
     base: TranslateOptions
     rows: dict[str, dict[str, dict[str, float]]]
     examples: dict[str, dict[str, list[np.ndarray]]]
 
+    def markdown(self) -> str:
+        return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
+
     def json(self) -> str:
+        """One strict JSON object: the protocol, and every figure, null where it is no finite number."""
         protocol = {"benchmark": asdict(self.options), "edit": asdict(self.base)}
         return json.dumps(finite({"protocol": protocol, "figures": self.rows}), indent=2, default=str, allow_nan=False)
 
@@ -169,68 +192,109 @@ class Edited:
 def measure_edits(
     options: EditsOptions,
     base: TranslateOptions,
-    folder: Path,
-    recipes: dict[str, dict[str, Any]] | None = None,
+    recipes: Mapping[str, Recipe] | None = None,
     tasks: Sequence[Task] = TASKS,
     report: Report = ignore,
+    journal: Path | None = None,
 ) -> Edited:
-    """Edit every still by every recipe and measure it. ``folder`` holds directions and shared inversions."""
-    recipes = RECIPES if recipes is None else recipes
+    """Edit every picture by every recipe (``base`` with its changes), with no prompt but captions, and measure it.
+
+    ``journal``: a file that keeps each finished figure, so that an interrupted run goes on where it stopped (what is
+    to be looked at is made again). Raises OptionError for a recipe that is none.
+    """
+    recipes = (STILLS if options.frames == 1 else CLIPS) if recipes is None else recipes
+    _check(base, recipes)
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    judge = Judge(options.judge, str(device))
-    captioner = Captioner(base.captioner or backend.captioner or "", device)
+    if options.size % backend.multiple:
+        raise OptionError(f"size is {options.size}; accepted are multiples of {backend.multiple}")
+    if backend.captioner is None:
+        raise OptionError(f"{base.model}: the benchmark is of the world, and this checkpoint has no captioner of it")
+    judge, captioner = Judge(options.judge, str(device)), Captioner(backend.captioner, device)
+    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
-    total, done = len(tasks) * options.stills * len(recipes), 0
-    for task in tasks:
-        direction = folder / f"{task.name.replace(' ', '-')}.safetensors"
-        save(templated(backend.text, *task.words), direction)
+    looked_at = SHOWN if options.frames == 1 else 1
+    total, done = len(tasks) * options.pictures * len(recipes), 0
+    for task, direction in _with_directions(backend, tasks):
         found: dict[str, list[dict[str, float]]] = {}
         shown = examples.setdefault(task.name, {})
-        for number in range(options.stills):
-            still = Still(task, number, options)
-            caption = captioner.captions([still.source])[0]
-            results = {"truth": still.truth, "source": still.source}
-            for name, picture in results.items():
-                found.setdefault(name, []).append(edit_figures(judge, still, picture))
-            store = Store(folder / "store")
-            for name, recipe in recipes.items():
-                asked = dict(recipe)
-                by = asked.pop("by")
-                asked |= {"source_prompt": caption, "size": options.size, "coherence": "none"}
-                if by == "direction":
-                    asked["directions"] = ((str(direction), 1.0),)
-                prompt = None if by == "direction" else swapped(caption, task)
-                results[name] = _edited(backend, replace(base, **asked), prompt, store, still.source)
-                found.setdefault(name, []).append(edit_figures(judge, still, results[name]))
-                done += 1
-                report(Progress(stage="measure", done=done, total=total, unit="edit"))
-            store.clear()
-            if number < 6:
-                for name, picture in results.items():
-                    shown.setdefault(name, []).append(picture)
+        for number in range(options.pictures):
+            footage = task.footage(number, options)
+            with tempfile.TemporaryDirectory() as folder:
+                edited = editor(backend, captioner, task, direction, footage, Path(folder))
+                made = _floors(backend, footage) | {name: None for name in recipes}
+                for name, frames in made.items():
+                    recipe = recipes.get(name)
+                    key = (
+                        None
+                        if recipe is None
+                        else (task, number, sorted(recipe.changes.items()), recipe.swapped, recipe.strength)
+                    )
+                    row = None if key is None or number < looked_at else known.get(*key)
+                    if row is None:
+                        if recipe is not None:
+                            frames = edited(base, recipe)
+                        assert frames is not None
+                        row = edit_figures(judge, task, footage, frames)
+                        if key is not None:
+                            known.put(row, *key)
+                    if number < looked_at and frames is not None:
+                        shown.setdefault(name, []).extend(frames)
+                    found.setdefault(name, []).append(row)
+                    if recipe is not None:
+                        done += 1
+                        report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
         rows[task.name] = {
-            name: {key: mean([each[key] for each in stills]) for key in stills[0]} for name, stills in found.items()
+            name: {key: mean([each[key] for each in measured]) for key in measured[0]}
+            for name, measured in found.items()
         }
     return Edited(options, base, rows, examples)
 
 
-def _edited(
-    backend: Backend, options: TranslateOptions, prompt: str | None, store: Store, picture: np.ndarray
-) -> np.ndarray:
-    """One still through the engine with a model that is loaded already, (h, w, 3) uint8."""
-    translator = Translator(backend, options, prompt, store, ignore)
-    drawings = Drawings((Frame(0, Fraction(0), picture),), (0,))
-    made = translator.shot(0, drawings, (picture.shape[1], picture.shape[0]))
-    translator.finish()
-    return made.pictures[0]
+def editor(
+    backend: Backend, captioner: Captioner, task: Task, direction: Path, footage: Footage, folder: Path
+) -> Callable[[TranslateOptions, Recipe], list[np.ndarray]]:
+    """Edits the footage by a recipe, with a model that is loaded; ``folder`` keeps inversions, which recipes share."""
+    caption = captioner.captions([footage.source[footage.frames // 2]])[0]
+    drawings = Drawings(
+        tuple(Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(footage.source)),
+        tuple(range(footage.frames)),
+    )
+
+    def edited(base: TranslateOptions, recipe: Recipe) -> list[np.ndarray]:
+        options = replace(base, **recipe.changes, source_prompt=caption, size=footage.size)
+        if not recipe.swapped:
+            options = replace(options, directions=((str(direction), recipe.strength),))
+        prompt = task.swapped(caption) if recipe.swapped else None
+        translator = Translator(backend, options, prompt, Store(folder / "store"), ignore)
+        made = translator.shot(0, drawings, (footage.size, footage.size))
+        translator.finish()
+        return list(made.pictures)
+
+    return edited
 
 
-def noise_statistics(noise: torch.Tensor) -> Iterator[tuple[str, float]]:
-    """Of inverted latents (f, c, h, w): mean, variance, and the correlation with the neighbour along both axes."""
-    yield "mean", float(noise.mean())
-    yield "variance", float(noise.var())
-    for axis, name in ((2, "down"), (3, "across")):
-        centred = noise - noise.mean((2, 3), keepdim=True)
-        yield f"correlation {name}", float((centred * centred.roll(1, axis)).mean() / centred.square().mean())
+def _with_directions(backend: Backend, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
+    for task in tasks:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "direction.safetensors"
+            save(templated(backend.text, *task.words), path)
+            yield task, path
+
+
+def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray] | None]:
+    through = backend.decode(backend.encode(np.stack(footage.source)))
+    return {"truth": footage.truth, "source": footage.source, "source, autoencoder": list(through)}
+
+
+def _check(base: TranslateOptions, recipes: Mapping[str, Recipe]) -> None:
+    if not recipes:
+        raise OptionError("there is no recipe to measure; give a table of options for each")
+    plain = TranslateOptions()
+    stated = {f.name: None for f in fields(base) if getattr(base, f.name) != getattr(plain, f.name)}
+    for name, recipe in {"the options of all recipes": Recipe(stated), **recipes}.items():
+        if name in FLOORS:
+            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
+        for given in (option for option in SET_HERE if option in recipe.changes):
+            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")

@@ -27,9 +27,11 @@ class Column(NamedTuple):
 
 
 COLUMNS = {
+    "accuracy": Column("edit accuracy", "high"),
     "success": Column("edit success", "high"),
     "match": Column("match", "high", digits=1),
     "found": Column("found", "high"),
+    "background": Column("background error", "low", digits=2),
     "psnr": Column("PSNR dB", "high", digits=2),
     "ssim": Column("SSIM", "high"),
     "colour_inside": Column("colour, objects", "low", digits=1),
@@ -40,6 +42,9 @@ COLUMNS = {
     "warp": Column("warp x 1000", "low", 1000, 2),
     "flicker": Column("flicker", "low", digits=2),
     "drift": Column("drift x 1000", "low", 1000, 2),
+    "noise_mean": Column("mean", "low"),
+    "noise_variance": Column("variance", "high"),
+    "noise_correlation": Column("correlation", "low"),
 }
 
 

@@ -1,7 +1,5 @@
 """The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
 
-import contextlib
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.measure.figures import figures, finite, mean, table
 from pnpvideo.measure.footage import FLOORS, Footage, floors
+from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, random_scene
@@ -35,8 +34,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
 """The recipes that are measured where none are named: options that differ from those given."""
-NOT_A_RECIPES = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "allow_partial")
-"""Options that the benchmark sets itself."""
+SET_HERE = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "allow_partial")
+"""Options that a benchmark sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ def measure_world(
             f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
         )
     base = replace(base, size=options.size)
-    known = _Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base)
+    known = Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0
@@ -119,11 +118,11 @@ def measure_world(
             with tempfile.TemporaryDirectory() as folder:
                 translated = translator(Path(folder), footage)
                 for recipe, changes in recipes.items():
-                    row = None if number == 0 else known.get(task, number, changes)
+                    row = None if number == 0 else known.get(task, number, sorted(changes.items()))
                     if row is None:
                         results[recipe] = translated(replace(base, **changes))
                         row = figures(judge, footage, results[recipe])
-                        known.put(task, number, changes, row)
+                        known.put(row, task, number, sorted(changes.items()))
                     found.setdefault(recipe, []).append(row)
                     done += 1
                     report(Progress(stage="measure", done=done, total=total, unit="recipe", shot=number))
@@ -156,7 +155,7 @@ def _check(base: TranslateOptions, recipes: dict[str, dict[str, Any]]) -> None:
     for name, changes in {"the options of all recipes": _changed(base), **recipes}.items():
         if name in FLOORS:
             raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
-        for given in (option for option in NOT_A_RECIPES if option in changes):
+        for given in (option for option in SET_HERE if option in changes):
             raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
 
 
@@ -166,27 +165,3 @@ def _changed(options: TranslateOptions) -> dict[str, Any]:
     return {
         f.name: getattr(options, f.name) for f in fields(options) if getattr(options, f.name) != getattr(plain, f.name)
     }
-
-
-class _Journal:
-    """Figures that were measured before, a line each, by all that they depend on."""
-
-    def __init__(self, path: Path | None, *given: Any) -> None:
-        self.path, self.given, self.rows = path, [str(each) for each in given], {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError, KeyError):  # the line that a kill cut short
-                    entry = json.loads(line)
-                    self.rows[entry["key"]] = entry["figures"]
-
-    def get(self, task: tuple[str, str], number: int, changes: dict[str, Any]) -> dict[str, float] | None:
-        row = self.rows.get(self._key(task, number, changes))
-        return None if row is None else {name: float("nan") if value is None else value for name, value in row.items()}
-
-    def put(self, task: tuple[str, str], number: int, changes: dict[str, Any], row: dict[str, float]) -> None:
-        if self.path is not None:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": self._key(task, number, changes), "figures": finite(row)}) + "\n")
-
-    def _key(self, task: tuple[str, str], number: int, changes: dict[str, Any]) -> str:
-        return hashlib.sha256(repr((self.given, task, number, sorted(changes.items()))).encode()).hexdigest()

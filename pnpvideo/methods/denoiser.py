@@ -1,7 +1,7 @@
 """One guided evaluation of all frames of a shot: lanes, passes, correction and guidance put together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, checkpointed, injected
+from pnpvideo.injection import Edit, Enough, Lanes, Moment, Session, Site, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
@@ -92,10 +92,11 @@ class _Probe:
         backend, moment = self._denoiser.backend, self._moment
         with injected(backend.network, edits) as session, checkpointed(backend.network, checkpointing):
 
-            def ask(lanes: Lanes, latents: Mapping[str, Tensor], words: Mapping[str, Tensor]) -> Tensor:
+            def ask(lanes: Lanes, latents: Mapping[str, Tensor], words: Mapping[str, Tensor]) -> None:
                 for edit in edits:
                     edit.begin(moment)
                 session.look(moment, lanes)
-                return backend.predict(lanes.stack(latents), moment.timestep, lanes.spread(words))
+                with suppress(Enough):
+                    backend.predict(lanes.stack(latents), moment.timestep, lanes.spread(words))
 
             yield ask

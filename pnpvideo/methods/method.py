@@ -19,8 +19,9 @@ class Trajectory(Protocol):
         ...
 
 
-Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
-"""One network call: lanes, latents of each lane (frames, c, h, w), words of each lane (tokens, channels)."""
+Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
+"""One network call, up to where its edits have seen enough: lanes, latents of each lane (frames, c, h, w), words of
+each lane (tokens, channels)."""
 
 
 class Probe(Protocol):

@@ -52,8 +52,9 @@ class Pix2PixZero:
         words = {name: probe.words[lane] for lane, name in reference.items() if name != SOURCE}
         words[SOURCE] = probe.words[SOURCE]
         slopes = {name: torch.zeros_like(x) for name in probe.lanes}
+        watch = CrossAttentionMaps(select(probe.sites, Kind.CROSS), self.most_pixels)
         for frame in range(len(x)):  # one at a time: nothing is shared, and a graph is large
-            for name, slope in self._slopes(x[frame : frame + 1], frame, probe, reference, words).items():
+            for name, slope in self._slopes(watch, x[frame : frame + 1], frame, probe, reference, words).items():
                 slopes[name][frame] = slope[0]
         if self.update == "paper":
             moved = x - self.weight * sum(slopes.values())
@@ -62,10 +63,15 @@ class Pix2PixZero:
         return Corrected(lanes, lanes[probe.lanes[0]])
 
     def _slopes(
-        self, x: Tensor, frame: int, probe: Probe, reference: Mapping[str, str], words: Mapping[str, Tensor]
+        self,
+        watch: CrossAttentionMaps,
+        x: Tensor,
+        frame: int,
+        probe: Probe,
+        reference: Mapping[str, str],
+        words: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
         """dL_xa / dx of each lane, (1, c, h, w), fp32. Only x asks for a gradient; the network is frozen."""
-        watch = CrossAttentionMaps(select(probe.sites, Kind.CROSS), self.most_pixels)
         names = tuple(dict.fromkeys(reference.values()))
         with probe.watched([watch], self.checkpointing) as ask:
             with torch.no_grad():
@@ -77,6 +83,7 @@ class Pix2PixZero:
                 raise OptionError(
                     f"map_pixels is {self.most_pixels}; the smallest attention map at this size has {watch.smallest}"
                 )
+            watch.last = next(reversed(wanted))
             with torch.enable_grad():
                 leaves = {lane: x.detach().clone().requires_grad_() for lane in probe.lanes}
                 ask(Lanes(probe.lanes, (frame,)), leaves, probe.words)

@@ -1,6 +1,7 @@
 """Cross-attention guidance against its equations, written plainly, and its identities."""
 
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,20 +86,26 @@ class Looking:
 def by_hand(
     backend: StableDiffusion, states: list[Tensor], weight: float, update: str, words: dict[str, Tensor]
 ) -> Tensor:
-    """Section 3.3 for one frame: a batch of (negative, positive), guidance 5, the caption as the negative prompt."""
+    """Section 3.3 for one frame: a batch of (negative, positive), guidance 5, the caption as the negative prompt.
+
+    In two passes as published: all steps of the reference first, its maps kept, then all steps of the edit.
+    """
     schedule, x = backend.schedule(STEPS), states[STEPS]
     watch = Looking(backend.network)
+
+    def ask(latents: Tensor, level: int, *lanes: str) -> tuple[Tensor, dict[str, Tensor]]:
+        text = torch.stack([words[lane] for lane in lanes])
+        return backend.network(latents, schedule.timestep(level), text).sample, dict(watch.maps)
+
     try:
+        kept = {
+            level: ask(states[level].expand(2, -1, -1, -1), level, "negative", "source")[1]
+            for level in range(STEPS, 0, -1)
+        }
         for level in range(STEPS, 0, -1):
-            timestep = schedule.timestep(level)
-
-            def ask(latents: Tensor, *lanes: str, timestep: int = timestep) -> tuple[Tensor, dict[str, Tensor]]:
-                text = torch.stack([words[lane] for lane in lanes])
-                return backend.network(latents, timestep, text).sample, dict(watch.maps)
-
-            _, wanted = ask(states[level].expand(2, -1, -1, -1), "negative", "source")
+            wanted = kept[level]
             two = x.expand(2, -1, -1, -1).clone().requires_grad_()
-            _, maps = ask(two, "negative", "positive")
+            _, maps = ask(two, level, "negative", "positive")
             terms = [((maps[name] - wanted[name].detach()) ** 2).sum() / (2 * maps[name].shape[1]) for name in maps]
             loss = torch.stack(terms).sum()
             (slope,) = torch.autograd.grad(loss, two)
@@ -109,7 +116,7 @@ def by_hand(
                 two = (two - weight * slope.sum(0, keepdim=True)).detach()
                 start = x
             with torch.no_grad():
-                output, _ = ask(two, "negative", "positive")
+                output, _ = ask(two, level, "negative", "positive")
             _, eps = clean_and_noise(two, output, schedule.alphas[level], schedule.prediction)
             guided = eps[:1] + 5.0 * (eps[1:] - eps[:1])
             now, then = schedule.alphas[level], schedule.alphas[level - 1]
@@ -121,7 +128,7 @@ def by_hand(
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("update", ["paper", "code"])
-def test_the_method_is_the_equations(
+def test_in_lock_step_the_method_is_the_equations_in_two_passes(
     update: str, prediction: str, backend: StableDiffusion, states: list[Tensor]
 ) -> None:
     backend = copy(backend)
@@ -201,7 +208,7 @@ def test_recomputing_changes_nothing(
     kept = run(backend, states, Pix2PixZero(weight=WEIGHT))
     once = len(looked)
     again = run(backend, states, Pix2PixZero(weight=WEIGHT, checkpointing=True))
-    assert len(looked) - once == 1.5 * once  # of two passes, that with a gradient is run again
+    assert len(looked) - once == 1.5 * once  # of two passes, that with a gradient is run again, up to the last map
     assert torch.allclose(kept, again, rtol=0, atol=1e-5 * float(kept.abs().max()))
     assert (
         fingerprint(Pix2PixZero())
@@ -209,6 +216,24 @@ def test_recomputing_changes_nothing(
         != fingerprint(Pix2PixZero(weight=2.0))
     )
     assert not backend.network.is_gradient_checkpointing
+
+
+def test_a_pass_ends_where_all_is_seen(
+    backend: StableDiffusion, states: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [0]
+    head = backend.network.conv_out.register_forward_hook(lambda *_: ended.__setitem__(0, ended[0] + 1))
+    try:
+        short = run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=4), batch=1)
+        counted = ended[0]
+        monkeypatch.setattr(CrossAttentionMaps, "last", property(lambda self: None, lambda self, site: None), False)
+        whole = run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=4), batch=1)
+    finally:
+        head.remove()
+    assert torch.equal(short, whole)
+    frames = len(states[0])
+    assert counted == STEPS * (1 + frames)  # the first frame's reference says which map is the last
+    assert ended[0] - counted == STEPS * 3 * frames
 
 
 @pytest.mark.parametrize("kind", ["joint", "flow"])
@@ -233,3 +258,16 @@ def test_pure_noise_can_be_stepped_from(backend: StableDiffusion, states: list[T
     backend.scheduler_config = {**backend.scheduler_config, **zero}
     assert backend.schedule(STEPS).alphas[STEPS] == pytest.approx(0, abs=1e-12)
     assert torch.isfinite(run(backend, states, Pix2PixZero(weight=WEIGHT))).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_the_gradient_neither_vanishes_nor_breaks(
+    dtype: torch.dtype, backend: StableDiffusion, checkpoint: Path, states: list[Tensor]
+) -> None:
+    """Where the network runs in half, loss and maps do not, and the loss is scaled against underflow."""
+    half = StableDiffusion(str(checkpoint), torch.device("cpu"), dtype)
+    words = words_of(backend)
+    full, low = (run(each, states, Pix2PixZero(weight=WEIGHT), words=words) for each in (backend, half))
+    plain = run(half, states, Pix2PixZero(weight=0.0), words=words)
+    moved, off = (low - plain).abs().mean(), (low - full).abs().mean()
+    assert torch.isfinite(low).all() and moved > 3 * off

@@ -1,0 +1,187 @@
+"""Peak memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
+
+    python -m benchmarks.guided_step --width 0.5
+
+Random weights: neither figure depends on their values. Each row runs in a process of its own; memory is what the row
+needs beyond the weights, and ratios are to the first row. "two passes" is as published: the reference runs all its
+steps first and its maps are kept; lock-step makes, uses and drops those of one step.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.stable_diffusion import sites_of
+from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.edits.cross_attention import CrossAttentionMaps
+from pnpvideo.injection import Kind, Lanes, Moment, injected, select
+from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.methods.coherence import Coherence
+from pnpvideo.methods.denoiser import Denoiser
+from pnpvideo.methods.method import Method
+from pnpvideo.methods.pix2pix_zero import Pix2PixZero
+from pnpvideo.methods.sdedit import SDEdit
+from pnpvideo.methods.trajectory import Walked
+
+CHANNELS, HEADS, TEXT, TOKENS, NORM = (320, 640, 1280, 1280), 8, 768, 77, 32
+SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+ROWS: dict[str, dict[str, Any]] = {
+    "guidance by words alone": {"weight": None},
+    "lock-step": {},
+    "lock-step, checkpointing": {"checkpointing": True},
+    "lock-step, maps of 256 pixels": {"most_pixels": 256},
+    "lock-step, both": {"checkpointing": True, "most_pixels": 256},
+    "two passes": {"two_passes": True},
+}
+
+
+class Measured(NamedTuple):
+    seconds: float
+    mib: float
+
+
+@dataclass(frozen=True)
+class Bare:
+    """The part of a backend that a step asks for: a network of random weights."""
+
+    network: UNet2DConditionModel
+    dtype: torch.dtype
+
+    @property
+    def sites(self) -> tuple[Any, ...]:
+        return tuple(sites_of(self.network))
+
+    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+        answer = self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0]
+        return cast(Tensor, answer).float()
+
+
+def network_of(width: float, device: torch.device, dtype: torch.dtype) -> UNet2DConditionModel:
+    channels = tuple(max(NORM, round(count * width / NORM) * NORM) for count in CHANNELS)
+    torch.manual_seed(0)
+    network = UNet2DConditionModel(
+        sample_size=64,
+        block_out_channels=channels,
+        cross_attention_dim=TEXT,
+        attention_head_dim=HEADS,
+        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    )
+    return network.to(device, dtype).eval().requires_grad_(False)
+
+
+def measure(row: dict[str, Any], width: float, side: int, steps: int, device: torch.device, dtype: torch.dtype) -> None:
+    """Print the Measured of one row as JSON."""
+    row = dict(row)
+    two_passes = row.pop("two_passes", False)
+    plain = "weight" in row
+    method: Method = SDEdit() if plain else Pix2PixZero(**row)
+    backend = cast(Backend, Bare(network_of(width, device, dtype), dtype))
+    schedule = Schedule.from_config(SCHEDULER, steps)
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn((1, 4, side, side), generator=draw)
+    words = {
+        lane: torch.randn((TOKENS, TEXT), generator=draw).to(device) for lane in ("source", "negative", "positive")
+    }
+    guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
+    coherence = Coherence(kind="none", every=8, batch=1, seed=0)
+    with injected(backend.network, []) as session:
+        walked = Walked([x] * (steps + 1))
+        step = Denoiser(
+            backend, session, schedule, method, coherence, guidance, {**words, "empty": words["source"]}, walked
+        )
+        with torch.no_grad():
+            backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # what is made once is made now
+            _reset(device)
+            kept = (
+                [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
+                if two_passes
+                else []
+            )
+            started = time.perf_counter()
+            _, output = step(x.to(device), steps)
+            assert bool(torch.isfinite(output).all())
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+    seconds = time.perf_counter() - started
+    print(json.dumps(Measured(seconds, _peak(device) / 2**20)._asdict()))
+    del kept
+
+
+def _reference(backend: Backend, x: Tensor, words: dict[str, Tensor], schedule: Schedule, level: int) -> Any:
+    """The maps of one step of the reference's own pass."""
+    watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS))
+    moment = Moment(level, schedule.steps, schedule.timestep(level + 1))
+    with injected(backend.network, [watch]) as session, session.during(moment, Lanes((SOURCE,), (0,))):
+        backend.predict(x, moment.timestep, words["source"].unsqueeze(0))
+    return watch.take()
+
+
+_start = 0
+
+
+def _reset(device: torch.device) -> None:
+    """What is held from here on counts: on a GPU as torch counts it, else as Linux counts the process."""
+    global _start
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        _start = torch.cuda.memory_allocated(device)
+        return
+    Path("/proc/self/clear_refs").write_text("5")
+    _start = _status("VmRSS")
+
+
+def _peak(device: torch.device) -> int:
+    return (torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")) - _start
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=float, default=0.5, help="share of SD 1.5's channels; 1: full width")
+    parser.add_argument("--side", type=int, default=64, help="of the latents, in cells; 64: 512 pixels")
+    parser.add_argument("--steps", type=int, default=50, help="whose maps the published way keeps")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
+    parser.add_argument("--row", choices=tuple(ROWS), help="only this row, as JSON")
+    asked = parser.parse_args()
+    if asked.row:
+        measure(
+            ROWS[asked.row],
+            asked.width,
+            asked.side,
+            asked.steps,
+            torch.device(asked.device),
+            getattr(torch, asked.dtype),
+        )
+        return
+    first: Measured | None = None
+    print("| one step | seconds | ratio | peak MiB | ratio |\n|---|---|---|---|---|")
+    for name in ROWS:
+        ran = subprocess.run([sys.executable, "-m", "benchmarks.guided_step", *sys.argv[1:], "--row", name], stdout=-1)
+        if ran.returncode != 0:
+            print(f"| {name} | out of memory, or failed | | | |", flush=True)
+            continue
+        found = Measured(**json.loads(ran.stdout))
+        first = first or found
+        ratios = found.seconds / first.seconds, found.mib / max(1.0, first.mib)
+        print(f"| {name} | {found.seconds:.2f} | {ratios[0]:.2f} | {found.mib:.0f} | {ratios[1]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

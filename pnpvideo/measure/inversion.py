@@ -1,0 +1,72 @@
+"""What an inversion ends in: noise that looks like noise, or not, by the gain of its regularisation."""
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.regularise import Regularisation
+from pnpvideo.measure.figures import mean
+from pnpvideo.measure.footage import Footage
+from pnpvideo.methods.trajectory import shot_noise
+from pnpvideo.miniature.recipe.data import HELD_OUT
+from pnpvideo.miniature.world import STYLES, caption, random_scene
+from pnpvideo.options import TranslateOptions
+
+
+def noise_figures(noise: Tensor) -> dict[str, float]:
+    """Of latents (f, c, h, w): mean and variance of a channel, and its correlation with its own neighbour.
+
+    mean: mean over frames and channels of the channel's absolute mean. correlation: mean of the absolute correlation
+    with a shift by one cell, down and across. White noise has a variance of 1 and little of the others.
+    """
+    centred = noise - noise.mean((2, 3), keepdim=True)
+    variance = centred.square().mean((2, 3))
+    across = [(centred * centred.roll(1, axis)).mean((2, 3)) / variance for axis in (2, 3)]
+    return {
+        "noise_mean": float(noise.mean((2, 3)).abs().mean()),
+        "noise_variance": float(variance.mean()),
+        "noise_correlation": float(torch.stack(across).abs().mean()),
+    }
+
+
+def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[str, dict[str, float]]:
+    """Row -> figure, mean over held-out stills: white noise, plain inversion, and with a pyramid's gain of 1 and 2.
+
+    Each still is inverted in ``base.steps`` with its own caption of the world.
+    """
+    device = choose_device(base.device)
+    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    found: dict[str, list[dict[str, float]]] = {}
+    for number in range(pictures):
+        style = list(STYLES)[number % len(STYLES)]
+        scene = random_scene(HELD_OUT + number, things=1)
+        picture = Footage(scene, style, style, 1, size).source
+        white = shot_noise(backend.latent_shape(size, size), base.seed, number)
+        found.setdefault("white noise", []).append(noise_figures(white))
+        for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
+            noise = inverted(backend, picture, caption(scene, style), base.steps, gain)
+            found.setdefault(name, []).append(noise_figures(noise))
+    return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
+
+
+def inverted(backend: Backend, pictures: Sequence[np.ndarray], caption: str, steps: int, gain: float) -> Tensor:
+    """The noise that the pictures (h, w, 3) uint8 are inverted to, in ``steps``, regularised with ``gain``; 0: not."""
+    words, schedule = backend.embed(caption), backend.schedule(steps)
+    regularise = Regularisation(pyramid_gain=gain)
+    x = backend.encode(np.stack(pictures))
+    told = words.unsqueeze(0).expand(len(x), -1, -1)
+    for state in invert(
+        lambda latents, timestep: backend.predict(latents, timestep, told),
+        x,
+        schedule,
+        refine=(lambda eps, level: regularise(eps, Random(level))) if gain else None,
+    ):
+        x = state.x
+    return x

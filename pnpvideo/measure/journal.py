@@ -1,0 +1,33 @@
+"""Figures that were measured before, so that a benchmark that was interrupted goes on where it stopped."""
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.measure.figures import finite
+
+
+class Journal:
+    """A file with a line for each row of figures, found again by all that the row depends on; None keeps nothing."""
+
+    def __init__(self, path: Path | None, *given: Any) -> None:
+        self.path, self.given, self.rows = path, [str(each) for each in given], {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError, KeyError):  # the line that a kill cut short
+                    entry = json.loads(line)
+                    self.rows[entry["key"]] = entry["figures"]
+
+    def get(self, *key: Any) -> dict[str, float] | None:
+        row = self.rows.get(self._key(key))
+        return None if row is None else {name: float("nan") if value is None else value for name, value in row.items()}
+
+    def put(self, row: dict[str, float], *key: Any) -> None:
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": self._key(key), "figures": finite(row)}) + "\n")
+
+    def _key(self, key: tuple[Any, ...]) -> str:
+        return hashlib.sha256(repr((self.given, *key)).encode()).hexdigest()
