@@ -152,6 +152,12 @@ _CLIP = (
         help="The same, where the network looks for what edit's --from names.",
     ),
     setting("cross_attention", "--cross-attention", type=float, help="pix2pix-zero: how strongly the content is kept."),
+    setting(
+        "cross_attention_until",
+        "--cross-attention-until",
+        type=float,
+        help="pix2pix-zero: share of the steps that do so; without it, the model's own.",
+    ),
     setting("update", "--update", type=click.Choice(UPDATES), help="pix2pix-zero: how its step enters."),
     setting("map_pixels", "--map-pixels", type=int, help="pix2pix-zero: only maps of at most so many pixels guide."),
     setting("checkpointing", "--checkpointing", is_flag=True, help="pix2pix-zero: less memory, more time."),

@@ -12,13 +12,14 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
-from pnpvideo.edits.word_mask import word_mask
+from pnpvideo.edits.word_mask import SHARPEST, word_mask
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Trajectory
 from pnpvideo.video.fit import grey
 from pnpvideo.video.read import read
+from pnpvideo.words.sentences import LOOKS, described
 
 LEVELS = (0.3, 0.5, 0.7)
 """Shares of the way up at which it is asked where the network looks for a word."""
@@ -31,9 +32,13 @@ def of_latents(masks: Sequence[np.ndarray], height: int, width: int) -> Tensor:
 
 
 def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...]:
-    """Where the source prompt says ``word``, as it is or in the plural. Raises OptionError where it does not."""
+    """Where the source prompt says ``word``, as it is or in the plural; of a look ("red"), where it says what.
+
+    Raises OptionError where it does not.
+    """
     for form in (word, f"{word}s", f"{word}es"):
-        if found := backend.text.positions(source_prompt, form):
+        named = described(source_prompt, form) if form.lower() in LOOKS else ""
+        if found := backend.text.positions(source_prompt, named or form):
             return found
     raise OptionError(
         f"keep_background looks for {word!r}, and the source prompt does not say it: {source_prompt!r}; "
@@ -52,7 +57,9 @@ def _looked_at(
     backend: Backend, trajectory: Trajectory, schedule: Schedule, words: Tensor, tokens: Sequence[int], frame: int
 ) -> Tensor:
     height, width = trajectory.at(0).shape[-2:]
-    watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most_pixels=-(-height // 2) * -(-width // 2))
+    coarser = 1 if min(height, width) < 2 * SHARPEST else 2  # the finest maps are large, and not what is looked for
+    most = -(-height // coarser) * -(-width // coarser)
+    watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most)
     lanes, device = Lanes((SOURCE,), (frame,)), next(backend.network.parameters()).device
     maps: list[Tensor] = []
     with torch.no_grad(), injected(backend.network, [watch]) as session:

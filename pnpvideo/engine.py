@@ -82,6 +82,7 @@ class Translator:
             "attention_until": chosen(options.attention_until, card.attention_until),
             "fresh_noise": chosen(options.fresh_noise, card.fresh_noise),
             "cross_attention": chosen(options.cross_attention, self._usual_weight()),
+            "cross_attention_until": chosen(options.cross_attention_until, card.cross_attention_until),
             "regularize": chosen(options.regularize, 2.0 if zero and not options.generate else 0.0),
             "inversion_rounds": chosen(options.inversion_rounds, card.inversion_rounds),
             "size": options.size or backend.size,
@@ -109,6 +110,7 @@ class Translator:
             return Pix2PixZero(
                 weight=settings["cross_attention"],
                 update=options.update,
+                until=settings["cross_attention_until"],
                 most_pixels=options.map_pixels,
                 checkpointing=options.checkpointing,
             )

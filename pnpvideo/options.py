@@ -13,7 +13,7 @@ UPDATES = ("paper", "code")
 OWN = {
     "pnp": ("feature_until", "attention_until", "fresh_noise"),
     "sdedit": ("strength",),
-    "pix2pix-zero": ("cross_attention", "update", "map_pixels", "checkpointing"),
+    "pix2pix-zero": ("cross_attention", "cross_attention_until", "update", "map_pixels", "checkpointing"),
 }
 """Options that one method alone reads."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
@@ -24,7 +24,8 @@ class TranslateOptions:
     """Everything that one translation depends on besides its input, prompt and output.
 
     ``None`` means "the checkpoint's own recommendation" (guidance, negative, feature_until, attention_until,
-    fresh_noise, inversion_rounds, cross_attention, size; 7.5, none, 0.8, 0.5, 0, 0 and 0.1 where it has none) or, for
+    fresh_noise, inversion_rounds, cross_attention, cross_attention_until, size; 7.5, none, 0.8, 0.5, 0, 0, 0.1 and 1
+    where it has none) or, for
     the source prompt, a caption of the shot's middle frame.
 
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
@@ -35,6 +36,7 @@ class TranslateOptions:
     mask: a still or a clip, white where the result may change; what is black stays the source's.
     keep_background: the same, with a mask of where the network looks for ``change``'s first concept.
     cross_attention: size (lambda_xa) of pix2pix-zero's step towards the source's attention maps, >= 0.
+    cross_attention_until: share of the steps, in [0, 1], that take this step.
     update: "paper" or "code", how pix2pix-zero's step enters (see Pix2PixZero).
     map_pixels: only attention maps of at most so many pixels guide; None: all of them.
     checkpointing: recompute the network's blocks for a gradient instead of keeping them: less memory, more time.
@@ -76,6 +78,7 @@ class TranslateOptions:
     mask: Path | None = None
     keep_background: bool = False
     cross_attention: float | None = None
+    cross_attention_until: float | None = None
     update: str = "paper"
     map_pixels: int | None = None
     checkpointing: bool = False
@@ -111,7 +114,7 @@ class TranslateOptions:
             _whole("size", self.size, 16, 4096)
         if self.guidance is not None:
             _real("guidance", self.guidance, 0.0, 100.0)
-        for name in ("feature_until", "attention_until", "fresh_noise"):
+        for name in ("feature_until", "attention_until", "fresh_noise", "cross_attention_until"):
             if getattr(self, name) is not None:
                 _real(name, getattr(self, name), 0.0, 1.0)
         if self.cross_attention is not None:

@@ -1,6 +1,7 @@
 """Edits without a prompt, from input to output: directions, captions, masks, and what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_the_background_of_a_word_is_kept(
     def left(maps: list[torch.Tensor], tokens: list[int], height: int, width: int) -> torch.Tensor:
         asked.append((len(maps), list(tokens)))
         assert all(weights.shape[0] == 1 and weights.shape[3] == backend.text.length for weights in maps)
-        assert {weights.shape[2] for weights in maps} == {16, 4, 1}  # half of the latent's side and coarser
+        assert {weights.shape[2] for weights in maps} == {64, 16, 4, 1}  # the latent is small: all of them
         mask = torch.zeros(1, 1, height, width)
         mask[..., : width // 2] = 1
         return mask
@@ -274,3 +275,15 @@ def test_options_that_the_method_does_not_read_are_told(still: Path, options: Op
     assert said() == said(cross_attention=0.5) == []
     assert said(method="pnp", cross_attention=0.5) == ["cross_attention is set, and has no effect: the method is pnp"]
     assert len(said(strength=0.5, feature_until=0.0)) == 2  # not 0 for want of a value: 0 is one
+
+
+def test_a_checkpoint_recommends_its_own_edit(checkpoint: Path, still: Path, options: Options, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(checkpoint, own)
+    card = {"edit_guidance": 2.0, "edit_negative": "no {source}", "cross_attention": 9.0, "cross_attention_until": 0.5}
+    (own / "pnpvideo.json").write_text(json.dumps(card))
+    by_card = translate(still, None, tmp_path / "a.png", options(model=str(own)))
+    said = options(guidance=2.0, negative="no {source}", cross_attention=9.0, cross_attention_until=0.5)
+    told = translate(still, None, tmp_path / "b.png", said)
+    assert np.array_equal(pixels(by_card.output), pixels(told.output))
+    assert by_card.report["texts"][0]["negative"] == "no a hen"

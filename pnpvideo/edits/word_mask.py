@@ -1,41 +1,54 @@
 """Where a word is in a picture: a soft mask from cross-attention maps (the idea of arXiv 2208.01626, section 4)."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LOW, HIGH = 0.35, 0.65
+LOW, HIGH = 0.4, 0.6
 """Shares of the strongest attention between which the mask rises from 0 to 1."""
-COARSENESS = (2, 4)
-"""Maps of these many cells of the latent a side count: finer ones see edges, coarser ones nothing but the middle."""
+SHARPEST = 16
+"""Cells of the short side of the map that tells words apart best; finer ones see edges, coarser ones little at all."""
+COARSENESS = (1, 2, 4, 8)
+"""Cells of the latent to a cell of a map, along a side."""
+GROWTH = 0.4
+"""Share of its radius by which a mask is widened: what the word becomes may have corners where it was round."""
 
 
-def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width: int, grow: int = 1) -> Tensor:
-    """Mask (f, 1, height, width) in [0, 1], of the latent's size, of what the ``tokens`` look at.
+def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width: int) -> Tensor:
+    """Mask (f, 1, height, width) in [0, 1], of the latent's size, of what the ``tokens`` look at, and a margin.
 
-    maps: cross-attention weights (f, heads, pixels, tokens) of any layers and steps. ``grow``: cells by which the mask
-    is widened, so that what the word becomes finds room. Raises ValueError where no map is of a size that counts.
+    maps: cross-attention weights (f, heads, pixels, tokens) of any layers and steps; those of the size nearest to
+    SHARPEST count. Raises ValueError where none is of a size that the latent has.
     """
-    found = []
+    found: dict[tuple[int, int], list[Tensor]] = {}
     for weights in maps:
-        size = map_size(weights.shape[2], height, width)
-        if size is None:
-            continue
-        seen = weights[..., list(tokens)].sum(-1).mean(1).unflatten(1, size).unsqueeze(1)
-        found.append(F.interpolate(seen, (height, width), mode="bilinear", align_corners=False))
+        if (size := map_size(weights.shape[2], height, width)) is not None:
+            found.setdefault(size, []).append(weights[..., list(tokens)].sum(-1).mean(1).unflatten(1, size))
     if not found:
         raise ValueError("no cross-attention map is of a size that a mask is made of")
-    mean = torch.stack(found).mean(0)
+    chosen = min(found, key=lambda size: abs(math.log2(min(size) / SHARPEST)))
+    mean = torch.stack(found[chosen]).mean(0).unsqueeze(1)
+    mean = F.avg_pool2d(mean, 3, 1, 1, count_include_pad=False)  # single cells are noise
+    mean = F.interpolate(mean, (height, width), mode="bilinear", align_corners=False)
     low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)
     share = (mean - low) / (high - low).clamp_min(1e-12)
-    wide = F.max_pool2d(((share - LOW) / (HIGH - LOW)).clamp(0, 1), 2 * grow + 1, 1, grow)
+    mask = ((share - LOW) / (HIGH - LOW)).clamp(0, 1)
+    wide = torch.cat([grown(one.unsqueeze(0)) for one in mask])
     return F.avg_pool2d(F.pad(wide, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
+def grown(mask: Tensor) -> Tensor:
+    """One mask (1, 1, h, w), widened by GROWTH of the radius of a disc of its area, by one cell at least."""
+    radius = math.sqrt(float(mask.sum()) / math.pi)
+    cells = max(1, round(GROWTH * radius))
+    return F.max_pool2d(mask, 2 * cells + 1, 1, cells)
+
+
 def map_size(pixels: int, height: int, width: int) -> tuple[int, int] | None:
-    """(h, w) of a map of so many pixels over a latent of that size, if it is of a coarseness that counts."""
+    """(h, w) of a map of so many pixels over a latent of that size; None if it has no such map."""
     for step in COARSENESS:
         size = -(-height // step), -(-width // step)
         if size[0] * size[1] == pixels:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,6 @@ from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.words.caption import Captioner
-from pnpvideo.words.direction import save, templated
 
 SHOWN = 6
 """How many of a task's pictures, or frames of its first clip, are kept to be looked at."""
@@ -81,11 +80,10 @@ TASKS = (
 @dataclass(frozen=True)
 class Recipe:
     """``changes`` to the options of all; swapped: the change is said by a prompt, the caption with the words of the
-    task exchanged, instead of by a direction of that strength."""
+    task exchanged, instead of by a direction."""
 
     changes: Mapping[str, Any]
     swapped: bool = False
-    strength: float = 1.0
 
     @classmethod
     def of(cls, changes: Mapping[str, Any]) -> "Recipe":
@@ -117,7 +115,7 @@ CLIPS: dict[str, Recipe] = {
 }
 FLOORS = ("truth", "source", "source, autoencoder")
 SET_HERE = (
-    *("source_prompt", "captioner", "change", "directions", "mask", "keep_background", "frames", "generate"),
+    *("source_prompt", "captioner", "change", "directions", "mask", "frames", "generate"),
     *("store", "overwrite", "size", "decoder", "allow_partial"),
 )
 """Options that the benchmark sets itself."""
@@ -216,21 +214,18 @@ def measure_edits(
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     looked_at = SHOWN if options.frames == 1 else 1
     total, done = len(tasks) * options.pictures * len(recipes), 0
-    for task, direction in _with_directions(backend, tasks):
+    for task in tasks:
         found: dict[str, list[dict[str, float]]] = {}
         shown = examples.setdefault(task.name, {})
-        for number in range(options.pictures):
-            footage = task.footage(number, options)
-            with tempfile.TemporaryDirectory() as folder:
-                edited = editor(backend, captioner, task, direction, footage, Path(folder))
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder))
+            for number in range(options.pictures):
+                footage = task.footage(number, options)
+                edited = editor(backend, captioner, task, footage, store)
                 made = _floors(backend, footage) | {name: None for name in recipes}
                 for name, frames in made.items():
                     recipe = recipes.get(name)
-                    key = (
-                        None
-                        if recipe is None
-                        else (task, number, sorted(recipe.changes.items()), recipe.swapped, recipe.strength)
-                    )
+                    key = None if recipe is None else (task, number, sorted(recipe.changes.items()), recipe.swapped)
                     row = None if key is None or number < looked_at else known.get(*key)
                     if row is None:
                         if recipe is not None:
@@ -253,9 +248,9 @@ def measure_edits(
 
 
 def editor(
-    backend: Backend, captioner: Captioner, task: Task, direction: Path, footage: Footage, folder: Path
+    backend: Backend, captioner: Captioner, task: Task, footage: Footage, store: Store
 ) -> Callable[[TranslateOptions, Recipe], list[np.ndarray]]:
-    """Edits the footage by a recipe, with a model that is loaded; ``folder`` keeps inversions, which recipes share."""
+    """Edits the footage by a recipe, with a model that is loaded; ``store`` keeps inversions, which recipes share."""
     caption = captioner.captions([footage.source[footage.frames // 2]])[0]
     drawings = Drawings(
         tuple(Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(footage.source)),
@@ -263,24 +258,15 @@ def editor(
     )
 
     def edited(base: TranslateOptions, recipe: Recipe) -> list[np.ndarray]:
-        options = replace(base, **recipe.changes, source_prompt=caption, size=footage.size)
-        if not recipe.swapped:
-            options = replace(options, directions=((str(direction), recipe.strength),))
+        asked = {**recipe.changes, "source_prompt": caption, "size": footage.size}
+        options = replace(base, **asked, change=None if recipe.swapped else task.words)
         prompt = task.swapped(caption) if recipe.swapped else None
-        translator = Translator(backend, options, prompt, Store(folder / "store"), ignore)
+        translator = Translator(backend, options, prompt, store, ignore)
         made = translator.shot(0, drawings, (footage.size, footage.size))
         translator.finish()
         return list(made.pictures)
 
     return edited
-
-
-def _with_directions(backend: Backend, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
-    for task in tasks:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "direction.safetensors"
-            save(templated(backend.text, *task.words), path)
-            yield task, path
 
 
 def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray] | None]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps, map_distance
 from pnpvideo.errors import OptionError
-from pnpvideo.injection import Edit, Kind, Lanes, Moment, Site, select
+from pnpvideo.injection import Edit, Kind, Lanes, Moment, Site, Until, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Corrected, Probe, Trajectory
 
@@ -27,11 +27,13 @@ class Pix2PixZero:
 
     update: "paper", the network is asked at x - weight * gradient and the step starts from x itself; "code" (of the
     authors), each lane moves by its own gradient and the step starts from where the negative lane has gone.
+    until: share of the steps, in [0, 1], that are guided; 1: all, as published.
     most_pixels: only maps of at most so many pixels count; None: all. checkpointing: memory for time.
     """
 
     weight: float = 0.1
     update: str = "paper"
+    until: float = 1.0
     most_pixels: int | None = None
     checkpointing: bool = field(default=False, compare=False)  # no part of the result
 
@@ -46,7 +48,7 @@ class Pix2PixZero:
         return []
 
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        if self.weight == 0:
+        if self.weight == 0 or moment not in Until(self.until):
             return Corrected.unchanged(x, probe.lanes)
         reference = reference_lanes(probe.lanes, probe.words)
         words = {name: probe.words[lane] for lane, name in reference.items() if name != SOURCE}

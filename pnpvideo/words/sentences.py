@@ -163,6 +163,13 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
     return found
 
 
+def described(text: str, look: str) -> str:
+    """What ``look`` (see LOOKS) stands before in ``text``, but for other looks between; "" where it stands nowhere."""
+    words = text.lower().split()
+    after = words[words.index(look.lower()) + 1 :] if look.lower() in words else []
+    return next((word.strip(".,;:") for word in after if word not in LOOKS), "")
+
+
 def with_article(phrase: str) -> str:
     """A noun phrase with its article: "ball" -> "a ball"; what has one, or is a plural, stays."""
     words = phrase.lower().split()

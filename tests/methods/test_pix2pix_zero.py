@@ -157,6 +157,15 @@ def test_no_weight_is_plain_guidance(backend: StableDiffusion, states: list[Tens
     assert torch.allclose(run(backend, states, Pix2PixZero(weight=0.0), words=words), plain, rtol=0, atol=1e-5)
 
 
+def test_it_ends_after_its_share_of_the_steps(backend: StableDiffusion, states: list[Tensor]) -> None:
+    none, one, all_steps = (
+        run(backend, states, Pix2PixZero(weight=WEIGHT, until=share)) for share in (0.0, 1 / STEPS, 1.0)
+    )
+    assert torch.equal(none, run(backend, states, Pix2PixZero(weight=0.0)))
+    assert torch.equal(all_steps, run(backend, states, Pix2PixZero(weight=WEIGHT)))
+    assert not torch.equal(one, none) and not torch.equal(one, all_steps)
+
+
 def by_guidance(backend: StableDiffusion, states: list[Tensor], words: dict[str, Tensor]) -> Tensor:
     schedule, x = backend.schedule(STEPS), states[STEPS]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.words.sentences import checked, from_file, from_templates, with_article
+from pnpvideo.words.sentences import checked, described, from_file, from_templates, with_article
 
 
 def test_templates_come_in_pairs() -> None:
@@ -22,6 +22,12 @@ def test_only_sentences_that_say_the_word_are_kept_once() -> None:
     assert found.dropped == {"said twice": 1, "empty": 1, "without 'ball'": 2}
     with pytest.raises(OptionError, match="a concept is empty"):
         checked(" ", lines)
+
+
+def test_what_a_look_describes() -> None:
+    assert described("a photo of a red ball on grass", "red") == "ball"
+    assert described("a Red metal cube, cartoon", "red") == "cube"
+    assert described("a ball on grass", "red") == "" == described("all is red", "red")
 
 
 @pytest.mark.parametrize(
