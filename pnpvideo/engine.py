@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,17 +24,15 @@ from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method, Trajectory
-from pnpvideo.methods.pix2pix_zero import Pix2PixZero
-from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.methods.trajectory import Noised, Walked, shot_noise
 from pnpvideo.options import TranslateOptions
+from pnpvideo.resolved import Resolved
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.fit import to_working, working_size
 from pnpvideo.words.script import Script, Scripts
 
-Number = TypeVar("Number", int, float)
 FORMAT = 1  # of what the store keeps for a run; a change of the maths that alters results raises it
 
 
@@ -73,59 +71,13 @@ class Translator:
         self.texts: list[dict[str, str]] = []
         self._runs: list[str] = []
         self._mark = time.monotonic()
-        card, zero = backend.card, options.method == "pix2pix-zero"
-        self.settings: dict[str, Any] = {
-            "device": str(self._device()),
-            "dtype": str(self._dtype()).removeprefix("torch."),
-            "guidance": chosen(options.guidance, card.edit_guidance if zero else card.guidance),
-            "feature_until": chosen(options.feature_until, card.feature_until),
-            "attention_until": chosen(options.attention_until, card.attention_until),
-            "fresh_noise": chosen(options.fresh_noise, card.fresh_noise),
-            "cross_attention": chosen(options.cross_attention, self._usual_weight()),
-            "cross_attention_until": chosen(options.cross_attention_until, card.cross_attention_until),
-            "regularize": chosen(options.regularize, 2.0 if zero and not options.generate else 0.0),
-            "inversion_rounds": chosen(options.inversion_rounds, card.inversion_rounds),
-            "size": options.size or backend.size,
-        }
+        self.resolved = Resolved.of(options, backend)
         for idle in options.without_effect():
             report(Notice(message=f"{idle} is set, and has no effect: the method is {options.method}"))
-        self.method = self._method()
+        self.method: Method = self.resolved.method(options)
         self.coherence = Coherence(
             kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed
         )
-
-    def _usual_weight(self) -> float:
-        """The checkpoint's own; else 0.1 for inverted and 0.15 for generated pictures, 0.01 where v is predicted."""
-        if self.backend.card.cross_attention:
-            return self.backend.card.cross_attention
-        if self.schedule.prediction == "v_prediction":
-            return 0.01
-        return 0.15 if self.options.generate else 0.1
-
-    def _method(self) -> Method:
-        options, settings = self.options, self.settings
-        if options.method == "sdedit":
-            return SDEdit(strength=options.strength)
-        if options.method == "pix2pix-zero":
-            return Pix2PixZero(
-                weight=settings["cross_attention"],
-                update=options.update,
-                until=settings["cross_attention_until"],
-                most_pixels=options.map_pixels,
-                checkpointing=options.checkpointing,
-            )
-        return PlugAndPlay(
-            feature_until=settings["feature_until"],
-            attention_until=settings["attention_until"],
-            fresh_noise=settings["fresh_noise"],
-        )
-
-    def _guidance(self, script: Script) -> Guidance:
-        """The negative side goes from the empty caption to the negative prompt; pix2pix-zero has the latter alone."""
-        empty_share = 0.75 if self.options.generate else 1.0
-        if self.options.method == "pix2pix-zero":
-            empty_share = 0.0
-        return Guidance(scale=self.settings["guidance"], negative=bool(script.negative), empty_share=empty_share)
 
     def shot(
         self, number: int, drawings: Drawings, display: tuple[int, int], masks: Sequence[np.ndarray] | None = None
@@ -154,7 +106,7 @@ class Translator:
             pixels=pixels,
             times=tuple(float(frame.pts_seconds) for frame in frames),
             script=script,
-            guidance=self._guidance(script),
+            guidance=self.resolved.guided(self.options, script.negative),
             noise=shot_noise(self.backend.latent_shape(*size), self.options.seed, number),
         )
         generate, inverts = self.options.generate, self.method.inverts
@@ -166,7 +118,7 @@ class Translator:
             str(self._dtype()),
             ("generated", self.options.seed, number, work.guidance.scale, size) if generate else pixels,
             work.noise if not inverts and not generate else None,
-            (self.settings["inversion_rounds"], self.settings["regularize"]) if inverts and not generate else None,
+            (self.resolved.inversion_rounds, self.resolved.regularize) if inverts and not generate else None,
         )
         tokens = None
         if self.options.keep_background and self.options.change is not None:
@@ -236,7 +188,7 @@ class Translator:
                 states[-1].to(device),
                 self.schedule,
                 len(states) - 1,
-                rounds=self.settings["inversion_rounds"],
+                rounds=self.resolved.inversion_rounds,
                 refine=self._refine(),
             )
             for state in above:
@@ -245,9 +197,9 @@ class Translator:
 
     def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
         """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
-        if not self.settings["regularize"]:
+        if not self.resolved.regularize:
             return None
-        regularise = Regularisation(pyramid_gain=self.settings["regularize"])
+        regularise = Regularisation(pyramid_gain=self.resolved.regularize)
         return lambda eps, level: regularise(eps, Random(level))
 
     def _generated(self, entry: Entry, work: Work) -> list[Tensor]:
@@ -391,11 +343,6 @@ def _memory_told() -> Iterator[None]:
             "and --dtype float16 or bfloat16 on a GPU, and --checkpointing or --map-pixels where pix2pix-zero guides; "
             "the finished steps are kept for the next try"
         ) from failed
-
-
-def chosen(asked: Number | None, recommended: Number) -> Number:
-    """What the user asked for, else what the checkpoint recommends."""
-    return recommended if asked is None else asked
 
 
 def _resumed(entry: Entry, steps: int) -> list[Tensor]:

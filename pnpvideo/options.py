@@ -1,7 +1,7 @@
 """What a user can ask for: frozen, keyword-only, checked once, when made."""
 
 import math
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,12 @@ class TranslateOptions:
     def without_effect(self) -> tuple[str, ...]:
         """The options that are set although the method does not read them."""
         unread = [name for method, names in OWN.items() if method != self.method for name in names]
-        return tuple(field.name for field in fields(self) if field.name in unread and _changed(self, field))
+        return tuple(name for name in self.stated() if name in unread)
+
+    def stated(self) -> dict[str, Any]:
+        """The options that are not as they are by default."""
+        given = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in given.items() if value != default}
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> "TranslateOptions":
@@ -165,10 +170,6 @@ class TranslateOptions:
             if key not in known:
                 raise OptionError(f"unknown option {key!r}; known are: {', '.join(known)}")
         return cls(**values)
-
-
-def _changed(options: TranslateOptions, field: Field[Any]) -> bool:
-    return bool(getattr(options, field.name) != field.default)
 
 
 def _pairs(change: Any, directions: Any) -> None:

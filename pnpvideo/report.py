@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 from pnpvideo import __version__
 from pnpvideo.options import TranslateOptions
+from pnpvideo.resolved import Resolved
 from pnpvideo.video.write import Writer
 
 
 class Translated(Protocol):
     """What the report asks of the engine."""
 
-    settings: dict[str, Any]
+    resolved: Resolved
     texts: list[dict[str, str]]
     counts: dict[str, int]
     timings: dict[str, float]
@@ -40,7 +41,7 @@ def run_report(
         "input_sha256": _hash_if_file(input),
         "prompt": prompt,
         "options": stated,
-        "resolved": translator.settings,
+        "resolved": asdict(translator.resolved),
         "texts": translator.texts,
         **translator.counts,
         "seconds": round(seconds, 3),

@@ -22,9 +22,9 @@ RANKS = (
     ("store", "video", "diffusion"),
     ("injection",),
     ("edits", "backends"),
-    ("methods", "report", "words"),
-    ("background",),
-    ("engine",),
+    ("methods", "words"),
+    ("background", "resolved"),
+    ("engine", "report"),
     ("translate",),
     ("cli",),
 )

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class Task:
     words: tuple[str, str]
 
     @property
+    def local(self) -> bool:
+        """Does a thing change, and not the whole picture?"""
+        return self.attribute in ("shape", "colour")
+
+    @property
     def name(self) -> str:
         return f"{self.before} to {self.after}"
 
@@ -80,21 +85,24 @@ TASKS = (
 @dataclass(frozen=True)
 class Recipe:
     """``changes`` to the options of all; swapped: the change is said by a prompt, the caption with the words of the
-    task exchanged, instead of by a direction."""
+    task exchanged, instead of by a direction. local: it is for tasks that change a thing, and not the whole picture."""
 
     changes: Mapping[str, Any]
     swapped: bool = False
+    local: bool = False
 
     @classmethod
     def of(cls, changes: Mapping[str, Any]) -> "Recipe":
         """pix2pix-zero is told by a direction, others by words."""
-        return cls(changes, swapped=changes.get("method") != "pix2pix-zero")
+        kept = bool(changes.get("keep_background"))
+        return cls(changes, swapped=changes.get("method") != "pix2pix-zero", local=kept)
 
 
 _ZERO: dict[str, Any] = {"method": "pix2pix-zero"}
 _DDIM: dict[str, Any] = {"method": "pnp", "feature_until": 0.0, "attention_until": 0.0, "fresh_noise": 0.0}
 STILLS: dict[str, Recipe] = {
     "pix2pix-zero": Recipe(_ZERO),
+    "background kept": Recipe({**_ZERO, "keep_background": True}, local=True),
     "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
     "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
     "words, no direction": Recipe(_ZERO, swapped=True),
@@ -209,42 +217,48 @@ def measure_edits(
     if backend.captioner is None:
         raise OptionError(f"{base.model}: the benchmark is of the world, and this checkpoint has no captioner of it")
     judge, captioner = Judge(options.judge, str(device)), Captioner(backend.captioner, device)
-    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base)
-    rows: dict[str, dict[str, dict[str, float]]] = {}
-    examples: dict[str, dict[str, list[np.ndarray]]] = {}
+    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base.stated(), backend.card)
     looked_at = SHOWN if options.frames == 1 else 1
-    total, done = len(tasks) * options.pictures * len(recipes), 0
-    for task in tasks:
-        found: dict[str, list[dict[str, float]]] = {}
-        shown = examples.setdefault(task.name, {})
+    wanted = {task: {n: recipe for n, recipe in recipes.items() if task.local or not recipe.local} for task in tasks}
+    total, done = options.pictures * sum(map(len, wanted.values())), 0
+    tallies: dict[str, _Tally] = {}
+    for task, chosen in wanted.items():
+        tally = tallies.setdefault(task.name, _Tally())
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             for number in range(options.pictures):
-                footage = task.footage(number, options)
+                footage, shows = task.footage(number, options), number < looked_at
                 edited = editor(backend, captioner, task, footage, store)
-                made = _floors(backend, footage) | {name: None for name in recipes}
-                for name, frames in made.items():
-                    recipe = recipes.get(name)
-                    key = None if recipe is None else (task, number, sorted(recipe.changes.items()), recipe.swapped)
-                    row = None if key is None or number < looked_at else known.get(*key)
+                for name, frames in _floors(backend, footage).items():
+                    tally.note(name, edit_figures(judge, task, footage, frames), frames if shows else ())
+                for name, recipe in chosen.items():
+                    key = (task, number, sorted(recipe.changes.items()), recipe.swapped)
+                    row = None if shows else known.get(*key)
+                    frames = []
                     if row is None:
-                        if recipe is not None:
-                            frames = edited(base, recipe)
-                        assert frames is not None
+                        frames = edited(base, recipe)
                         row = edit_figures(judge, task, footage, frames)
-                        if key is not None:
-                            known.put(row, *key)
-                    if number < looked_at and frames is not None:
-                        shown.setdefault(name, []).extend(frames)
-                    found.setdefault(name, []).append(row)
-                    if recipe is not None:
-                        done += 1
-                        report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
-        rows[task.name] = {
-            name: {key: mean([each[key] for each in measured]) for key in measured[0]}
-            for name, measured in found.items()
-        }
-    return Edited(options, base, rows, examples)
+                        known.put(row, *key)
+                    tally.note(name, row, frames if shows else ())
+                    done += 1
+                    report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
+    rows = {name: tally.means() for name, tally in tallies.items()}
+    return Edited(options, base, rows, {name: tally.shown for name, tally in tallies.items()})
+
+
+class _Tally:
+    """What was measured of one task, by recipe, and pictures of it to look at."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[dict[str, float]]] = {}
+        self.shown: dict[str, list[np.ndarray]] = {}
+
+    def note(self, name: str, row: dict[str, float], frames: Sequence[np.ndarray]) -> None:
+        self._rows.setdefault(name, []).append(row)
+        self.shown.setdefault(name, []).extend(frames)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in self._rows.items()}
 
 
 def editor(
@@ -269,7 +283,7 @@ def editor(
     return edited
 
 
-def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray] | None]:
+def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray]]:
     through = backend.decode(backend.encode(np.stack(footage.source)))
     return {"truth": footage.truth, "source": footage.source, "source, autoencoder": list(through)}
 
@@ -277,9 +291,7 @@ def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray] | 
 def _check(base: TranslateOptions, recipes: Mapping[str, Recipe]) -> None:
     if not recipes:
         raise OptionError("there is no recipe to measure; give a table of options for each")
-    plain = TranslateOptions()
-    stated = {f.name: None for f in fields(base) if getattr(base, f.name) != getattr(plain, f.name)}
-    for name, recipe in {"the options of all recipes": Recipe(stated), **recipes}.items():
+    for name, recipe in {"the options of all recipes": Recipe(base.stated()), **recipes}.items():
         if name in FLOORS:
             raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
         for given in (option for option in SET_HERE if option in recipe.changes):

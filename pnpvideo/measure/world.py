@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def measure_world(
             f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
         )
     base = replace(base, size=options.size)
-    known = Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base)
+    known = Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0
@@ -152,16 +152,8 @@ def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], l
 def _check(base: TranslateOptions, recipes: dict[str, dict[str, Any]]) -> None:
     if not recipes:
         raise OptionError("there is no recipe to measure; give a table of options for each")
-    for name, changes in {"the options of all recipes": _changed(base), **recipes}.items():
+    for name, changes in {"the options of all recipes": base.stated(), **recipes}.items():
         if name in FLOORS:
             raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
         for given in (option for option in SET_HERE if option in changes):
             raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
-
-
-def _changed(options: TranslateOptions) -> dict[str, Any]:
-    """The fields that are not as they are by default."""
-    plain = TranslateOptions()
-    return {
-        f.name: getattr(options, f.name) for f in fields(options) if getattr(options, f.name) != getattr(plain, f.name)
-    }

@@ -23,6 +23,7 @@ from pnpvideo.miniature.recipe.view import DEVIATION, MEAN, PICTURE
 
 CARD = {
     "guidance": 2.0,
+    "edit_guidance": 1.5,
     "attention_until": 0.8,
     "inversion_rounds": 1,
     "familiar_error": 0.12,
