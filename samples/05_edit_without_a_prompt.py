@@ -1,0 +1,27 @@
+"""No prompt: say what is there and what it becomes, and keep the rest: ``python samples/05_edit_without_a_prompt.py``.
+
+A captioner says what the picture shows, a direction in the space of text embeddings where the edit goes.
+"""
+
+from pathlib import Path
+
+from PIL import Image
+
+from pnpvideo import TranslateOptions
+from pnpvideo.translate import translate
+from pnpvideo.video.read import read
+
+here = Path(__file__).parent
+out = here.parent / "out"
+out.mkdir(exist_ok=True)
+
+first = next(read(here / "ball.mp4").frames())
+Image.fromarray(first.pixels).save(out / "05-source.png")
+
+result = translate(
+    out / "05-source.png",
+    None,
+    out / "05.png",
+    TranslateOptions(method="pix2pix-zero", change=("red", "blue"), keep_background=True, overwrite=True),
+)
+print(result.report["texts"], result.output)
