@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 import click
 
 from pnpvideo.errors import OptionError
-from pnpvideo.options import COHERENCES, DTYPES, UPDATES, TranslateOptions
+from pnpvideo.options import COHERENCES, DTYPES, PLACEMENTS, UPDATES, TranslateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROJECT_FILE = "pnpvideo.toml"
 USER_FILE = "config.toml"
 MAX_BYTES = 1_000_000
+ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
+"""Stand-ins for what options of a file may need besides, and flags may say."""
 DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
 TEXTS = (
-    *("model", "source_prompt", "negative", "captioner", "method", "update"),
+    *("model", "source_prompt", "negative", "captioner", "method", "update", "placement"),
     *("coherence", "device", "dtype", "decoder", "store", "mask"),
 )
 SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background")
@@ -30,8 +32,9 @@ def setting(field: str, *flags: str, help: str, usual: Any = None, **attributes:
     usual: the command's own default, which the command sets; None: that of TranslateOptions.
     """
     default = DEFAULTS[field] if usual is None else usual
-    shown = help if default in (None, False, ()) else f"{help}  [default: {default}]"
-    return click.option(*flags, field, envvar=f"PNPVIDEO_{field.upper()}", help=shown, **attributes)
+    shown = help if default is None or default is False or default == () else f"{help}  [default: {default}]"
+    attributes.setdefault("envvar", f"PNPVIDEO_{field.upper()}")
+    return click.option(*flags, field, help=shown, **attributes)
 
 
 config_option = click.option(
@@ -69,7 +72,7 @@ class Direction(click.ParamType[Any]):
             return value
         file, colon, strength = str(value).rpartition(":")
         try:
-            return (file, float(strength)) if colon else (str(value), 1.0)
+            return (file, float(strength)) if colon and not Path(value).exists() else (str(value), 1.0)
         except ValueError:
             return str(value), 1.0  # the colon belongs to the file's name
 
@@ -136,9 +139,11 @@ _CLIP = (
         "--direction",
         type=Direction(),
         multiple=True,
+        envvar=None,  # a list has no place in a variable
         metavar="FILE[:STRENGTH]",
         help="Edit direction to add to what the model reads; may be given again.",
     ),
+    setting("placement", "--placement", type=click.Choice(PLACEMENTS), help="Where directions enter the text."),
     setting(
         "mask",
         "--mask",
@@ -161,7 +166,13 @@ _CLIP = (
     setting("update", "--update", type=click.Choice(UPDATES), help="pix2pix-zero: how its step enters."),
     setting("map_pixels", "--map-pixels", type=int, help="pix2pix-zero: only maps of at most so many pixels guide."),
     setting("checkpointing", "--checkpointing", is_flag=True, help="pix2pix-zero: less memory, more time."),
-    setting("regularize", "--regularize", type=float, metavar="GAIN", help="Regularised inversion: 1 or 2; 0: plain."),
+    setting(
+        "regularize",
+        "--regularize",
+        type=float,
+        metavar="GAIN",
+        help="Regularised inversion: 1 or 2; 0: plain; without it, 2 for pix2pix-zero.",
+    ),
     setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together."),
     setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes."),
     setting(
@@ -221,7 +232,7 @@ def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     try:
         for name, value in values.items():
             values[name] = _value(name, value, path.parent)
-        TranslateOptions.from_mapping(values)
+        TranslateOptions.from_mapping({**ELSEWHERE, **values})
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from error
     return values

@@ -17,6 +17,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Trajectory
+from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.fit import grey
 from pnpvideo.video.read import read
 from pnpvideo.words.sentences import LOOKS, described
@@ -34,16 +35,13 @@ def of_latents(masks: Sequence[np.ndarray], height: int, width: int) -> Tensor:
 def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...]:
     """Where the source prompt says ``word``, as it is or in the plural; of a look ("red"), where it says what.
 
-    Raises OptionError where it does not.
+    Nowhere: no tokens.
     """
     for form in (word, f"{word}s", f"{word}es"):
         named = described(source_prompt, form) if form.lower() in LOOKS else ""
         if found := backend.text.positions(source_prompt, named or form):
             return found
-    raise OptionError(
-        f"keep_background looks for {word!r}, and the source prompt does not say it: {source_prompt!r}; "
-        "give a source prompt that does, or a mask"
-    )
+    return ()
 
 
 def of_word(
@@ -83,27 +81,49 @@ def kept(trajectory: Trajectory, mask: Tensor) -> Callable[[Tensor, int], Tensor
     return settle
 
 
-class Masks:
-    """The masks of a clip's frames, in order, each (h, w) uint8: a still serves all of them."""
+ASPECT = 0.02
+"""Share by which a mask's aspect may differ from the input's: what rounding to whole pixels makes of it."""
 
-    def __init__(self, path: Path, span: tuple[int, int | None] | None, decoder: str) -> None:
-        self.path, opened = path, read(path, decoder=decoder)
-        self.still = grey(next(opened.frames()).pixels) if opened.info.kind == "still" else None
-        frames = read(path, span=span, decoder=decoder).frames() if self.still is None else iter(())
+
+class Masks:
+    """The masks of a clip's frames, in order, each (h, w) uint8: a still serves all of them.
+
+    span: of the input; a mask clip has as many frames as the whole input, or as the span. Raises OptionError where its
+    aspect, or as far as it is known beforehand its number of frames, is another than that of ``clip``.
+    """
+
+    def __init__(self, path: Path, clip: ClipInfo, span: tuple[int, int | None] | None) -> None:
+        self.path, opened = path, read(path)
+        given = opened.info
+        if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:
+            raise OptionError(
+                f"the mask {str(path)!r} is {given.width} x {given.height}, the input {clip.width} x {clip.height}: "
+                "give a mask of the same aspect"
+            )
+        self.still = grey(next(opened.frames()).pixels) if given.kind == "still" else None
+        if self.still is None and span is not None and given.frames != clip.frames:
+            opened = read(path, span=span)
+        if self.still is None and None not in (opened.info.frames, clip.frames):
+            self._check(opened.info.frames or 0, clip.frames or 0)
+        frames = opened.frames() if self.still is None else iter(())
         self.rest = (grey(frame.pixels) for frame in frames)
+
+    def _check(self, count: int, wanted: int) -> None:
+        if count != wanted:
+            which = "fewer" if count < wanted else "more"
+            raise OptionError(
+                f"the mask {str(self.path)!r} has {which} frames than the input; a still serves all of them"
+            )
 
     def take(self, count: int) -> list[np.ndarray]:
         """Those of the next frames. Raises OptionError where there are fewer."""
         if self.still is not None:
             return [self.still] * count
         taken = list(itertools.islice(self.rest, count))
-        if len(taken) < count:
-            raise OptionError(
-                f"the mask {str(self.path)!r} has fewer frames than the input; a still serves all of them"
-            )
+        self._check(len(taken), count)
         return taken
 
     def finish(self) -> None:
         """Raises OptionError where masks are left over."""
         if self.still is None and next(self.rest, None) is not None:
-            raise OptionError(f"the mask {str(self.path)!r} has more frames than the input; a still serves all of them")
+            self._check(1, 0)

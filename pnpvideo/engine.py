@@ -18,7 +18,7 @@ from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import State, invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.errors import DeviceError, StoreError
+from pnpvideo.errors import DeviceError, OptionError, StoreError
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
@@ -70,6 +70,7 @@ class Translator:
         self.counts = {"shots": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
         self._runs: list[str] = []
+        self._said, self._unsaid = False, ""  # what keep_background looks for
         self._mark = time.monotonic()
         self.resolved = Resolved.of(options, backend)
         for idle in options.without_effect():
@@ -87,7 +88,7 @@ class Translator:
         masks: of each drawing, (h, w) uint8 of any size, white where it may change; None: everywhere. Raises
         DeviceError if memory runs out or the network gives NaN; finished steps are kept.
         """
-        with _memory_told():
+        with _memory_told(), torch.no_grad():
             return self._shot(number, drawings, display, masks)
 
     def _shot(
@@ -120,20 +121,38 @@ class Translator:
             work.noise if not inverts and not generate else None,
             (self.resolved.inversion_rounds, self.resolved.regularize) if inverts and not generate else None,
         )
-        tokens = None
-        if self.options.keep_background and self.options.change is not None:
-            tokens = tokens_of(self.backend, script.source, self.options.change[0])
+        tokens = self._kept_of(script.source, number)
+        if tokens == ():
+            return Drawn(pixels, np.zeros((len(pixels), *work.noise.shape[-2:]), np.float32))
         trajectory = self._trajectory(key, work)
         mask = None if masks is None else of_latents(masks, *work.noise.shape[-2:])
         if tokens is not None:
             mask = of_word(self.backend, trajectory, self.schedule, script.words["source"], tokens, len(frames))
         run = fingerprint(
             *(FORMAT, key, script.prompt, script.words, self.method, self.coherence, work.guidance, number, work.times),
-            None if mask is None else mask.numpy(),
+            tokens if masks is None or mask is None else mask.numpy(),
         )
         self._runs.append(run)
         pictures = self._decoded(self._translated(run, trajectory, work, mask), number)
         return Drawn(pictures, None if mask is None else mask[:, 0].numpy())
+
+    def _kept_of(self, source: str, number: int) -> tuple[int, ...] | None:
+        """The tokens of what alone may change, none if this shot does not show it; None: everything may."""
+        if not self.options.keep_background:
+            return None
+        word = self.options.change[0] if self.options.change else self.scripts.files[0][0].source
+        tokens = tokens_of(self.backend, source, word)
+        if tokens:
+            self._said = True
+        else:
+            self._unsaid = f"keep_background looks for {word!r}, and the source prompt does not say it: {source!r}"
+            self.report(Notice(message=f"shot {number} is kept as it is: {self._unsaid}"))
+        return tokens
+
+    def check(self) -> None:
+        """Raises OptionError where nothing was to be changed in any shot."""
+        if self._unsaid and not self._said:
+            raise OptionError(f"{self._unsaid}; give a source prompt that does, or a mask")
 
     def _translated(self, run: str, trajectory: Trajectory, work: Work, mask: Tensor | None) -> Tensor:
         """The edited latents of one shot. What the edits hold ends with this call."""

@@ -10,6 +10,7 @@ from pnpvideo.errors import OptionError
 METHODS = ("pnp", "sdedit", "pix2pix-zero")
 COHERENCES = ("flow", "joint", "none")
 UPDATES = ("paper", "code")
+PLACEMENTS = ("word", "start")
 OWN = {
     "pnp": ("feature_until", "attention_until", "fresh_noise"),
     "sdedit": ("strength",),
@@ -31,10 +32,15 @@ class TranslateOptions:
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
     captioner: folder or hub id of a BLIP captioner; None: the checkpoint's own, else the base one.
     change: (from, to), two concepts: the direction between them is built from templates and added to the prompt.
+    change_strength: of that direction.
     directions: (file, strength) of edit directions that are added to the prompt's embedding, or to the source prompt's
         where there is no prompt.
+    placement: where directions enter: "word", at the word that they change, where the prompt or the source prompt says
+        it, and ``change`` is about its whole phrase there ("red ball"); "start", token by token from the start of the
+        text, about the concept alone, as published.
     mask: a still or a clip, white where the result may change; what is black stays the source's.
-    keep_background: the same, with a mask of where the network looks for ``change``'s first concept.
+    keep_background: the same, with a mask of where the network looks for the first concept of the change, or of the
+        first direction.
     cross_attention: size (lambda_xa) of pix2pix-zero's step towards the source's attention maps, >= 0.
     cross_attention_until: share of the steps, in [0, 1], that take this step.
     update: "paper" or "code", how pix2pix-zero's step enters (see Pix2PixZero).
@@ -67,7 +73,9 @@ class TranslateOptions:
     negative: str | None = None
     captioner: str | None = None
     change: tuple[str, str] | None = None
+    change_strength: float = 1.0
     directions: tuple[tuple[str, float], ...] = ()
+    placement: str = "word"
     method: str = "pnp"
     coherence: str = "flow"
     steps: int = 50
@@ -102,6 +110,7 @@ class TranslateOptions:
         _one_of("method", self.method, METHODS)
         _one_of("coherence", self.coherence, COHERENCES)
         _one_of("update", self.update, UPDATES)
+        _one_of("placement", self.placement, PLACEMENTS)
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
         _whole("steps", self.steps, 1, 1000)
@@ -121,15 +130,19 @@ class TranslateOptions:
             _real("cross_attention", self.cross_attention, 0.0, 1e6)
         if self.map_pixels is not None:
             _whole("map_pixels", self.map_pixels, 1, None)
-        if self.regularize not in (None, 0, 1, 2):
+        if isinstance(self.regularize, bool) or self.regularize not in (None, 0, 1, 2):
             raise OptionError(f"regularize is {self.regularize!r}; accepted: 0 (off), 1, 2")
+        _real("change_strength", self.change_strength, -1000.0, 1000.0)
         _pairs(self.change, self.directions)
         if self.generate and (self.mask is not None or self.keep_background):
             raise OptionError("generate draws the whole picture: there is no background of a source to keep")
         if self.keep_background and self.mask is not None:
             raise OptionError("mask and keep_background are both given; either names what may change")
-        if self.keep_background and self.change is None:
-            raise OptionError("keep_background needs a change: it keeps what is outside of its first concept")
+        if self.keep_background and self.change is None and not self.directions:
+            raise OptionError(
+                "keep_background keeps what is outside of the thing that changes: say which, with a change (--from and "
+                "--to) or a direction"
+            )
         _real("strength", self.strength, 0.0, 1.0)
         if self.strength == 0.0:
             raise OptionError("strength is 0; accepted is a number above 0 and up to 1")

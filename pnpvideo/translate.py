@@ -55,7 +55,7 @@ def translate(
     started = time.monotonic()
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
-    masking = None if options.mask is None else Masks(options.mask, options.frames, options.decoder)
+    masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames)
     device = choose_device(options.device)
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
@@ -79,6 +79,7 @@ def translate(
                 )
         if masking:
             masking.finish()
+        translator.check()
     translator.finish()
     seconds = time.monotonic() - started
     facts = run_report(input, prompt, options, writer, backend.fingerprint, translator, seconds)

@@ -15,6 +15,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Event, Notice
 from pnpvideo.options import TranslateOptions
+from pnpvideo.store import Store
 from pnpvideo.translate import translate
 from pnpvideo.video.read import read
 from pnpvideo.words.caption import Captioner
@@ -125,7 +126,7 @@ def test_what_the_mask_keeps_is_the_source_to_the_bit(still: Path, options: Opti
     away[8:56, 16:64] = False
     assert np.array_equal(kept[away], source[away])
     assert not np.array_equal(kept[24:40, 32:48], source[24:40, 32:48]) and not np.array_equal(kept, free)
-    Image.new("L", (30, 20), 255).save(tmp_path / "white.png")
+    Image.new("L", (30, 30), 255).save(tmp_path / "white.png")
     white = pixels(translate(still, None, tmp_path / "c.png", options(mask=tmp_path / "white.png")).output)[0]
     assert np.array_equal(white, free)
 
@@ -180,12 +181,83 @@ def test_the_background_of_a_word_is_kept(
         ({"update": "other"}, "update is 'other'"),
         ({"cross_attention": -1.0}, "cross_attention is -1"),
         ({"mask": Path("m.png"), "keep_background": True}, "both given"),
-        ({"change": None, "keep_background": True}, "needs a change"),
+        ({"change": None, "keep_background": True}, "say which, with a change"),
+        ({"change_strength": float("inf")}, "change_strength is inf"),
+        ({"placement": "end"}, "placement is 'end'"),
+        ({"regularize": True}, "regularize is True"),
     ],
 )
 def test_options_that_make_no_edit(given: dict[str, Any], match: str) -> None:
     with pytest.raises(OptionError, match=match):
         TranslateOptions(**{"change": ("hen", "fox"), **given})
+
+
+def test_a_mask_of_a_span_has_all_frames_or_the_spans(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    source, made = clip_of(4), []
+    for name, count in (("all", 4), ("span", 2)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            shown = number % 2 == 1
+            Image.new("L", (96, 64), 255 if shown else 0).save(tmp_path / name / f"{number}.png")
+        given = options(mask=tmp_path / name, frames=(2, 4))
+        translate(source, None, tmp_path / f"out-{name}", given)
+        made.append(pixels(tmp_path / f"out-{name}"))
+    assert np.array_equal(made[0], made[1])
+    assert np.array_equal(made[0][0], pixels(source)[2]) and not np.array_equal(made[0][1], pixels(source)[3])
+
+
+def test_a_mask_of_another_aspect_is_refused_before_the_model_is_read(
+    still: Path, options: Options, tmp_path: Path
+) -> None:
+    Image.new("L", (64, 16), 255).save(tmp_path / "mask.png")
+    with pytest.raises(OptionError, match="is 64 x 16, the input 64 x 64: give a mask of the same aspect"):
+        translate(still, None, tmp_path / "a.png", options(mask=tmp_path / "mask.png", model="nowhere/none"))
+
+
+def test_a_shot_without_what_changes_is_kept(
+    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two shots: one shows a hen, of the other the caption says a cow."""
+
+    class Blip:
+        def __init__(self, model: str, device: torch.device) -> None: ...
+
+        def captions(self, pictures: list[np.ndarray]) -> list[str]:
+            return ["a hen" if pictures[0].mean() > 110 else "a cow"]
+
+    monkeypatch.setattr("pnpvideo.words.script.Captioner", Blip)
+    bright, folder = clip_of(2), tmp_path / "two"
+    folder.mkdir()
+    for number, frame in enumerate(pixels(bright)):
+        Image.fromarray(frame).save(folder / f"{number}.png")
+        Image.fromarray((255 - frame) // 3).save(folder / f"{number + 2}.png")
+    events: list[Event] = []
+    asked = options(source_prompt=None, captioner="some/blip", keep_background=True)
+    result = translate(folder, None, tmp_path / "out", asked, report=events.append)
+    assert result.report["shots"] == 2
+    made, given = pixels(tmp_path / "out"), pixels(folder)
+    assert not np.array_equal(made[:2], given[:2]) and np.array_equal(made[2:], given[2:])
+    said = [event.message for event in events if isinstance(event, Notice) and "kept as it is" in event.message]
+    assert len(said) == 1 and "'a cow'" in said[0]
+
+
+def test_the_run_of_a_words_mask_is_found_again_however_its_pixels_come_out(
+    still: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Threads and devices round differently; the run is known by the words."""
+    runs: list[str] = []
+    entry = Store.entry
+
+    def noted(self: Store, kind: str, key: str) -> Any:
+        if kind == "run":
+            runs.append(key)
+        return entry(self, kind, key)
+
+    monkeypatch.setattr(Store, "entry", noted)
+    for shade in (0.5, 0.75):
+        monkeypatch.setattr("pnpvideo.engine.of_word", lambda *_, shade=shade: torch.full((1, 1, 8, 8), shade))
+        translate(still, None, tmp_path / "a.png", options(keep_background=True))
+    assert len(set(runs)) == 1
 
 
 def test_neither_prompt_nor_direction_is_refused(still: Path, options: Options, tmp_path: Path) -> None:

@@ -336,6 +336,7 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
         "fresh_noise": 0.0,
         "inversion_rounds": 0,
         "cross_attention": 0.1,
+        "cross_attention_until": 1.0,
         "regularize": 0.0,
         "size": 32,
     }

@@ -69,6 +69,12 @@ def build(
         raise click.UsageError("give --from-sentences and --to-sentences together")
     if from_sentences is not None and language_model is not None:
         raise click.UsageError("sentences come from files or from a language model, not from both")
+    if language_model is None and context.get_parameter_source("count") == click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--count is for what a language model writes; name one with --language-model")
+    if source.split() == target.split():
+        raise click.UsageError(f"--from and --to are both {source!r}: there is no way between them")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
     options = resolve(given(context), None)
@@ -80,7 +86,7 @@ def build(
     from pnpvideo.backends.text import TextTower
     from pnpvideo.words.direction import build as build_direction
     from pnpvideo.words.direction import save
-    from pnpvideo.words.sentences import checked, from_file, from_templates
+    from pnpvideo.words.sentences import checked, from_file, paired
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
@@ -89,20 +95,22 @@ def build(
             from pnpvideo.words.language_model import LanguageModel
 
             model = LanguageModel(language_model, device)
-            written = [
-                model.sentences(
+            first, second = (
+                checked(
                     word,
-                    count,
-                    options.get("seed", 0),
-                    lambda done: report(Progress(stage="write sentences", done=done, total=count, unit="sentence")),
+                    model.sentences(
+                        word,
+                        count,
+                        options.get("seed", 0),
+                        lambda done: report(Progress(stage="write sentences", done=done, total=count, unit="sentence")),
+                    ),
                 )
                 for word in (source, target)
-            ]
+            )
         elif from_sentences is not None and to_sentences is not None:
-            written = [from_file(from_sentences), from_file(to_sentences)]
+            first, second = checked(source, from_file(from_sentences)), checked(target, from_file(to_sentences))
         else:
-            written = [from_templates(word) for word in (source, target)]
-        first, second = (checked(word, lines) for word, lines in zip((source, target), written, strict=True))
+            first, second = paired(source, target, tower.known)
         total = len(first.kept) + len(second.kept)
         built = build_direction(
             tower,

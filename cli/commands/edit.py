@@ -11,7 +11,7 @@ from pnpvideo.options import TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
+from ..settings import clip_settings, config_option, given, read_file, recipe_settings, resolve, setting, store_option
 from .translate import PROGRESS_HELP
 
 USUAL = "pix2pix-zero"
@@ -23,10 +23,11 @@ METHODS = (USUAL, "pnp")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
 @click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
 @click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
+@setting("change_strength", "--change-strength", type=float, help="How far it goes; above 1, beyond.")
 @setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @recipe_settings
 @clip_settings
-@setting("method", "--method", type=click.Choice(METHODS), usual=USUAL, help="How the rest is kept.")
+@setting("method", "--method", type=click.Choice(METHODS), usual=USUAL, envvar=None, help="How the rest is kept.")
 @store_option
 @config_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
@@ -54,7 +55,8 @@ def edit(
     pnpvideo edit photo.png --direction ball2cube.safetensors:1.2 -o out.png
     """
     stated = given(context)
-    wanted = {**resolve(stated, config), "method": stated.get("method", USUAL)}  # a file's method is translate's
+    own = read_file(config).get("method") if config else None  # the method of other files is translate's
+    wanted = {**resolve(stated, config), "method": stated.get("method", own if own in METHODS else USUAL)}
     if (before is None) != (after is None):
         raise click.UsageError("give --from and --to together")
     if before is not None and after is not None:

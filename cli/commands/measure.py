@@ -12,7 +12,7 @@ from pnpvideo.options import TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import config_option, given, read_tables, recipe_settings, resolve
+from ..settings import config_option, given, read_tables, recipe_settings, resolve, setting
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
 
@@ -187,20 +187,20 @@ def edits(
 @click.option(
     "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
 )
-@recipe_settings
-@config_option
+@setting("model", "--model", metavar="MODEL", help="Alias or folder of a checkpoint of the world.")
+@setting("steps", "--steps", type=int, help="Inversion steps.")
+@setting("inversion_rounds", "--inversion-rounds", type=int, metavar="N", help="Corrections of each step.")
+@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 @json_option("Print the figures as one JSON object.")
 @loudness_options
 @click.pass_context
-def inversion(
-    context: click.Context, pictures: int, pixels: int, config: Path | None, as_json: bool, **_stated: Any
-) -> None:
+def inversion(context: click.Context, pictures: int, pixels: int, as_json: bool, **_stated: Any) -> None:
     """Measure the noise that pictures of the procedural world are inverted to, plain and regularised.
 
     White noise of the same size stands beside it.
     """
     hush_libraries(context.ensure_object(Loudness))
-    base = TranslateOptions.from_mapping(resolve(given(context), config))
+    base = TranslateOptions.from_mapping(resolve(given(context), None))
     from pnpvideo.measure.figures import finite, table
     from pnpvideo.measure.inversion import measure_inversion
 

@@ -50,6 +50,14 @@ class Text(Protocol):
         """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""
         ...
 
+    def known(self, word: str) -> bool:
+        """Is ``word`` one token?"""
+        ...
+
+    def end(self, text: str) -> int:
+        """Where the token stands that ends ``text``: what follows it is padding."""
+        ...
+
     def truncation(self, text: str) -> str:
         """The end of ``text`` that lies beyond ``length`` and is not read; "" if all of it is."""
         ...

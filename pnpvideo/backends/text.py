@@ -52,6 +52,14 @@ class TextTower:
         ]
         return tuple(n + place for n in starts for place in range(len(part)))
 
+    def known(self, word: str) -> bool:
+        """Is ``word`` one token?"""
+        return len(self.tokenizer(word).input_ids) == 3  # with those of start and end
+
+    def end(self, text: str) -> int:
+        """Where the token stands that ends ``text``: what follows it is padding."""
+        return len(self.tokenizer(text, truncation=True, max_length=self.length).input_ids) - 1
+
     def truncation(self, text: str) -> str:
         """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
         ids = self.tokenizer(text, truncation=False).input_ids

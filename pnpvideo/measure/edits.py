@@ -159,7 +159,7 @@ def _with(scene: Scene, attribute: str, value: str) -> Scene:
 
 
 def edit_figures(judge: Judge, task: Task, footage: Footage, result: Sequence[np.ndarray]) -> dict[str, float]:
-    """accuracy: share of frames of which the judge says what was asked for. others: share of all attributes that are as
+    """accuracy: share of frames of which the judge says what was asked for. found: share of all attributes that are as
     they should be. background: mean error of 255 outside the thing, against the truth, whose background is the
     source's, but for shadows, where a thing was to change. structure: against the source."""
     asked = judge.answer(result, QUESTIONS[task.attribute])
@@ -217,7 +217,7 @@ def measure_edits(
     if backend.captioner is None:
         raise OptionError(f"{base.model}: the benchmark is of the world, and this checkpoint has no captioner of it")
     judge, captioner = Judge(options.judge, str(device)), Captioner(backend.captioner, device)
-    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base.stated(), backend.card)
+    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base.stated(), backend.card, device)
     looked_at = SHOWN if options.frames == 1 else 1
     wanted = {task: {n: recipe for n, recipe in recipes.items() if task.local or not recipe.local} for task in tasks}
     total, done = options.pictures * sum(map(len, wanted.values())), 0
@@ -242,6 +242,7 @@ def measure_edits(
                     tally.note(name, row, frames if shows else ())
                     done += 1
                     report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
+                store.clear("trajectory")
     rows = {name: tally.means() for name, tally in tallies.items()}
     return Edited(options, base, rows, {name: tally.shown for name, tally in tallies.items()})
 

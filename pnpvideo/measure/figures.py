@@ -43,7 +43,7 @@ COLUMNS = {
     "flicker": Column("flicker", "low", digits=2),
     "drift": Column("drift x 1000", "low", 1000, 2),
     "noise_mean": Column("mean", "low"),
-    "noise_variance": Column("variance", "high"),
+    "noise_variance": Column("variance", "near 1"),
     "noise_correlation": Column("correlation", "low"),
 }
 

@@ -18,6 +18,7 @@ from pnpvideo.methods.trajectory import shot_noise
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.options import TranslateOptions
+from pnpvideo.resolved import Resolved
 
 
 def noise_figures(noise: Tensor) -> dict[str, float]:
@@ -43,6 +44,7 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
     """
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    rounds = Resolved.of(base, backend).inversion_rounds
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]
@@ -51,12 +53,14 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
         white = shot_noise(backend.latent_shape(size, size), base.seed, number)
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
-            noise = inverted(backend, picture, caption(scene, style), base.steps, gain)
+            noise = inverted(backend, picture, caption(scene, style), base.steps, gain, rounds)
             found.setdefault(name, []).append(noise_figures(noise))
     return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
 
 
-def inverted(backend: Backend, pictures: Sequence[np.ndarray], caption: str, steps: int, gain: float) -> Tensor:
+def inverted(
+    backend: Backend, pictures: Sequence[np.ndarray], caption: str, steps: int, gain: float, rounds: int
+) -> Tensor:
     """The noise that the pictures (h, w, 3) uint8 are inverted to, in ``steps``, regularised with ``gain``; 0: not."""
     words, schedule = backend.embed(caption), backend.schedule(steps)
     regularise = Regularisation(pyramid_gain=gain)
@@ -66,6 +70,7 @@ def inverted(backend: Backend, pictures: Sequence[np.ndarray], caption: str, ste
         lambda latents, timestep: backend.predict(latents, timestep, told),
         x,
         schedule,
+        rounds=rounds,
         refine=(lambda eps, level: regularise(eps, Random(level))) if gain else None,
     ):
         x = state.x

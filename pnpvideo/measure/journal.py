@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pnpvideo import __version__
+from pnpvideo.engine import FORMAT
 from pnpvideo.measure.figures import finite
 
 
@@ -13,10 +15,11 @@ class Journal:
     """A file with a line for each row of figures, found again by all that the row depends on; None keeps nothing."""
 
     def __init__(self, path: Path | None, *given: Any) -> None:
-        self.path, self.given, self.rows = path, [str(each) for each in given], {}
+        self.path, self.rows = path, {}
+        self.given = [__version__, FORMAT, *(str(each) for each in given)]
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError, KeyError):  # the line that a kill cut short
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # the line that a kill cut short
                     entry = json.loads(line)
                     self.rows[entry["key"]] = entry["figures"]
 
@@ -27,7 +30,7 @@ class Journal:
     def put(self, row: dict[str, float], *key: Any) -> None:
         if self.path is not None:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": self._key(key), "figures": finite(row)}) + "\n")
+                file.write("\n" + json.dumps({"key": self._key(key), "figures": finite(row)}))
 
     def _key(self, key: tuple[Any, ...]) -> str:
         return hashlib.sha256(repr((self.given, *key)).encode()).hexdigest()

@@ -103,7 +103,9 @@ def measure_world(
             f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
         )
     base = replace(base, size=options.size)
-    known = Journal(journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card)
+    known = Journal(
+        journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card, device
+    )
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0

@@ -7,7 +7,7 @@ which, and another one refuses it.
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,16 +19,19 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Text
 from pnpvideo.errors import InputError, ModelError, OptionError, OutputError
-from pnpvideo.words.sentences import Sentences, checked, from_templates
+from pnpvideo.words.mean import mean_embedding
+from pnpvideo.words.sentences import Sentences, paired
 
 FORMAT = "pnpvideo direction 1"
-TENSOR = "direction"
+TENSORS = ("delta", "word", "end")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Direction:
     """``delta`` (tokens, channels), fp32, is added to the embedding of what the picture shows.
 
+    word, end: the same difference from the source's word on, and from the end of the text on (see MeanEmbedding); None
+    where it is not known.
     source, target: the concepts. encoder: fingerprint of the text encoder and its tokenizer; "" in files of the
     reference project, which do not say. counts: how many sentences were kept of each side, and dropped, by reason.
     """
@@ -37,7 +40,17 @@ class Direction:
     source: str
     target: str
     encoder: str
+    word: Tensor | None = None
+    end: Tensor | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def at(self, word: int, end: int) -> Tensor:
+        """The difference (tokens, channels) in a text whose ``word`` begins, and whose end stands, at these tokens."""
+        if self.word is None or self.end is None:
+            return self.delta
+        length = len(self.delta)
+        before = torch.zeros_like(self.delta[:word])
+        return torch.cat((before, self.word[: end - word], self.end[: length - end]))
 
     def check(self, encoder: str, shape: tuple[int, int]) -> None:
         """Raises ModelError where this direction belongs to another text encoder."""
@@ -54,27 +67,22 @@ class Direction:
             )
 
 
-def mean_embedding(
-    embed: Callable[[Sequence[str]], Tensor],
-    sentences: Sequence[str],
-    batch: int,
-    done: Callable[[int], None] = lambda count: None,
+def moved(
+    text: Text,
+    caption: str,
+    embedding: Tensor,
+    directions: Iterable[tuple[Direction, float]],
+    placement: str = "word",
 ) -> Tensor:
-    """Mean over ``sentences`` of embed(batch) (n, tokens, channels), a running sum: (tokens, channels) fp32."""
-    if not sentences:
-        raise OptionError("there is no sentence to take the mean of")
-    total: Tensor | float = 0.0
-    for first in range(0, len(sentences), batch):
-        total = total + embed(sentences[first : first + batch]).double().sum(0)
-        done(min(first + batch, len(sentences)))
-    assert isinstance(total, Tensor)
-    return (total / len(sentences)).float().cpu()
+    """``embedding`` (tokens, channels) of ``caption`` with each direction added, times its strength.
 
-
-def combined(embedding: Tensor, directions: Iterable[tuple[Direction, float]]) -> Tensor:
-    """``embedding`` (tokens, channels) with each direction added, times its strength."""
+    placement: "word", each enters at the word that it changes, where the caption says it and the direction knows, and
+    not before; else, and with "start", it is added token by token from the start, as published.
+    """
     for direction, strength in directions:
-        embedding = embedding + strength * direction.delta.to(embedding)
+        said = text.positions(caption, direction.source) if placement == "word" and direction.source else ()
+        delta = direction.at(said[0], text.end(caption)) if said else direction.delta
+        embedding = embedding + strength * delta.to(embedding)
     return embedding
 
 
@@ -89,17 +97,24 @@ def build(
     for side in (source, target):
         if not side.kept:
             raise OptionError(f"no sentence says {side.word!r}; dropped were: {side.dropped or 'none'}")
-    first = mean_embedding(text.embeds, source.kept, batch, done)
-    second = mean_embedding(text.embeds, target.kept, batch, lambda count: done(len(source.kept) + count))
+    first = mean_embedding(text, source.kept, source.word, batch, done)
+    second = mean_embedding(text, target.kept, target.word, batch, lambda count: done(len(source.kept) + count))
+    known = min(first.reach[0], second.reach[0]) > 0
     counts = {side.word: {"kept": len(side.kept), **side.dropped} for side in (source, target)}
     return Direction(
-        delta=second - first, source=source.word, target=target.word, encoder=text.fingerprint, counts=counts
+        delta=second.start - first.start,
+        word=second.word - first.word if known else None,
+        end=second.end - first.end if known else None,
+        source=source.word,
+        target=target.word,
+        encoder=text.fingerprint,
+        counts=counts,
     )
 
 
 def templated(text: Text, source: str, target: str) -> Direction:
     """The direction between two concepts from the built-in templates."""
-    return build(text, checked(source, from_templates(source)), checked(target, from_templates(target)))
+    return build(text, *paired(source, target, text.known))
 
 
 def save(direction: Direction, path: Path) -> None:
@@ -107,15 +122,17 @@ def save(direction: Direction, path: Path) -> None:
     about = {"format": FORMAT, "source": direction.source, "target": direction.target, "encoder": direction.encoder}
     temporary = path.with_name(f".{path.name}.part")
     try:
-        save_file(
-            {TENSOR: direction.delta.contiguous()},
-            temporary,
-            metadata={**about, "counts": json.dumps(direction.counts)},
-        )
+        save_file(tensors_of(direction), temporary, metadata={**about, "counts": json.dumps(direction.counts)})
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error}") from error
+
+
+def tensors_of(direction: Direction) -> dict[str, Tensor]:
+    """Name -> tensor, of those that the direction has."""
+    named = {name: getattr(direction, name) for name in TENSORS}
+    return {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
 
 
 def load(path: Path) -> Direction:
@@ -131,8 +148,11 @@ def _load_own(path: Path) -> Direction:
             about = file.metadata() or {}
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} is no direction: its format is {about.get('format')!r}, not {FORMAT!r}")
+            held = {name: file.get_tensor(name).float() for name in TENSORS if name in file.keys()}  # noqa: SIM118
             direction = Direction(
-                delta=file.get_tensor(TENSOR).float(),
+                delta=held["delta"],
+                word=held.get("word"),
+                end=held.get("end"),
                 source=about["source"],
                 target=about["target"],
                 encoder=about["encoder"],
@@ -153,13 +173,15 @@ def _load_tensor(path: Path) -> Direction:
         raise InputError(f"{path} does not hold one tensor of shape (1, tokens, channels)")
     source, _, target = path.stem.partition("2")
     return _sound(
-        Direction(delta=delta.reshape(delta.shape[-2:]).float(), source=source, target=target, encoder=""), path
+        Direction(delta=delta.detach().reshape(delta.shape[-2:]).float(), source=source, target=target, encoder=""),
+        path,
     )
 
 
 def _sound(direction: Direction, path: Path) -> Direction:
-    if direction.delta.ndim != 2 or not bool(torch.isfinite(direction.delta).all()):
-        raise InputError(f"{path} is no direction: it is not a finite tensor (tokens, channels)")
+    for tensor in tensors_of(direction).values():
+        if tensor.ndim != 2 or tensor.shape != direction.delta.shape or not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path} is no direction: it does not hold finite tensors (tokens, channels)")
     counts = direction.counts
     if not isinstance(counts, dict) or not all(isinstance(each, dict) and "kept" in each for each in counts.values()):
         raise InputError(f"{path} is no direction: its counts of sentences are damaged")

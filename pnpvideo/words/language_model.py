@@ -6,6 +6,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from pnpvideo.backends.checkpoint import fetch, load
+from pnpvideo.words.sentences import checked
 
 BATCH, LONGEST, TRIES = 16, 32, 4
 _CAUSAL = """Captions of pictures, one a line, each with the word "{word}".
@@ -30,13 +31,14 @@ class LanguageModel:
     def sentences(
         self, word: str, count: int, seed: int, done: Callable[[int], None] = lambda count: None
     ) -> list[str]:
-        """Up to ``count`` sentences that say ``word``; after TRIES times as many attempts it stops with fewer.
+        """Lines until ``count`` of them say ``word``, no two alike, or TRIES times as many have been written.
 
         The draws depend on ``seed`` and ``word`` alone.
         """
         prompt = (_SEQ2SEQ if self.seq2seq else _CAUSAL).format(word=word)
         given = self.tokenizer([prompt], return_tensors="pt").to(self.network.device)
         found: list[str] = []
+        padding = self.tokenizer.pad_token_id
         with torch.random.fork_rng(devices=[self.network.device] if self.network.device.type == "cuda" else []):
             torch.manual_seed(seed)
             for _ in range(-(-TRIES * count // BATCH)):
@@ -47,15 +49,16 @@ class LanguageModel:
                     top_p=0.95,
                     max_new_tokens=LONGEST,
                     num_return_sequences=BATCH,
-                    pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
+                    pad_token_id=self.tokenizer.eos_token_id if padding is None else padding,
                 )
                 new = tokens if self.seq2seq else tokens[:, given.input_ids.shape[1] :]
                 lines = [(text.strip().splitlines() or [""])[0] for text in self._decoded(new)]
-                found += [line for line in lines if word.lower() in line.lower()]
-                done(min(count, len(found)))
-                if len(found) >= count:
+                found += lines
+                kept = len(checked(word, found).kept)
+                done(min(count, kept))
+                if kept >= count:
                     break
-        return found[:count]
+        return found
 
     def _decoded(self, tokens: torch.Tensor) -> list[str]:
         return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=True))

@@ -1,6 +1,6 @@
 """What each lane of a shot is told: its source prompt, written or captioned, the prompt, the negative, directions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,8 @@ from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
-from pnpvideo.words.direction import Direction, build, combined, load
-from pnpvideo.words.sentences import checked, from_templates
+from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, tensors_of
+from pnpvideo.words.sentences import in_phrase, paired
 
 BLIPS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-image-captioning-large")
 """Asked for in turn: some copies of the first have no safetensors."""
@@ -38,11 +38,15 @@ class Scripts:
         self, backend: Backend, options: TranslateOptions, prompt: str | None, store: Store, report: Report
     ) -> None:
         self.backend, self.options, self.prompt, self.report = backend, options, prompt, report
-        self.directions = self._directions(store)
-        if prompt is None and not self.directions:
+        self.store = store
+        self.files = [(load(Path(path)), strength) for path, strength in options.directions]
+        for direction, _ in self.files:
+            direction.check(backend.text.fingerprint, (backend.text.length, backend.text.width))
+        if prompt is None and not self.files and options.change is None:
             raise OptionError("there is no prompt and no direction; give one of the two: what is to change?")
         self._told: set[str] = set()
         self._embedded: dict[str, Tensor] = {}
+        self._changes: dict[tuple[str, str], Direction] = {}
 
     def of(self, picture: Callable[[], np.ndarray]) -> Script:
         """``picture`` makes a frame of the shot, (h, w, 3) uint8; it is called where nothing says what is shown."""
@@ -58,7 +62,9 @@ class Scripts:
             "source": self._embed(source),
             "empty": self._embed(""),
             "negative": self._embed(negative),
-            "positive": combined(self._embed(prompt), self.directions),
+            "positive": moved(
+                self.backend.text, prompt, self._embed(prompt), self._directions(prompt), self.options.placement
+            ),
         }
         return Script(source, prompt, negative, words)
 
@@ -104,28 +110,38 @@ class Scripts:
             self._told.add(message)
             self.report(Notice(message=message))
 
-    def _directions(self, store: Store) -> Sequence[tuple[Direction, float]]:
-        text = self.backend.text
-        found = [(load(Path(path)), strength) for path, strength in self.options.directions]
-        if self.options.change is not None:
-            found.append((self._built(store, *self.options.change), 1.0))
-        for direction, _ in found:
-            direction.check(text.fingerprint, (text.length, text.width))
-        return found
+    def _directions(self, text: str) -> list[tuple[Direction, float]]:
+        """Those of files and of the change, which is built about the phrase that ``text`` has it in."""
+        if self.options.change is None:
+            return self.files
+        source, target = self.options.change
+        if self.options.placement == "word":
+            source, target = in_phrase(text, source, target)
+        if (source, target) not in self._changes:
+            self._changes[source, target] = self._built(source, target)
+        return [*self.files, (self._changes[source, target], self.options.change_strength)]
 
-    def _built(self, store: Store, source: str, target: str) -> Direction:
+    def _built(self, source: str, target: str) -> Direction:
         """The direction between two concepts, from the store where it was built before."""
-        first, second = (checked(word, from_templates(word)) for word in (source, target))
+        first, second = paired(source, target, self.backend.text.known)
         total = len(first.kept) + len(second.kept)
-        with store.entry("direction", fingerprint(self.backend.text.fingerprint, first.kept, second.kept)) as entry:
+        with self.store.entry(
+            "direction", fingerprint(FORMAT, self.backend.text.fingerprint, first.kept, second.kept)
+        ) as entry:
             if (kept := entry.get("direction")) is not None:
+                held = kept[0]
                 return Direction(
-                    delta=kept[0]["delta"], source=source, target=target, encoder=self.backend.text.fingerprint
+                    delta=held["delta"],
+                    word=held.get("word"),
+                    end=held.get("end"),
+                    source=source,
+                    target=target,
+                    encoder=self.backend.text.fingerprint,
                 )
 
             def said(count: int) -> None:
                 self.report(Progress(stage="embed", done=count, total=total, unit="sentence"))
 
             built = build(self.backend.text, first, second, done=said)
-            entry.put("direction", {"delta": built.delta})
+            entry.put("direction", tensors_of(built))
         return built

@@ -5,9 +5,10 @@ text file, a sentence a line, or a local language model.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pnpvideo.errors import InputError, OptionError
 
@@ -97,35 +98,66 @@ class Sentences:
     dropped: dict[str, int] = field(default_factory=dict)
 
 
-def from_templates(concept: str) -> list[str]:
-    """Every template with ``concept``, in a fixed order, and each a little different with what else it says.
+ENOUGH = 100
+"""Pairs of sentences that must be left when those with unknown words are dropped; else none is."""
 
-    Two concepts of one kind (see MEDIA, LOOKS, PREPOSITIONS; all others are things) give pairs that differ in nothing
-    else.
+
+def paired(source: str, target: str, known: Callable[[str], bool] = lambda word: True) -> tuple[Sentences, Sentences]:
+    """Sentences about two concepts from templates, in pairs that say the same besides.
+
+    Their kind is that of either concept (see MEDIA, LOOKS, PREPOSITIONS; all others are things). ``known(word)``: is it
+    one token to the text encoder? A sentence with another word besides the concept says little to it, and is dropped.
     """
+    for concept in (source, target):
+        if not concept.strip():
+            raise OptionError("a concept is empty; accepted is a word or a few, such as 'ball' or 'at sunset'")
+    source, target = (" ".join(concept.split()) for concept in (source, target))
+    templates = _templates(next((kind for kind in map(_kind, (source, target)) if kind), ""))
+    understood = [template for template in templates if all(map(known, template.said("").split()))]
+    chosen = understood if len(understood) >= ENOUGH else templates
+    dropped = {"unknown words": len(templates) - len(chosen)} if len(chosen) < len(templates) else {}
+    first, second = (
+        Sentences(concept, [template.said(concept) for template in chosen], dict(dropped))
+        for concept in (source, target)
+    )
+    return first, second
+
+
+class _Template(NamedTuple):
+    """``frame`` is said of ``subject``, with its article, and ``tail`` follows; {} in both is the concept."""
+
+    frame: str
+    subject: str
+    tail: str
+
+    def said(self, concept: str) -> str:
+        subject = " ".join(self.subject.format(concept).split())
+        return self.frame.format(with_article(subject)) + self.tail.format(concept)
+
+
+def _kind(concept: str) -> str:
     words = concept.lower().split()
     if concept.lower() in MEDIA:
-        head = with_article(concept)
-        return [
-            f"{head} of {with_article(noun)}{place}{time}" for noun in _NOUNS for place in _PLACES for time in _TIMES
-        ]
+        return "medium"
     if concept.lower() in LOOKS:
+        return "look"
+    return "circumstance" if words[0] in PREPOSITIONS else ""
+
+
+def _templates(kind: str) -> list[_Template]:
+    """Every template of a kind, in a fixed order."""
+    if kind == "medium":
+        tails = [f" of {with_article(noun)}{place}{time}" for noun in _NOUNS for place in _PLACES for time in _TIMES]
+        return [_Template("{}", "{}", tail) for tail in tails]
+    if kind in ("look", "circumstance"):
+        subject, tail = ("{{}} {}", "") if kind == "look" else ("{}", " {}")
         return [
-            frame.format(with_article(f"{concept} {noun}")) + place
+            _Template(frame, subject.format(noun), place + tail)
             for frame in _FRAMES
             for noun in _NOUNS
             for place in _PLACES[:5]
         ]
-    if words and words[0] in PREPOSITIONS:
-        return [
-            f"{frame.format(with_article(noun))}{place} {concept}"
-            for frame in _FRAMES
-            for noun in _NOUNS
-            for place in _PLACES[:5]
-        ]
-    return [
-        frame.format(with_article(concept)) + place + time for frame in _FRAMES for place in _PLACES for time in _TIMES
-    ]
+    return [_Template(frame, "{}", place + time) for frame in _FRAMES for place in _PLACES for time in _TIMES]
 
 
 def from_file(path: Path) -> list[str]:
@@ -163,11 +195,33 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
     return found
 
 
+def in_phrase(text: str, source: str, target: str) -> tuple[str, str]:
+    """``source`` as ``text`` has it, with the looks (see LOOKS) before it and, of a look, what it describes; ``target``
+    in its place there: "ball", "cube" in "a photo of a red ball" are "red ball", "red cube".
+
+    A direction between the two is that of this very thing; as they are where the text does not say ``source``.
+    """
+    words, sought = text.lower().split(), source.lower().split()
+    first = next((n for n in range(len(words)) if words[n : n + len(sought)] == sought), None)
+    if first is None:
+        return source, target
+    start, end = first, first + len(sought)
+    while start and words[start - 1] in LOOKS:
+        start -= 1
+    if sought[-1] in LOOKS:
+        while end < len(words) and words[end] in LOOKS:
+            end += 1
+        end += end < len(words) and words[end].isalpha() and words[end] not in (*PREPOSITIONS, "and", "or")
+    before, after = words[start:first], words[first + len(sought) : end]
+    return " ".join([*before, source, *after]), " ".join([*before, target, *after])
+
+
 def described(text: str, look: str) -> str:
     """What ``look`` (see LOOKS) stands before in ``text``, but for other looks between; "" where it stands nowhere."""
-    words = text.lower().split()
+    words = [word.strip(".,;:!?") for word in text.lower().split()]
     after = words[words.index(look.lower()) + 1 :] if look.lower() in words else []
-    return next((word.strip(".,;:") for word in after if word not in LOOKS), "")
+    named = next((word for word in after if word not in (*LOOKS, "and", "or")), "")
+    return "" if named in PREPOSITIONS else named
 
 
 def with_article(phrase: str) -> str:

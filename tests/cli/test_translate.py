@@ -32,7 +32,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
         --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
-        --captioner c --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
+        --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial
         --store kept -y"""
@@ -50,6 +50,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         fresh_noise=0.1,
         inversion_rounds=2,
         captioner="c",
+        placement="start",
         directions=(("d", 0.5),),
         mask=Path("m.png"),
         cross_attention=0.2,
@@ -72,7 +73,9 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         overwrite=True,
     )
     unset = [name for name, value in DEFAULTS.items() if getattr(engine.options, name) == value]
-    assert unset == ["change", "keep_background", "generate"], "each field of TranslateOptions has its flag"
+    assert unset == ["change", "change_strength", "keep_background", "generate"], (
+        "each field of TranslateOptions has its flag"
+    )
 
 
 def test_generate_takes_a_prompt_and_no_input(engine: Engine) -> None:

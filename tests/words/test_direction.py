@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import InputError, ModelError, OptionError
-from pnpvideo.words.direction import Direction, build, combined, load, save, templated
-from pnpvideo.words.sentences import Sentences
+from pnpvideo.words.direction import Direction, build, load, moved, save, templated
+from pnpvideo.words.sentences import Sentences, in_phrase
 
 
 def sides(first: list[str], second: list[str]) -> tuple[Sentences, Sentences]:
@@ -33,8 +33,46 @@ def test_directions_add_and_scale(backend: StableDiffusion) -> None:
         Direction(delta=torch.full((20, 16), value), source="a", target="b", encoder="") for value in (1.0, 10.0)
     )
     start = backend.embed("a hen")
-    assert torch.allclose(combined(start, [(here, 1.2), (there, -0.5)]), start + 1.2 - 5.0, atol=1e-6)
-    assert torch.equal(combined(start, []), start)
+    assert torch.allclose(
+        moved(backend.text, "a hen", start, [(here, 1.2), (there, -0.5)]), start + 1.2 - 5.0, atol=1e-6
+    )
+    assert torch.equal(moved(backend.text, "a hen", start, []), start)
+
+
+def test_a_direction_enters_at_its_word(backend: StableDiffusion) -> None:
+    """By hand: a token is a letter here, and the text tower sees only what stands before."""
+    hens, foxes = ["a hen sits", "one old hen"], ["a fox sits", "one old fox"]
+    built, text = build(backend.text, *sides(hens, foxes)), "the big hen eats"
+    assert built.word is not None and built.end is not None
+    hen, fox = ([backend.embed(sentence) for sentence in side] for side in (hens, foxes))
+    first = (fox[0][2] - hen[0][2] + fox[1][7] - hen[1][7]) / 2  # after the start and "a", and after "oneold"
+    assert torch.allclose(built.word[0], first, atol=1e-5)
+    later = fox[0][5] - hen[0][5]  # the "s" of "sits": the other sentence has ended
+    assert torch.allclose(built.word[3], later, atol=1e-5)
+    last = (fox[0][9] - hen[0][9] + fox[1][10] - hen[1][10]) / 2
+    assert torch.allclose(built.end[0], last, atol=1e-5)
+    plain = backend.embed(text)
+    found, published = (moved(backend.text, text, plain, [(built, 2.0)], where) - plain for where in ("word", "start"))
+    assert torch.allclose(published, 2 * built.delta, atol=1e-5)
+    assert found[:7].abs().max() == 0 and torch.allclose(found[7], 2 * first, atol=1e-5)  # after "thebig"
+    assert torch.allclose(found[14], 2 * last, atol=1e-5)  # the end of twelve more letters
+    other = moved(backend.text, "a cow", backend.embed("a cow"), [(built, 1.0)]) - backend.embed("a cow")
+    assert torch.allclose(other, built.delta, atol=1e-5)  # where the word is not said
+
+
+def test_at_its_word_a_direction_is_nearer_to_the_word_itself() -> None:
+    backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
+    caption, wanted = "a cartoon of a red ball on grass at sunset", "a cartoon of a blue ball on grass at sunset"
+    concepts, plain = in_phrase(caption, "red", "blue"), backend.embed(caption)
+    assert concepts == ("red ball", "blue ball")
+    built = templated(backend.text, *concepts)
+    published = templated(backend.text, "red", "blue")
+    off = {
+        where: float((moved(backend.text, caption, plain, [(which, 1.0)], where) - backend.embed(wanted)).norm())
+        for where, which in (("word", built), ("start", published))
+    }
+    nothing = float((plain - backend.embed(wanted)).norm())
+    assert off["word"] < 0.9 * off["start"] and off["start"] < 0.5 * nothing, (off, nothing)
 
 
 def test_a_file_says_whose_it_is(backend: StableDiffusion, tmp_path: Path) -> None:
@@ -42,6 +80,7 @@ def test_a_file_says_whose_it_is(backend: StableDiffusion, tmp_path: Path) -> No
     save(built, path)
     again = load(path)
     assert torch.equal(again.delta, built.delta)
+    assert again.word is not None and built.word is not None and torch.equal(again.word, built.word)
     assert (again.source, again.target, again.encoder, again.counts) == (
         built.source,
         built.target,

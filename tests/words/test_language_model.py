@@ -9,6 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, T
 
 from pnpvideo.errors import ModelError
 from pnpvideo.words.language_model import LanguageModel
+from pnpvideo.words.sentences import checked
 
 
 @pytest.fixture(params=["causal", "seq2seq"])
@@ -32,18 +33,28 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_it_writes_says_the_word_and_depends_on_the_seed_alone(folder: Path) -> None:
+def as_lines(tokens: torch.Tensor) -> list[str]:
+    """Something to read of what so small a model writes: half of it about a hen."""
+    return [f"{('a hen', 'a henhouse')[int(row[1:].sum()) % 2]} {row[:3].tolist()}\nmore" for row in tokens]
+
+
+def test_it_writes_until_enough_is_said_and_depends_on_the_seed_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, heard = LanguageModel(str(folder), torch.device("cpu")), list[int]()
+    monkeypatch.setattr(model, "_decoded", as_lines)
     before = torch.random.get_rng_state()
-    found = model.sentences("e", 5, seed=3, done=heard.append)
+    found = model.sentences("hen", 10, seed=3, done=heard.append)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert 0 < len(found) <= 5 and all("e" in line.lower() and "\n" not in line for line in found)
-    assert heard == sorted(heard) and heard[-1] == len(found)
-    assert model.sentences("e", 5, seed=3) == found != model.sentences("e", 5, seed=4)
+    assert len(checked("hen", found).kept) >= 10 and not any("\n" in line for line in found)
+    assert checked("hen", found).dropped["without 'hen'"] > 0  # a henhouse is no hen
+    assert heard == sorted(heard) and heard[-1] == 10
+    assert model.sentences("hen", 10, seed=3) == found != model.sentences("hen", 10, seed=4)
 
 
 def test_a_word_that_never_comes_ends_the_search(folder: Path) -> None:
-    assert LanguageModel(str(folder), torch.device("cpu")).sentences("zyzzyva", 2, seed=0) == []
+    written = LanguageModel(str(folder), torch.device("cpu")).sentences("zyzzyva", 2, seed=0)
+    assert 0 < len(written) <= 16 and checked("zyzzyva", written).kept == []
 
 
 def test_what_is_no_language_model_is_refused(tmp_path: Path) -> None:
