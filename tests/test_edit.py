@@ -352,10 +352,11 @@ def test_options_that_the_method_does_not_read_are_told(still: Path, options: Op
 def test_a_checkpoint_recommends_its_own_edit(checkpoint: Path, still: Path, options: Options, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(checkpoint, own)
-    card = {"edit_guidance": 2.0, "cross_attention": 9.0, "cross_attention_until": 0.5}
+    card = {"edit_guidance": 2.0, "edit_negative": "no {source}", "cross_attention": 9.0, "cross_attention_until": 0.5}
     (own / "pnpvideo.json").write_text(json.dumps(card))
     by_card = translate(still, None, tmp_path / "a.png", options(model=str(own)))
-    said = options(guidance=2.0, cross_attention=9.0, cross_attention_until=0.5)
+    said = options(guidance=2.0, negative="no {source}", cross_attention=9.0, cross_attention_until=0.5)
     told = translate(still, None, tmp_path / "b.png", said)
     assert np.array_equal(pixels(by_card.output), pixels(told.output))
-    assert by_card.report["resolved"]["guidance"] == 2.0
+    assert by_card.report["resolved"] == told.report["resolved"]
+    assert by_card.report["texts"][0]["negative"] == "no a hen"

@@ -16,7 +16,7 @@ class Card:
     """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
 
     guidance: scale for translation. negative: negative prompt, in which "{source}" stands for the source prompt.
-    feature_until, attention_until, fresh_noise: of Plug-and-Play. edit_guidance, cross_attention,
+    feature_until, attention_until, fresh_noise: of Plug-and-Play. edit_guidance, edit_negative, cross_attention,
     cross_attention_until: of pix2pix-zero. inversion_rounds: of both (see TranslateOptions). outside_notice: what to
     tell a user whose picture is from outside the model's world: the network, asked for the noise in it a quarter of the
     way up, errs by more than ``familiar_error`` in the mean square.
@@ -30,6 +30,7 @@ class Card:
     cross_attention: float = 0.0
     cross_attention_until: float = 1.0
     edit_guidance: float = 5.0
+    edit_negative: str = "{source}"
     inversion_rounds: int = 0
     outside_notice: str | None = None
     familiar_error: float = 0.0

@@ -69,10 +69,10 @@ class Scripts:
         return Script(source, prompt, negative, words)
 
     def _usual_negative(self, source: str) -> str:
-        """Of pix2pix-zero an inverted picture's caption, or nothing, as a generated one's own run had; of others a
-        generated picture's source, or the card's."""
+        """Of pix2pix-zero the card's, which is the caption unless it says otherwise, and of a generated picture
+        nothing, as its own run had; of others a generated picture's source, or the card's."""
         if self.options.method == "pix2pix-zero":
-            return "" if self.options.generate else source
+            return "" if self.options.generate else self.backend.card.edit_negative
         return source if self.options.generate else self.backend.card.negative
 
     def _caption(self, picture: Callable[[], np.ndarray]) -> str:

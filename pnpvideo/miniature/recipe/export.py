@@ -23,7 +23,8 @@ from pnpvideo.miniature.recipe.view import DEVIATION, MEAN, PICTURE
 
 CARD = {
     "guidance": 2.0,
-    "edit_guidance": 1.5,
+    "edit_guidance": 2.0,
+    "edit_negative": "",
     "attention_until": 0.8,
     "inversion_rounds": 1,
     "familiar_error": 0.12,
