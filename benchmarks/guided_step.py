@@ -3,8 +3,8 @@
     python -m benchmarks.guided_step --width 0.5
 
 Random weights: neither figure depends on their values. Each row runs in a process of its own; memory is what the row
-needs beyond the weights, and ratios are to the first row. "two passes" is as published: the reference runs all its
-steps first and its maps are kept; lock-step makes, uses and drops those of one step.
+needs beyond the weights, and ratios are to the first row. "maps of all steps kept" is what the published way holds: the
+reference runs all its steps first; lock-step makes, uses and drops those of one step. Its seconds are lock-step's.
 """
 
 import argparse
@@ -42,7 +42,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "lock-step, checkpointing": {"checkpointing": True},
     "lock-step, maps of 256 pixels": {"most_pixels": 256},
     "lock-step, both": {"checkpointing": True, "most_pixels": 256},
-    "two passes": {"two_passes": True},
+    "maps of all steps kept": {"keeps_all": True},
 }
 
 
@@ -84,7 +84,7 @@ def network_of(width: float, device: torch.device, dtype: torch.dtype) -> UNet2D
 def measure(row: dict[str, Any], width: float, side: int, steps: int, device: torch.device, dtype: torch.dtype) -> None:
     """Print the Measured of one row as JSON."""
     row = dict(row)
-    two_passes = row.pop("two_passes", False)
+    keeps_all = row.pop("keeps_all", False)
     plain = "weight" in row
     method: Method = SDEdit() if plain else Pix2PixZero(**row)
     backend = cast(Backend, Bare(network_of(width, device, dtype), dtype))
@@ -106,7 +106,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
             _reset(device)
             kept = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
-                if two_passes
+                if keeps_all
                 else []
             )
             started = time.perf_counter()

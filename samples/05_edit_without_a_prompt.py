@@ -22,6 +22,6 @@ result = translate(
     out / "05-source.png",
     None,
     out / "05.png",
-    TranslateOptions(method="pix2pix-zero", change=("red", "blue"), keep_background=True, overwrite=True),
+    TranslateOptions(method="pix2pix-zero", change=("ball", "cube"), overwrite=True),
 )
 print(result.report["texts"], result.output)

@@ -88,11 +88,16 @@ def test_the_renderer_refuses_an_unknown_name() -> None:
 @pytest.mark.parametrize("script", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) -> None:
     words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
-    nodes = ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+    nodes = list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     used = [name for name in words if f"{name}.mp4" in texts]
     assert len(used) == 1
-    assert {words[used[0]]["source_prompt"], words[used[0]]["prompt"]} <= texts
+    shown = words[used[0]]["source_prompt"]
+    changed = [ast.literal_eval(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "change"]
+    if changed:
+        assert changed[0][0] in shown.split()
+    else:
+        assert {shown, words[used[0]]["prompt"]} <= texts
 
 
 def test_demo_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def test_only_what_is_edited_differs_from_the_truth() -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_truth_is_an_edit_and_the_source_is_none(judge: Judge, task: edits.Task) -> None:
     rows: dict[str, list[dict[str, float]]] = {"truth": [], "source": [], "grey": []}
-    for number in range(12):
+    for number in range(8):
         footage = task.footage(number, EditsOptions(size=128))
         grey = [np.full_like(footage.source[0], 128)]
         for name, result in (("truth", footage.truth), ("source", footage.source), ("grey", grey)):
