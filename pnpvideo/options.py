@@ -24,10 +24,10 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 class TranslateOptions:
     """Everything that one translation depends on besides its input, prompt and output.
 
-    ``None`` means "the checkpoint's own recommendation" (guidance, negative, feature_until, attention_until,
-    fresh_noise, inversion_rounds, cross_attention, cross_attention_until, size; 7.5, none, 0.8, 0.5, 0, 0, 0.1 and 1
-    where it has none) or, for
-    the source prompt, a caption of the shot's middle frame.
+    ``None`` means "the checkpoint's own recommendation" or, where it has none: guidance 7.5 (5 of pix2pix-zero), no
+    negative prompt, feature_until 0.8, attention_until 0.5, fresh_noise 0, inversion_rounds 0, cross_attention 0.1
+    (0.15 of generated pictures, 0.01 where v is predicted), cross_attention_until 1; for the source prompt, a caption
+    of the shot's middle frame.
 
     model: alias ("miniature", "sd15", "sd21"), folder of a diffusers checkpoint, or hub id.
     captioner: folder or hub id of a BLIP captioner; None: the checkpoint's own, else the base one.

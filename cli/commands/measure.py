@@ -29,6 +29,14 @@ class Task(click.ParamType[Any]):
         return drawn, wanted
 
 
+def _tell(measured: Any, output: Path | None, as_json: bool) -> None:
+    """Print what was measured, and keep it in the folder."""
+    click.echo(measured.json() if as_json else measured.markdown())
+    if output is not None:
+        (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
+        (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
+
+
 @click.group(short_help="Measure a result, recipes or a checkpoint.")
 def measure() -> None:
     """Measure a result, recipes or a checkpoint."""
@@ -96,10 +104,8 @@ def world(
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         journal = output / "journal.jsonl" if output is not None else None
         measured = measure_world(options, base, recipes, report, journal)
-    click.echo(measured.json() if as_json else measured.markdown())
+    _tell(measured, output, as_json)
     if output is not None:
-        (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
-        (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
         plot(measured.rows, output / "pareto.png")
         for task, results in measured.examples.items():
             contact_sheet(results, 4, 192).save(output / f"{task.replace(' ', '-')}.png")
@@ -173,10 +179,8 @@ def edits(
         journal = output / "journal.jsonl" if output is not None else None
         wanted = [known[name] for name in tasks] or TASKS
         measured = measure_edits(options, base, recipes, wanted, report, journal)
-    click.echo(measured.json() if as_json else measured.markdown())
+    _tell(measured, output, as_json)
     if output is not None:
-        (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
-        (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
         for task, results in measured.examples.items():
             sheet = contact_sheet(results, 6, 160, "picture" if length == 1 else "frame")
             sheet.save(output / f"{task.replace(' ', '-')}.png")

@@ -17,7 +17,7 @@ KINDS = ("trajectory", "run", "direction")
 
 @click.group(short_help="List or clear what is kept between runs.")
 def store() -> None:
-    """List or clear what is kept between runs: trajectories, and the state of interrupted runs."""
+    """List or clear what is kept between runs: trajectories, built directions, and the state of interrupted runs."""
 
 
 @store.command("list")

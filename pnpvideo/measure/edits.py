@@ -1,6 +1,5 @@
 """The world's benchmark of edits: what should change in a picture is known, what should not, and how it should look."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +15,12 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.measure.figures import finite, mean, table
+from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import read_caption
+from pnpvideo.measure.recipes import Measured, check
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.success import attributes_found
 from pnpvideo.measure.translation import translation
@@ -177,24 +177,6 @@ def edit_figures(judge: Judge, task: Task, footage: Footage, result: Sequence[np
     return found if len(result) < 2 else {**found, "warp": warp_error(result, footage.motions)}
 
 
-@dataclass(frozen=True)
-class Edited:
-    """Task -> recipe -> measure -> mean; ``examples``: task -> recipe -> pictures to look at."""
-
-    options: EditsOptions
-    base: TranslateOptions
-    rows: dict[str, dict[str, dict[str, float]]]
-    examples: dict[str, dict[str, list[np.ndarray]]]
-
-    def markdown(self) -> str:
-        return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
-
-    def json(self) -> str:
-        """One strict JSON object: the protocol, and every figure, null where it is no finite number."""
-        protocol = {"benchmark": asdict(self.options), "edit": asdict(self.base)}
-        return json.dumps(finite({"protocol": protocol, "figures": self.rows}), indent=2, default=str, allow_nan=False)
-
-
 def measure_edits(
     options: EditsOptions,
     base: TranslateOptions,
@@ -202,14 +184,14 @@ def measure_edits(
     tasks: Sequence[Task] = TASKS,
     report: Report = ignore,
     journal: Path | None = None,
-) -> Edited:
+) -> Measured:
     """Edit every picture by every recipe (``base`` with its changes), with no prompt but captions, and measure it.
 
     ``journal``: a file that keeps each finished figure, so that an interrupted run goes on where it stopped (what is
     to be looked at is made again). Raises OptionError for a recipe that is none.
     """
     recipes = (STILLS if options.frames == 1 else CLIPS) if recipes is None else recipes
-    _check(base, recipes)
+    check(base, {name: recipe.changes for name, recipe in recipes.items()}, FLOORS, SET_HERE)
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
     if options.size % backend.multiple:
@@ -244,7 +226,8 @@ def measure_edits(
                     report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
                 store.clear("trajectory")
     rows = {name: tally.means() for name, tally in tallies.items()}
-    return Edited(options, base, rows, {name: tally.shown for name, tally in tallies.items()})
+    protocol = {"benchmark": asdict(options), "translation": asdict(base)}
+    return Measured(protocol, rows, {name: tally.shown for name, tally in tallies.items()})
 
 
 class _Tally:
@@ -287,13 +270,3 @@ def editor(
 def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray]]:
     through = backend.decode(backend.encode(np.stack(footage.source)))
     return {"truth": footage.truth, "source": footage.source, "source, autoencoder": list(through)}
-
-
-def _check(base: TranslateOptions, recipes: Mapping[str, Recipe]) -> None:
-    if not recipes:
-        raise OptionError("there is no recipe to measure; give a table of options for each")
-    for name, recipe in {"the options of all recipes": Recipe(base.stated()), **recipes}.items():
-        if name in FLOORS:
-            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
-        for given in (option for option in SET_HERE if option in recipe.changes):
-            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")

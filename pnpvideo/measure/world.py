@@ -1,6 +1,5 @@
 """The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +13,11 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.measure.figures import figures, finite, mean, table
+from pnpvideo.measure.figures import figures, mean
 from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.recipes import Measured, check
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, random_scene
 from pnpvideo.options import TranslateOptions
@@ -63,24 +63,6 @@ class WorldOptions:
         return Footage(random_scene(first + number), *task, self.frames, self.size)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Task -> recipe -> measure -> mean over clips; ``examples``: task -> recipe -> frames of the first clip."""
-
-    options: WorldOptions
-    base: TranslateOptions
-    rows: dict[str, dict[str, dict[str, float]]]
-    examples: dict[str, dict[str, list[np.ndarray]]]
-
-    def markdown(self) -> str:
-        return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
-
-    def json(self) -> str:
-        """One strict JSON object: the protocol, and every figure, null where it is no finite number."""
-        protocol = {"benchmark": asdict(self.options), "translation": asdict(self.base)}
-        return json.dumps(finite({"protocol": protocol, "figures": self.rows}), indent=2, default=str, allow_nan=False)
-
-
 def measure_world(
     options: WorldOptions,
     base: TranslateOptions,
@@ -94,7 +76,7 @@ def measure_world(
     clip of a task is made again, for its pictures). Raises OptionError for a recipe that is none.
     """
     recipes = RECIPES if recipes is None else recipes
-    _check(base, recipes)
+    check(base, recipes, FLOORS, SET_HERE)
     device = choose_device(base.device)
     judge = Judge(options.judge, str(device))
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
@@ -133,7 +115,8 @@ def measure_world(
         rows[name] = {
             recipe: {key: mean([each[key] for each in clips]) for key in clips[0]} for recipe, clips in found.items()
         }
-    return Measured(options, base, rows, examples)
+    protocol = {"benchmark": asdict(options), "translation": asdict(base)}
+    return Measured(protocol, rows, examples)
 
 
 def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], list[np.ndarray]]:
@@ -149,13 +132,3 @@ def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], l
         return [frame.pixels for frame in read(folder / "result").frames()]
 
     return translated
-
-
-def _check(base: TranslateOptions, recipes: dict[str, dict[str, Any]]) -> None:
-    if not recipes:
-        raise OptionError("there is no recipe to measure; give a table of options for each")
-    for name, changes in {"the options of all recipes": base.stated(), **recipes}.items():
-        if name in FLOORS:
-            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(FLOORS)}")
-        for given in (option for option in SET_HERE if option in changes):
-            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
