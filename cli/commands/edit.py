@@ -1,16 +1,15 @@
 """pnpvideo edit: change one thing into another, with no prompt written."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pnpvideo.events import Notice
 from pnpvideo.options import TranslateOptions
 
-from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..render import MODES, rendering
+from ..loudness import json_option, loudness_options
+from ..render import MODES
+from ..run import run
 from ..settings import clip_settings, config_option, given, read_file, recipe_settings, resolve, setting, store_option
 from .translate import PROGRESS_HELP
 
@@ -64,14 +63,4 @@ def edit(
     elif not wanted.get("directions") and not wanted.get("change"):
         raise click.UsageError("give --from and --to, or a --direction")
     options = TranslateOptions.from_mapping(wanted)
-    loudness = context.ensure_object(Loudness)
-    hush_libraries(loudness)
-    from pnpvideo.translate import translate as run
-
-    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
-        result = run(source, None, output, options, report=report)
-        report(Notice(message=f"wrote {result.output}"))
-    if as_json:
-        import json
-
-        click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
+    run(context, source, None, output, options, progress, as_json)

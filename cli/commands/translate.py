@@ -1,16 +1,15 @@
 """pnpvideo translate: a clip and a prompt become a translated clip."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pnpvideo.events import Notice
 from pnpvideo.options import METHODS, TranslateOptions
 
-from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..render import MODES, rendering
+from ..loudness import json_option, loudness_options
+from ..render import MODES
+from ..run import run
 from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
 
 PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]"
@@ -55,17 +54,7 @@ def translate(
     wanted = resolve(given(context), config)
     source, prompt = _source_and_prompt(words, bool(wanted.get("generate")))
     options = TranslateOptions.from_mapping(wanted)
-    loudness = context.ensure_object(Loudness)
-    hush_libraries(loudness)
-    from pnpvideo.translate import translate as run
-
-    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
-        result = run(source, prompt, output, options, report=report)
-        report(Notice(message=f"wrote {result.output}"))
-    if as_json:
-        import json
-
-        click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
+    run(context, source, prompt, output, options, progress, as_json)
 
 
 def _source_and_prompt(words: tuple[str, ...], generate: bool) -> tuple[Path | None, str]:

@@ -148,7 +148,8 @@ def _load_own(path: Path) -> Direction:
             about = file.metadata() or {}
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} is no direction: its format is {about.get('format')!r}, not {FORMAT!r}")
-            held = {name: file.get_tensor(name).float() for name in TENSORS if name in file.keys()}  # noqa: SIM118
+            there = set(file.keys())
+            held = {name: file.get_tensor(name).float() for name in TENSORS if name in there}
             direction = Direction(
                 delta=held["delta"],
                 word=held.get("word"),
