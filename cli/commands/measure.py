@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pnpvideo.options import TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
-from ..settings import config_option, given, read_tables, recipe_settings, resolve, setting
+from ..settings import Command, config_option, given, read_tables, recipe_settings, resolve, setting
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
 
@@ -37,31 +38,47 @@ def _tell(measured: Any, output: Path | None, as_json: bool) -> None:
         (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
 
 
+def benchmark_settings(usual: str) -> Callable[[Command], Command]:
+    """The options of every benchmark of recipes; ``usual``: the recipes that it has where no file names others."""
+    options = (
+        click.option(
+            "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, pictures."
+        ),
+        click.option("--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height."),
+        click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True),
+        click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}."),
+        click.option(
+            "--recipes",
+            "recipe_file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help=f"TOML file with a table of options for each recipe; without it, {usual}.",
+        ),
+        click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again."),
+        recipe_settings,
+        config_option,
+        json_option("Print the figures as one JSON object."),
+        click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS"),
+        loudness_options,
+    )
+
+    def apply(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
 @click.group(short_help="Measure a result, recipes or a checkpoint.")
 def measure() -> None:
     """Measure a result, recipes or a checkpoint."""
 
 
 @measure.command()
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, plots.")
 @click.option("--clips", type=click.IntRange(1), default=16, show_default=True, help="Clips for each task.")
 @click.option("--length", type=click.IntRange(2), default=8, show_default=True, help="Frames of a clip.")
-@click.option("--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a clip.")
 @click.option("--task", "tasks", type=Task(), multiple=True, help="From a style to a style; may be given again.")
-@click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True)
-@click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}.")
-@click.option(
-    "--recipes",
-    "recipe_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file with a table of options for each recipe; without it, pnp and sdedit.",
-)
-@click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again.")
-@recipe_settings
-@config_option
-@json_option("Print the figures as one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
-@loudness_options
+@benchmark_settings(usual="pnp and sdedit")
 @click.pass_context
 def world(
     context: click.Context,
@@ -112,29 +129,10 @@ def world(
 
 
 @measure.command()
-@click.option(
-    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, sheets."
-)
 @click.option("--pictures", type=click.IntRange(1), default=200, show_default=True, help="Pictures for each task.")
 @click.option("--length", type=click.IntRange(1), default=1, show_default=True, help="Frames of each; of 1, stills.")
-@click.option(
-    "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
-)
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="Such as 'ball to cube'; may be given again.")
-@click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True)
-@click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}.")
-@click.option(
-    "--recipes",
-    "recipe_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file with a table of options for each recipe; without it, pix2pix-zero, its parts off, and others.",
-)
-@click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again.")
-@recipe_settings
-@config_option
-@json_option("Print the figures as one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
-@loudness_options
+@benchmark_settings(usual="pix2pix-zero, its parts off, and others")
 @click.pass_context
 def edits(
     context: click.Context,

@@ -105,6 +105,7 @@ STILLS: dict[str, Recipe] = {
     "background kept": Recipe({**_ZERO, "keep_background": True}, local=True),
     "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
     "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
+    "direction as published": Recipe({**_ZERO, "placement": "start"}),
     "words, no direction": Recipe(_ZERO, swapped=True),
     "no guidance by maps": Recipe({**_ZERO, "cross_attention": 0.0}),
     "words swapped, ddim": Recipe(_DDIM, swapped=True),
