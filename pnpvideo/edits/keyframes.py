@@ -25,31 +25,23 @@ class SharedAttention:
         self._shared.clear()
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
-        return self.everyone or lanes.frames == moment.keyframes
+        return bool(lanes.edited) and (self.everyone or lanes.frames == moment.keyframes)
 
     def needs_source(self, moment: Moment) -> bool:
         return False
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        edited = call.lanes.edited
         if call.lanes.frames != call.moment.keyframes:
-            extra = self._shared[call.site]
-            return attend(call.replace(extra={lane: extra[lane] for lane in edited}))
-        k, v = _folded(call.k, edited), _folded(call.v, edited)
+            return attend(call.replace(extra=self._shared[call.site]))
+        k, v = _folded(call.k), _folded(call.v)
         if self.everyone:
-            self._shared[call.site] = {lane: (k[lane], v[lane]) for lane in edited}
-        return attend(
-            call.replace(k={**dict(_own(call.k, call.lanes)), **k}, v={**dict(_own(call.v, call.lanes)), **v})
-        )
+            self._shared[call.site] = {lane: (k[lane], v[lane]) for lane in call.lanes.names}
+        return attend(call.replace(k=k, v=v))
 
 
-def _folded(values: Mapping[str, Tensor], lanes: tuple[str, ...]) -> dict[str, Tensor]:
+def _folded(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """All keyframes' tokens as one sequence: (frames, tokens, channels) -> (1, frames * tokens, channels)."""
-    return {lane: values[lane].flatten(0, 1).unsqueeze(0) for lane in lanes}
-
-
-def _own(values: Mapping[str, Tensor], lanes: Lanes) -> dict[str, Tensor]:
-    return {lane: values[lane] for lane in lanes.names if lane not in lanes.edited}
+    return {lane: tokens.flatten(0, 1).unsqueeze(0) for lane, tokens in values.items()}
 
 
 def draw_keyframes(frames: int, every: int, seed: int, shot: int, step: int) -> tuple[int, ...]:

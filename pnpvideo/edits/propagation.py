@@ -9,61 +9,99 @@ from torch import Tensor
 
 from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend
-from pnpvideo.injection.lanes import SOURCE
+
+BLOCK = 2**24
+"""Cosines that are held at once while neighbours are sought."""
+
+Neighbours = tuple[Tensor, Tensor]
+"""Of one frame: for each token (n,) the index of the nearest token of the past and of the next keyframe."""
 
 
-class TokenFlow:
-    """Keyframes' outputs are kept; every other frame gathers them along the source's correspondences.
+class Correspondences:
+    """Finds, in the source's pass, each token's nearest neighbours in the two keyframes around its frame.
 
-    A token's neighbour in a keyframe is the one with the nearest source feature (cosine of the normalised input of
-    the self-attention, section 4.2, eq. 4). Past and next keyframe are blended by true distance in time (eq. 5; we
-    weigh linearly, w = d_other / (d_past + d_next), so that a frame at a keyframe's place gets that keyframe: the
-    paper's sigmoid of this ratio never leaves 0.5 to 0.73). The source lane attends as ever, so that
-    correspondences do not depend on the result. ``times`` are the frames' times in seconds.
+    Nearest by cosine of the normalised input of the self-attention (section 4.2, eq. 4). Looks only: the source attends
+    as ever, so that correspondences do not depend on the result. ``times`` are the frames' times in seconds.
     """
 
     def __init__(self, sites: tuple[Site, ...], times: Sequence[float]) -> None:
         self.sites, self.times = sites, tuple(times)
-        self._features: dict[Site, Tensor] = {}
-        self._outputs: dict[Site, dict[str, Tensor]] = {}
+        self._keyframes: dict[Site, Tensor] = {}
+        self._found: dict[Site, dict[int, Neighbours]] = {}
 
     def begin(self, moment: Moment) -> None:
-        self._features.clear()
-        self._outputs.clear()
+        self._keyframes.clear()
+        self._found.clear()
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
-        return len(self.times) > len(moment.keyframes)
+        return not lanes.edited and self.needs_source(moment)
 
     def needs_source(self, moment: Moment) -> bool:
         return len(self.times) > len(moment.keyframes)
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        site, lanes = call.site, call.lanes
-        features = F.normalize(call.hidden[lanes.rows(SOURCE)].float(), dim=2)
-        if lanes.frames == call.moment.keyframes:
-            output = attend(call)
-            self._features[site] = features
-            self._outputs[site] = {lane: output[lanes.rows(lane)].clone() for lane in lanes.edited}
-            return output
-        parts = {SOURCE: attend(call.only((SOURCE,)))}
-        kept = self._outputs[site]
-        blended: dict[str, list[Tensor]] = {lane: [] for lane in lanes.edited}
+        site, lanes, keyframes = call.site, call.lanes, call.moment.keyframes
+        features = F.normalize(call.hidden.float(), dim=2).to(call.hidden.dtype)
+        if lanes.frames == keyframes:
+            self._keyframes[site] = features
+            return attend(call)
+        found = self._found.setdefault(site, {})
         for row, frame in enumerate(lanes.frames):
-            (past, weight), (following, _) = neighbours(self.times, call.moment.keyframes, frame)
-            back = correspondence(features[row], self._features[site][past])
-            ahead = back if following == past else correspondence(features[row], self._features[site][following])
-            for lane in lanes.edited:
+            (past, _), (following, _) = neighbours(self.times, keyframes, frame)
+            back = correspondence(features[row], self._keyframes[site][past])
+            ahead = back if following == past else correspondence(features[row], self._keyframes[site][following])
+            found[frame] = back, ahead
+        return attend(call)
+
+    def of(self, site: Site, frame: int) -> Neighbours:
+        return self._found[site][frame]
+
+
+class TokenFlow:
+    """Keyframes' outputs are kept; every other frame gathers them along the source's correspondences.
+
+    Past and next keyframe are blended by true distance in time (eq. 5; we weigh linearly, w = d_other / (d_past +
+    d_next), so that a frame at a keyframe's place gets that keyframe: the paper's sigmoid of this ratio never leaves
+    0.5 to 0.73).
+    """
+
+    def __init__(self, correspondences: Correspondences) -> None:
+        self.sites, self.times = correspondences.sites, correspondences.times
+        self._correspondences = correspondences
+        self._outputs: dict[Site, dict[str, Tensor]] = {}
+
+    def begin(self, moment: Moment) -> None:
+        self._outputs.clear()
+
+    def active(self, moment: Moment, lanes: Lanes) -> bool:
+        return bool(lanes.edited) and len(self.times) > len(moment.keyframes)
+
+    def needs_source(self, moment: Moment) -> bool:
+        return False  # its correspondences do
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        site, lanes, keyframes = call.site, call.lanes, call.moment.keyframes
+        if lanes.frames == keyframes:
+            output = attend(call)
+            self._outputs[site] = lanes.split(output)
+            return output
+        kept = self._outputs[site]
+        blended: dict[str, list[Tensor]] = {lane: [] for lane in lanes.names}
+        for frame in lanes.frames:
+            (past, weight), (following, _) = neighbours(self.times, keyframes, frame)
+            back, ahead = self._correspondences.of(site, frame)
+            for lane in lanes.names:
                 token = kept[lane][past][back]
                 if following != past:
                     token = torch.lerp(kept[lane][following][ahead], token, weight)
                 blended[lane].append(token)
-        parts.update({lane: torch.stack(tokens) for lane, tokens in blended.items()})
-        return lanes.stack(parts)
+        return lanes.stack({lane: torch.stack(tokens) for lane, tokens in blended.items()})
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
     """For each token of ``features`` (n, c) the index (n,) of the nearest of ``keyframe`` (m, c); unit vectors."""
-    return (features @ keyframe.mT).argmax(1)
+    rows = max(1, BLOCK // len(keyframe))
+    return torch.cat([(block @ keyframe.mT).argmax(1) for block in features.split(rows)])
 
 
 def neighbours(

@@ -86,7 +86,7 @@ Attend = Callable[[AttentionCall], Tensor]
 
 
 class Enough(Exception):
-    """Raised by an edit that only looks, where it has seen all it wanted: the rest of the network call is of no use."""
+    """Ends a network call that is only looked at, where all has been seen: the rest of it is of no use."""
 
 
 @runtime_checkable
@@ -103,7 +103,8 @@ class Edit(Protocol):
         ...
 
     def needs_source(self, moment: Moment) -> bool:
-        """Does this edit read the source lane at this step?"""
+        """Does this edit read the source at this step? Then a pass of the source lane alone, which ends at the last
+        site of such an edit, goes before each pass of the edited lanes, about the same frames."""
         ...
 
 
@@ -114,6 +115,6 @@ class AttentionEdit(Edit, Protocol):
 
 
 class ResidualEdit(Edit, Protocol):
-    def __call__(self, features: Tensor, moment: Moment, lanes: Lanes) -> Tensor:
+    def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
         """Residual features (rows, c, h, w) in, the same shape out; ``features`` is not altered."""
         ...

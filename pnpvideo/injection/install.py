@@ -1,7 +1,7 @@
 """The only code that alters a network: it puts edits in, and takes every one out again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pnpvideo.errors import NoMatchingSite
-from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, LaneTensors, ResidualEdit
+from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, Enough, LaneTensors, ResidualEdit
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment
 from pnpvideo.injection.site import Kind, Site
@@ -22,15 +22,20 @@ class Session:
     def __init__(self, edits: Sequence[Edit]) -> None:
         self.edits = tuple(edits)
         self._now: tuple[Moment, Lanes] | None = None
+        self.last: Site | None = None
 
     @contextmanager
-    def during(self, moment: Moment, lanes: Lanes) -> Iterator[None]:
-        """Tell the edits which step and which rows the network call inside is about."""
-        self._now = (moment, lanes)
+    def during(self, moment: Moment, lanes: Lanes, last: Site | None = None) -> Iterator[None]:
+        """Tell the edits which step and which rows the network call inside is about.
+
+        last: the site whose edits are the last to look at this call: there it is left, and has no result.
+        """
+        self._now, self.last = (moment, lanes), last
         try:
-            yield
+            with suppress(Enough):
+                yield
         finally:
-            self._now = None
+            self._now = self.last = None
 
     def look(self, moment: Moment, lanes: Lanes) -> None:
         """From here to the end of the session, network calls are about this step and these rows.
@@ -64,7 +69,7 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
         for site, stack in stacks.items():
             module = modules[site]
             if site.kind is Kind.RESIDUAL:
-                undo.append(module.register_forward_hook(_residual_hook(session, stack)).remove)
+                undo.append(module.register_forward_hook(_residual_hook(session, site, stack)).remove)
             else:
                 original = module.processor
                 undo.append(partial(setattr, module, "processor", original))
@@ -95,13 +100,15 @@ def _module(network: nn.Module, site: Site) -> Any:
         raise NoMatchingSite(f"the network has no module {site.name!r}, which the backend declared") from absent
 
 
-def _residual_hook(session: Session, stack: list[ResidualEdit]) -> Callable[..., Tensor | None]:
+def _residual_hook(session: Session, site: Site, stack: list[ResidualEdit]) -> Callable[..., Tensor | None]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         if session.now is None:
             return None
         for edit in stack:
             if edit.active(*session.now):
-                output = edit(output, *session.now)
+                output = edit(output, site, *session.now)
+        if site == session.last:
+            raise Enough
         return output
 
     return hook
@@ -141,10 +148,14 @@ class _Processor:
             projected(attn.to_v, context),
             heads=attn.heads,
         )
-        attend: Attend = partial(_attend, attn)
+        attend: Attend = _stop if self.site == self.session.last else partial(_attend, attn)
         for edit in reversed(active):
             attend = partial(edit, attend=attend)
         return attend(call)
+
+
+def _stop(call: AttentionCall) -> Tensor:
+    raise Enough
 
 
 def _attend(attn: Any, call: AttentionCall) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pnpvideo.edits.keyframes import SharedAttention, draw_keyframes
-from pnpvideo.edits.propagation import TokenFlow
+from pnpvideo.edits.propagation import Correspondences, TokenFlow
 from pnpvideo.injection import Edit, Kind, Site, select
 
 
@@ -39,4 +39,7 @@ class Coherence:
             return [], []
         everywhere = select(sites, Kind.SELF)
         sharing: list[Edit] = [SharedAttention(everywhere, everyone=self.kind == "joint")]
-        return ([TokenFlow(everywhere, times)] if self.kind == "flow" else []), sharing
+        if self.kind == "joint":
+            return [], sharing
+        correspondences = Correspondences(everywhere, times)
+        return [correspondences, TokenFlow(correspondences)], sharing

@@ -41,21 +41,25 @@ class Denoiser:
             edit.begin(moment)
         edited = self.guidance.lanes(step, steps)
         corrected = self.method.correct(x, moment, _Probe(self, x, moment, level, edited))
-        names = edited
-        if any(edit.needs_source(moment) for edit in self.session.edits):
-            names = (SOURCE, *edited)
         outputs = {name: torch.empty_like(x) for name in edited}
+        last = self._last_of_source(moment)
         for chosen in self.coherence.passes(frames, keyframes):
-            lanes, rows = Lanes(names, chosen), list(chosen)
-            inputs = {name: corrected.lanes[name][rows] for name in lanes.edited}
-            if SOURCE in names:
-                inputs[SOURCE] = self.source(level, rows, x)
+            lanes, rows = Lanes(edited, chosen), list(chosen)
+            if last is not None:
+                alone = Lanes((SOURCE,), chosen)
+                with self.session.during(moment, alone, last):
+                    self.backend.predict(self.source(level, rows, x), moment.timestep, alone.spread(self.words))
+            inputs = {name: corrected.lanes[name][rows] for name in edited}
             with self.session.during(moment, lanes):
                 output = self.backend.predict(lanes.stack(inputs), moment.timestep, lanes.spread(self.words))
             for name, part in lanes.split(output).items():
-                if name in outputs:
-                    outputs[name][rows] = part
+                outputs[name][rows] = part
         return corrected.origin, self._guided(corrected, outputs, step, level)
+
+    def _last_of_source(self, moment: Moment) -> Site | None:
+        """The last site at which an edit reads the source at this step; None where none does."""
+        read = {site for edit in self.session.edits if edit.needs_source(moment) for site in edit.sites}
+        return next((site for site in reversed(self.backend.sites) if site in read), None)
 
     def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
         """The source's latents of ``level``, those rows, where ``like`` is."""

@@ -7,17 +7,33 @@ import torch
 from torch import Tensor
 
 from pnpvideo.edits.keyframes import draw_keyframes
-from pnpvideo.edits.propagation import TokenFlow, correspondence, neighbours
+from pnpvideo.edits.propagation import Correspondences, TokenFlow, correspondence, neighbours
 from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site
+from pnpvideo.injection.edit import AttentionEdit
 
 SITE = Site("somewhere", Kind.SELF, "decoder", 4)
-NAMES = ("source", "empty", "positive")
+NAMES = ("empty", "positive")
 
 
-def call_of(hidden: Tensor, frames: Sequence[int], keyframes: Sequence[int]) -> AttentionCall:
-    lanes = Lanes(NAMES, tuple(frames))
-    parts = lanes.split(hidden)
-    return AttentionCall(SITE, Moment(0, 1, 981, tuple(keyframes)), lanes, hidden, parts, parts, parts)
+class Steered:
+    """Both edits of token flow at one site, as a step runs them: the source's pass, then that of the edited lanes."""
+
+    def __init__(self, times: Sequence[float], keyframes: Sequence[int]) -> None:
+        self.correspondences = Correspondences((SITE,), times)
+        self.flow = TokenFlow(self.correspondences)
+        self.moment = Moment(0, 1, 981, tuple(keyframes))
+
+    def __call__(self, source: Tensor, hidden: Tensor, frames: Sequence[int]) -> Tensor:
+        alone = self.pass_of(("source",), source, frames, self.correspondences)
+        assert torch.equal(alone, 2 * source)  # the source attends as ever
+        return self.pass_of(NAMES, hidden, frames, self.flow)
+
+    def pass_of(self, names: tuple[str, ...], hidden: Tensor, frames: Sequence[int], edit: AttentionEdit) -> Tensor:
+        lanes = Lanes(names, tuple(frames))
+        parts = lanes.split(hidden)
+        call = AttentionCall(SITE, self.moment, lanes, hidden, parts, parts, parts)
+        assert edit.active(self.moment, lanes)
+        return edit(call, doubled)
 
 
 def doubled(call: AttentionCall) -> Tensor:
@@ -25,30 +41,26 @@ def doubled(call: AttentionCall) -> Tensor:
     return 2 * call.hidden
 
 
-def tokens(frames: int) -> Tensor:
-    """The hidden input of three lanes: (3 * frames, 24, 16)."""
-    return torch.randn(len(NAMES) * frames, 24, 16, generator=torch.Generator().manual_seed(0))
+def tokens(rows: int, seed: int = 0) -> Tensor:
+    return torch.randn(rows, 24, 16, generator=torch.Generator().manual_seed(seed))
 
 
 def test_a_frame_that_looks_like_its_keyframe_gets_it_back() -> None:
     """Frame 1 has the source tokens of keyframe 0, shuffled: its output is that keyframe's, shuffled the same way."""
-    flow, hidden = TokenFlow((SITE,), (0.0, 1.0)), tokens(1)
-    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
-    kept = flow(call_of(hidden, [0], [0]), doubled)
-    got = flow(call_of(hidden[:, order] * torch.tensor([1.0, -1.0, 3.0])[:, None, None], [1], [0]), doubled)
-    assert torch.equal(got[1:], kept[1:, order])  # whatever the edited lanes of frame 1 held
+    steered, source, hidden = Steered((0.0, 1.0), [0]), tokens(1), tokens(2, seed=1)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(2))
+    kept = steered(source, hidden, [0])
+    got = steered(3 * source[:, order], -hidden, [1])  # a length does not count, nor what frame 1's own lanes hold
+    assert torch.equal(got, kept[:, order])
 
 
 def test_between_two_keyframes_the_nearer_one_weighs_more() -> None:
     """Uneven times: frame 1 lies a quarter of the way from keyframe 0 to keyframe 2."""
-    flow, hidden = TokenFlow((SITE,), (0.0, 1.0, 4.0)), tokens(3)
-    rows = torch.arange(9).reshape(3, 3)
-    hidden[rows[0]] = hidden[0].clone()  # one source picture at all times: each token is its own neighbour
-    ends = flow(call_of(hidden[rows[:, [0, 2]].flatten()], [0, 2], [0, 2]), doubled)
-    past, following = ends.reshape(3, 2, 24, 16).unbind(1)
-    got = flow(call_of(hidden[rows[:, 1]], [1], [0, 2]), doubled)
-    assert torch.allclose(got[1:], (0.75 * past + 0.25 * following)[1:], atol=1e-6)
-    assert torch.equal(got[0], 2 * hidden[rows[0, 1]])  # the source lane attends as ever
+    steered, source = Steered((0.0, 1.0, 4.0), [0, 2]), tokens(1)
+    ends = steered(torch.cat((source, source)), tokens(4, seed=1), [0, 2])  # one source picture at all times
+    past, following = ends.reshape(2, 2, 24, 16).unbind(1)
+    got = steered(source, tokens(2, seed=2), [1])
+    assert torch.allclose(got, 0.75 * past + 0.25 * following, atol=1e-6)
 
 
 def test_correspondence_is_the_largest_cosine() -> None:
@@ -56,6 +68,9 @@ def test_correspondence_is_the_largest_cosine() -> None:
     unit = [torch.nn.functional.normalize(value, dim=1) for value in (a, b)]
     expected = torch.cosine_similarity(a[:, None], b[None], dim=2).argmax(1)
     assert torch.equal(correspondence(*unit), expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pnpvideo.edits.propagation.BLOCK", 100)
+        assert torch.equal(correspondence(*unit), expected)  # in blocks of two tokens
 
 
 @pytest.mark.parametrize(
