@@ -8,11 +8,11 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.injection import injected
+from pnpvideo.measure.published import Published
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.trajectory import Walked, shot_noise
-from tests.reference import reference
 
 FRAMES, STEPS, SCALE = 5, 3, 6.0
 
@@ -35,10 +35,12 @@ def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> Non
     coherence = Coherence(kind=kind, every=3, batch=8, seed=0)
     keyframes = [coherence.keyframes(FRAMES, 0, step) for step in range(STEPS)]
     words = [backend.embed(text) for text in ("a hen", "", "a fox")]
-    expected = reference(backend.network, backend.schedule(STEPS), states, words, SCALE, 2, 1, kind, keyframes)
+    plain = Published(backend.network, kind, batch=3)
+    expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
+    assert plain.evaluations == STEPS * 3 * (FRAMES + len(keyframes[0]))
     assert torch.allclose(result, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-    plain, _ = run(backend, kind, PlugAndPlay(feature_until=0.0, attention_until=0.0))
-    assert (plain - result).abs().max() > 1e-2 * float(expected.abs().max())  # the injection matters
+    free, _ = run(backend, kind, PlugAndPlay(feature_until=0.0, attention_until=0.0))
+    assert (free - result).abs().max() > 1e-2 * float(expected.abs().max())  # the injection matters
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])

@@ -1,0 +1,180 @@
+"""The yardstick: Plug-and-Play and TokenFlow as published, written plainly (arXiv 2211.12572 and 2307.10373).
+
+For every ratio that is told of this program, and for its tests: it must do the same, and faster. Nothing is saved
+here: the source goes along in every batch, attention is materialised head by head with keys repeated for each frame,
+the keyframes' own results are thrown away and made again, and an inversion is sampled back only to be looked at. Where
+paper and published code differ in what they compute, it follows the paper as the program does (docs/architecture.md).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnpvideo.diffusion.schedule import Schedule
+
+FEATURES = "up_blocks.1.resnets.1.conv2"
+INJECTED_LAYERS = 8  # the last self-attentions of the decoder
+LANES = 3  # source, empty, positive
+
+
+class Published:
+    """kind: "flow" (TokenFlow), "joint" (all frames attend to the keyframes), "none" (each frame for itself).
+
+    evaluations: latents that the network has been asked about so far.
+    """
+
+    def __init__(self, network: Any, kind: str = "flow", batch: int = 8) -> None:
+        self.network, self.kind = network, kind
+        self.batch = 1 if kind == "joint" else batch  # how many keys a frame sees differs between frames
+        self.evaluations = 0
+        self.layers = {name: module for name, module in network.named_modules() if name.endswith(".attn1")}
+        self.injected_layers = [name for name in self.layers if name.startswith("up_blocks")][-INJECTED_LAYERS:]
+        self.frames: tuple[int, ...] = ()
+        self.keyframes: tuple[int, ...] = ()
+        self.pivotal = self.features = self.attention = False
+        self.hidden: dict[str, Tensor] = {}  # of the keyframes: layer -> input of the source's attention
+        self.outputs: dict[str, tuple[Tensor, ...]] = {}  # of the keyframes: layer -> attention output of each lane
+        self.tokens: dict[tuple[str, str], tuple[Tensor, ...]] = {}  # (layer, "k" or "v") -> of each lane
+
+    @torch.no_grad()
+    def invert(self, x: Tensor, schedule: Schedule, words: Tensor) -> list[Tensor]:
+        """The latents of all levels, 0 first: DDIM, each step with the answer at (x_i, t_{i+1})."""
+        states = [x]
+        for level in range(schedule.steps):
+            eps = self.ask(states[-1], schedule.timestep(level + 1), words)
+            states.append(_step(states[-1], eps, schedule, level, level + 1))
+        return states
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, schedule: Schedule, words: Tensor) -> Tensor:
+        """Sampling back from the noisiest level, to see whether the inversion holds."""
+        for level in range(schedule.steps, 0, -1):
+            x = _step(x, self.ask(x, schedule.timestep(level), words), schedule, level, level - 1)
+        return x
+
+    @torch.no_grad()
+    def sample(
+        self,
+        states: Sequence[Tensor],
+        schedule: Schedule,
+        words: Sequence[Tensor],
+        scale: float,
+        feature_steps: int,
+        attention_steps: int,
+        keyframes: Sequence[tuple[int, ...]],
+    ) -> Tensor:
+        """The edited latents of level 0. states: the source's, of each level. words: of source, empty and positive
+        prompt. keyframes: of each step, ascending; empty for kind "none"."""
+        x, count = states[-1], len(states[-1])
+        with self.patched():
+            for step, level in enumerate(range(schedule.steps, 0, -1)):
+                timestep, latents = schedule.timestep(level), (states[level], x, x)
+                self.keyframes = keyframes[step]
+                self.features, self.attention = step < feature_steps, step < attention_steps
+                if self.keyframes:
+                    self.pivotal = True
+                    self.ask_lanes(latents, self.keyframes, timestep, words)
+                    self.pivotal = False
+                answers = [
+                    self.ask_lanes(latents, tuple(range(start, min(start + self.batch, count))), timestep, words)
+                    for start in range(0, count, self.batch)
+                ]
+                _, empty, positive = torch.cat(answers, 1)
+                x = _step(x, empty + scale * (positive - empty), schedule, level, level - 1)
+        return x
+
+    def ask(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
+        """The network's answers, batch by batch, all with one prompt."""
+        self.evaluations += len(x)
+        parts = x.split(self.batch)
+        return torch.cat([self.network(part, timestep, words.expand(len(part), -1, -1)).sample for part in parts])
+
+    def ask_lanes(
+        self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: int, words: Sequence[Tensor]
+    ) -> Tensor:
+        """(lanes, frames, c, h, w): the answers for these frames of all three lanes."""
+        self.frames = frames
+        x = torch.cat([lane[list(frames)] for lane in latents])
+        text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
+        self.evaluations += len(x)
+        return self.network(x, timestep, text).sample.unflatten(0, (LANES, len(frames)))
+
+    def attend(self, name: str, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
+        layer = self.layers[name]
+        source = hidden.chunk(LANES)[0]
+        if self.kind == "flow" and not self.pivotal:
+            own = _attention(layer, layer.to_q(source), layer.to_k(source), layer.to_v(source))
+            return torch.cat((own, *self.flow(name, source)))
+        q, k, v = (project(hidden).chunk(LANES) for project in (layer.to_q, layer.to_k, layer.to_v))
+        if self.attention and name in self.injected_layers:
+            q, k = (q[0],) * LANES, (k[0],) * LANES
+        k, v = self.extended((name, "k"), k), self.extended((name, "v"), v)
+        outputs = tuple(_attention(layer, *parts) for parts in zip(q, k, v, strict=True))
+        if self.pivotal and self.kind == "flow":
+            self.hidden[name], self.outputs[name] = source, outputs[1:]
+        return torch.cat(outputs)
+
+    def extended(self, which: tuple[str, str], tokens: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Of the edited lanes, the keyframes' tokens, and a frame's own if it is none: (frames, tokens, c) a lane."""
+        if not self.keyframes:
+            return tuple(tokens)
+        source, *edited = tokens
+        if self.pivotal:
+            self.tokens[which] = tuple(lane.flatten(0, 1).unsqueeze(0) for lane in edited)
+        shared = [lane.expand(len(source), -1, -1) for lane in self.tokens[which]]
+        if self.pivotal or self.frames[0] in self.keyframes:
+            return source, *shared
+        return source, *(torch.cat(both, 1) for both in zip(edited, shared, strict=True))
+
+    def flow(self, name: str, source: Tensor) -> list[Tensor]:
+        """Of each edited lane, the tokens of the past and the next keyframe that look most alike in the source, by
+        distance in time."""
+
+        def nearest(row: int, keyframe: int) -> Tensor:
+            a, b = source[row], self.hidden[name][keyframe]
+            return ((a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T).argmax(1)
+
+        lanes: list[list[Tensor]] = [[] for _ in self.outputs[name]]
+        for row, frame in enumerate(self.frames):
+            past = [place for place, keyframe in enumerate(self.keyframes) if keyframe <= frame]
+            following = [place for place, keyframe in enumerate(self.keyframes) if keyframe >= frame]
+            i, j = (past or following)[-1 if past else 0], (following or past)[0 if following else -1]
+            before, after = abs(frame - self.keyframes[i]), abs(self.keyframes[j] - frame)
+            share = 0.5 if i == j else after / (before + after)
+            back, ahead = nearest(row, i), nearest(row, j)
+            for lane, kept in zip(lanes, self.outputs[name], strict=True):
+                lane.append(share * kept[i][back] + (1 - share) * kept[j][ahead])
+        return [torch.stack(lane) for lane in lanes]
+
+    def residual(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        result = forward(x)
+        return result.chunk(LANES)[0].repeat(LANES, 1, 1, 1) if self.features else result
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        conv = self.network.get_submodule(FEATURES)
+        try:
+            for name, layer in self.layers.items():
+                layer.forward = partial(self.attend, name)
+            conv.forward = partial(self.residual, conv.forward)
+            yield
+        finally:
+            for module in (*self.layers.values(), conv):
+                del module.forward  # the class's own shows again
+
+
+def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v, head by head, each (frames, tokens, channels), and the output projection."""
+    heads = zip(q.chunk(layer.heads, 2), k.chunk(layer.heads, 2), v.chunk(layer.heads, 2), strict=True)
+    mixed = [torch.softmax(a @ b.mT / a.shape[2] ** 0.5, 2) @ c for a, b, c in heads]
+    return layer.to_out[0](torch.cat(mixed, 2))
+
+
+def _step(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
+    """DDIM (arXiv 2010.02502, eq. 12), eps predicted."""
+    here, there = schedule.alphas[at], schedule.alphas[to]
+    return there**0.5 * (x - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
