@@ -325,9 +325,10 @@ class Translator:
         """The network with the source prompt, frames in batches."""
         words, batch = work.script.words["source"], self.options.batch
 
-        def predict(x: Tensor, timestep: int) -> Tensor:
+        def predict(x: Tensor, level: int) -> Tensor:
             parts = [
-                self.backend.predict(part, timestep, words.expand(len(part), *words.shape)) for part in x.split(batch)
+                self.backend.predict(part, self.schedule.timestep(level), words.expand(len(part), *words.shape))
+                for part in x.split(batch)
             ]
             return torch.cat(parts)
 

@@ -186,10 +186,12 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
     def error(steps: int) -> float:
         schedule = backend.schedule(steps)
         assert schedule.prediction == "v_prediction"
-        *_, noisy = invert(lambda x, timestep: backend.predict(x, timestep, words), clean, schedule)
-        *_, back = sample(
-            lambda x, level: (x, backend.predict(x, schedule.timestep(level), words)), noisy.x, schedule, steps
-        )
+
+        def predict(x: torch.Tensor, level: int) -> torch.Tensor:
+            return backend.predict(x, schedule.timestep(level), words)
+
+        *_, noisy = invert(predict, clean, schedule)
+        *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps)
         return float((back.x - clean).square().mean())
 
     assert error(40) < error(5) / 10

@@ -51,8 +51,8 @@ class StableDiffusion:
                 f"the text encoder writes {width}; the two do not belong together"
             )
 
-    def schedule(self, steps: int) -> Schedule:
-        return Schedule.from_config(self.scheduler_config, steps)
+    def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule:
+        return Schedule.from_config(self.scheduler_config, steps, spacing)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         return self.vae.config.latent_channels, height // self.factor, width // self.factor

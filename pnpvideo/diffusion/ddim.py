@@ -1,23 +1,13 @@
-"""One deterministic DDIM step, the same function in both directions."""
+"""What a network's answer says of noisy latents, and one deterministic DDIM step, the same in both directions."""
 
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
 
 
-def ddim_step(x: Tensor, output: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
-    """x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps (arXiv 2010.02502, eq. 12 with sigma = 0).
-
-    x: latents (f, c, h, w), fp32, of level ``at``; the result is of level ``to``, above or below. ``output`` is the
-    network's answer at ``x``.
-    """
-    clean, eps = clean_and_noise(x, output, schedule.alphas[at], schedule.prediction)
-    alpha = schedule.alphas[to]
-    return alpha**0.5 * clean + (1 - alpha) ** 0.5 * eps
-
-
 def along(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
-    """The same step from ``x`` of level ``at``, whose alpha is above 0, with ``eps`` from wherever it was asked."""
+    """x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps (arXiv 2010.02502, eq. 12 with sigma = 0), x0 = (x - sqrt(1 - a) eps) /
+    sqrt(a), from ``x`` of level ``at``, whose alpha is above 0, with ``eps`` from wherever it was asked."""
     here, there = schedule.alphas[at], schedule.alphas[to]
     return there**0.5 * (x - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import ddim_step
 from pnpvideo.diffusion.invert import State
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.solver import Answer, solver_step
 
 
 def sample(
@@ -15,16 +15,20 @@ def sample(
     schedule: Schedule,
     level: int,
     settle: Callable[[Tensor, int], Tensor] | None = None,
+    solver: str = "ddim",
+    before: Tensor | None = None,
 ) -> Iterator[State]:
-    """Deterministic DDIM from ``x`` at ``level`` down to level 0: yields the state after every step.
+    """Deterministic sampling from ``x`` at ``level`` down to level 0: yields the state after every step.
 
     ``denoise(x, level)`` gives the latents to step from, ``x`` itself unless a method moves it, and the guided network
-    output for them. ``settle(x, level)`` may change the latents that a step has reached.
+    output for them. ``settle(x, level)`` may change the latents that a step has reached. solver: see solver.py.
+    before: that of the state that an interrupted run goes on from.
     """
     x = x.float()
     while level > 0:
         x, output = denoise(x, level)
-        x = ddim_step(x, output, schedule, level, level - 1)
-        level -= 1
+        answer = Answer.of(x, output, schedule, level)
+        x = solver_step(x, answer, before, schedule, level - 1, solver)
+        level, before = level - 1, answer.clean
         x = x if settle is None else settle(x, level)
-        yield State(x, level)
+        yield State(x, level, before)

@@ -1,5 +1,6 @@
 """The noise schedule of a checkpoint and the grid of levels that a run walks along."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,13 @@ import torch
 from torch import Tensor
 
 from pnpvideo.errors import ModelError, OptionError
+
+SPACINGS = ("checkpoint", "karras")
+RHO = 3.0
+"""Measured on the miniature: of the grids tried, the one whose inversions in 8 to 16 steps return best."""
+MOST_SIGMA = 14.6
+"""Of the noisiest level but one where a checkpoint starts from pure noise: Stable Diffusion's own noisiest."""
+USUAL_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,22 @@ class Schedule:
         """Training timestep of ``level`` in 1 ... steps."""
         return self.timesteps[level - 1]
 
+    def half_log_snr(self, level: int) -> float:
+        """log sqrt(alpha / (1 - alpha)): falls from the clean level to the noisiest; infinite at alpha 0 and 1."""
+        alpha = self.alphas[level]
+        if alpha in (0.0, 1.0):
+            return math.inf if alpha else -math.inf
+        return 0.5 * math.log(alpha / (1 - alpha))
+
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], steps: int) -> "Schedule":
-        """The grid of ``steps`` levels that a diffusers scheduler of this config would use (DDIM, arXiv 2010.02502)."""
+    def from_config(cls, config: Mapping[str, Any], steps: int, spacing: str = "checkpoint") -> "Schedule":
+        """A grid of ``steps`` levels between the timesteps that a diffusers scheduler of this config would use.
+
+        spacing: "checkpoint", that scheduler's own grid (DDIM, arXiv 2010.02502); "karras", even steps in the third
+        root of the noise level sigma = sqrt((1 - alpha) / alpha) (arXiv 2206.00364, eq. 5; there the seventh).
+        """
+        if spacing not in SPACINGS:
+            raise OptionError(f"spacing is {spacing!r}; accepted: {', '.join(SPACINGS)}")
         train = int(config.get("num_train_timesteps", 1000))
         if not 1 <= steps <= train:
             raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
@@ -43,7 +64,7 @@ class Schedule:
         if config.get("rescale_betas_zero_snr"):
             root = alphas.sqrt()
             alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
-        timesteps = _grid(config, train, steps)
+        timesteps = _grid(config, train, steps) if spacing == "checkpoint" else _karras(config, train, steps, alphas)
         clean = 1.0 if config.get("set_alpha_to_one", True) else float(alphas[0])
         return cls(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), prediction)
 
@@ -59,6 +80,23 @@ def _betas(config: Mapping[str, Any], train: int) -> Tensor:
     if kind == "scaled_linear":
         return torch.linspace(start**0.5, end**0.5, train, dtype=torch.float64).square()
     raise ModelError(f"the scheduler's beta_schedule is {kind!r}; known: linear, scaled_linear, trained_betas")
+
+
+def _karras(config: Mapping[str, Any], train: int, steps: int, alphas: Tensor) -> tuple[int, ...]:
+    """Ascending timesteps from the first to the last of the usual grid, nearest to even steps in sigma^(1 / RHO)."""
+    usual = _grid(config, train, min(train, max(steps, USUAL_STEPS)))
+    top, sigma = usual[-1], ((1 - alphas) / alphas).sqrt()
+    noise = [] if bool(sigma[top].isfinite()) else [top]  # of a checkpoint that starts from pure noise
+    last = top if not noise else int((sigma < MOST_SIGMA).nonzero().max())
+    free = steps - len(noise)
+    low, high = (float(sigma[end]) ** (1 / RHO) for end in (usual[0], last))
+    wanted = [(low + (high - low) * index / max(1, free - 1)) ** RHO for index in range(free)]
+    chosen: list[int] = []
+    for index, value in enumerate(wanted):
+        nearest = int((sigma[: last + 1] - value).abs().argmin())
+        lowest, highest = (chosen[-1] + 1 if chosen else usual[0]), last - (free - 1 - index)
+        chosen.append(min(max(nearest, lowest), highest))  # each timestep once
+    return (*chosen, *noise)
 
 
 def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ def inverted(
     x = backend.encode(np.stack(pictures))
     told = words.unsqueeze(0).expand(len(x), -1, -1)
     for state in invert(
-        lambda latents, timestep: backend.predict(latents, timestep, told),
+        lambda latents, level: backend.predict(latents, schedule.timestep(level), told),
         x,
         schedule,
         rounds=rounds,

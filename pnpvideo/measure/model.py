@@ -197,9 +197,9 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     words = backend.embed(caption(moment(scene), style)).unsqueeze(0)
     schedule = backend.schedule(steps)
 
-    def predict(x: Tensor, timestep: int) -> Tensor:
-        return backend.predict(x, timestep, words)
+    def predict(x: Tensor, level: int) -> Tensor:
+        return backend.predict(x, schedule.timestep(level), words)
 
     *_, noisy = invert(predict, latent, schedule, rounds=rounds)
-    *_, back = sample(lambda x, level: (x, predict(x, schedule.timestep(level))), noisy.x, schedule, steps)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps)
     return float(10 * torch.log10(latent.square().sum() / (back.x - latent).square().sum()))

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import ddim_step
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.solver import Answer, solver_step
+from pnpvideo.errors import OptionError
 from pnpvideo.injection import Lanes, Moment, Until
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
@@ -40,7 +41,98 @@ def test_a_step_is_that_of_diffusers(prediction: str, from_one: bool) -> None:
     x, output = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for level in range(20, 0, -1):
         expected = theirs.step(output.double(), ours.timestep(level), x.double()).prev_sample
-        assert torch.allclose(ddim_step(x, output, ours, level, level - 1).double(), expected, rtol=0, atol=1e-6)
+        stepped = solver_step(x, Answer.of(x, output, ours, level), None, ours, level - 1)
+        assert torch.allclose(stepped.double(), expected, rtol=0, atol=1e-6)
+
+
+def smooth(x: Tensor, timestep: int) -> Tensor:
+    """Stands for a network."""
+    return torch.tanh(0.4 * x.roll(1, 2)) * (0.5 + timestep / 2000)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of diffusers' own
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_multistep_sampling_is_that_of_diffusers(prediction: str) -> None:
+    """Its first and last steps are of first order too; asked for its steps at our timesteps."""
+    config = {**CONFIG, "prediction_type": prediction, "set_alpha_to_one": True}
+    ours = Schedule.from_config(config, 12, spacing="karras")
+    theirs = DPMSolverMultistepScheduler(
+        beta_start=CONFIG["beta_start"],
+        beta_end=CONFIG["beta_end"],
+        beta_schedule="scaled_linear",
+        prediction_type=prediction,
+        solver_order=2,
+        final_sigmas_type="zero",
+    )
+    theirs.set_timesteps(timesteps=list(reversed(ours.timesteps)))
+    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    states = sample(lambda x, level: (x, smooth(x, ours.timestep(level))), start, ours, ours.steps, solver="2m")
+    x = start
+    for timestep, state in zip(reversed(ours.timesteps), states, strict=True):
+        x = theirs.step(smooth(x, timestep), timestep, x).prev_sample
+        assert torch.allclose(state.x, x, rtol=0, atol=1e-4 * float(x.abs().max()))
+
+
+def test_multistep_goes_back_closer_in_fewer_steps() -> None:
+    """Up and down in second order, 20 steps return closer than 80 of DDIM do, and twice as many steps, closer still."""
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def miss(steps: int, solver: str, spacing: str) -> float:
+        schedule = Schedule.from_config(CONFIG, steps, spacing)
+
+        def predict(x: Tensor, level: int) -> Tensor:
+            return smooth(x, schedule.timestep(level))
+
+        *_, noisy = invert(predict, clean, schedule, convention="source", solver=solver)
+        *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps, solver=solver)
+        return float((back.x - clean).abs().max())
+
+    assert miss(20, "2m", "karras") < miss(80, "ddim", "checkpoint")
+    assert miss(40, "2m", "karras") < 0.5 * miss(20, "2m", "karras")
+
+
+@pytest.mark.parametrize("solver", ["ddim", "2m"])
+def test_a_run_that_stops_goes_on_as_if_it_had_not(solver: str) -> None:
+    schedule = Schedule.from_config(CONFIG, 6, "karras")
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def predict(x: Tensor, level: int) -> Tensor:
+        return smooth(x, schedule.timestep(level))
+
+    def up(x: Tensor, level: int = 0, before: Tensor | None = None) -> list[Any]:
+        return list(invert(predict, x, schedule, level, "source", solver=solver, before=before))
+
+    def down(x: Tensor, level: int, before: Tensor | None = None) -> list[Any]:
+        return list(sample(lambda x, level: (x, predict(x, level)), x, schedule, level, solver=solver, before=before))
+
+    whole = up(clean)
+    for state in whole[:-1]:
+        assert torch.equal(up(state.x, state.level, state.before)[-1].x, whole[-1].x)
+    back = down(whole[-1].x, 6)
+    for state in back[:-1]:
+        assert torch.equal(down(state.x, state.level, state.before)[-1].x, back[-1].x)
+
+
+def test_multistep_inverts_by_one_convention() -> None:
+    schedule, x = Schedule.from_config(CONFIG, 2), torch.ones(1, 1, 1, 1)
+    for asked in ({"convention": "destination"}, {"convention": "source", "rounds": 1}):
+        with pytest.raises(OptionError, match="2m"):
+            next(invert(lambda x, level: x, x, schedule, solver="2m", **asked))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 20, 200, 999])
+@pytest.mark.parametrize("extra", [{}, {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True}])
+def test_karras_spacing_is_even_in_the_third_root_of_sigma(steps: int, extra: dict[str, Any]) -> None:
+    schedule = Schedule.from_config({**CONFIG, **extra}, steps, "karras")
+    usual = Schedule.from_config({**CONFIG, **extra}, max(50, steps))
+    assert len(schedule.timesteps) == steps
+    assert list(schedule.timesteps) == sorted(set(schedule.timesteps))
+    assert schedule.timesteps[-1] == usual.timesteps[-1] or steps == 1
+    if steps == 20:
+        roots = [((1 - alpha) / alpha) ** (1 / 6) for alpha in schedule.alphas[1:] if alpha > 1e-6]
+        gaps = torch.tensor(roots).diff()
+        assert torch.allclose(gaps, gaps.mean().expand_as(gaps), rtol=0.15)
+        assert schedule.timesteps[0] == usual.timesteps[0]
 
 
 def test_more_steps_bring_the_picture_back_closer() -> None:
@@ -49,11 +141,11 @@ def test_more_steps_bring_the_picture_back_closer() -> None:
     def error(steps: int) -> float:
         schedule = Schedule.from_config(CONFIG, steps)
 
-        def predict(x: Tensor, timestep: int) -> Tensor:
-            return torch.tanh(x.roll(1, 2)) * (0.5 + timestep / 2000)
+        def predict(x: Tensor, level: int) -> Tensor:
+            return torch.tanh(x.roll(1, 2)) * (0.5 + schedule.timestep(level) / 2000)
 
         *_, noisy = invert(predict, clean, schedule)
-        *_, back = sample(lambda x, level: (x, predict(x, schedule.timestep(level))), noisy.x, schedule, steps)
+        *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps)
         return float((back.x - clean).square().mean())
 
     errors = [error(steps) for steps in (5, 20, 80, 320)]
@@ -70,7 +162,7 @@ def test_corrected_inversion_meets_the_way_down(prediction: str) -> None:
     schedule = Schedule.from_config({**CONFIG, "prediction_type": prediction, "set_alpha_to_one": False}, 10)
 
     def predict(x: Tensor, timestep: int) -> Tensor:
-        eps = torch.tanh(0.4 * x.roll(1, 2)) * (0.5 + timestep / 2000)
+        eps = smooth(x, timestep)
         if prediction == "epsilon":
             return eps
         alpha = float(theirs.alphas_cumprod[timestep])
@@ -79,7 +171,9 @@ def test_corrected_inversion_meets_the_way_down(prediction: str) -> None:
 
     def miss(rounds: int) -> float:
         below, worst = clean.float(), 0.0
-        for x, level in invert(predict, clean, schedule, rounds=rounds):
+        for x, level, _ in invert(
+            lambda x, level: predict(x, schedule.timestep(level)), clean, schedule, rounds=rounds
+        ):
             timestep = schedule.timestep(level)
             back = theirs.step(predict(x, timestep), timestep, x).prev_sample
             worst, below = max(worst, float((back - below).abs().max())), x
@@ -93,8 +187,8 @@ def test_corrected_inversion_meets_the_way_down(prediction: str) -> None:
 def test_a_round_asks_where_the_last_guess_is() -> None:
     schedule, asked = Schedule.from_config(CONFIG, 2), list[tuple[float, int]]()
 
-    def predict(x: Tensor, timestep: int) -> Tensor:
-        asked.append((float(x), timestep))
+    def predict(x: Tensor, level: int) -> Tensor:
+        asked.append((float(x), schedule.timestep(level)))
         return 0.5 * x
 
     a, b, _ = schedule.alphas
