@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from pnpvideo.errors import OptionError
-from pnpvideo.options import COHERENCES, DTYPES, PLACEMENTS, UPDATES, TranslateOptions
+from pnpvideo.options import COHERENCES, DTYPES, PLACEMENTS, SOLVERS, SPACINGS, UPDATES, TranslateOptions
+from pnpvideo.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,7 +21,18 @@ ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
 """Stand-ins for what options of a file may need besides, and flags may say."""
 DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
 TEXTS = (
-    *("model", "source_prompt", "negative", "captioner", "method", "update", "placement"),
+    *(
+        "preset",
+        "solver",
+        "spacing",
+        "model",
+        "source_prompt",
+        "negative",
+        "captioner",
+        "method",
+        "update",
+        "placement",
+    ),
     *("coherence", "device", "dtype", "decoder", "store", "mask"),
 )
 SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background")
@@ -89,7 +101,22 @@ _RECIPE = (
     setting(
         "negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt."
     ),
-    setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps."),
+    setting(
+        "preset", "--preset", type=click.Choice(tuple(PRESETS)), help="What a run spends where nothing else is asked."
+    ),
+    setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps; without it, the preset's."),
+    setting(
+        "solver",
+        "--solver",
+        type=click.Choice(SOLVERS),
+        help="Of second order up and down, or DDIM; without it, the preset's.",
+    ),
+    setting(
+        "spacing",
+        "--spacing",
+        type=click.Choice(SPACINGS),
+        help="Of the steps: even in the third root of the noise, or the checkpoint's; without it, the preset's.",
+    ),
     setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own."),
     setting(
         "feature_until",
@@ -175,6 +202,9 @@ _CLIP = (
     ),
     setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together."),
     setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes."),
+    setting(
+        "window", "--window", type=int, metavar="FRAMES", help="Frames of a long shot that are translated together."
+    ),
     setting(
         "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pnpvideo.errors import OptionError
+from pnpvideo.presets import PRESETS, USUAL
 
 METHODS = ("pnp", "sdedit", "pix2pix-zero")
 COHERENCES = ("flow", "joint", "none")
@@ -17,6 +18,8 @@ OWN = {
     "pix2pix-zero": ("cross_attention", "cross_attention_until", "update", "map_pixels", "checkpointing"),
 }
 """Options that one method alone reads."""
+SOLVERS = ("2m", "ddim")
+SPACINGS = ("karras", "checkpoint")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -48,7 +51,10 @@ class TranslateOptions:
     checkpointing: recompute the network's blocks for a gradient instead of keeping them: less memory, more time.
     regularize: gain of the pyramid of pix2pix-zero's regularised inversion, 1 or 2; 0: plain inversion. None: 2 for
         pix2pix-zero, 0 for others.
-    steps: denoising steps, and inversion steps, >= 1.
+    preset: "best", "balanced" or "draft": what a run spends where nothing else is asked (see presets.py).
+    steps: denoising steps, and inversion steps, >= 1; None: the preset's, as for solver and spacing.
+    solver: "2m", second order up and down, or "ddim".
+    spacing: of the steps: "karras", even in the third root of the noise level, or "checkpoint", its scheduler's.
     guidance: classifier-free guidance scale s, >= 0.
     feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
         self-attention q, k are injected (tau_f, tau_A of Plug-and-Play, arXiv 2211.12572).
@@ -56,10 +62,12 @@ class TranslateOptions:
     fresh_noise: share of Plug-and-Play's starting noise, in [0, 1], that is drawn anew instead of inverted: more frees
         the result from the source's colours.
     inversion_rounds: corrections of each inversion step, 0 to 100, one network evaluation each: without any, sampling
-        with the source prompt gives the source back only nearly. Methods that do not invert (sdedit), and a generated
-        guidance picture, need none.
+        with the source prompt gives the source back only nearly. The solver 2m, methods that do not invert
+        (sdedit), and a generated guidance picture, need none.
     strength: share of the noise that SDEdit starts from, in (0, 1].
     keyframe_every: frames a segment; one keyframe is drawn from each at every step.
+    window: frames, >= 1, that are translated together; a shot of more than one and a half times as many goes in
+        windows, which share anchor keyframes.
     size: working size of the short side in pixels; None: the checkpoint's native size.
     frames: half-open span (start, stop) of input frames, counted from 0.
     allow_partial: take what can be read of a damaged input, and say so, instead of failing.
@@ -78,7 +86,10 @@ class TranslateOptions:
     placement: str = "word"
     method: str = "pnp"
     coherence: str = "flow"
-    steps: int = 50
+    preset: str = USUAL
+    steps: int | None = None
+    solver: str | None = None
+    spacing: str | None = None
     guidance: float | None = None
     feature_until: float | None = None
     attention_until: float | None = None
@@ -94,6 +105,7 @@ class TranslateOptions:
     inversion_rounds: int | None = None
     strength: float = 0.6
     keyframe_every: int = 8
+    window: int = 48
     seed: int = 0
     size: int | None = None
     frames: tuple[int, int | None] | None = None
@@ -113,7 +125,14 @@ class TranslateOptions:
         _one_of("placement", self.placement, PLACEMENTS)
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
-        _whole("steps", self.steps, 1, 1000)
+        _one_of("preset", self.preset, tuple(PRESETS))
+        if self.steps is not None:
+            _whole("steps", self.steps, 1, 1000)
+        if self.solver is not None:
+            _one_of("solver", self.solver, SOLVERS)
+        if self.spacing is not None:
+            _one_of("spacing", self.spacing, SPACINGS)
+        _whole("window", self.window, 1, None)
         _whole("keyframe_every", self.keyframe_every, 1, None)
         if self.inversion_rounds is not None:
             _whole("inversion_rounds", self.inversion_rounds, 0, 100)

@@ -5,11 +5,13 @@ from typing import TypeVar
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.errors import OptionError
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.options import TranslateOptions
+from pnpvideo.presets import PRESETS
 
 Number = TypeVar("Number", int, float)
 
@@ -20,6 +22,9 @@ class Resolved:
 
     device: str
     dtype: str
+    steps: int
+    solver: str
+    spacing: str
     guidance: float
     feature_until: float
     attention_until: float
@@ -33,18 +38,28 @@ class Resolved:
     @classmethod
     def of(cls, options: TranslateOptions, backend: Backend) -> "Resolved":
         card, zero = backend.card, options.method == "pix2pix-zero"
-        weights = next(backend.network.parameters())
+        preset, weights = PRESETS[options.preset], next(backend.network.parameters())
+        solver = options.solver or preset.solver
+        steps = chosen(options.steps, preset.steps)
+        if solver == "2m" and options.inversion_rounds:
+            raise OptionError(
+                f"inversion_rounds is {options.inversion_rounds}, and the solver is 2m, whose inversion needs no "
+                "corrections; leave them out, or ask for --solver ddim"
+            )
         return cls(
             device=str(weights.device),
             dtype=str(weights.dtype).removeprefix("torch."),
+            steps=steps,
+            solver=solver,
+            spacing=options.spacing or preset.spacing,
             guidance=float(chosen(options.guidance, card.edit_guidance if zero else card.guidance)),
             feature_until=float(chosen(options.feature_until, card.feature_until)),
             attention_until=float(chosen(options.attention_until, card.attention_until)),
             fresh_noise=float(chosen(options.fresh_noise, card.fresh_noise)),
-            cross_attention=float(chosen(options.cross_attention, usual_weight(options, backend))),
+            cross_attention=float(chosen(options.cross_attention, usual_weight(options, backend, steps))),
             cross_attention_until=float(chosen(options.cross_attention_until, card.cross_attention_until)),
             regularize=float(chosen(options.regularize, 2.0 if zero and not options.generate else 0.0)),
-            inversion_rounds=chosen(options.inversion_rounds, card.inversion_rounds),
+            inversion_rounds=0 if solver == "2m" else chosen(options.inversion_rounds, card.inversion_rounds),
             size=options.size or backend.size,
         )
 
@@ -71,11 +86,11 @@ class Resolved:
         return Guidance(scale=self.guidance, negative=bool(negative), empty_share=empty_share)
 
 
-def usual_weight(options: TranslateOptions, backend: Backend) -> float:
+def usual_weight(options: TranslateOptions, backend: Backend, steps: int) -> float:
     """The checkpoint's own; else 0.1 for inverted and 0.15 for generated pictures, 0.01 where v is predicted."""
     if backend.card.cross_attention:
         return backend.card.cross_attention
-    if backend.schedule(options.steps).prediction == "v_prediction":
+    if backend.schedule(steps).prediction == "v_prediction":
         return 0.01
     return 0.15 if options.generate else 0.1
 

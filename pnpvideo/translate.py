@@ -19,7 +19,7 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
-from pnpvideo.video.drawings import held
+from pnpvideo.video.drawings import Drawings, held
 from pnpvideo.video.fit import to_display
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
@@ -60,18 +60,18 @@ def translate(
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
+    drawings: Drawings | None = None
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
-        for shot in shots(clip.frames()) if clip else [_blank(info)]:  # attention never crosses a cut
+        for shot in shots(clip.frames(), options.window) if clip else [_blank(info)]:  # attention never crosses a cut
             masks = masking.take(len(shot.frames)) if masking else None
-            drawings = held(shot, masks)  # animation on twos: a drawing is translated once
-            first = [drawings.of.index(number) for number in range(len(drawings.frames))]
-            given = [masks[frame] for frame in first] if masks else None
-            made = translator.shot(shot.index, drawings, (info.width, info.height), given)
+            drawings = held(shot, masks, drawings)  # animation on twos: a drawing is translated once
+            made = translator.window(shot, drawings, (info.width, info.height))
             for frame, drawing in zip(shot.frames, drawings.of, strict=True):
                 source = frame.pixels if clip else None
-                found = None if made.masks is None else made.masks[drawing]
-                may_change = found if given is None else given[drawing] / np.float32(255)
+                may_change = None if made.masks is None else made.masks[drawing]
+                if drawings.masks is not None:
+                    may_change = drawings.masks[drawing] / np.float32(255)
                 picture = to_display(made.pictures[drawing], source, (info.width, info.height), may_change)
                 writer.append(picture, frame.pts_seconds, frame.duration_seconds)
                 report(

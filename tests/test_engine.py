@@ -33,7 +33,7 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
 def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> None:
     result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
     coherence = Coherence(kind=kind, every=3, batch=8, seed=0)
-    keyframes = [coherence.keyframes(FRAMES, 0, step) for step in range(STEPS)]
+    keyframes = [coherence.keyframes(FRAMES, (0, 0), step) for step in range(STEPS)]
     words = [backend.embed(text) for text in ("a hen", "", "a fox")]
     plain = Published(backend.network, kind, batch=3)
     expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)

@@ -18,13 +18,15 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
 
 RANKS = (
     ("errors", "events"),
+    ("presets",),
     ("options",),
     ("store", "video", "diffusion"),
     ("injection",),
     ("edits", "backends"),
     ("methods", "words"),
-    ("background", "resolved"),
-    ("engine", "report"),
+    ("background", "resolved", "window", "checkpoints"),
+    ("inversion", "report"),
+    ("engine",),
     ("translate",),
     ("cli",),
 )

@@ -19,6 +19,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
+from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.options import COHERENCES, TranslateOptions
 from pnpvideo.translate import translate
 from pnpvideo.video.read import read
@@ -97,7 +98,7 @@ def test_held_drawings_are_translated_once(clip_of: Clips, options: Options, cal
     chosen = options(coherence="none", guidance=1.0, feature_until=0.5)
     result = translate(clip_of(8, hold=2), "a fox", tmp_path / "out.mp4", chosen)
     assert (result.report["frames"], result.report["drawings"]) == (8, 4)
-    assert calls == [4, 4, 8, 4]  # two of inversion; sampling with the source lane, then without it
+    assert calls == [4, 4, 4, 4, 4]  # two of inversion; sampling with the source first, then without it
     assert len(list(read(tmp_path / "out.mp4").frames())) == 8
 
 
@@ -116,9 +117,12 @@ def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: Opti
     ("stage", "step", "given"),
     [
         ("invert", 1, {}),
+        ("invert", 2, {}),
         ("invert", 3, {}),
+        ("invert", 3, {"solver": "ddim", "inversion_rounds": 1}),
         ("sample", 1, {}),
         ("sample", 2, {}),
+        ("sample", 2, {"solver": "ddim"}),
         ("sample", 2, {"coherence": "joint", "negative": "a hen"}),
         ("sample", 1, {"method": "sdedit", "strength": 1.0}),
         ("invert", 2, {"generate": True, "source_prompt": "a hen"}),
@@ -143,7 +147,73 @@ def test_an_interrupted_run_goes_on_to_the_same_file(
     assert not (tmp_path / name).exists()
     resumed = translate(source, "a fox", tmp_path / name, chosen)
     assert resumed.output.read_bytes() == whole.output.read_bytes()
-    assert len(calls) == of_whole  # no step was made twice
+    again = stage == "invert" and step == 2 and not given  # the solver looks back at an answer that is not kept
+    assert len(calls) == of_whole + again  # no other step was made twice
+
+
+@pytest.mark.parametrize("stopped", [0, 4])
+def test_a_long_shot_goes_in_windows_and_is_resumed(
+    stopped: int, clip_of: Clips, options: Options, tmp_path: Path
+) -> None:
+    """Interrupted in one of its windows, it goes on to the file of the whole run, anchors included."""
+    source, chosen = clip_of(11), options(window=4, keyframe_every=2, steps=3)
+    whole = translate(source, "a fox", tmp_path / "whole.mp4", replace(chosen, store=tmp_path / "other"))
+    assert [whole.report[name] for name in ("shots", "windows", "frames")] == [1, 3, 11]  # of 4, 4 and 3
+    sampled: list[Event] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage == "sample":
+            sampled.append(event)
+            if len(sampled) == stopped + 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        translate(source, "a fox", tmp_path / "out.mp4", chosen, report=interrupt)
+    resumed = translate(source, "a fox", tmp_path / "out.mp4", chosen)
+    assert resumed.output.read_bytes() == whole.output.read_bytes()
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack([frame.pixels for frame in read(path).frames()]).astype(float)
+
+
+def test_windows_of_frames_that_share_nothing_are_the_whole(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    source, apart = clip_of(7), options(coherence="none", window=3)
+    windows = translate(source, "a fox", tmp_path / "windows", apart).output
+    whole = translate(source, "a fox", tmp_path / "whole", replace(apart, window=48)).output
+    assert np.abs(frames_of(windows) - frames_of(whole)).max() <= 1
+
+
+@pytest.mark.parametrize("coherence", ["flow", "joint"])
+def test_windows_attend_to_their_anchors(
+    coherence: str, clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second window's keyframes are, at each step, its own and two of the first window's, as those were then."""
+    seen: list[tuple[tuple[int, ...], torch.Tensor]] = []
+    predict = Denoiser.__call__
+
+    def watched(self: Denoiser, x: torch.Tensor, level: int) -> Any:
+        seen.append((self.coherence.keyframes(len(x), self.place, 2 - level, self.anchors), x))
+        return predict(self, x, level)
+
+    monkeypatch.setattr(Denoiser, "__call__", watched)
+    chosen = options(coherence=coherence, window=4, keyframe_every=2)
+    translate(clip_of(8), "a fox", tmp_path / "out.mp4", chosen)
+    first, second = seen[:2], seen[2:]
+    for (before, x), (after, y) in zip(first, second, strict=True):
+        assert len(x) == 4 and len(before) == 2
+        assert len(y) == 2 + 4 and after[:2] == (0, 1) and len(after) == 4
+        assert torch.equal(y[:2], x[[1, 3]])
+
+
+def test_a_drawing_that_windows_share_is_translated_once(options: Options, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for index in range(12):
+        Image.new("RGB", (48, 32), (200, 30 * (index >= 9), 40)).save(tmp_path / "in" / f"{index:03d}.png")
+    report = translate(tmp_path / "in", "a fox", tmp_path / "out", options(window=3)).report
+    assert [report[name] for name in ("shots", "windows", "drawings")] == [1, 2, 2]
+    made = frames_of(tmp_path / "out")
+    assert (made[:9] == made[0]).all() and (made[9:] == made[9]).all() and (made[9] != made[0]).any()
 
 
 def test_each_shot_is_translated_by_itself(options: Options, tmp_path: Path) -> None:
@@ -213,7 +283,8 @@ def test_a_corrected_inversion_is_another_trajectory(
 ) -> None:
     def run(name: str, **given: Any) -> tuple[int, str, bytes]:
         before, events = len(calls), list[Event]()
-        output = translate(clip_of(2), "a fox", tmp_path / name, options(**given), report=events.append).output
+        chosen = options(solver="ddim", **given)
+        output = translate(clip_of(2), "a fox", tmp_path / name, chosen, report=events.append).output
         return len(calls) - before, notices(events), next(read(output).frames()).pixels.tobytes()
 
     plain = run("plain.mp4")
@@ -234,6 +305,7 @@ def test_nan_is_told_with_its_step_and_not_kept(
 
     with monkeypatch.context() as broken:
         broken.setattr(StableDiffusion, "predict", failing)
+        broken.setattr("pnpvideo.checkpoints.SECONDS", 0.0)
         with pytest.raises(DeviceError, match="invert step 2"):
             translate(source, "a fox", tmp_path / "out.mp4", options(steps=3))
     events: list[Event] = []
@@ -332,6 +404,9 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
     assert report["resolved"] == {
         "device": "cpu",
         "dtype": "float32",
+        "steps": 2,
+        "solver": "2m",
+        "spacing": "karras",
         "guidance": 7.5,
         "feature_until": 0.8,
         "attention_until": 0.5,

@@ -27,7 +27,7 @@ def invert(
     x: Tensor,
     schedule: Schedule,
     level: int = 0,
-    convention: str = "destination",
+    convention: str | None = None,
     rounds: int = 0,
     refine: Callable[[Tensor, int], Tensor] | None = None,
     solver: str = "ddim",
@@ -37,6 +37,7 @@ def invert(
 
     ``predict(x, level)`` is the network at the timestep of that level. The step from level i to i + 1 takes its answer
     at (x_i, t_{i+1}) with convention "destination", at (x_i, t_i) with "source" (the clean level is asked at t_1).
+    None: "source" for the solver "2m", which knows no other, else "destination".
 
     Sampling goes back from x_{i+1} with the answer at x_{i+1} itself, which is not known on the way up: plain inversion
     takes a neighbour's, and returns to x_i only nearly. Each of ``rounds`` asks again where the last guess of x_{i+1}
@@ -47,6 +48,8 @@ def invert(
 
     ``refine(eps, level)`` may change the noise that each answer holds before the step to ``level`` is made with it.
     """
+    if convention is None:
+        convention = "source" if solver == "2m" else "destination"
     if convention not in CONVENTIONS:
         raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
     if solver == "2m" and (convention != "source" or rounds):

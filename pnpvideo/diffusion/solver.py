@@ -7,9 +7,6 @@ from torch import Tensor
 from pnpvideo.diffusion.ddim import clean_and_noise
 from pnpvideo.diffusion.schedule import Schedule
 
-SOLVERS = ("ddim", "2m")
-"""DDIM (arXiv 2010.02502); DPM-Solver++(2M), which also looks at the answer before (arXiv 2211.01095, algorithm 2)."""
-
 
 class Answer(NamedTuple):
     """What the network said of the latents of ``level``: the clean ones and the noise in them, (f, c, h, w), fp32."""
@@ -28,7 +25,8 @@ def solver_step(
 ) -> Tensor:
     """From latents ``x`` (f, c, h, w), fp32, of the level of ``answer`` to a neighbour, above or below.
 
-    "ddim": x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps, as ``along``. "2m": the same with x0 carried on along
+    "ddim" (arXiv 2010.02502): x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps, as ``along``. "2m" (DPM-Solver++(2M),
+    arXiv 2211.01095, algorithm 2): the same with x0 carried on along
     the line from ``before``, the clean latents that were said one step earlier on the same way, by half of this step in
     log SNR. A step without one before, and the last one down to the clean level, are DDIM's.
     """

@@ -44,12 +44,14 @@ def _folded(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {lane: tokens.flatten(0, 1).unsqueeze(0) for lane, tokens in values.items()}
 
 
-def draw_keyframes(frames: int, every: int, seed: int, shot: int, step: int) -> tuple[int, ...]:
+def draw_keyframes(frames: int, every: int, seed: int, place: tuple[int, int], step: int) -> tuple[int, ...]:
     """One keyframe of each segment of ``every`` frames, drawn anew at every step; the tail is a segment too.
 
-    The draw is a function of (seed, shot, step) alone, so that a resumed run makes the same.
+    The draw is a function of (seed, place, step) alone, so that a resumed run makes the same; place: which shot, and
+    which window of it.
     """
-    number = (seed * 1_000_003 + shot) * 1_009 + step
+    shot, window = place
+    number = (seed * 1_000_003 + shot + window * 2_147_483_659) * 1_009 + step
     generator = torch.Generator().manual_seed(number % (2**63))
     keyframes = []
     for start in range(0, frames, every):

@@ -30,7 +30,7 @@ from pnpvideo.miniature.world import STYLES, Scene, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
-from pnpvideo.video.clip import Frame
+from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.words.caption import Captioner
 
@@ -261,7 +261,7 @@ def editor(
         options = replace(base, **asked, change=None if recipe.swapped else task.words)
         prompt = task.swapped(caption) if recipe.swapped else None
         translator = Translator(backend, options, prompt, store, ignore)
-        made = translator.shot(0, drawings, (footage.size, footage.size))
+        made = translator.window(Shot(0, drawings.frames), drawings, (footage.size, footage.size))
         translator.finish()
         return list(made.pictures)
 

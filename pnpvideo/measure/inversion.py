@@ -1,6 +1,7 @@
 """What an inversion ends in: noise that looks like noise, or not, by the gain of its regularisation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -40,11 +41,11 @@ def noise_figures(noise: Tensor) -> dict[str, float]:
 def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[str, dict[str, float]]:
     """Row -> figure, mean over held-out stills: white noise, plain inversion, and with a pyramid's gain of 1 and 2.
 
-    Each still is inverted in ``base.steps`` with its own caption of the world.
+    Each still is inverted as ``base`` has it, with its own caption of the world.
     """
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    rounds = Resolved.of(base, backend).inversion_rounds
+    resolved = Resolved.of(base, backend)
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]
@@ -53,25 +54,24 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
         white = shot_noise(backend.latent_shape(size, size), base.seed, number)
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
-            noise = inverted(backend, picture, caption(scene, style), base.steps, gain, rounds)
+            noise = inverted(backend, picture, caption(scene, style), replace(resolved, regularize=gain))
             found.setdefault(name, []).append(noise_figures(noise))
     return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
 
 
-def inverted(
-    backend: Backend, pictures: Sequence[np.ndarray], caption: str, steps: int, gain: float, rounds: int
-) -> Tensor:
-    """The noise that the pictures (h, w, 3) uint8 are inverted to, in ``steps``, regularised with ``gain``; 0: not."""
-    words, schedule = backend.embed(caption), backend.schedule(steps)
-    regularise = Regularisation(pyramid_gain=gain)
+def inverted(backend: Backend, pictures: Sequence[np.ndarray], caption: str, resolved: Resolved) -> Tensor:
+    """The noise that the pictures (h, w, 3) uint8 are inverted to."""
+    words, schedule = backend.embed(caption), backend.schedule(resolved.steps, resolved.spacing)
+    regularise = Regularisation(pyramid_gain=resolved.regularize)
     x = backend.encode(np.stack(pictures))
     told = words.unsqueeze(0).expand(len(x), -1, -1)
     for state in invert(
         lambda latents, level: backend.predict(latents, schedule.timestep(level), told),
         x,
         schedule,
-        rounds=rounds,
-        refine=(lambda eps, level: regularise(eps, Random(level))) if gain else None,
+        rounds=resolved.inversion_rounds,
+        refine=(lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None,
+        solver=resolved.solver,
     ):
         x = state.x
     return x

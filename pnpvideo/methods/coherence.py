@@ -21,11 +21,15 @@ class Coherence:
     batch: int = field(compare=False)  # no part of the result
     seed: int
 
-    def keyframes(self, frames: int, shot: int, step: int) -> tuple[int, ...]:
-        """The keyframes of this step, ascending; none without coherence."""
+    def keyframes(self, frames: int, place: tuple[int, int], step: int, anchors: int = 0) -> tuple[int, ...]:
+        """The keyframes of this step, ascending; none without coherence.
+
+        place: which shot, and which window of it. anchors: how many frames, the first ones, are always keyframes.
+        """
         if self.kind == "none":
             return ()
-        return draw_keyframes(frames, self.every, self.seed, shot, step)
+        drawn = draw_keyframes(frames - anchors, self.every, self.seed, place, step)
+        return (*range(anchors), *(anchors + frame for frame in drawn))
 
     def passes(self, frames: int, keyframes: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The frames of each network call of a step: the keyframes first, all at once, then the others in batches."""

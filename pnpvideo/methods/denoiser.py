@@ -19,7 +19,11 @@ from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
 
 @dataclass(frozen=True)
 class Denoiser:
-    """Called as ``denoiser(x, level)`` by the sampler. ``words``: lane -> text embedding (tokens, channels)."""
+    """Called as ``denoiser(x, level)`` by the sampler.
+
+    words: lane -> text embedding (tokens, channels). place: which shot, and which window of it. anchors: how many
+    frames, the first ones, are keyframes at every step.
+    """
 
     backend: Backend
     session: Session
@@ -29,13 +33,14 @@ class Denoiser:
     guidance: Guidance
     words: Mapping[str, Tensor]
     trajectory: Trajectory
-    shot: int = 0
+    place: tuple[int, int] = (0, 0)
+    anchors: int = 0
 
     def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
         steps, frames = self.schedule.steps, x.shape[0]
         step = steps - level
-        keyframes = self.coherence.keyframes(frames, self.shot, step)
+        keyframes = self.coherence.keyframes(frames, self.place, step, self.anchors)
         moment = Moment(step, steps, self.schedule.timestep(level), keyframes)
         for edit in self.session.edits:
             edit.begin(moment)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.methods.method import Trajectory
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,17 @@ class Walked:
 
     def at(self, level: int) -> Tensor:
         return self.states[level]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The frames of one trajectory, then those of another."""
+
+    first: Trajectory
+    second: Trajectory
+
+    def at(self, level: int) -> Tensor:
+        return torch.cat((self.first.at(level), self.second.at(level)))
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,12 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """Frames between two cuts, in order. ``index`` counts shots from 0."""
+    """Frames between two cuts, in order, or a part of a long shot.
+
+    index counts shots from 0, part the parts of one; more: another part follows.
+    """
 
     index: int
     frames: tuple[Frame, ...]
+    part: int = 0
+    more: bool = False

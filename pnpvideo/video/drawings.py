@@ -24,26 +24,46 @@ QUARTER_NOISE = (7.0, 255.0, 255.0, 7.0)  # likewise, of a block of half the sid
 @dataclass(frozen=True, eq=False)
 class Drawings:
     """The distinct drawings of a shot: ``frames``, the first showing of each, in order; ``of``: for each frame of
-    the shot, the index of its drawing, from 0, never decreasing."""
+    the shot, the index of its drawing, from 0, never decreasing; ``masks``: of each drawing, or None.
+
+    carried: the first drawing is the last one of the part before, which this part of the shot still shows.
+    """
 
     frames: tuple[Frame, ...]
     of: tuple[int, ...]
+    masks: tuple[np.ndarray, ...] | None = None
+    carried: bool = False
 
 
-def held(shot: Shot, masks: Sequence[np.ndarray] | None = None) -> Drawings:
+def held(shot: Shot, masks: Sequence[np.ndarray] | None = None, before: Drawings | None = None) -> Drawings:
     """Joins neighbours that show one drawing. A drawing that comes back later counts anew.
 
-    masks: (h, w) of each frame; where they change, what is shown counts as another drawing.
+    masks: (h, w) of each frame; where they change, what is shown counts as another drawing. before: of the part of the
+    shot that goes before this one.
     """
     frames: list[Frame] = []
+    shown: list[np.ndarray] = []
     of: list[int] = []
-    mask: np.ndarray | None = None
-    for number, (frame, new) in enumerate(_first_showings(shot.frames)):
-        if new or (masks is not None and mask is not None and not np.array_equal(mask, masks[number])):
+    if before is not None and shot.part > 0:
+        frames.append(before.frames[-1])
+        shown += before.masks[-1:] if before.masks else ()
+    earlier = len(frames)
+    for number, (frame, new) in enumerate(_first_showings((*frames, *shot.frames))):
+        if number < earlier:
+            continue
+        mask = None if masks is None else masks[number - earlier]
+        if new or (mask is not None and shown and not np.array_equal(mask, shown[-1])):
             frames.append(frame)
-            mask = None if masks is None else masks[number]
+            shown += [] if mask is None else [mask]
         of.append(len(frames) - 1)
-    return Drawings(tuple(frames), tuple(of))
+    carried = earlier == 1 and of[0] == 0
+    unused = earlier if not carried else 0
+    return Drawings(
+        tuple(frames[unused:]),
+        tuple(index - unused for index in of),
+        None if masks is None else tuple(shown[unused:]),
+        carried,
+    )
 
 
 def count(frames: Iterable[Frame]) -> int:

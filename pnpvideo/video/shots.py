@@ -32,17 +32,24 @@ MEMORY = 8  # frames before, of those that changed at all
 FLASH_FRAMES = 2
 
 
-def shots(frames: Iterable[Frame]) -> Iterator[Shot]:
-    """Cuts a sequence of frames, all of one size, into shots. Lazy: a shot is yielded when its end is seen."""
+def shots(frames: Iterable[Frame], most: int | None = None) -> Iterator[Shot]:
+    """Cuts a sequence of frames, all of one size, into shots. Lazy: a shot is yielded when its end is seen.
+
+    most: a shot of more than one and a half times as many frames comes in parts of ``most``, and a last one of between
+    half and one and a half times as many, so that few are held at a time. None: whole.
+    """
     shot: list[Frame] = []
-    number = 0
+    number = part = 0
     for frame, cut in cuts(frames):
         if cut:
-            yield Shot(number, tuple(shot))
-            shot, number = [], number + 1
+            yield Shot(number, tuple(shot), part)
+            shot, number, part = [], number + 1, 0
         shot.append(frame)
+        if most is not None and 2 * len(shot) > 3 * most:
+            yield Shot(number, tuple(shot[:most]), part, more=True)
+            shot, part = shot[most:], part + 1
     if shot:
-        yield Shot(number, tuple(shot))
+        yield Shot(number, tuple(shot), part)
 
 
 @dataclass

@@ -90,9 +90,9 @@ def test_neighbours_are_weighed_by_time(frame: int, past: tuple[int, float], fol
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 17])
 def test_each_segment_has_one_keyframe(frames: int) -> None:
-    drawn = [draw_keyframes(frames, 8, 5, 0, step) for step in range(99)]
+    drawn = [draw_keyframes(frames, 8, 5, (0, 0), step) for step in range(99)]
     for keyframes in drawn:
         assert [keyframe // 8 for keyframe in keyframes] == list(range(-(-frames // 8)))
         assert keyframes[-1] < frames
     assert {keyframe for keyframes in drawn for keyframe in keyframes} == set(range(frames))  # any frame can be one
-    assert drawn == [draw_keyframes(frames, 8, 5, 0, step) for step in range(99)]
+    assert drawn == [draw_keyframes(frames, 8, 5, (0, 0), step) for step in range(99)]

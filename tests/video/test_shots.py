@@ -95,3 +95,30 @@ def test_one_frame_is_one_shot_and_none_is_none(disc: Draw, as_frames: Number) -
 def test_transparent_and_tiny_pictures_are_compared_too(as_frames: Number) -> None:
     clear, solid = np.zeros((5, 3, 4), np.uint8), np.full((5, 3, 4), 255, np.uint8)
     assert lengths(as_frames([clear] * 4 + [solid] * 4)) == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("count", "parts"), [(1, [1]), (6, [6]), (7, [4, 3]), (10, [4, 6]), (11, [4, 4, 3]), (40, [4] * 9 + [4])]
+)
+def test_a_long_shot_comes_in_parts(count: int, parts: list[int]) -> None:
+    frames = [Frame(index, Fraction(index), np.zeros((8, 8, 3), np.uint8)) for index in range(count)]
+    found = list(shots(frames, most=4))
+    assert [len(part.frames) for part in found] == parts
+    assert [frame.index for part in found for frame in part.frames] == list(range(count))
+    assert [part.part for part in found] == list(range(len(parts))) and {part.index for part in found} == {0}
+    assert [part.more for part in found] == [True] * (len(parts) - 1) + [False]
+
+
+def test_few_frames_of_a_long_shot_are_held_at_a_time() -> None:
+    taken = 0
+
+    def frames() -> Iterator[Frame]:
+        nonlocal taken
+        for index in range(100):
+            taken += 1
+            yield Frame(index, Fraction(index), np.zeros((8, 8, 3), np.uint8))
+
+    given = 0
+    for part in shots(frames(), most=8):
+        given += len(part.frames)
+        assert taken - given <= 8

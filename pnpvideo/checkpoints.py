@@ -1,0 +1,77 @@
+"""Finished steps, checked and put into the store: often enough to lose little, seldom enough to cost nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnpvideo.errors import DeviceError, StoreError
+from pnpvideo.events import Progress, Report
+from pnpvideo.store import Entry
+
+SECONDS = 2.0
+"""Between two visits to the store. In between nothing waits for the device: what was made stays there."""
+
+Part = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors of a part of the store, and their notes."""
+Keep = Callable[[int, dict[str, Part]], None]
+"""How many steps are done, and the parts that the last one adds or replaces."""
+
+
+class Checkpoints:
+    """Keeps the steps of one ``stage`` ("invert" or "sample") of one window in ``entry``, and says that they are done.
+
+    frames: drawings of the window. timings: seconds of each stage, to be added to.
+    """
+
+    def __init__(
+        self, entry: Entry, stage: str, steps: int, report: Report, timings: dict[str, float], shot: int, frames: int
+    ) -> None:
+        self.entry, self.stage, self.steps, self.report = entry, stage, steps, report
+        self.timings, self.shot, self.frames = timings, shot, frames
+        self._waiting: dict[str, Part] = {}
+        self._finite: list[tuple[int, Tensor]] = []
+        self._last = self._mark = time.monotonic()
+
+    @contextmanager
+    def kept(self) -> Iterator[Keep]:
+        """At the end of the block, whatever ends it, all that was given is in the store.
+
+        Raises DeviceError, and keeps nothing more, where a step gave NaN.
+        """
+        try:
+            yield self._keep
+        except (DeviceError, StoreError):
+            raise
+        except BaseException:
+            self._flush()
+            raise
+        self._flush()
+
+    def _keep(self, done: int, parts: dict[str, Part]) -> None:
+        self._waiting.update(parts)
+        self._finite += [
+            (done, torch.isfinite(value).all()) for tensors, _ in parts.values() for value in tensors.values()
+        ]
+        if time.monotonic() - self._last >= SECONDS:
+            self._flush()
+        now = time.monotonic()
+        self.timings[self.stage] = self.timings.get(self.stage, 0.0) + now - self._mark
+        self._mark = now
+        self.report(
+            Progress(stage=self.stage, done=done, total=self.steps, unit="step", shot=self.shot, frames=self.frames)
+        )
+
+    def _flush(self) -> None:
+        for step, finite in self._finite:
+            if not bool(finite):
+                self._waiting.clear()
+                raise DeviceError(f"the network gave NaN or infinity at {self.stage} step {step}")
+        self._finite.clear()
+        while self._waiting:
+            name = next(iter(self._waiting))
+            self.entry.put(name, *self._waiting.pop(name))
+        self._last = time.monotonic()

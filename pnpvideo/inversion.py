@@ -1,0 +1,198 @@
+"""The source's trajectory of a window: encoded and inverted, or generated, each level kept in the store."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from random import Random
+
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.checkpoints import Checkpoints
+from pnpvideo.diffusion.ddim import clean_and_noise
+from pnpvideo.diffusion.invert import State, invert
+from pnpvideo.diffusion.regularise import Regularisation
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.errors import DeviceError
+from pnpvideo.events import Notice, Progress, Report
+from pnpvideo.injection import injected
+from pnpvideo.methods.coherence import Coherence
+from pnpvideo.methods.denoiser import Denoiser
+from pnpvideo.methods.method import Trajectory
+from pnpvideo.methods.sdedit import SDEdit
+from pnpvideo.methods.trajectory import Noised, Walked
+from pnpvideo.resolved import Resolved
+from pnpvideo.store import Entry, Store
+from pnpvideo.window import Window
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Makes trajectories, or takes them from ``store``. batch: frames a network call. timings: seconds of each stage,
+    to be added to."""
+
+    backend: Backend
+    schedule: Schedule
+    resolved: Resolved
+    batch: int
+    store: Store
+    report: Report
+    timings: dict[str, float]
+
+    def noised(self, window: Window) -> Trajectory:
+        """For a method that does not invert: the source under the window's noise."""
+        clean = self._encoded(window)
+        self._familiar(clean, window)
+        return Noised(clean.cpu(), window.noise, self.schedule)
+
+    def inverted(self, key: str, window: Window) -> Trajectory:
+        """The source's latents at every level; those that the store has under ``key`` are not made again."""
+        schedule = self.schedule
+        with self.store.entry("trajectory", key) as entry:
+            states = _held(entry, schedule.steps)
+            if not states:
+                states = [self._encoded(window).cpu()]
+                entry.put(_name(0), {"x": states[0]})
+            elif len(states) > 1:
+                self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
+            self._familiar(states[0], window)
+            level, before = len(states) - 1, None
+            if self.resolved.solver == "2m" and 1 < level < schedule.steps:  # what the solver looks back at
+                before = next(self._walk(window, states[level - 1], level - 1)).before
+            made: list[Tensor] = []
+            with self._checkpoints(entry, window).kept() as keep:
+                for state in self._walk(window, states[level], level, before):
+                    made.append(state.x)
+                    keep(state.level, {_name(state.level): ({"x": state.x}, {})})
+        return Walked([*states, *(x.cpu() for x in made)])
+
+    def _walk(self, window: Window, x: Tensor, level: int, before: Tensor | None = None) -> Iterator[State]:
+        return invert(
+            self._plain(window),
+            x.to(self._device),
+            self.schedule,
+            level,
+            rounds=self.resolved.inversion_rounds,
+            refine=self._refine(),
+            solver=self.resolved.solver,
+            before=before,
+        )
+
+    def generated(self, key: str, window: Window) -> Walked:
+        """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
+        steps = self.schedule.steps
+        states: dict[int, Tensor] = {steps: window.noise.to(self._device)}
+        before: Tensor | None = None
+        with self.store.entry("trajectory", key) as entry, injected(self.backend.network, []) as session:
+            for level in range(steps - 1, -1, -1):
+                if (stored := entry.get(_name(level))) is None:
+                    break
+                states[level] = stored[0]["x"]
+                before = stored[0]["before"].to(self._device)
+            plain = Denoiser(
+                self.backend,
+                session,
+                self.schedule,
+                SDEdit(),
+                Coherence(kind="none", every=1, batch=1, seed=0),
+                replace(window.guidance, negative=False),
+                {**window.script.words, "positive": window.script.words["source"]},
+                Walked([]),
+            )
+            lowest = min(states)
+            walk = sample(
+                plain,
+                states[lowest].to(self._device),
+                self.schedule,
+                lowest,
+                solver=self.resolved.solver,
+                before=before,
+            )
+            with self._checkpoints(entry, window).kept() as keep:
+                for state in walk:
+                    assert state.before is not None
+                    states[state.level] = state.x
+                    part: dict[str, Tensor] = {"x": state.x, "before": state.before}
+                    keep(steps - state.level, {_name(state.level): (part, {})})
+        return Walked([states[level].cpu() for level in range(steps + 1)])
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.backend.network.parameters()).device
+
+    def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
+        return Checkpoints(
+            entry, "invert", self.schedule.steps, self.report, self.timings, window.shot, len(window.times)
+        )
+
+    def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
+        """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
+        if not self.resolved.regularize:
+            return None
+        regularise = Regularisation(pyramid_gain=self.resolved.regularize)
+        return lambda eps, level: regularise(eps, Random(level))
+
+    def _plain(self, window: Window) -> Callable[[Tensor, int], Tensor]:
+        """The network with the source prompt, frames in batches."""
+        words = window.script.words["source"]
+
+        def predict(x: Tensor, level: int) -> Tensor:
+            timestep = self.schedule.timestep(level)
+            parts = [
+                self.backend.predict(part, timestep, words.expand(len(part), *words.shape))
+                for part in x.split(self.batch)
+            ]
+            return torch.cat(parts)
+
+        return predict
+
+    def _encoded(self, window: Window) -> Tensor:
+        """Latents (f, c, h', w') of the window's drawings."""
+        latents, total = [], len(window.pixels)
+        with timed(self.timings, "encode"):
+            for index in range(total):
+                latents.append(self.backend.encode(window.pixels[index : index + 1]))
+                if not bool(torch.isfinite(latents[-1]).all()):
+                    raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {window.shot}")
+                self.report(
+                    Progress(stage="encode", done=index + 1, total=total, unit="frame", shot=window.shot, frames=total)
+                )
+        return torch.cat(latents)
+
+    def _familiar(self, clean: Tensor, window: Window) -> None:
+        """Tell whoever brings a picture of a kind that the network has not learnt to denoise."""
+        card = self.backend.card
+        if (window.shot, window.part) != (0, 0) or not card.outside_notice:
+            return
+        x, level, quarters = clean[:1].to(self._device), 2, self.backend.schedule(4)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+        noisy = Noised(x, noise, quarters).at(level)
+        output = self.backend.predict(noisy, quarters.timestep(level), window.script.words["empty"].unsqueeze(0))
+        _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
+        if float((guess - noise).square().mean()) > card.familiar_error:
+            self.report(Notice(message=card.outside_notice))
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    timings[stage] = timings.get(stage, 0.0) + time.monotonic() - started
+
+
+def _held(entry: Entry, steps: int) -> list[Tensor]:
+    """The states from level 0 on that the store holds without a gap."""
+    states: list[Tensor] = []
+    for level in range(steps + 1):
+        stored = entry.get(_name(level))
+        if stored is None:
+            break
+        states.append(stored[0]["x"])
+    return states
+
+
+def _name(level: int) -> str:
+    return f"level-{level:04d}"
