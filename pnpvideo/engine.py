@@ -12,12 +12,14 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import DeviceError, OptionError, StoreError
 from pnpvideo.events import Notice, Progress, Report
-from pnpvideo.injection import injected
+from pnpvideo.injection import Edit, injected
 from pnpvideo.inversion import Inversion, timed
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
+from pnpvideo.methods.lookout import Lookout
 from pnpvideo.methods.method import Method, Trajectory
 from pnpvideo.methods.trajectory import Noised, Walked, shot_noise
 from pnpvideo.options import TranslateOptions
@@ -112,7 +114,8 @@ class Translator:
         tokens = self._kept_of(script.source, window)
         if tokens == ():
             return Drawn(pixels, np.zeros((len(pixels), *window.noise.shape[-2:]), np.float32))
-        trajectory = self._trajectory(key, window)
+        edits = self._edits(window)
+        trajectory = self._trajectory(key, window, edits)
         mask = None if masks is None else of_latents(masks, *window.noise.shape[-2:])
         if tokens is not None:
             mask = of_word(self.backend, trajectory, self.schedule, script.words["source"], tokens, len(frames))
@@ -122,7 +125,7 @@ class Translator:
             tokens if masks is None or mask is None else mask.numpy(),
         )
         self._runs.append(run)
-        pictures = self._decoded(self._translated(run, trajectory, window, mask, shot.more), window)
+        pictures = self._decoded(self._translated(run, trajectory, window, edits, mask, shot.more), window)
         return Drawn(pictures, None if mask is None else mask[:, 0].numpy())
 
     def _count(self, **more: int) -> None:
@@ -159,11 +162,34 @@ class Translator:
             (self.resolved.inversion_rounds, self.resolved.regularize) if inverts and not generate else None,
         )
 
-    def _trajectory(self, key: str, window: Window) -> Trajectory:
+    def _edits(self, window: Window) -> list[Edit]:
+        times = window.times if window.anchors is None else (*window.anchors.times, *window.times)
+        outside, inside = self.coherence.edits(self.backend.sites, times)
+        return [*outside, *self.method.edits(self.backend.sites), *inside]
+
+    def _trajectory(self, key: str, window: Window, edits: Sequence[Edit]) -> Trajectory:
         if self.options.generate:
             walked = self.inversion.generated(key, window)
             return walked if self.method.inverts else Noised(walked.at(0), window.noise, self.schedule)
-        return self.inversion.inverted(key, window) if self.method.inverts else self.inversion.noised(window)
+        if not self.method.inverts:
+            return self.inversion.noised(window)
+        return self.inversion.inverted(key, window, self._lookout(window, edits))
+
+    def _lookout(self, window: Window, edits: Sequence[Edit]) -> Lookout | None:
+        """None where the inversion asks the network elsewhere than the source lane will."""
+        found = [edit for edit in edits if isinstance(edit, Correspondences)]
+        if not found or self.resolved.solver != "2m":
+            return None
+        return Lookout(
+            self.backend,
+            self.schedule,
+            self.coherence,
+            found[0],
+            [edit for edit in edits if edit is not found[0]],
+            window.script.words,
+            (window.shot, window.part),
+            *((0, None) if window.anchors is None else (len(window.anchors), window.anchors.source)),
+        )
 
     def _kept_of(self, source: str, window: Window) -> tuple[int, ...] | None:
         """The tokens of what alone may change, none if this shot does not show it; None: everything may."""
@@ -184,19 +210,25 @@ class Translator:
         if self._unsaid and not self._said:
             raise OptionError(f"{self._unsaid}; give a source prompt that does, or a mask")
 
-    def _translated(self, run: str, trajectory: Trajectory, window: Window, mask: Tensor | None, more: bool) -> Tensor:
+    def _translated(
+        self,
+        run: str,
+        trajectory: Trajectory,
+        window: Window,
+        edits: Sequence[Edit],
+        mask: Tensor | None,
+        more: bool,
+    ) -> Tensor:
         """The edited latents of one window. What the edits hold ends with this call."""
-        anchors, times = window.anchors, window.times
+        anchors = window.anchors
         settle = None if mask is None else kept(trajectory, mask)
         whole = trajectory
         if anchors is not None:
-            times, whole, settle = (*anchors.times, *times), anchors.before(trajectory), anchors.settled(settle)
+            whole, settle = anchors.before(trajectory), anchors.settled(settle)
         fresh = shot_noise(window.noise.shape[1:], self.options.seed, window.shot, stream=1)
         x, start = self.method.start(whole, self.schedule, fresh)  # a generated start is the window's own noise
         if anchors is not None:
             x = torch.cat((anchors.states[start], x[len(anchors) :]))
-        outside, inside = self.coherence.edits(self.backend.sites, times)
-        edits = [*outside, *self.method.edits(self.backend.sites), *inside]
         with self.store.entry("run", run) as entry, injected(self.backend.network, edits) as session:
             denoise = Denoiser(
                 self.backend,

@@ -21,6 +21,7 @@ from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.injection import injected
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
+from pnpvideo.methods.lookout import Lookout
 from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.methods.trajectory import Noised, Walked
@@ -48,7 +49,7 @@ class Inversion:
         self._familiar(clean, window)
         return Noised(clean.cpu(), window.noise, self.schedule)
 
-    def inverted(self, key: str, window: Window) -> Trajectory:
+    def inverted(self, key: str, window: Window, lookout: Lookout | None = None) -> Trajectory:
         """The source's latents at every level; those that the store has under ``key`` are not made again."""
         schedule = self.schedule
         with self.store.entry("trajectory", key) as entry:
@@ -61,17 +62,19 @@ class Inversion:
             self._familiar(states[0], window)
             level, before = len(states) - 1, None
             if self.resolved.solver == "2m" and 1 < level < schedule.steps:  # what the solver looks back at
-                before = next(self._walk(window, states[level - 1], level - 1)).before
+                before = next(self._walk(window, lookout, states[level - 1], level - 1)).before
             made: list[Tensor] = []
             with self._checkpoints(entry, window).kept() as keep:
-                for state in self._walk(window, states[level], level, before):
+                for state in self._walk(window, lookout, states[level], level, before):
                     made.append(state.x)
                     keep(state.level, {_name(state.level): ({"x": state.x}, {})})
         return Walked([*states, *(x.cpu() for x in made)])
 
-    def _walk(self, window: Window, x: Tensor, level: int, before: Tensor | None = None) -> Iterator[State]:
+    def _walk(
+        self, window: Window, lookout: Lookout | None, x: Tensor, level: int, before: Tensor | None = None
+    ) -> Iterator[State]:
         return invert(
-            self._plain(window),
+            self._plain(window, lookout),
             x.to(self._device),
             self.schedule,
             level,
@@ -135,11 +138,13 @@ class Inversion:
         regularise = Regularisation(pyramid_gain=self.resolved.regularize)
         return lambda eps, level: regularise(eps, Random(level))
 
-    def _plain(self, window: Window) -> Callable[[Tensor, int], Tensor]:
+    def _plain(self, window: Window, lookout: Lookout | None) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
         words = window.script.words["source"]
 
         def predict(x: Tensor, level: int) -> Tensor:
+            if lookout is not None and lookout.wanted(len(x), level):
+                return lookout.predict(x, level)
             timestep = self.schedule.timestep(level)
             parts = [
                 self.backend.predict(part, timestep, words.expand(len(part), *words.shape))

@@ -19,6 +19,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
+from pnpvideo.injection import Moment
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.options import COHERENCES, TranslateOptions
 from pnpvideo.translate import translate
@@ -130,25 +131,31 @@ def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: Opti
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_file(
-    stage: str, step: int, given: dict[str, Any], clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+    stage: str, step: int, given: dict[str, Any], clip_of: Clips, options: Options, tmp_path: Path
 ) -> None:
-    source, name = (None, "out.png") if "generate" in given else (clip_of(3), "out.mp4")
-    chosen = options(steps=3, keyframe_every=2, **given)
-    whole = translate(source, "a fox", tmp_path / f"whole-{name}", replace(chosen, store=tmp_path / "other"))
-    of_whole = len(calls)
-    calls.clear()
+    made: list[tuple[str, int]] = []
+
+    def listen(event: Event) -> None:
+        made.extend([(event.stage, event.done)] if isinstance(event, Progress) and event.unit == "step" else [])
 
     def interrupt(event: Event) -> None:
-        if isinstance(event, Progress) and (event.stage, event.done) == (stage, step):
+        listen(event)
+        if made and made[-1] == (stage, step):
             raise KeyboardInterrupt
+
+    source, name = (None, "out.png") if "generate" in given else (clip_of(3), "out.mp4")
+    chosen = options(steps=3, keyframe_every=2, **given)
+    elsewhere = replace(chosen, store=tmp_path / "other")
+    whole = translate(source, "a fox", tmp_path / f"whole-{name}", elsewhere, report=listen)
+    of_whole = made.copy()
+    made.clear()
 
     with pytest.raises(KeyboardInterrupt):
         translate(source, "a fox", tmp_path / name, chosen, report=interrupt)
     assert not (tmp_path / name).exists()
-    resumed = translate(source, "a fox", tmp_path / name, chosen)
+    resumed = translate(source, "a fox", tmp_path / name, chosen, report=listen)
     assert resumed.output.read_bytes() == whole.output.read_bytes()
-    again = stage == "invert" and step == 2 and not given  # the solver looks back at an answer that is not kept
-    assert len(calls) == of_whole + again  # no other step was made twice
+    assert made == of_whole  # no step was made twice
 
 
 @pytest.mark.parametrize("stopped", [0, 4])
@@ -204,6 +211,40 @@ def test_windows_attend_to_their_anchors(
         assert len(x) == 4 and len(before) == 2
         assert len(y) == 2 + 4 and after[:2] == (0, 1) and len(after) == 4
         assert torch.equal(y[:2], x[[1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"feature_until": 0.5, "attention_until": 0.25}, [0, 1]),  # while structure is injected
+        ({"method": "pix2pix-zero"}, [0]),  # the noisiest level is the one that an inversion does not ask about
+    ],
+)
+def test_what_inversion_saw_serves_token_flow(
+    given: dict[str, Any],
+    needed: list[int],
+    clip_of: Clips,
+    options: Options,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The run that inverts takes the source along at fewer steps than one that finds the inversion in the store."""
+    asked: list[int] = []
+    last_of_source = Denoiser._last_of_source
+
+    def watched(self: Denoiser, moment: Moment) -> Any:
+        last = last_of_source(self, moment)
+        asked.extend([] if last is None else [moment.step])
+        return last
+
+    monkeypatch.setattr(Denoiser, "_last_of_source", watched)
+    source, chosen = clip_of(8), options(steps=4, window=4, keyframe_every=2, **given)
+    first = translate(source, "a fox", tmp_path / "first.mp4", chosen)
+    assert asked == needed * 2  # of two windows
+    asked.clear()
+    again = translate(source, "a fox", tmp_path / "again.mp4", chosen)
+    assert asked == [0, 1, 2, 3] * 2
+    assert again.output.read_bytes() == first.output.read_bytes()
 
 
 def test_a_drawing_that_windows_share_is_translated_once(options: Options, tmp_path: Path) -> None:

@@ -28,16 +28,28 @@ class Correspondences:
         self.sites, self.times = sites, tuple(times)
         self._keyframes: dict[Site, Tensor] = {}
         self._found: dict[Site, dict[int, Neighbours]] = {}
+        self._known: dict[int, dict[Site, dict[int, Neighbours]]] = {}  # by step
 
     def begin(self, moment: Moment) -> None:
         self._keyframes.clear()
-        self._found.clear()
+        self._found = self._known.get(moment.step, {})
+
+    def forget(self, moment: Moment) -> None:
+        self._known.pop(moment.step, None)
+
+    def keep(self, moment: Moment) -> None:
+        """What was found is this step's from now on, and is not sought again. On the CPU, as small as it goes."""
+        self._known[moment.step] = {
+            site: {frame: (_small(back), _small(ahead)) for frame, (back, ahead) in found.items()}
+            for site, found in self._found.items()
+        }
+        self._found = {}
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return not lanes.edited and self.needs_source(moment)
 
     def needs_source(self, moment: Moment) -> bool:
-        return len(self.times) > len(moment.keyframes)
+        return len(self.times) > len(moment.keyframes) and moment.step not in self._known
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         site, lanes, keyframes = call.site, call.lanes, call.moment.keyframes
@@ -53,8 +65,13 @@ class Correspondences:
             found[frame] = back, ahead
         return attend(call)
 
-    def of(self, site: Site, frame: int) -> Neighbours:
-        return self._found[site][frame]
+    def of(self, site: Site, frame: int, device: torch.device) -> Neighbours:
+        back, ahead = self._found[site][frame]
+        return back.to(device, torch.int64), ahead.to(device, torch.int64)
+
+
+def _small(index: Tensor) -> Tensor:
+    return index.to("cpu", torch.int16 if len(index) <= 2**15 else torch.int32)
 
 
 class TokenFlow:
@@ -89,7 +106,7 @@ class TokenFlow:
         blended: dict[str, list[Tensor]] = {lane: [] for lane in lanes.names}
         for frame in lanes.frames:
             (past, weight), (following, _) = neighbours(self.times, keyframes, frame)
-            back, ahead = self._correspondences.of(site, frame)
+            back, ahead = self._correspondences.of(site, frame, call.hidden.device)
             for lane in lanes.names:
                 token = kept[lane][past][back]
                 if following != past:
