@@ -58,7 +58,7 @@ def _looked_at(
     coarser = 1 if min(height, width) < 2 * SHARPEST else 2  # the finest maps are large, and not what is looked for
     most = -(-height // coarser) * -(-width // coarser)
     watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most)
-    lanes, device = Lanes((SOURCE,), (frame,)), next(backend.network.parameters()).device
+    lanes = Lanes((SOURCE,), (frame,))
     maps: list[Tensor] = []
     with torch.no_grad(), injected(backend.network, [watch]) as session:
         for share in LEVELS:
@@ -66,7 +66,7 @@ def _looked_at(
             moment = Moment(schedule.steps - level, schedule.steps, schedule.timestep(level))
             watch.begin(moment)
             with session.during(moment, lanes):
-                latents = trajectory.at(level)[frame : frame + 1].to(device)
+                latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
                 backend.predict(latents, moment.timestep, words.unsqueeze(0))
             maps += [found[SOURCE].cpu() for found in watch.take().values()]
     return word_mask(maps, tokens, height, width)

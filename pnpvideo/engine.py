@@ -1,7 +1,7 @@
 """One window after another through a model: inverted, sampled, decoded; each step is kept and can be resumed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +13,11 @@ from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.edits.propagation import Correspondences
-from pnpvideo.errors import DeviceError, OptionError, StoreError
+from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.injection import Edit, injected
 from pnpvideo.inversion import Inversion, timed
+from pnpvideo.memory import Room, memory_told
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
@@ -68,7 +69,8 @@ class Translator:
         self.coherence = Coherence(
             kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed
         )
-        self.inversion = Inversion(backend, self.schedule, self.resolved, options.batch, store, report, self.timings)
+        self.room = Room(backend, options.batch, report)
+        self.inversion = Inversion(backend, self.schedule, self.resolved, self.room, store, report, self.timings)
 
     def window(
         self,
@@ -87,7 +89,7 @@ class Translator:
             frames, masks = frames[1:], None if masks is None else masks[1:]
         made: list[Drawn] = [self._last] if drawings.carried and self._last is not None else []
         if frames:
-            with _memory_told(), torch.no_grad():
+            with memory_told(), torch.no_grad():
                 made.append(self._window(shot, frames, display, masks))
         pictures = np.concatenate([part.pictures for part in made])
         found = [part.masks for part in made if part.masks is not None]
@@ -279,7 +281,11 @@ class Translator:
             x, before = (saved[0][name].to(self._device) for name in ("x", "before"))
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
         checkpoints = Checkpoints(entry, "sample", steps, self.report, self.timings, window.shot, len(window.times))
-        walk = sample(denoise, x, self.schedule, level, settle, self.resolved.solver, before)
+
+        def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+            return self.room.tried(lambda batch: denoise.within(batch)(x, level))
+
+        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before)
         with checkpoints.kept() as keep:
             for state in walk:
                 x = state.x
@@ -295,7 +301,7 @@ class Translator:
         pictures, total = [], len(x)
         with timed(self.timings, "decode"):
             for index in range(total):
-                pictures.append(self.backend.decode(x[index : index + 1]))
+                pictures.append(self.room.again(partial(self.backend.decode, x[index : index + 1])))
                 self.report(
                     Progress(stage="decode", done=index + 1, total=total, unit="frame", shot=window.shot, frames=total)
                 )
@@ -303,7 +309,7 @@ class Translator:
 
     @property
     def _device(self) -> torch.device:
-        return next(self.backend.network.parameters()).device
+        return self.backend.device
 
 
 def _remembered(entry: Entry, level: int, start: int, held: dict[int, Tensor]) -> dict[int, Tensor] | None:
@@ -315,19 +321,3 @@ def _remembered(entry: Entry, level: int, start: int, held: dict[int, Tensor]) -
             return None
         held = {**held, lower: stored[0]["x"]}
     return held
-
-
-@contextmanager
-def _memory_told() -> Iterator[None]:
-    """Exhausted memory, of the device or of the machine, as a DeviceError that says what needs less."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as failed:  # torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one
-        said = str(failed)
-        if isinstance(failed, RuntimeError) and "out of memory" not in said and "can't allocate memory" not in said:
-            raise
-        raise DeviceError(
-            "memory is exhausted; a smaller --size, --window or --batch, or a greater --keyframe-every, needs less, "
-            "and --dtype float16 or bfloat16 on a GPU, and --checkpointing or --map-pixels where pix2pix-zero guides; "
-            "the finished steps are kept for the next try"
-        ) from failed

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import torch
@@ -19,6 +20,7 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import DeviceError
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.injection import injected
+from pnpvideo.memory import Room
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
@@ -32,13 +34,12 @@ from pnpvideo.window import Window
 
 @dataclass(frozen=True)
 class Inversion:
-    """Makes trajectories, or takes them from ``store``. batch: frames a network call. timings: seconds of each stage,
-    to be added to."""
+    """Makes trajectories, or takes them from ``store``. timings: seconds of each stage, to be added to."""
 
     backend: Backend
     schedule: Schedule
     resolved: Resolved
-    batch: int
+    room: Room
     store: Store
     report: Report
     timings: dict[str, float]
@@ -124,7 +125,7 @@ class Inversion:
 
     @property
     def _device(self) -> torch.device:
-        return next(self.backend.network.parameters()).device
+        return self.backend.device
 
     def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
         return Checkpoints(
@@ -144,13 +145,15 @@ class Inversion:
 
         def predict(x: Tensor, level: int) -> Tensor:
             if lookout is not None and lookout.wanted(len(x), level):
-                return lookout.predict(x, level)
+                return self.room.tried(lambda batch: lookout.within(batch).predict(x, level))
             timestep = self.schedule.timestep(level)
-            parts = [
-                self.backend.predict(part, timestep, words.expand(len(part), *words.shape))
-                for part in x.split(self.batch)
-            ]
-            return torch.cat(parts)
+
+            def asked(batch: int) -> Tensor:
+                told = [words.expand(len(part), *words.shape) for part in x.split(batch)]
+                parts = zip(x.split(batch), told, strict=True)
+                return torch.cat([self.backend.predict(part, timestep, text) for part, text in parts])
+
+            return self.room.tried(asked)
 
         return predict
 
@@ -159,7 +162,7 @@ class Inversion:
         latents, total = [], len(window.pixels)
         with timed(self.timings, "encode"):
             for index in range(total):
-                latents.append(self.backend.encode(window.pixels[index : index + 1]))
+                latents.append(self.room.again(partial(self.backend.encode, window.pixels[index : index + 1])))
                 if not bool(torch.isfinite(latents[-1]).all()):
                     raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {window.shot}")
                 self.report(

@@ -38,7 +38,7 @@ class Resolved:
     @classmethod
     def of(cls, options: TranslateOptions, backend: Backend) -> "Resolved":
         card, zero = backend.card, options.method == "pix2pix-zero"
-        preset, weights = PRESETS[options.preset], next(backend.network.parameters())
+        preset = PRESETS[options.preset]
         solver = options.solver or preset.solver
         steps = chosen(options.steps, preset.steps)
         if solver == "2m" and options.inversion_rounds:
@@ -47,8 +47,8 @@ class Resolved:
                 "corrections; leave them out, or ask for --solver ddim"
             )
         return cls(
-            device=str(weights.device),
-            dtype=str(weights.dtype).removeprefix("torch."),
+            device=str(backend.device),
+            dtype=str(backend.dtype).removeprefix("torch."),
             steps=steps,
             solver=solver,
             spacing=options.spacing or preset.spacing,

@@ -24,7 +24,7 @@ RANKS = (
     ("injection",),
     ("edits", "backends"),
     ("methods", "words"),
-    ("background", "resolved", "window", "checkpoints"),
+    ("background", "resolved", "window", "checkpoints", "memory"),
     ("inversion", "report"),
     ("engine",),
     ("translate",),

@@ -385,6 +385,29 @@ def test_exhausted_memory_says_what_needs_less(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_where_memory_runs_out_the_batch_is_halved(
+    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A device that holds four latents at a time: 7 frames of two lanes, asked for by 8, go through by 2."""
+    source, predict, events = clip_of(7), StableDiffusion.predict, list[Event]()
+    chosen = options(coherence="none", method="sdedit", strength=1.0)
+    whole = translate(source, "a fox", tmp_path / "whole", chosen).output
+
+    def small(self: StableDiffusion, x: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+        if len(x) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return predict(self, x, timestep, context)
+
+    monkeypatch.setattr(StableDiffusion, "predict", small)
+    elsewhere = replace(chosen, store=tmp_path / "other")
+    split = translate(source, "a fox", tmp_path / "split", elsewhere, report=events.append).output
+    assert [line for line in notices(events).splitlines() if "memory" in line] == [
+        "memory ran out; 4 frames a network call from here on",
+        "memory ran out; 2 frames a network call from here on",
+    ]
+    assert np.abs(frames_of(split) - frames_of(whole)).max() <= 1
+
+
 def test_an_interrupted_run_is_not_taken_up_for_other_times(options: Options, tmp_path: Path) -> None:
     """The same frames at other times flow otherwise: what is half done for one is of no use for the other."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from pnpvideo.diffusion.schedule import Schedule
@@ -67,12 +68,14 @@ class Text(Protocol):
 class Backend(Protocol):
     """A text-to-image diffusion model in latent space.
 
-    fingerprint names its weights. text: what reads its prompts. captioner: folder of its own captioner, if it has one.
-    sites are in execution order. size is its native size in pixels; working sizes
-    are multiples of ``multiple``.
+    network: runs in ``dtype`` on ``device``. fingerprint names its weights. text: what reads its prompts. captioner:
+    folder of its own captioner, if it has one. sites are in execution order. size is its native size in pixels; working
+    sizes are multiples of ``multiple``.
     """
 
     network: nn.Module
+    device: torch.device
+    dtype: torch.dtype
     card: Card
     fingerprint: str
     captioner: str | None
@@ -87,6 +90,10 @@ class Backend(Protocol):
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(c, h', w') of a picture of that size in pixels."""
+        ...
+
+    def offload(self) -> bool:
+        """From here on, keep on the device only the part that is at work. False where that frees nothing more."""
         ...
 
     def encode(self, pixels: np.ndarray) -> Tensor:

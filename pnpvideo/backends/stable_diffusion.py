@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from pnpvideo.backends.checkpoint import fingerprint, load_checked, locate, read_card, read_json
 from pnpvideo.backends.models import resolve
@@ -31,7 +31,7 @@ class StableDiffusion:
         self.vae: AutoencoderKL = load_checked(AutoencoderKL, folder, "vae").to(device, torch.float32)
         self.text = TextTower(folder, device)
         self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self._offloaded = device, dtype, False
         self._check(folder)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
@@ -57,8 +57,23 @@ class StableDiffusion:
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         return self.vae.config.latent_channels, height // self.factor, width // self.factor
 
+    def offload(self) -> bool:
+        if self._offloaded or self.device.type == "cpu":
+            return False
+        self._offloaded = True
+        return True
+
+    def _at_hand(self, part: nn.Module) -> None:
+        """Where parts wait off the device: fetch this one, and send the others away."""
+        if self._offloaded:
+            for other in (self.network, self.vae, self.text.encoder):
+                if other is not part:
+                    other.to("cpu")  # from where texts are read, when they are
+            part.to(self.device)
+
     @torch.no_grad()
     def encode(self, pixels: np.ndarray) -> Tensor:
+        self._at_hand(self.vae)
         latents = []
         for picture in pixels:
             x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
@@ -67,6 +82,7 @@ class StableDiffusion:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:
+        self._at_hand(self.vae)
         pictures = []
         for latent in latents:
             x = self.vae.decode(latent.unsqueeze(0).to(self.device) / self.vae.config.scaling_factor).sample
@@ -78,6 +94,7 @@ class StableDiffusion:
         return self.text.embeds([text])[0]
 
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+        self._at_hand(self.network)
         return self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0].float()
 
 

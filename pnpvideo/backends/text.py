@@ -38,7 +38,8 @@ class TextTower:
             max_length=self.length,
             return_tensors="pt",
         )
-        return self.encoder(tokens.input_ids.to(self.device)).last_hidden_state.float()
+        where = self.encoder.device  # elsewhere, where parts of the model wait off the device
+        return self.encoder(tokens.input_ids.to(where)).last_hidden_state.float().to(self.device)
 
     def positions(self, text: str, phrase: str) -> tuple[int, ...]:
         """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,10 @@ class Denoiser:
         """The last site at which an edit reads the source at this step; None where none does."""
         read = {site for edit in self.session.edits if edit.needs_source(moment) for site in edit.sites}
         return next((site for site in reversed(self.backend.sites) if site in read), None)
+
+    def within(self, batch: int) -> "Denoiser":
+        """The same, ``batch`` frames a network call."""
+        return replace(self, coherence=replace(self.coherence, batch=batch))
 
     def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
         """The source's latents of ``level``, those rows, where ``like`` is."""

@@ -1,7 +1,7 @@
 """What an inversion sees on its way: token flow's correspondences, found where the source lane would ask again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -53,6 +53,10 @@ class Lookout:
                     answers[rows] = self.backend.predict(x[rows], moment.timestep, lanes.spread(self.words))
         self.correspondences.keep(moment)
         return answers[self.anchors :]
+
+    def within(self, batch: int) -> "Lookout":
+        """The same, ``batch`` frames a network call."""
+        return replace(self, coherence=replace(self.coherence, batch=batch))
 
     def _moment(self, frames: int, level: int) -> Moment:
         step = self.schedule.steps - level

@@ -90,7 +90,7 @@ class Scripts:
             self._tell("a captioner is wanted to say what the input shows; --source-prompt would say it instead")
         for name in BLIPS if own is None else (own,):
             try:
-                return Captioner(name, next(self.backend.network.parameters()).device)
+                return Captioner(name, self.backend.device)
             except ModelError as absent:
                 failed = failed or absent
         if self.options.captioner is not None or self.prompt is None or self.options.method == "pix2pix-zero":

@@ -1,0 +1,69 @@
+"""When memory runs out: smaller calls, then parts of the model elsewhere, and at last an error that says what helps."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.errors import DeviceError
+from pnpvideo.events import Notice, Report
+
+Made = TypeVar("Made")
+
+
+class Room:
+    """What a run may take at once. batch: frames a network call; it halves when memory runs out."""
+
+    def __init__(self, backend: Backend, batch: int, report: Report) -> None:
+        self.batch, self._backend, self._report = batch, backend, report
+
+    def tried(self, call: Callable[[int], Made]) -> Made:
+        """``call`` of the batch, again with less where memory is exhausted: with half the batch each time, then with
+        the parts of the model that rest off the device. Raises what ``call`` raises when nothing is left to give up."""
+        while True:
+            try:
+                return call(self.batch)
+            except (MemoryError, RuntimeError) as failed:
+                if not exhausted(failed) or not self._gave_up():
+                    raise
+            gc.collect()  # what the failed call held is free only now that its exception is gone
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def again(self, call: Callable[[], Made]) -> Made:
+        """The same for a call whose size is what it is."""
+        return self.tried(lambda _: call())
+
+    def _gave_up(self) -> bool:
+        if self.batch > 1:
+            self.batch //= 2
+            self._report(Notice(message=f"memory ran out; {self.batch} frame{"s" * (self.batch > 1)} a network call from here on"))
+            return True
+        if self._backend.offload():
+            self._report(Notice(message="memory ran out; parts of the model wait off the device from here on"))
+            return True
+        return False
+
+
+def exhausted(failed: BaseException) -> bool:
+    """torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one."""
+    said = str(failed)
+    return isinstance(failed, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Exhausted memory, of the device or of the machine, as a DeviceError that says what needs less."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as failed:
+        if not exhausted(failed):
+            raise
+        raise DeviceError(
+            "memory is exhausted; a smaller --size, --window or --batch, or a greater --keyframe-every, needs less, "
+            "and --dtype float16 or bfloat16 on a GPU, and --checkpointing or --map-pixels where pix2pix-zero guides; "
+            "the finished steps are kept for the next try"
+        ) from failed
