@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -27,6 +26,7 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.measure.peak import Peak
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method
@@ -103,7 +103,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
         )
         with torch.no_grad():
             backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # what is made once is made now
-            _reset(device)
+            peak = Peak(device)
             kept = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
                 if keeps_all
@@ -115,7 +115,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
     seconds = time.perf_counter() - started
-    print(json.dumps(Measured(seconds, _peak(device) / 2**20)._asdict()))
+    print(json.dumps(Measured(seconds, peak.bytes() / 2**20)._asdict()))
     del kept
 
 
@@ -126,29 +126,6 @@ def _reference(backend: Backend, x: Tensor, words: dict[str, Tensor], schedule: 
     with injected(backend.network, [watch]) as session, session.during(moment, Lanes((SOURCE,), (0,))):
         backend.predict(x, moment.timestep, words["source"].unsqueeze(0))
     return watch.take()
-
-
-_start = 0
-
-
-def _reset(device: torch.device) -> None:
-    """What is held from here on counts: on a GPU as torch counts it, else as Linux counts the process."""
-    global _start
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        _start = torch.cuda.memory_allocated(device)
-        return
-    Path("/proc/self/clear_refs").write_text("5")
-    _start = _status("VmRSS")
-
-
-def _peak(device: torch.device) -> int:
-    return (torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")) - _start
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import click
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError
 
+from .commands.bench import bench
 from .commands.direction import direction
 from .commands.doctor import doctor
 from .commands.edit import edit
@@ -36,7 +37,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, direction, measure, probe, models, doctor, store):
+for command in (translate, edit, direction, bench, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

@@ -40,7 +40,8 @@ class Room:
     def _gave_up(self) -> bool:
         if self.batch > 1:
             self.batch //= 2
-            self._report(Notice(message=f"memory ran out; {self.batch} frame{"s" * (self.batch > 1)} a network call from here on"))
+            frames = "1 frame" if self.batch == 1 else f"{self.batch} frames"
+            self._report(Notice(message=f"memory ran out; {frames} a network call from here on"))
             return True
         if self._backend.offload():
             self._report(Notice(message="memory ran out; parts of the model wait off the device from here on"))

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,19 @@ class Task(click.ParamType[Any]):
         return drawn, wanted
 
 
-def _tell(measured: Any, output: Path | None, as_json: bool) -> None:
+def tell(measured: Any, output: Path | None, as_json: bool) -> None:
     """Print what was measured, and keep it in the folder."""
     click.echo(measured.json() if as_json else measured.markdown())
     if output is not None:
         (output / "table.md").write_text(measured.markdown() + "\n", encoding="utf-8")
         (output / "figures.json").write_text(measured.json() + "\n", encoding="utf-8")
+
+
+def only(recipes: Mapping[str, Any], chosen: Collection[str]) -> dict[str, Any]:
+    """Those of ``recipes`` whose names are ``chosen``; all where none is. BadParameter for a name that is none."""
+    if unknown := [name for name in chosen if name not in recipes]:
+        raise click.BadParameter(f"nothing is called {unknown[0]!r}; there are: {', '.join(recipes)}")
+    return {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
 
 
 def benchmark_settings(usual: str) -> Callable[[Command], Command]:
@@ -108,10 +115,7 @@ def world(
     from pnpvideo.measure.sheet import contact_sheet
     from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
-    recipes = read_tables(recipe_file) if recipe_file else RECIPES
-    if unknown := [name for name in chosen if name not in recipes]:
-        raise click.BadParameter(f"no recipe is called {unknown[0]!r}; there are: {', '.join(recipes)}")
-    recipes = {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
+    recipes = only(read_tables(recipe_file) if recipe_file else RECIPES, chosen)
     options = WorldOptions(
         clips=clips, frames=length, size=pixels, split=split, judge=judge, tasks=tasks or WorldOptions.tasks
     )
@@ -121,7 +125,7 @@ def world(
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         journal = output / "journal.jsonl" if output is not None else None
         measured = measure_world(options, base, recipes, report, journal)
-    _tell(measured, output, as_json)
+    tell(measured, output, as_json)
     if output is not None:
         plot(measured.rows, output / "pareto.png")
         for task, results in measured.examples.items():
@@ -164,20 +168,15 @@ def edits(
 
     usual = STILLS if length == 1 else CLIPS
     read = read_tables(recipe_file) if recipe_file else None
-    recipes = usual if read is None else {name: Recipe.of(changes) for name, changes in read.items()}
-    known = {task.name: task for task in TASKS}
-    for names, there in ((chosen, list(recipes)), (tasks, list(known))):
-        if unknown := [name for name in names if name not in there]:
-            raise click.BadParameter(f"nothing is called {unknown[0]!r}; there are: {', '.join(there)}")
-    recipes = {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
+    recipes = only(usual if read is None else {name: Recipe.of(changes) for name, changes in read.items()}, chosen)
+    wanted = list(only({task.name: task for task in TASKS}, tasks).values())
     options = EditsOptions(pictures=pictures, frames=length, size=pixels, split=split, judge=judge)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         journal = output / "journal.jsonl" if output is not None else None
-        wanted = [known[name] for name in tasks] or TASKS
         measured = measure_edits(options, base, recipes, wanted, report, journal)
-    _tell(measured, output, as_json)
+    tell(measured, output, as_json)
     if output is not None:
         for task, results in measured.examples.items():
             sheet = contact_sheet(results, 6, 160, "picture" if length == 1 else "frame")

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,7 @@ from pnpvideo.miniature.world import STYLES, Scene, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
-from pnpvideo.video.clip import Frame, Shot
-from pnpvideo.video.drawings import Drawings
+from pnpvideo.video.clip import Shot
 from pnpvideo.words.caption import Captioner
 
 SHOWN = 6
@@ -251,10 +249,7 @@ def editor(
 ) -> Callable[[TranslateOptions, Recipe], list[np.ndarray]]:
     """Edits the footage by a recipe, with a model that is loaded; ``store`` keeps inversions, which recipes share."""
     caption = captioner.captions([footage.source[footage.frames // 2]])[0]
-    drawings = Drawings(
-        tuple(Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(footage.source)),
-        tuple(range(footage.frames)),
-    )
+    drawings = footage.drawings()
 
     def edited(base: TranslateOptions, recipe: Recipe) -> list[np.ndarray]:
         asked = {**recipe.changes, "source_prompt": caption, "size": footage.size}

@@ -27,6 +27,10 @@ class Column(NamedTuple):
 
 
 COLUMNS = {
+    "evaluations": Column("evaluations a frame", "low", digits=0),
+    "seconds": Column("seconds a frame", "low", digits=2),
+    "ratio": Column("times as fast", "high", digits=1),
+    "mebibytes": Column("peak MiB", "low", digits=0),
     "accuracy": Column("edit accuracy", "high"),
     "success": Column("edit success", "high"),
     "match": Column("match", "high", digits=1),

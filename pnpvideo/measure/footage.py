@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ from pnpvideo.measure.motion import Motion, exact_motion
 from pnpvideo.miniature.world import Scene, caption, look, render
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.miniature.world.light import lines
+from pnpvideo.video.clip import Frame
+from pnpvideo.video.drawings import Drawings
 
 Rebuilt = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -95,6 +98,11 @@ class Footage:
     @cached_property
     def still(self) -> np.ndarray:
         return still_pixels(self.truth, self.motions)
+
+    def drawings(self) -> Drawings:
+        """What is drawn, each frame a drawing of its own, eight a second."""
+        frames = [Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(self.source)]
+        return Drawings(tuple(frames), tuple(range(len(frames))))
 
     @property
     def source_prompt(self) -> str:

@@ -9,6 +9,7 @@ from pnpvideo.measure.footage import FLOORS
 
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
+LOGARITHMIC = ("seconds", "evaluations")
 _MARKERS = "osD^vP*<>"  # nine, beside ten colours: ninety looks before one comes again
 
 
@@ -37,35 +38,42 @@ def check_plots() -> None:
         raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
 
 
-def plot(tasks: dict[str, Rows], path: Path, against: str = "match") -> None:
-    """A PNG at ``path``: for each task a row, for each of AXES a panel with ``against`` on the other axis.
+def plot(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple[str, ...] = AXES) -> None:
+    """A PNG at ``path``: for each task a row, for each of ``axes`` a panel with ``against`` on the other axis.
 
-    Recipes are coloured, floors grey; the legend names them; a ring marks what no other recipe beats on both axes.
+    A recipe that lacks a figure is not in its panel. Recipes are coloured, floors grey; the legend names them; a ring
+    marks what no other recipe beats on both axes.
     """
     check_plots()
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * len(AXES) + 2.2, 4.4 * len(tasks)), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(axes) + 2.2, 4.4 * len(tasks)), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(tasks), len(AXES), squeeze=False)
+    panels = figure.subplots(len(tasks), len(axes), squeeze=False)
     names = list(dict.fromkeys(name for rows in tasks.values() for name in rows))
     recipes, floors = ([name for name in names if (name in FLOORS) == floor] for floor in (False, True))
     looks = {name: (look(n)[0], colormaps["tab10"](look(n)[1])) for n, name in enumerate(recipes)}
     looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4, 1.0)) for n, name in enumerate(floors)}
     for (task, rows), line in zip(tasks.items(), panels, strict=True):
-        for axis, panel in zip(AXES, line, strict=True):
-            best = front({name: row for name, row in rows.items() if name not in FLOORS}, (axis, against))
-            for name, row in rows.items():
+        for axis, panel in zip(axes, line, strict=True):
+            there = {name: row for name, row in rows.items() if axis in row and against in row}
+            best = front({name: row for name, row in there.items() if name not in FLOORS}, (axis, against))
+            for name, row in there.items():
                 x, y = (row[key] * COLUMNS[key].scale for key in (axis, against))
                 marker, colour = looks[name]
                 panel.scatter(x, y, s=44, marker=marker, color=colour, alpha=0.85, linewidths=0.5, zorder=3)
                 if name in best:
                     panel.scatter(x, y, s=170, facecolors="none", edgecolors=colour, linewidths=1.2, zorder=4)
-            better = "more is better" if COLUMNS[axis].better == "high" else "less is better"
-            panel.set_xlabel(f"{COLUMNS[axis].heading} ({better})")
-            panel.set_ylabel(f"{COLUMNS[against].heading} (more is better)")
+            for key, label, scale in (
+                (axis, panel.set_xlabel, panel.set_xscale),
+                (against, panel.set_ylabel, panel.set_yscale),
+            ):
+                better = "more is better" if COLUMNS[key].better == "high" else "less is better"
+                label(f"{COLUMNS[key].heading} ({better})")
+                if key in LOGARITHMIC:
+                    scale("log")
             panel.set_title(task)
             panel.grid(alpha=0.3)
     for name, (marker, colour) in looks.items():

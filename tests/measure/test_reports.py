@@ -265,4 +265,4 @@ def test_a_size_that_the_model_does_not_take_is_refused() -> None:
 
 def test_a_recipe_that_is_not_there_is_named() -> None:
     ran = CliRunner().invoke(pnpvideo, ["measure", "world", "--recipe", "magic"])
-    assert ran.exit_code == 2 and "no recipe is called 'magic'; there are: pnp, each frame" in ran.output
+    assert ran.exit_code == 2 and "nothing is called 'magic'; there are: pnp, each frame" in ran.output

@@ -1,0 +1,30 @@
+"""Peak memory of what runs from here on."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+
+class Peak:
+    """From when it is made: on a GPU as torch counts it, else as Linux counts this process; other systems: unknown."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self._start = device, 0.0
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self._start = torch.cuda.memory_allocated(device)
+        elif sys.platform == "linux":
+            Path("/proc/self/clear_refs").write_text("5")
+            self._start = _status("VmRSS")
+
+    def bytes(self) -> float:
+        """The most that was held at any time, beyond what was held at first; NaN where that is not known."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) - self._start
+        return _status("VmHWM") - self._start if sys.platform == "linux" else float("nan")
+
+
+def _status(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
