@@ -74,6 +74,20 @@ class Span(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Bytes(click.ParamType[Any]):
+    """``8G``, ``500M``, ``2.5G``, or plain bytes; powers of 1,024."""
+
+    name = "BYTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+        unit = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(text[-1:], 1)
+        try:
+            return int(float(text.rstrip("KMGT")) * unit)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no size; accepted is a number with K, M, G or T, such as 8G", param, ctx)
+
+
 class Direction(click.ParamType[Any]):
     """``FILE`` or ``FILE:STRENGTH``."""
 
@@ -145,6 +159,7 @@ _RECIPE = (
     ),
     setting("seed", "--seed", type=int, help="Seed of all noise."),
     setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
+    setting("memory", "--memory", type=Bytes(), help="Such as 8G: keep within, by smaller network calls and windows."),
     setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),
 )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from pnpvideo.events import Event, Notice, Progress, Report
     from pnpvideo.options import TranslateOptions
+    from pnpvideo.plan import Plan
     from pnpvideo.store import Store
     from pnpvideo.translate import Result
     from pnpvideo.video.read import probe
@@ -39,6 +40,7 @@ __all__ = [
     "Notice",
     "OptionError",
     "OutputError",
+    "Plan",
     "PnPVideoError",
     "Progress",
     "Report",
@@ -52,6 +54,7 @@ __all__ = [
 
 _EVENTS = ("Event", "Notice", "Progress", "Report")
 _ELSEWHERE = {
+    "Plan": "pnpvideo.plan",
     "Result": "pnpvideo.translate",
     "Store": "pnpvideo.store",
     "TranslateOptions": "pnpvideo.options",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Progress:
     """One finished unit of work.
 
-    ``stage`` is one of "load", "encode", "invert", "sample", "decode", "write".
+    ``stage`` is one of "load", "read", "encode", "invert", "sample", "decode", "write".
     ``done`` of ``total`` units of that stage are finished in this shot; ``total`` is 0 when unknown.
     ``unit`` names them ("model", "frame" or "step"). ``shot`` counts from 0. ``frames`` is the number of
     drawings that this shot translates (0 where it does not matter). What is written counts over all shots.

@@ -53,8 +53,9 @@ class TranslateOptions:
         pix2pix-zero, 0 for others.
     preset: "best", "balanced" or "draft": what a run spends where nothing else is asked (see presets.py).
     steps: denoising steps, and inversion steps, >= 1; None: the preset's, as for solver and spacing.
-    solver: "2m", second order up and down, or "ddim".
-    spacing: of the steps: "karras", even in the third root of the noise level, or "checkpoint", its scheduler's.
+    solver: "2m", second order up and down, or "ddim", which a regularised inversion has by default.
+    spacing: of the steps: "karras", even in the third root of the noise level, or "checkpoint", its scheduler's, which
+        is DDIM's by default.
     guidance: classifier-free guidance scale s, >= 0.
     feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
         self-attention q, k are injected (tau_f, tau_A of Plug-and-Play, arXiv 2211.12572).
@@ -73,6 +74,8 @@ class TranslateOptions:
     allow_partial: take what can be read of a damaged input, and say so, instead of failing.
     generate: the guidance picture is generated from the source prompt; no input is read.
     batch: frames a network call, >= 1. The keyframes of a shot always go together: they attend to each other.
+    memory: bytes on the device that the run should keep within: batch and window are made smaller as that needs. An
+        estimate, which docs/speed.md holds against measurements.
     store: folder of the store; None: the user's cache folder.
     """
 
@@ -111,6 +114,7 @@ class TranslateOptions:
     frames: tuple[int, int | None] | None = None
     generate: bool = False
     batch: int = 8
+    memory: int | None = None
     device: str = "auto"
     dtype: str = "auto"
     decoder: str = "ffmpeg"
@@ -138,6 +142,8 @@ class TranslateOptions:
             _whole("inversion_rounds", self.inversion_rounds, 0, 100)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _whole("batch", self.batch, 1, None)
+        if self.memory is not None:
+            _whole("memory", self.memory, 1, None)
         if self.size is not None:
             _whole("size", self.size, 16, 4096)
         if self.guidance is not None:

@@ -39,7 +39,8 @@ class Resolved:
     def of(cls, options: TranslateOptions, backend: Backend) -> "Resolved":
         card, zero = backend.card, options.method == "pix2pix-zero"
         preset = PRESETS[options.preset]
-        solver = options.solver or preset.solver
+        regularize = float(chosen(options.regularize, 2.0 if zero and not options.generate else 0.0))
+        solver = options.solver or ("ddim" if regularize else preset.solver)
         steps = chosen(options.steps, preset.steps)
         if solver == "2m" and options.inversion_rounds:
             raise OptionError(
@@ -51,14 +52,14 @@ class Resolved:
             dtype=str(backend.dtype).removeprefix("torch."),
             steps=steps,
             solver=solver,
-            spacing=options.spacing or preset.spacing,
+            spacing=options.spacing or ("checkpoint" if solver == "ddim" else preset.spacing),
             guidance=float(chosen(options.guidance, card.edit_guidance if zero else card.guidance)),
             feature_until=float(chosen(options.feature_until, card.feature_until)),
             attention_until=float(chosen(options.attention_until, card.attention_until)),
             fresh_noise=float(chosen(options.fresh_noise, card.fresh_noise)),
             cross_attention=float(chosen(options.cross_attention, usual_weight(options, backend, steps))),
             cross_attention_until=float(chosen(options.cross_attention_until, card.cross_attention_until)),
-            regularize=float(chosen(options.regularize, 2.0 if zero and not options.generate else 0.0)),
+            regularize=regularize,
             inversion_rounds=0 if solver == "2m" else chosen(options.inversion_rounds, card.inversion_rounds),
             size=options.size or backend.size,
         )

@@ -14,13 +14,14 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.background import Masks
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
+from pnpvideo.estimate import fitted
 from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.fit import to_display
+from pnpvideo.video.fit import to_display, working_size
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
@@ -60,6 +61,8 @@ def translate(
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
+    size = working_size(info.width, info.height, options.size or backend.size, backend.multiple)
+    options = fitted(backend, options, info.frames, size)
     drawings: Drawings | None = None
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:

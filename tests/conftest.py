@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.options import TranslateOptions
 from pnpvideo.video.ffmpeg import executable
 
 LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
@@ -98,3 +100,28 @@ def clip_of(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def options(checkpoint: Path, tmp_path: Path) -> Callable[..., TranslateOptions]:
+    """Options of a small, quick run."""
+
+    def make(**given: Any) -> TranslateOptions:
+        usual = {"model": str(checkpoint), "store": tmp_path / "store", "steps": 2, "size": 32, "device": "cpu"}
+        return TranslateOptions(**{**usual, "source_prompt": "", **given})
+
+    return make
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of every call of the network."""
+    rows: list[int] = []
+    predict = StableDiffusion.predict
+
+    def counted(self: StableDiffusion, x: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+        rows.append(len(x))
+        return predict(self, x, timestep, context)
+
+    monkeypatch.setattr(StableDiffusion, "predict", counted)
+    return rows

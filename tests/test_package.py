@@ -25,9 +25,9 @@ RANKS = (
     ("edits", "backends"),
     ("methods", "words"),
     ("background", "resolved", "window", "checkpoints", "memory"),
-    ("inversion", "report"),
+    ("inversion", "report", "estimate"),
     ("engine",),
-    ("translate",),
+    ("translate", "plan"),
     ("cli",),
 )
 """A room imports itself and rooms above it in this table. These two stand beside it:"""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.injection import Site
 
@@ -90,6 +91,10 @@ class Backend(Protocol):
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(c, h', w') of a picture of that size in pixels."""
+        ...
+
+    def footprint(self, width: int, height: int) -> Footprint:
+        """What the model and its calls hold, for a picture of that size in pixels."""
         ...
 
     def offload(self) -> bool:

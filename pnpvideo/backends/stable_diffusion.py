@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from pnpvideo.backends.checkpoint import fingerprint, load_checked, locate, read_card, read_json
+from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.schedule import Schedule
@@ -56,6 +57,13 @@ class StableDiffusion:
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         return self.vae.config.latent_channels, height // self.factor, width // self.factor
+
+    def footprint(self, width: int, height: int) -> Footprint:
+        parts = (self.network, self.vae, self.text.encoder)
+        weights = sum(value.nbytes for part in parts for value in part.parameters())
+        shape = self.latent_shape(width, height)
+        call, tokens = of_network(self.network, shape, (self.text.length, self.text.width))
+        return Footprint(weights, call, tokens, of_autoencoder(self.vae, shape, self.factor))
 
     def offload(self) -> bool:
         if self._offloaded or self.device.type == "cpu":

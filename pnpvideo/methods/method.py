@@ -1,4 +1,4 @@
-"""What a method is: four members, and the trajectory that its source lane follows."""
+"""What a method is, and the trajectory that its source lane follows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -74,6 +74,10 @@ class Method(Protocol):
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         """The method's edits for a network with these sites, outermost first."""
+        ...
+
+    def corrects(self, moment: Moment) -> bool:
+        """Does a correction ask the network at this step?"""
         ...
 
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:

@@ -47,8 +47,11 @@ class Pix2PixZero:
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         return []
 
+    def corrects(self, moment: Moment) -> bool:
+        return self.weight != 0 and moment in Until(self.until)
+
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        if self.weight == 0 or moment not in Until(self.until):
+        if not self.corrects(moment):
             return Corrected.unchanged(x, probe.lanes)
         reference = reference_lanes(probe.lanes, probe.words)
         words = {name: probe.words[lane] for lane, name in reference.items() if name != SOURCE}

@@ -45,5 +45,8 @@ class PlugAndPlay:
             SelfAttentionInjection(attention, Until(self.attention_until)),
         ]
 
+    def corrects(self, moment: Moment) -> bool:
+        return False
+
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
         return Corrected.unchanged(x, probe.lanes)

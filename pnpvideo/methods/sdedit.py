@@ -27,5 +27,8 @@ class SDEdit:
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         return []
 
+    def corrects(self, moment: Moment) -> bool:
+        return False
+
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
         return Corrected.unchanged(x, probe.lanes)

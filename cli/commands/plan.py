@@ -1,0 +1,66 @@
+"""pnpvideo plan: what a translation will take, before it is begun."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnpvideo.options import METHODS, TranslateOptions
+
+from ..loudness import Loudness, hush_libraries, json_option, loudness_options
+from ..render import MODES, rendering
+from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting
+
+
+@click.command(short_help="Say what a translation will take.")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@recipe_settings
+@clip_settings
+@setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
+@setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
+@config_option
+@json_option("Print one JSON object.")
+@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
+@loudness_options
+@click.pass_context
+def plan(
+    context: click.Context, source: Path, config: Path | None, as_json: bool, progress: str, **_stated: Any
+) -> None:
+    """Say what translating INPUT will take on this machine: shots, drawings, evaluations of the network, time, memory
+    and disk. Takes the options of translate, and reads INPUT once.
+
+    \b
+    pnpvideo plan clip.mp4 --preset best
+    pnpvideo plan clip.mp4 --model sd15 --memory 8G
+    """
+    loudness = context.ensure_object(Loudness)
+    hush_libraries(loudness)
+    options = TranslateOptions.from_mapping(resolve(given(context), config))
+    from pnpvideo.plan import plan as planned
+
+    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+        found = planned(source, options, report=report)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    lines = {
+        "input": f"{found.frames} frames, {found.drawings} drawings, {found.shots} shots, {found.windows} windows",
+        "work": f"{found.steps} steps at {found.width} x {found.height}, {found.evaluations:,} network evaluations",
+        "time": f"about {spoken(found.seconds)}, with {found.batch} frames a network call in {found.dtype} on "
+        f"{found.device}",
+        "memory": f"about {found.memory_bytes / 2**30:.1f} GiB for the model and its calls",
+        "disk": f"{found.disk_bytes / 2**20:,.0f} MiB in the store",
+    }
+    for name, line in lines.items():
+        click.echo(f"{name:<8}{line}")
+
+
+def spoken(seconds: float) -> str:
+    """Such as "45 s", "12 min" or "3 h 20 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

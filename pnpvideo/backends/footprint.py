@@ -1,0 +1,100 @@
+"""What one network call holds at once: found by running it on tensors that have shapes and no contents."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Footprint(NamedTuple):
+    """Bytes. weights: of the network, the autoencoder and the text encoder. call: the most that live at any time while
+    the network is asked about one latent. tokens: the outputs of all its self-attentions for one latent. picture: the
+    most that live while the autoencoder decodes, or encodes, one picture."""
+
+    weights: int
+    call: int
+    tokens: int
+    picture: int
+
+
+def of_network(network: UNet2DConditionModel, shape: tuple[int, ...], context: tuple[int, int]) -> tuple[int, int]:
+    """(call, tokens) for a latent of ``shape`` (c, h, w), told ``context`` (tokens, channels), in the network's dtype.
+
+    Attention counts as a fused kernel has it: its weights are never held.
+    """
+    found: list[int] = []
+    with torch.device("meta"), torch.no_grad():
+        twin = UNet2DConditionModel.from_config(network.config).to(network.dtype).eval()
+        twin.set_attn_processor(_Shapes(found))
+        x, words = (torch.empty((1, *size), dtype=network.dtype) for size in (shape, context))
+        with Living() as living:
+            twin(x, 1, words, return_dict=False)
+    return living.peak, sum(found)
+
+
+def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> int:
+    """(picture) for latents of ``shape`` (c, h, w), each cell ``factor`` pixels wide."""
+    with torch.device("meta"), torch.no_grad():
+        twin = AutoencoderKL.from_config(vae.config).to(vae.dtype).eval()
+        latent = torch.empty((1, *shape), dtype=vae.dtype)
+        pixels = torch.empty((1, 3, shape[1] * factor, shape[2] * factor), dtype=vae.dtype)
+        with Living() as decoding:
+            twin.decode(latent)
+        with Living() as encoding:
+            twin.encode(pixels)
+    return max(decoding.peak, encoding.peak)
+
+
+class _Shapes:
+    """A diffusers attention processor that makes what a fused attention makes, and notes what self-attentions hold."""
+
+    def __init__(self, found: list[int]) -> None:
+        self.found = found
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
+        mixed = torch.empty_like(q)
+        del q, k, v
+        if encoder_hidden_states is None:
+            self.found.append(mixed.nbytes)
+        return attn.to_out[0](mixed)
+
+
+class Living(TorchDispatchMode):
+    """Counts the bytes of tensors from when an operation makes them until nothing holds them any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = self._now = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {_storage(value) for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)}
+        made = func(*args, **(kwargs or {}))
+        for value in tree_leaves(made):
+            if isinstance(value, Tensor) and _storage(value) not in self._seen | given:  # no view of what there was
+                self._count(value)
+        return made
+
+    def _count(self, value: Tensor) -> None:
+        key, size = _storage(value), value.untyped_storage().nbytes()
+        self._seen.add(key)
+        self._now += size
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(value.untyped_storage(), self._gone, key, size)
+
+    def _gone(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self._now -= size
+
+
+def _storage(value: Tensor) -> int:
+    return int(value.untyped_storage()._cdata)

@@ -1,0 +1,159 @@
+"""What a run will take, before it is made: evaluations of the network, memory and disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.footprint import Footprint
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.edits.propagation import Correspondences
+from pnpvideo.errors import OptionError
+from pnpvideo.injection import Moment
+from pnpvideo.methods.coherence import Coherence
+from pnpvideo.methods.trajectory import Walked
+from pnpvideo.options import TranslateOptions
+from pnpvideo.resolved import Resolved
+
+GRAPH = {(False, False): 12.2, (True, False): 7.0, (False, True): 4.1, (True, True): 2.3}
+"""Of a call that is differentiated, times what a plain one holds, by (checkpointing, maps of few pixels): measured on
+Stable Diffusion 1.5's topology (docs/quality.md)."""
+BACKWARD = 3
+"""Evaluations' worth of time that one with a gradient takes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """One window: its drawings, and the anchors that go along."""
+
+    drawings: int
+    anchors: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """evaluations: latents that the network is asked about. effort: the same, in the time of plain ones."""
+
+    evaluations: int
+    effort: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of runs of ``options`` with ``backend``; ``guidance`` without what a caption would add to the negative prompt."""
+
+    backend: Backend
+    options: TranslateOptions
+
+    @property
+    def resolved(self) -> Resolved:
+        return Resolved.of(self.options, self.backend)
+
+    def work(self, windows: Sequence[Size]) -> Work:
+        """Of all windows. What an interrupted run left in the store is not counted off."""
+        found = [self._of_window(window, part) for part, window in enumerate(windows)]
+        return Work(sum(work.evaluations for work in found), sum(work.effort for work in found))
+
+    def _of_window(self, window: Size, part: int) -> Work:
+        resolved, options = self.resolved, self.options
+        schedule, method = self._schedule, resolved.method(options)
+        guidance = resolved.guided(options, options.negative or self.backend.card.negative)
+        coherence, frames = self._coherence, window.drawings + window.anchors
+        outside, inside = coherence.edits(self.backend.sites, [float(frame) for frame in range(frames)])
+        edits = [*outside, *method.edits(self.backend.sites), *inside]
+        seen = method.inverts and not options.generate and resolved.solver == "2m"
+        evaluations = effort = 0
+        if options.generate:
+            evaluations += schedule.steps * len(replace(guidance, negative=False).lanes(0, schedule.steps))
+        elif method.inverts:
+            evaluations += schedule.steps * (1 + resolved.inversion_rounds) * window.drawings
+        nothing = torch.zeros(1, 1, 1, 1)
+        _, start = method.start(Walked([nothing] * (schedule.steps + 1)), schedule, nothing)
+        for level in range(start, 0, -1):
+            step = schedule.steps - level
+            keyframes = coherence.keyframes(frames, (0, part), step, window.anchors)
+            moment = Moment(step, schedule.steps, schedule.timestep(level), keyframes)
+            readers = [edit for edit in edits if edit.needs_source(moment)]
+            lanes = len(guidance.lanes(step, schedule.steps))
+            if (
+                seen
+                and level < schedule.steps
+                and readers
+                and all(isinstance(edit, Correspondences) for edit in readers)
+            ):
+                evaluations += window.anchors * (1 if level > 1 else 2)  # they go along in the inversion
+            elif readers:
+                evaluations += frames
+            evaluations += lanes * frames
+            if method.corrects(moment):
+                evaluations += 2 * lanes * frames  # the reference, and the call with a gradient
+                effort += (BACKWARD - 1) * lanes * frames
+        return Work(evaluations, evaluations + effort)
+
+    def memory(self, most: Size, held: Footprint) -> int:
+        """Bytes on the device at the most, for the largest window and a model that holds ``held``."""
+        resolved, options = self.resolved, self.options
+        method, steps = resolved.method(options), resolved.steps
+        guidance = resolved.guided(options, options.negative or self.backend.card.negative)
+        lanes = max(len(guidance.lanes(step, steps)) for step in range(steps))
+        frames = most.drawings + most.anchors
+        keyframes = len(self._coherence.keyframes(frames, (0, 0), 0, most.anchors))
+        together = min(frames, max(options.batch, keyframes))
+        kept = 2 * together * held.tokens  # the source's q and k, until the edited lanes have passed
+        if keyframes:
+            kept += keyframes * held.tokens * (lanes + 1)  # keyframes' outputs, or k and v; the source's features
+        call = lanes * together * held.call
+        moment = Moment(0, steps, 0)
+        if method.corrects(moment):
+            call = max(call, int(lanes * held.call * GRAPH[options.checkpointing, options.map_pixels is not None]))
+        return held.weights + max(call + kept, held.picture)
+
+    def disk(self, drawings: int, shape: tuple[int, int, int]) -> int:
+        """Bytes of the store while the run goes on: trajectories, and the state of each window."""
+        latent = 4 * shape[0] * shape[1] * shape[2]
+        inverts = self.resolved.method(self.options).inverts or self.options.generate
+        levels = self._schedule.steps + 1 if inverts else 0
+        return drawings * latent * (levels + 2)
+
+    @property
+    def _schedule(self) -> Schedule:
+        return self.backend.schedule(self.resolved.steps, self.resolved.spacing)
+
+    @property
+    def _coherence(self) -> Coherence:
+        options = self.options
+        return Coherence(kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed)
+
+
+def largest(options: TranslateOptions, frames: int | None) -> Size:
+    """The largest window that a clip of so many frames may have; None: not known."""
+    most = (3 * options.window) // 2
+    if frames is not None and frames <= most:
+        return Size(frames)
+    return Size(most, 0 if options.coherence == "none" else 3)
+
+
+def fitted(backend: Backend, options: TranslateOptions, frames: int | None, size: tuple[int, int]) -> TranslateOptions:
+    """``options`` whose batch and window keep within ``options.memory``, if that is set: a smaller batch first, then a
+    smaller window. size: working width and height. Raises OptionError where nothing does."""
+    if options.memory is None:
+        return options
+    held = backend.footprint(*size)
+    windows = [options.window]
+    while windows[-1] // 2 >= options.keyframe_every:
+        windows.append(windows[-1] // 2)
+    batches = [options.batch]
+    while batches[-1] > 1:
+        batches.append(batches[-1] // 2)
+    least = 0
+    for window in windows:
+        for batch in batches:
+            tried = replace(options, batch=batch, window=window)
+            least = Estimate(backend, tried).memory(largest(tried, frames), held)
+            if least <= options.memory:
+                return tried
+    raise OptionError(
+        f"memory is {options.memory / 2**30:.1f} GiB, and this needs {least / 2**30:.1f} GiB at the least; a smaller "
+        "--size or, on a GPU, --dtype float16 or bfloat16 needs less"
+    )
