@@ -31,6 +31,7 @@ COLUMNS = {
     "seconds": Column("seconds a frame", "low", digits=2),
     "ratio": Column("times as fast", "high", digits=1),
     "mebibytes": Column("peak MiB", "low", digits=0),
+    "difference": Column("difference of 255", "low", digits=0),
     "accuracy": Column("edit accuracy", "high"),
     "success": Column("edit success", "high"),
     "match": Column("match", "high", digits=1),

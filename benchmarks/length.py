@@ -1,0 +1,102 @@
+"""What a run takes against its length, its keyframes and its held drawings.
+
+    python -m benchmarks.length
+
+Clips of a moving test picture of 1280 x 720, so that frames that were kept would show; the miniature at a small size.
+Each row runs in a process of its own. Memory is the most that the process ever held, attention the most beyond the
+weights and the latents while all keyframes of a step go through the network; ratios are to the row before.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.injection import Lanes, Moment, injected
+from pnpvideo.measure.peak import Peak
+from pnpvideo.methods.coherence import Coherence
+from pnpvideo.options import TranslateOptions
+from pnpvideo.translate import translate
+from pnpvideo.video.ffmpeg import executable
+
+
+def clip(folder: Path, frames: int, hold: int) -> Path:
+    """A clip of so many frames, each drawing shown ``hold`` times, in one shot."""
+    path = folder / "clip.mkv"
+    drawn = -(-frames // hold)
+    source = f"testsrc2=size=1280x720:rate=24:duration={drawn / 24}"
+    repeat = f"loop=loop=0:size=1,setpts=N*{hold}/24/TB,fps=24" if hold > 1 else "null"
+    asked = ["-f", "lavfi", "-i", source, "-vf", repeat, "-frames:v", str(frames), "-c:v", "libx264", "-crf", "12"]
+    subprocess.run([executable(), "-nostdin", "-v", "error", *asked, str(path)], check=True)
+    return path
+
+
+def run(frames: int, hold: int, size: int, preset: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        options = TranslateOptions(source_prompt="", size=size, preset=preset, store=folder / "store")
+        source, started = clip(folder, frames, hold), time.perf_counter()
+        report = translate(source, "a photo of a red ball", folder / "out.mkv", options).report
+        seconds = time.perf_counter() - started
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"seconds": seconds, "mebibytes": held / 2**20, "windows": report["windows"], "drawings": report["drawings"]}
+
+
+def attention(keyframes: int, size: int) -> dict[str, float]:
+    """One pass of shared attention over so many keyframes."""
+    backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
+    coherence = Coherence(kind="joint", every=1, batch=8, seed=0)
+    chosen = tuple(range(keyframes))
+    _, sharing = coherence.edits(backend.sites, [float(frame) for frame in chosen])
+    x, words = torch.zeros(keyframes, *backend.latent_shape(size, size)), backend.embed("")
+    lanes, moment = Lanes(("positive",), chosen), Moment(0, 1, 1, chosen)
+    with torch.no_grad(), injected(backend.network, sharing) as session:
+        backend.predict(x[:1], 1, words.unsqueeze(0))
+        peak, started = Peak(backend.device), time.perf_counter()
+        for edit in session.edits:
+            edit.begin(moment)
+        with session.during(moment, lanes):
+            backend.predict(x, 1, words.expand(keyframes, -1, -1))
+    return {"seconds": time.perf_counter() - started, "mebibytes": peak.bytes() / 2**20}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000))
+    parser.add_argument("--size", type=int, default=64, help="working size in pixels")
+    parser.add_argument("--preset", default="draft")
+    parser.add_argument("--row", type=json.loads, help="only this row, as JSON")
+    asked = parser.parse_args()
+    if asked.row is not None:
+        kind, count, other = asked.row
+        print(json.dumps(run(count, other, asked.size, asked.preset) if kind == "run" else attention(count, other)))
+        return
+    few, many = asked.frames
+    pairs = [
+        ((f"{few} frames", ["run", few, 1]), (f"{many:,} frames", ["run", many, 1])),
+        ((f"{few} frames on ones", ["run", few, 1]), (f"{few} frames on twos", ["run", few, 2])),
+        (("10 keyframes", ["attention", 10, 128]), ("100 keyframes", ["attention", 100, 128])),
+    ]
+    print("| row | drawings | windows | seconds | ratio | MiB | ratio |\n|---|---|---|---|---|---|---|")
+    for pair in pairs:
+        before: dict[str, float] | None = None
+        for name, row in pair:
+            command = [sys.executable, "-m", "benchmarks.length", *sys.argv[1:], "--row", json.dumps(row)]
+            found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+            first = before or found
+            ratios = [found[key] / first[key] for key in ("seconds", "mebibytes")]
+            counts = [f"{found[key]:.0f}" if key in found else "-" for key in ("drawings", "windows")]
+            cells = f"{found['seconds']:.1f} | {ratios[0]:.2f} | {found['mebibytes']:.0f} | {ratios[1]:.2f}"
+            print(f"| {name} | {' | '.join(counts)} | {cells} |", flush=True)
+            before = found
+
+
+if __name__ == "__main__":
+    main()

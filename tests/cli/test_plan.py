@@ -1,0 +1,75 @@
+"""plan and bench, as a shell has them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pnpvideo.cli.commands.plan import spoken
+from pnpvideo.cli.main import pnpvideo
+
+from pnpvideo.events import Report
+from pnpvideo.options import TranslateOptions
+from pnpvideo.plan import Plan
+
+
+def made(**given: int) -> Plan:
+    usual = {"shots": 1, "windows": 1, "frames": 8, "drawings": 4, "width": 64, "height": 64, "steps": 20, "batch": 8}
+    more = {"window": 48, "evaluations": 1200, "memory_bytes": 2**30, "disk_bytes": 2**20}
+    return Plan(device="cpu", dtype="float32", seconds=100.0, **{**usual, **more, **given})
+
+
+def test_a_plan_is_told_in_lines_or_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[tuple[Path, TranslateOptions]] = []
+
+    def planned(source: Path, options: TranslateOptions, report: Report) -> Plan:
+        seen.append((source, options))
+        return made()
+
+    monkeypatch.setattr("pnpvideo.plan.plan", planned)
+    ran = CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--preset", "best", "--memory", "2.5G", "-q"])
+    assert ran.exit_code == 0, ran.output
+    assert seen[0][0] == Path("clip.mp4") and (seen[0][1].preset, seen[0][1].memory) == ("best", 5 * 2**29)
+    assert ran.output.splitlines() == [
+        "input   8 frames, 4 drawings, 1 shots, 1 windows",
+        "work    20 steps at 64 x 64, 1,200 network evaluations",
+        "time    about 2 min, with 8 frames a network call in float32 on cpu",
+        "memory  about 1.0 GiB for the model and its calls",
+        "disk    1 MiB in the store",
+    ]
+    told = json.loads(CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--json", "-q"]).stdout)
+    assert (told["evaluations"], told["drawings"]) == (1200, 4)
+
+
+@pytest.mark.parametrize("text", ["much", "8X", "", "G"])
+def test_a_size_that_is_none_is_refused(text: str) -> None:
+    ran = CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--memory", text])
+    assert ran.exit_code == 2 and "such as 8G" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (89, "89 s"), (95, "2 min"), (5000, "83 min"), (12_000, "3 h 20 min")]
+)
+def test_times_are_spoken(seconds: float, said: str) -> None:
+    assert spoken(seconds) == said
+
+
+def test_bench_names_its_recipes() -> None:
+    ran = CliRunner().invoke(pnpvideo, ["bench", "--recipe", "magic"])
+    assert ran.exit_code == 2 and "nothing is called 'magic'; there are: TokenFlow, as published" in ran.output
+
+
+def test_bench_keeps_its_table_and_pictures(tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes.toml"
+    recipes.write_text("[quick]\nsteps = 2\n")
+    folder = tmp_path / "out"
+    asked = ["bench", "--length", "2", "--pixels", "64", "--split", "tuning", "--recipes", str(recipes), "-q"]
+    ran = CliRunner().invoke(pnpvideo, [*asked, "-o", str(folder)])
+    assert ran.exit_code == 0, ran.output
+    assert "| quick | 8 |" in ran.output  # of two frames: two inversion steps, two of three lanes, and one look
+    assert {path.name for path in folder.iterdir()} == {
+        *("table.md", "figures.json", "speed.png", "cartoon-to-photo.png", "journal.jsonl")
+    }
+    figures = json.loads((folder / "figures.json").read_text())
+    assert figures["figures"]["cartoon to photo"]["quick"]["evaluations"] == 8.5
+    assert {"device", "cores", "threads", "versions"} <= set(figures["protocol"]["machine"])
