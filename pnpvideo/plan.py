@@ -84,10 +84,10 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
 
 def _windows(clip: Clip, options: TranslateOptions, report: Report) -> Iterator[tuple[int, int, int, int]]:
     """Of each window: its shot, its frames, its own drawings and the anchors that go along with them."""
-    drawings: Drawings | None = None
+    before: Drawings | None = None
     kept = seen = 0
     for shot in shots(clip.frames(), options.window):
-        drawings = held(shot, None, drawings)
+        drawings = held(shot, None, before)
         own = len(drawings.frames) - drawings.carried
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
@@ -96,6 +96,8 @@ def _windows(clip: Clip, options: TranslateOptions, report: Report) -> Iterator[
         yield shot.index, len(shot.frames), own, kept
         if shot.more and own and options.coherence != "none":
             kept = min(own, 2) if kept == 0 else 3
+        before = drawings.last()
+        del shot, drawings
 
 
 def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, float]:

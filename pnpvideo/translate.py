@@ -63,12 +63,12 @@ def translate(
     info = clip.info if clip else _generated_info(backend, options)
     size = working_size(info.width, info.height, options.size or backend.size, backend.multiple)
     options = fitted(backend, options, info.frames, size)
-    drawings: Drawings | None = None
+    before: Drawings | None = None
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for shot in shots(clip.frames(), options.window) if clip else [_blank(info)]:  # attention never crosses a cut
             masks = masking.take(len(shot.frames)) if masking else None
-            drawings = held(shot, masks, drawings)  # animation on twos: a drawing is translated once
+            drawings = held(shot, masks, before)  # animation on twos: a drawing is translated once
             made = translator.window(shot, drawings, (info.width, info.height))
             for frame, drawing in zip(shot.frames, drawings.of, strict=True):
                 source = frame.pixels if clip else None
@@ -80,6 +80,8 @@ def translate(
                 report(
                     Progress(stage="write", done=writer.frames, total=info.frames or 0, unit="frame", shot=shot.index)
                 )
+            before = drawings.last()
+            del shot, masks, drawings, made, frame  # what is written is let go before more is read
         if masking:
             masking.finish()
         translator.check()

@@ -34,6 +34,10 @@ class Drawings:
     masks: tuple[np.ndarray, ...] | None = None
     carried: bool = False
 
+    def last(self) -> "Drawings":
+        """The last drawing alone: what the next part of the shot may still show."""
+        return Drawings(self.frames[-1:], (0,), None if self.masks is None else self.masks[-1:])
+
 
 def held(shot: Shot, masks: Sequence[np.ndarray] | None = None, before: Drawings | None = None) -> Drawings:
     """Joins neighbours that show one drawing. A drawing that comes back later counts anew.
