@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m samples.demo", description=__doc__.splitlines()[0])
     parser.add_argument("--name", default="ball", help="the sample to translate (default: ball)")
     parser.add_argument("--model", default="miniature", help="as in pnpvideo translate")
-    parser.add_argument("--steps", type=int, default=30, help="denoising steps (default: 30)")
+    parser.add_argument("--steps", type=int, help="denoising steps (default: the preset's)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the result (default: out)")
     given = parser.parse_args(arguments)
     words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import TranslateOptions
+from pnpvideo.options import SOLVERS, SPACINGS, TranslateOptions
+from pnpvideo.presets import PRESETS
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import MODES, rendering
@@ -189,7 +190,10 @@ def edits(
     "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
 )
 @setting("model", "--model", metavar="MODEL", help="Alias or folder of a checkpoint of the world.")
+@setting("preset", "--preset", type=click.Choice(tuple(PRESETS)), help="Steps, solver and spacing, where not said.")
 @setting("steps", "--steps", type=int, help="Inversion steps.")
+@setting("solver", "--solver", type=click.Choice(SOLVERS), help="Of second order, or DDIM.")
+@setting("spacing", "--spacing", type=click.Choice(SPACINGS), help="Of the steps.")
 @setting("inversion_rounds", "--inversion-rounds", type=int, metavar="N", help="Corrections of each step.")
 @setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 @json_option("Print the figures as one JSON object.")

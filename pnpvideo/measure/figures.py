@@ -47,6 +47,7 @@ COLUMNS = {
     "warp": Column("warp x 1000", "low", 1000, 2),
     "flicker": Column("flicker", "low", digits=2),
     "drift": Column("drift x 1000", "low", 1000, 2),
+    "returned": Column("returned dB", "high", digits=1),
     "noise_mean": Column("mean", "low"),
     "noise_variance": Column("variance", "near 1"),
     "noise_correlation": Column("correlation", "low"),

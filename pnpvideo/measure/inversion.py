@@ -13,6 +13,7 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
+from pnpvideo.diffusion.sample import sample
 from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
 from pnpvideo.methods.trajectory import shot_noise
@@ -41,7 +42,8 @@ def noise_figures(noise: Tensor) -> dict[str, float]:
 def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[str, dict[str, float]]:
     """Row -> figure, mean over held-out stills: white noise, plain inversion, and with a pyramid's gain of 1 and 2.
 
-    Each still is inverted as ``base`` has it, with its own caption of the world.
+    Each still is inverted as ``base`` has it, with its own caption of the world, and sampled back: "returned" is the
+    signal to noise in dB of the latents, 10 log10(sum x^2 / sum (x' - x)^2).
     """
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
@@ -54,24 +56,29 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
         white = shot_noise(backend.latent_shape(size, size), base.seed, number)
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
-            noise = inverted(backend, picture, caption(scene, style), replace(resolved, regularize=gain))
-            found.setdefault(name, []).append(noise_figures(noise))
+            clean, noise, back = there_and_back(
+                backend, picture, caption(scene, style), replace(resolved, regularize=gain)
+            )
+            returned = 10 * float(torch.log10(clean.square().sum() / (back - clean).square().sum()))
+            found.setdefault(name, []).append({**noise_figures(noise), "returned": returned})
     return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
 
 
-def inverted(backend: Backend, pictures: Sequence[np.ndarray], caption: str, resolved: Resolved) -> Tensor:
-    """The noise that the pictures (h, w, 3) uint8 are inverted to."""
+def there_and_back(
+    backend: Backend, pictures: Sequence[np.ndarray], caption: str, resolved: Resolved
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents of the pictures (h, w, 3) uint8, the noise that they are inverted to, and what that samples back to, with
+    the same words at guidance 1."""
     words, schedule = backend.embed(caption), backend.schedule(resolved.steps, resolved.spacing)
     regularise = Regularisation(pyramid_gain=resolved.regularize)
-    x = backend.encode(np.stack(pictures))
-    told = words.unsqueeze(0).expand(len(x), -1, -1)
-    for state in invert(
-        lambda latents, level: backend.predict(latents, schedule.timestep(level), told),
-        x,
-        schedule,
-        rounds=resolved.inversion_rounds,
-        refine=(lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None,
-        solver=resolved.solver,
-    ):
-        x = state.x
-    return x
+    clean = backend.encode(np.stack(pictures))
+    told = words.unsqueeze(0).expand(len(clean), -1, -1)
+
+    def predict(x: Tensor, level: int) -> Tensor:
+        return backend.predict(x, schedule.timestep(level), told)
+
+    refine = (lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None
+    rounds, solver = resolved.inversion_rounds, resolved.solver
+    *_, noisy = invert(predict, clean, schedule, rounds=rounds, refine=refine, solver=solver)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, schedule.steps, solver=solver)
+    return clean, noisy.x, back.x
