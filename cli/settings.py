@@ -74,6 +74,23 @@ class Span(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Shares(click.ParamType[Any]):
+    """``A:B``, two shares of the run; either side may be left out."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        start, colon, stop = str(value).partition(":")
+        try:
+            if colon:
+                return float(start or 0), float(stop or 1)
+        except ValueError:
+            pass
+        self.fail(f"{value!r} is no span; accepted is A:B, two shares of the run, such as 0:0.8", param, ctx)
+
+
 class Bytes(click.ParamType[Any]):
     """``8G``, ``500M``, ``2.5G``, or plain bytes; powers of 1,024."""
 
@@ -132,6 +149,9 @@ _RECIPE = (
         help="Of the steps: even in the third root of the noise, or the checkpoint's; without it, the preset's.",
     ),
     setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own."),
+    setting(
+        "guidance_span", "--guidance-span", type=Shares(), help="Shares of the run between which there is guidance."
+    ),
     setting(
         "feature_until",
         "--feature-until",

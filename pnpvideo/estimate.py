@@ -65,7 +65,8 @@ class Estimate:
         seen = method.inverts and not options.generate and resolved.solver == "2m"
         evaluations = effort = 0
         if options.generate:
-            evaluations += schedule.steps * len(replace(guidance, negative=False).lanes(0, schedule.steps))
+            alone = replace(guidance, negative=False)
+            evaluations += sum(len(alone.lanes(step, schedule.steps)) for step in range(schedule.steps))
         elif method.inverts:
             evaluations += schedule.steps * (1 + resolved.inversion_rounds) * window.drawings
         nothing = torch.zeros(1, 1, 1, 1)

@@ -57,6 +57,8 @@ class TranslateOptions:
     spacing: of the steps: "karras", even in the third root of the noise level, or "checkpoint", its scheduler's, which
         is DDIM's by default.
     guidance: classifier-free guidance scale s, >= 0.
+    guidance_span: shares of the run, in [0, 1], between which there is guidance; at the other steps the prompt is asked
+        alone, which is faster by the lanes that are left out.
     feature_until, attention_until: shares of the steps, in [0, 1], during which residual features and
         self-attention q, k are injected (tau_f, tau_A of Plug-and-Play, arXiv 2211.12572).
     negative: what the result must not show; "{source}" in it stands for the source prompt.
@@ -94,6 +96,7 @@ class TranslateOptions:
     solver: str | None = None
     spacing: str | None = None
     guidance: float | None = None
+    guidance_span: tuple[float, float] = (0.0, 1.0)
     feature_until: float | None = None
     attention_until: float | None = None
     fresh_noise: float | None = None
@@ -148,6 +151,7 @@ class TranslateOptions:
             _whole("size", self.size, 16, 4096)
         if self.guidance is not None:
             _real("guidance", self.guidance, 0.0, 100.0)
+        _span("guidance_span", self.guidance_span)
         for name in ("feature_until", "attention_until", "fresh_noise", "cross_attention_until"):
             if getattr(self, name) is not None:
                 _real(name, getattr(self, name), 0.0, 1.0)
@@ -208,6 +212,15 @@ class TranslateOptions:
             if key not in known:
                 raise OptionError(f"unknown option {key!r}; known are: {', '.join(known)}")
         return cls(**values)
+
+
+def _span(name: str, value: Any) -> None:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise OptionError(f"{name} is {value!r}; accepted is a pair of shares, such as (0.0, 0.8)")
+    for share in value:
+        _real(name, share, 0.0, 1.0)
+    if value[0] >= value[1]:
+        raise OptionError(f"{name} is {value[0]:g}:{value[1]:g}, an empty span")
 
 
 def _pairs(change: Any, directions: Any) -> None:

@@ -84,7 +84,9 @@ class Resolved:
         empty_share = 0.75 if options.generate else 1.0
         if options.method == "pix2pix-zero":
             empty_share = 0.0
-        return Guidance(scale=self.guidance, negative=bool(negative), empty_share=empty_share)
+        return Guidance(
+            scale=self.guidance, negative=bool(negative), empty_share=empty_share, span=options.guidance_span
+        )
 
 
 def usual_weight(options: TranslateOptions, backend: Backend, steps: int) -> float:

@@ -429,6 +429,14 @@ def test_a_generated_guidance_is_of_its_source_prompt(method: str, options: Opti
         ({"overwrite": "no"}, "overwrite is 'no'"),
         ({"frames": "0:25"}, "a pair"),
         ({"frames": 5}, "a pair"),
+        ({"guidance_span": 0.5}, "a pair of shares"),
+        ({"guidance_span": (0.6, 0.6)}, "an empty span"),
+        ({"guidance_span": (0.0, 1.5)}, "a number from 0 to 1"),
+        ({"preset": "fast"}, "best, balanced, draft"),
+        ({"solver": "euler"}, "2m, ddim"),
+        ({"spacing": "even"}, "karras, checkpoint"),
+        ({"window": 0}, "of at least 1"),
+        ({"memory": 0}, "of at least 1"),
     ],
 )
 def test_options_that_do_not_go_together(given: dict[str, Any], match: str) -> None:

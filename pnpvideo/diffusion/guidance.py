@@ -17,13 +17,15 @@ class Guidance:
 
     (arXiv 2211.12572, section 4 and appendix.) ``scale`` is s; ``empty_share`` is a and ``decay`` how it falls
     from step 0 to the last: "constant" a, "linear" a (1 - i/(T-1)), "exp" a e^(-6 i/(T-1)).
-    ``negative`` says whether there is a negative prompt besides the empty caption.
+    ``negative`` says whether there is a negative prompt besides the empty caption. ``span``: shares of the run, in
+    [0, 1], between which there is guidance; outside, the positive prompt is asked alone (arXiv 2404.07724).
     """
 
     scale: float
     negative: bool = False
     empty_share: float = 1.0
     decay: str = "linear"
+    span: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.decay not in DECAYS:
@@ -40,9 +42,14 @@ class Guidance:
             return self.empty_share * (1 - along)
         return self.empty_share * (math.exp(-6 * along) if self.decay == "exp" else 1.0)
 
+    def guided(self, step: int, steps: int) -> bool:
+        """Is there guidance at ``step`` of ``steps``?"""
+        first, stop = (int(share * steps + 0.5) for share in self.span)
+        return self.scale != 1.0 and first <= step < stop
+
     def lanes(self, step: int, steps: int) -> tuple[str, ...]:
         """The lanes that must be evaluated at ``step``: those whose weight is not zero."""
-        if self.scale == 1.0:
+        if not self.guided(step, steps):
             return ("positive",)
         share = self.share(step, steps)
         empty = ("empty",) if share > 0 else ()
@@ -52,7 +59,7 @@ class Guidance:
     def combine(self, outputs: Mapping[str, Tensor], step: int, steps: int) -> Tensor:
         """The guided output from each lane's own, (f, c, h, w), in fp32."""
         positive = outputs["positive"].float()
-        if self.scale == 1.0:
+        if not self.guided(step, steps):
             return positive
         share = self.share(step, steps)
         if share == 1.0:

@@ -31,7 +31,7 @@ def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: O
 def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
         --preset draft --solver ddim --spacing checkpoint --window 12
-        --memory 1.5G
+        --memory 1.5G --guidance-span :0.6
         --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
@@ -50,6 +50,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         spacing="checkpoint",
         window=12,
         memory=3 * 2**29,
+        guidance_span=(0.0, 0.6),
         steps=7,
         guidance=2.5,
         feature_until=0.7,

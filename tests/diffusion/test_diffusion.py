@@ -225,6 +225,14 @@ def test_only_lanes_that_count_are_asked() -> None:
     ]
 
 
+def test_outside_of_its_span_there_is_no_guidance() -> None:
+    guidance = Guidance(scale=3.0, negative=True, span=(0.2, 0.6))
+    asked = [guidance.lanes(step, 10) for step in range(10)]
+    assert [lanes == ("positive",) for lanes in asked] == [not 2 <= step < 6 for step in range(10)]
+    parts = {"positive": torch.full((1,), 5.0), "empty": torch.zeros(1), "negative": torch.zeros(1)}
+    assert [guidance.combine(parts, step, 10).item() for step in (1, 2, 5, 6)] == [5.0, 15.0, 15.0, 5.0]
+
+
 def test_lanes_stack_what_they_split() -> None:
     lanes, batch = Lanes(("source", "empty", "positive"), (3, 7)), torch.arange(6)
     assert {name: part.tolist() for name, part in lanes.split(batch).items()} == {
