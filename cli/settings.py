@@ -179,7 +179,6 @@ _RECIPE = (
     ),
     setting("seed", "--seed", type=int, help="Seed of all noise."),
     setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
-    setting("memory", "--memory", type=Bytes(), help="Such as 8G: keep within, by smaller network calls and windows."),
     setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),
 )
 
@@ -240,6 +239,7 @@ _CLIP = (
     setting(
         "window", "--window", type=int, metavar="FRAMES", help="Frames of a long shot that are translated together."
     ),
+    setting("memory", "--memory", type=Bytes(), help="Such as 8G: keep within, by smaller network calls and windows."),
     setting(
         "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
     ),
@@ -328,7 +328,11 @@ def _value(name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, str):
             raise OptionError(f'frames is {value!r}; accepted is a text such as "0:25"')
         return parse_span(value)
-    if name == "change" and isinstance(value, list):
+    if name == "guidance_span" and isinstance(value, str):
+        return Shares().convert(value, None, None)
+    if name == "memory" and isinstance(value, str):
+        return Bytes().convert(value, None, None)
+    if name in ("change", "guidance_span") and isinstance(value, list):
         return tuple(value)
     if name == "directions":
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

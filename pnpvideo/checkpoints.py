@@ -13,7 +13,7 @@ from pnpvideo.events import Progress, Report
 from pnpvideo.store import Entry
 
 SECONDS = 2.0
-"""Between two visits to the store. In between nothing waits for the device: what was made stays there."""
+"""Between two visits to the store. In between, what was made stays on the device."""
 
 Part = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors of a part of the store, and their notes."""
@@ -24,14 +24,23 @@ Keep = Callable[[int, dict[str, Part]], None]
 class Checkpoints:
     """Keeps the steps of one ``stage`` ("invert" or "sample") of one window in ``entry``, and says that they are done.
 
-    frames: drawings of the window. timings: seconds of each stage, to be added to.
+    frames: drawings of the window. dtype: the network's. timings: seconds of each stage, to be added to.
     """
 
     def __init__(
-        self, entry: Entry, stage: str, steps: int, report: Report, timings: dict[str, float], shot: int, frames: int
+        self,
+        entry: Entry,
+        stage: str,
+        steps: int,
+        report: Report,
+        timings: dict[str, float],
+        shot: int,
+        frames: int,
+        dtype: torch.dtype,
     ) -> None:
         self.entry, self.stage, self.steps, self.report = entry, stage, steps, report
         self.timings, self.shot, self.frames = timings, shot, frames
+        self._advice = "; try --dtype float32" if dtype.itemsize == 2 else ""
         self._waiting: dict[str, Part] = {}
         self._finite: list[tuple[int, Tensor]] = []
         self._last = self._mark = time.monotonic()
@@ -50,28 +59,34 @@ class Checkpoints:
             self._flush()
             raise
         self._flush()
+        self._count()
 
     def _keep(self, done: int, parts: dict[str, Part]) -> None:
-        self._waiting.update(parts)
+        for name, part in parts.items():
+            self._waiting.pop(name, None)  # to the end of the queue: a state must not be kept before what it needs
+            self._waiting[name] = part
         self._finite += [
             (done, torch.isfinite(value).all()) for tensors, _ in parts.values() for value in tensors.values()
         ]
         if time.monotonic() - self._last >= SECONDS:
             self._flush()
-        now = time.monotonic()
-        self.timings[self.stage] = self.timings.get(self.stage, 0.0) + now - self._mark
-        self._mark = now
+        self._count()
         self.report(
             Progress(stage=self.stage, done=done, total=self.steps, unit="step", shot=self.shot, frames=self.frames)
         )
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.timings[self.stage] = self.timings.get(self.stage, 0.0) + now - self._mark
+        self._mark = now
 
     def _flush(self) -> None:
         for step, finite in self._finite:
             if not bool(finite):
                 self._waiting.clear()
-                raise DeviceError(f"the network gave NaN or infinity at {self.stage} step {step}")
+                raise DeviceError(f"the network gave NaN or infinity at {self.stage} step {step}{self._advice}")
         self._finite.clear()
-        while self._waiting:
-            name = next(iter(self._waiting))
-            self.entry.put(name, *self._waiting.pop(name))
+        for name in list(self._waiting):
+            self.entry.put(name, *self._waiting[name])
+            del self._waiting[name]  # an interrupt before this puts it once more
         self._last = time.monotonic()

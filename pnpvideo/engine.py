@@ -1,6 +1,7 @@
 """One window after another through a model: inverted, sampled, decoded; each step is kept and can be resumed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Progress, Report
-from pnpvideo.injection import Edit, injected
+from pnpvideo.injection import Edit, Moment, injected
 from pnpvideo.inversion import Inversion, timed
 from pnpvideo.memory import Room, memory_told
 from pnpvideo.methods.coherence import Coherence
@@ -93,7 +94,7 @@ class Translator:
                 made.append(self._window(shot, frames, display, masks))
         pictures = np.concatenate([part.pictures for part in made])
         found = [part.masks for part in made if part.masks is not None]
-        self._last = Drawn(made[-1].pictures[-1:], found[-1][-1:] if found else None)
+        self._last = Drawn(made[-1].pictures[-1:].copy(), found[-1][-1:].copy() if found else None)
         return Drawn(pictures, np.concatenate(found) if found else None)
 
     def _window(
@@ -151,7 +152,8 @@ class Translator:
     def _key(self, window: Window) -> str:
         """Of the window's trajectory."""
         generate, inverts = self.options.generate, self.method.inverts
-        generated = ("generated", self.options.seed, window.shot, window.guidance.scale, tuple(window.noise.shape))
+        alone = replace(window.guidance, negative=False)
+        generated = ("generated", self.options.seed, window.shot, alone, tuple(window.noise.shape))
         return fingerprint(
             FORMAT,
             self.backend.fingerprint,
@@ -246,6 +248,8 @@ class Translator:
             )
             chosen = window.to_remember() if more and self.coherence.kind != "none" else ()
             x, states = self._sampled(entry, denoise, x.to(self._device), start, window, settle, chosen)
+        for edit in edits:
+            edit.begin(Moment(self.schedule.steps, self.schedule.steps, 0))  # there is no such step: nothing is held
         if chosen:
             seen = tuple(window.times[frame] for frame in chosen)
             source = Walked([trajectory.at(level)[list(chosen)] for level in range(self.schedule.steps + 1)])
@@ -280,10 +284,13 @@ class Translator:
             held, level = found, int(saved[1]["level"])
             x, before = (saved[0][name].to(self._device) for name in ("x", "before"))
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
-        checkpoints = Checkpoints(entry, "sample", steps, self.report, self.timings, window.shot, len(window.times))
+        checkpoints = Checkpoints(
+            entry, "sample", steps, self.report, self.timings, window.shot, len(window.times), self.backend.dtype
+        )
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-            return self.room.tried(lambda batch: denoise.within(batch)(x, level))
+            keyframes = self.coherence.keyframes(len(x), denoise.place, steps - level, denoise.anchors)
+            return self.room.tried(lambda batch: denoise.within(batch)(x, level), len(keyframes))
 
         walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before)
         with checkpoints.kept() as keep:

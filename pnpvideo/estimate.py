@@ -10,6 +10,7 @@ from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError
+from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.injection import Moment
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.trajectory import Walked
@@ -58,7 +59,7 @@ class Estimate:
     def _of_window(self, window: Size, part: int) -> Work:
         resolved, options = self.resolved, self.options
         schedule, method = self._schedule, resolved.method(options)
-        guidance = resolved.guided(options, options.negative or self.backend.card.negative)
+        guidance = resolved.guided(options, self._negative)
         coherence, frames = self._coherence, window.drawings + window.anchors
         outside, inside = coherence.edits(self.backend.sites, [float(frame) for frame in range(frames)])
         edits = [*outside, *method.edits(self.backend.sites), *inside]
@@ -96,7 +97,7 @@ class Estimate:
         """Bytes on the device at the most, for the largest window and a model that holds ``held``."""
         resolved, options = self.resolved, self.options
         method, steps = resolved.method(options), resolved.steps
-        guidance = resolved.guided(options, options.negative or self.backend.card.negative)
+        guidance = resolved.guided(options, self._negative)
         lanes = max(len(guidance.lanes(step, steps)) for step in range(steps))
         frames = most.drawings + most.anchors
         keyframes = len(self._coherence.keyframes(frames, (0, 0), 0, most.anchors))
@@ -118,6 +119,10 @@ class Estimate:
         return drawings * latent * (levels + 2)
 
     @property
+    def _negative(self) -> str:
+        return self.backend.card.negative if self.options.negative is None else self.options.negative
+
+    @property
     def _schedule(self) -> Schedule:
         return self.backend.schedule(self.resolved.steps, self.resolved.spacing)
 
@@ -135,7 +140,13 @@ def largest(options: TranslateOptions, frames: int | None) -> Size:
     return Size(most, 0 if options.coherence == "none" else 3)
 
 
-def fitted(backend: Backend, options: TranslateOptions, frames: int | None, size: tuple[int, int]) -> TranslateOptions:
+def fitted(
+    backend: Backend,
+    options: TranslateOptions,
+    frames: int | None,
+    size: tuple[int, int],
+    report: Report = ignore,
+) -> TranslateOptions:
     """``options`` whose batch and window keep within ``options.memory``, if that is set: a smaller batch first, then a
     smaller window. size: working width and height. Raises OptionError where nothing does."""
     if options.memory is None:
@@ -153,8 +164,11 @@ def fitted(backend: Backend, options: TranslateOptions, frames: int | None, size
             tried = replace(options, batch=batch, window=window)
             least = Estimate(backend, tried).memory(largest(tried, frames), held)
             if least <= options.memory:
+                if tried != options:
+                    room = f"{options.memory / 2**30:.1f} GiB"
+                    report(Notice(message=f"to keep within {room}: windows of {window} frames, {batch} a network call"))
                 return tried
     raise OptionError(
         f"memory is {options.memory / 2**30:.1f} GiB, and this needs {least / 2**30:.1f} GiB at the least; a smaller "
-        "--size or, on a GPU, --dtype float16 or bfloat16 needs less"
+        "--size, a greater --keyframe-every, --coherence none or, on a GPU, --dtype float16 or bfloat16 needs less"
     )

@@ -108,7 +108,7 @@ class Inversion:
             )
             lowest = min(states)
             walk = sample(
-                plain,
+                lambda x, level: self.room.again(lambda: plain(x, level)),
                 states[lowest].to(self._device),
                 self.schedule,
                 lowest,
@@ -129,7 +129,14 @@ class Inversion:
 
     def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
         return Checkpoints(
-            entry, "invert", self.schedule.steps, self.report, self.timings, window.shot, len(window.times)
+            entry,
+            "invert",
+            self.schedule.steps,
+            self.report,
+            self.timings,
+            window.shot,
+            len(window.times),
+            self.backend.dtype,
         )
 
     def _refine(self) -> Callable[[Tensor, int], Tensor] | None:

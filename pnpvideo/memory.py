@@ -20,14 +20,15 @@ class Room:
     def __init__(self, backend: Backend, batch: int, report: Report) -> None:
         self.batch, self._backend, self._report = batch, backend, report
 
-    def tried(self, call: Callable[[int], Made]) -> Made:
-        """``call`` of the batch, again with less where memory is exhausted: with half the batch each time, then with
-        the parts of the model that rest off the device. Raises what ``call`` raises when nothing is left to give up."""
+    def tried(self, call: Callable[[int], Made], least: int = 1) -> Made:
+        """``call`` of the batch, again with less where memory is exhausted: with half the batch each time, down to
+        ``least``, below which nothing gets smaller; then with the parts of the model that rest off the device. Raises
+        what ``call`` raises when nothing is left to give up."""
         while True:
             try:
                 return call(self.batch)
             except (MemoryError, RuntimeError) as failed:
-                if not exhausted(failed) or not self._gave_up():
+                if not exhausted(failed) or not (self._halved(max(1, least)) or self._offloaded()):
                     raise
             gc.collect()  # what the failed call held is free only now that its exception is gone
             if torch.cuda.is_available():
@@ -35,18 +36,21 @@ class Room:
 
     def again(self, call: Callable[[], Made]) -> Made:
         """The same for a call whose size is what it is."""
-        return self.tried(lambda _: call())
+        return self.tried(lambda _: call(), self.batch)
 
-    def _gave_up(self) -> bool:
-        if self.batch > 1:
-            self.batch //= 2
-            frames = "1 frame" if self.batch == 1 else f"{self.batch} frames"
-            self._report(Notice(message=f"memory ran out; {frames} a network call from here on"))
-            return True
-        if self._backend.offload():
-            self._report(Notice(message="memory ran out; parts of the model wait off the device from here on"))
-            return True
-        return False
+    def _halved(self, least: int) -> bool:
+        if self.batch <= least:
+            return False
+        self.batch = max(least, self.batch // 2)
+        frames = "1 frame" if self.batch == 1 else f"{self.batch} frames"
+        self._report(Notice(message=f"memory ran out; {frames} a network call from here on"))
+        return True
+
+    def _offloaded(self) -> bool:
+        if not self._backend.offload():
+            return False
+        self._report(Notice(message="memory ran out; parts of the model wait off the device from here on"))
+        return True
 
 
 def exhausted(failed: BaseException) -> bool:

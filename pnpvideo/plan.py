@@ -13,6 +13,7 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.estimate import Estimate, Size, fitted
 from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.memory import memory_told
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.clip import Clip
 from pnpvideo.video.drawings import Drawings, held
@@ -56,13 +57,14 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
     backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.size or backend.size, backend.multiple)
-    options = fitted(backend, options, clip.info.frames, size)
+    options = fitted(backend, options, clip.info.frames, size, report)
     estimate = Estimate(backend, options)
     windows = list(_windows(clip, options, report))
     work = estimate.work([Size(drawn, anchors) for _, _, drawn, anchors in windows])
     most = max((Size(drawn, anchors) for _, _, drawn, anchors in windows), key=lambda one: one.drawings + one.anchors)
     drawings = sum(drawn for _, _, drawn, _ in windows)
-    an_evaluation, a_picture = timed(backend, size, options.batch)
+    with memory_told():
+        an_evaluation, a_picture = timed(backend, size, options.batch)
     return Plan(
         shots=len({shot for shot, *_ in windows}),
         windows=len(windows),
@@ -85,17 +87,17 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
 def _windows(clip: Clip, options: TranslateOptions, report: Report) -> Iterator[tuple[int, int, int, int]]:
     """Of each window: its shot, its frames, its own drawings and the anchors that go along with them."""
     before: Drawings | None = None
-    kept = seen = 0
+    kept = first = seen = 0
     for shot in shots(clip.frames(), options.window):
         drawings = held(shot, None, before)
         own = len(drawings.frames) - drawings.carried
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
         if shot.part == 0:
-            kept = 0
+            kept = first = 0
         yield shot.index, len(shot.frames), own, kept
         if shot.more and own and options.coherence != "none":
-            kept = min(own, 2) if kept == 0 else 3
+            first, kept = (min(own, 2),) * 2 if kept == 0 else (first, first + 1)
         before = drawings.last()
         del shot, drawings
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Names as in TranslateOptions. See docs/speed.md for what each costs, and what it gives up."""
+    """Names as in TranslateOptions; ddim_steps: steps where the solver is DDIM. See docs/speed.md for what each costs,
+    and what it gives up."""
 
     steps: int
-    solver: str
-    spacing: str
+    ddim_steps: int
+    solver: str = "2m"
+    spacing: str = "karras"
 
 
 PRESETS = {
-    "best": Preset(steps=40, solver="2m", spacing="karras"),
-    "balanced": Preset(steps=20, solver="2m", spacing="karras"),
-    "draft": Preset(steps=10, solver="2m", spacing="karras"),
+    "best": Preset(steps=40, ddim_steps=50),
+    "balanced": Preset(steps=20, ddim_steps=30),
+    "draft": Preset(steps=8, ddim_steps=15),
 }
 USUAL = "balanced"

@@ -41,7 +41,7 @@ class Resolved:
         preset = PRESETS[options.preset]
         regularize = float(chosen(options.regularize, 2.0 if zero and not options.generate else 0.0))
         solver = options.solver or ("ddim" if regularize else preset.solver)
-        steps = chosen(options.steps, preset.steps)
+        steps = chosen(options.steps, preset.ddim_steps if solver == "ddim" else preset.steps)
         if solver == "2m" and options.inversion_rounds:
             raise OptionError(
                 f"inversion_rounds is {options.inversion_rounds}, and the solver is 2m, whose inversion needs no "

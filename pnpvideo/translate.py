@@ -62,7 +62,7 @@ def translate(
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
     size = working_size(info.width, info.height, options.size or backend.size, backend.multiple)
-    options = fitted(backend, options, info.frames, size)
+    asked, options = options, fitted(backend, options, info.frames, size, report)
     before: Drawings | None = None
     translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
@@ -87,7 +87,7 @@ def translate(
         translator.check()
     translator.finish()
     seconds = time.monotonic() - started
-    facts = run_report(input, prompt, options, writer, backend.fingerprint, translator, seconds)
+    facts = run_report(input, prompt, asked, writer, backend.fingerprint, translator, seconds)
     return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
 
 

@@ -89,6 +89,8 @@ def _karras(config: Mapping[str, Any], train: int, steps: int, alphas: Tensor) -
     noise = [] if bool(sigma[top].isfinite()) else [top]  # of a checkpoint that starts from pure noise
     last = top if not noise else int((sigma < MOST_SIGMA).nonzero().max())
     free = steps - len(noise)
+    if free > last - usual[0] + 1:
+        raise OptionError(f"steps is {steps}; the spacing karras has room for {last - usual[0] + 1 + len(noise)} here")
     low, high = (float(sigma[end]) ** (1 / RHO) for end in (usual[0], last))
     wanted = [(low + (high - low) * index / max(1, free - 1)) ** RHO for index in range(free)]
     chosen: list[int] = []

@@ -28,11 +28,11 @@ def solver_step(
     "ddim" (arXiv 2010.02502): x_to = sqrt(a_to) x0 + sqrt(1 - a_to) eps, as ``along``. "2m" (DPM-Solver++(2M),
     arXiv 2211.01095, algorithm 2): the same with x0 carried on along
     the line from ``before``, the clean latents that were said one step earlier on the same way, by half of this step in
-    log SNR. A step without one before, and the last one down to the clean level, are DDIM's.
+    log SNR. A step without one before, the last one down to the clean level, and one to pure noise are DDIM's.
     """
     at, now, then = answer.level, schedule.alphas[answer.level], schedule.alphas[to]
     clean, eps = answer.clean, answer.eps
-    if solver == "2m" and before is not None and to > 0:
+    if solver == "2m" and before is not None and to > 0 and then > 0:
         here, there, last = (schedule.half_log_snr(level) for level in (at, to, 2 * at - to))
         clean = clean + (there - here) / (2 * (here - last)) * (
             clean - before

@@ -101,7 +101,7 @@ _DDIM: dict[str, Any] = {"method": "pnp", "feature_until": 0.0, "attention_until
 STILLS: dict[str, Recipe] = {
     "pix2pix-zero": Recipe(_ZERO),
     "background kept": Recipe({**_ZERO, "keep_background": True}, local=True),
-    "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
+    "not regularised": Recipe({**_ZERO, "regularize": 0.0, "solver": "ddim"}),
     "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
     "direction as published": Recipe({**_ZERO, "placement": "start"}),
     "words, no direction": Recipe(_ZERO, swapped=True),

@@ -47,7 +47,6 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
     """
     device = choose_device(base.device)
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    resolved = Resolved.of(base, backend)
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]
@@ -57,7 +56,7 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
             clean, noise, back = there_and_back(
-                backend, picture, caption(scene, style), replace(resolved, regularize=gain)
+                backend, picture, caption(scene, style), Resolved.of(replace(base, regularize=gain), backend)
             )
             returned = 10 * float(torch.log10(clean.square().sum() / (back - clean).square().sum()))
             found.setdefault(name, []).append({**noise_figures(noise), "returned": returned})

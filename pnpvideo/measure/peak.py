@@ -1,6 +1,9 @@
 """Peak memory of what runs from here on."""
 
+import ctypes
+import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -15,6 +18,9 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(device)
             self._start = torch.cuda.memory_allocated(device)
         elif sys.platform == "linux":
+            gc.collect()
+            with suppress(OSError, AttributeError):
+                ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier runs freed is not theirs any more
             Path("/proc/self/clear_refs").write_text("5")
             self._start = _status("VmRSS")
 

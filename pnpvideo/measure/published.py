@@ -90,8 +90,7 @@ class Published:
     def ask(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
         """The network's answers, batch by batch, all with one prompt."""
         self.evaluations += len(x)
-        parts = x.split(self.batch)
-        return torch.cat([self.network(part, timestep, words.expand(len(part), -1, -1)).sample for part in parts])
+        return torch.cat([self._call(part, timestep, words.expand(len(part), -1, -1)) for part in x.split(self.batch)])
 
     def ask_lanes(
         self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: int, words: Sequence[Tensor]
@@ -101,7 +100,13 @@ class Published:
         x = torch.cat([lane[list(frames)] for lane in latents])
         text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
         self.evaluations += len(x)
-        return self.network(x, timestep, text).sample.unflatten(0, (LANES, len(frames)))
+        return self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
+
+    def _call(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
+        """The network's own precision inside, fp32 outside."""
+        dtype = self.network.dtype
+        answer: Tensor = self.network(x.to(dtype), timestep, words.to(dtype)).sample
+        return answer.float()
 
     def attend(self, name: str, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         layer = self.layers[name]

@@ -18,6 +18,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
+from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.injection import Moment, Until
 from pnpvideo.measure.figures import figures, mean
@@ -29,6 +30,8 @@ from pnpvideo.measure.published import Published
 from pnpvideo.measure.recipes import Measured, check
 from pnpvideo.measure.world import SET_HERE, WorldOptions
 from pnpvideo.methods.coherence import Coherence
+from pnpvideo.miniature.recipe.data import HELD_OUT
+from pnpvideo.miniature.world import random_scene
 from pnpvideo.options import TranslateOptions
 from pnpvideo.resolved import Resolved
 from pnpvideo.store import Store
@@ -84,7 +87,18 @@ def measure_speed(
     device = choose_device(base.device)
     judge = Judge(options.judge, str(device))
     backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    if options.size % backend.multiple:
+        raise OptionError(
+            f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
+        )
     base = replace(base, size=options.size)
+    for recipe in recipes.values():
+        if not isinstance(recipe, Plain):
+            Resolved.of(replace(base, **recipe), backend)  # what cannot be is said before hours of measuring
+        elif backend.schedule(recipe.steps).prediction != "epsilon":
+            raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
+    with torch.no_grad():
+        ours(backend, replace(base, steps=1), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
     known = Journal(
         journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card, device
     )
@@ -172,7 +186,7 @@ def ours(backend: Backend, options: TranslateOptions, footage: Footage) -> list[
 def plainly(backend: Backend, base: TranslateOptions, recipe: Plain, footage: Footage) -> list[np.ndarray]:
     """By a published recipe, with what ``base`` comes to where the recipe says nothing."""
     resolved = Resolved.of(base, backend)
-    plain = Published(backend.network, recipe.kind)
+    plain = Published(backend.network, recipe.kind, base.batch)
     words = [backend.embed(text) for text in (footage.source_prompt, "", footage.prompt)]
     up, down = backend.schedule(recipe.inversion), backend.schedule(recipe.steps)
     clean = backend.encode(np.stack(footage.source))
@@ -186,6 +200,8 @@ def plainly(backend: Backend, base: TranslateOptions, recipe: Plain, footage: Fo
         for share in (resolved.feature_until, resolved.attention_until)
     )
     level = {timestep: number + 1 for number, timestep in enumerate(up.timesteps)}
+    if missing := [timestep for timestep in down.timesteps if timestep not in level]:
+        raise OptionError(f"the grid of {recipe.inversion} steps of this checkpoint has no timestep {missing[0]}")
     source = [clean, *(states[level[timestep]] for timestep in down.timesteps)]
     x = plain.sample(source, down, words, resolved.guidance, features, attention, keyframes)
     return list(backend.decode(x))

@@ -37,6 +37,8 @@ class Lookout:
         """Is it token flow alone that reads the source at this level? Else its lane goes along anyway."""
         moment = self._moment(frames, level)
         self.correspondences.forget(moment)  # the first timestep is asked twice: the clean latents come before its own
+        if level == self.schedule.steps:  # an inversion stops there, and asks about the clean latents at most
+            return False
         return self.correspondences.needs_source(moment) and not any(edit.needs_source(moment) for edit in self.others)
 
     def predict(self, x: Tensor, level: int) -> Tensor:

@@ -91,6 +91,22 @@ def test_multistep_goes_back_closer_in_fewer_steps() -> None:
     assert miss(40, "2m", "karras") < 0.5 * miss(20, "2m", "karras")
 
 
+@pytest.mark.parametrize("spacing", ["karras", "checkpoint"])
+def test_multistep_goes_up_to_pure_noise_and_back(spacing: str) -> None:
+    """Zero terminal signal, as the v-predicting checkpoints have it."""
+    pure = {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
+    schedule = Schedule.from_config({**CONFIG, **pure}, 40, spacing)
+    assert schedule.alphas[-1] == 0
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def predict(x: Tensor, level: int) -> Tensor:
+        return smooth(x, schedule.timestep(level))
+
+    *_, noisy = invert(predict, clean, schedule, solver="2m")
+    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, 40, solver="2m")
+    assert bool(torch.isfinite(noisy.x).all()) and bool(torch.isfinite(back.x).all())
+
+
 @pytest.mark.parametrize("solver", ["ddim", "2m"])
 def test_a_run_that_stops_goes_on_as_if_it_had_not(solver: str) -> None:
     schedule = Schedule.from_config(CONFIG, 6, "karras")
@@ -123,7 +139,12 @@ def test_multistep_inverts_by_one_convention() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 8, 20, 200, 999])
 @pytest.mark.parametrize("extra", [{}, {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True}])
 def test_karras_spacing_is_even_in_the_third_root_of_sigma(steps: int, extra: dict[str, Any]) -> None:
+    if extra and steps == 999:
+        with pytest.raises(OptionError, match="has room for"):
+            Schedule.from_config({**CONFIG, **extra}, steps, "karras")
+        return
     schedule = Schedule.from_config({**CONFIG, **extra}, steps, "karras")
+    assert schedule.timesteps[0] >= 0
     usual = Schedule.from_config({**CONFIG, **extra}, max(50, steps))
     assert len(schedule.timesteps) == steps
     assert list(schedule.timesteps) == sorted(set(schedule.timesteps))
