@@ -23,7 +23,7 @@ def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
 
     A long call into native code delays such an exception. So a thread watches too: ``grace_seconds`` after the
     first signal, or at the second one, it ends the process with 128 + the first signal's number. Work that is
-    written down step by step loses no more than the step that it was at.
+    kept step by step loses no more than the last seconds.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)

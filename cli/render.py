@@ -42,15 +42,19 @@ class Pace:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._stage: tuple[str, int] | None = None
+        self._stage: tuple[str, int, int] | None = None
         self._first_done = 0
         self._first_seconds = 0.0
 
     def seconds_left(self, event: Progress) -> float | None:
         """None while there is no telling: at the first event of a stage, or when its total is unknown."""
         now = self._clock()
-        if self._stage != (event.stage, event.shot):
-            self._stage, self._first_done, self._first_seconds = (event.stage, event.shot), event.done, now
+        if self._stage != (event.stage, event.shot, event.window):
+            self._stage, self._first_done, self._first_seconds = (
+                (event.stage, event.shot, event.window),
+                event.done,
+                now,
+            )
         done = event.done - self._first_done
         if done <= 0 or event.total == 0:
             return None
@@ -67,7 +71,7 @@ class Lines:
         self._clock = clock
         self._shown = shown
         self._pace = Pace(clock)
-        self._stage: tuple[str, int] | None = None
+        self._stage: tuple[str, int, int] | None = None
         self._last_seconds = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -78,9 +82,9 @@ class Lines:
             return
         left = self._pace.seconds_left(event)
         now = self._clock()
-        begins = self._stage != (event.stage, event.shot)
+        begins = self._stage != (event.stage, event.shot, event.window)
         if begins or event.done == event.total or now - self._last_seconds >= PLAIN_SECONDS:
-            self._stage, self._last_seconds = (event.stage, event.shot), now
+            self._stage, self._last_seconds = (event.stage, event.shot, event.window), now
             remaining = f", {left:.0f} s left" if left is not None and event.done != event.total else ""
             self._write(f"{_where(event)}: {_how_far(event)}{remaining}")
 
@@ -121,15 +125,15 @@ def bars(stream: TextIO) -> Iterator[Report]:
         TimeRemainingColumn(),
         console=console,
     )
-    tasks: dict[tuple[str, int], TaskID] = {}
+    tasks: dict[tuple[str, int, int], TaskID] = {}
 
     def report(event: Event) -> None:
         if isinstance(event, Notice):
             console.print(Text(_printable(event.message)))
             return
-        stage = (event.stage, event.shot)
+        stage = (event.stage, event.shot, event.window)
         if stage not in tasks:
-            for past in [past for past in tasks if past[1] < event.shot]:
+            for past in [past for past in tasks if past[1:] < (event.shot, event.window)]:
                 shown.remove_task(tasks.pop(past))
             tasks[stage] = shown.add_task(_where(event), total=event.total or None, how_far="")
         shown.update(tasks[stage], completed=event.done, total=event.total or None, how_far=_how_far(event))
@@ -141,7 +145,8 @@ def bars(stream: TextIO) -> Iterator[Report]:
 def _where(event: Progress) -> str:
     drawings = f" ({event.frames} drawing{'s' * (event.frames != 1)})" if event.frames else ""
     shot = "" if event.stage == "load" else f"shot {event.shot + 1}, "
-    return f"{shot}{event.stage}{drawings}"
+    window = f"window {event.window + 1}, " if event.window else ""
+    return f"{shot}{window}{event.stage}{drawings}"
 
 
 def _how_far(event: Progress) -> str:

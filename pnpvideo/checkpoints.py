@@ -24,7 +24,8 @@ Keep = Callable[[int, dict[str, Part]], None]
 class Checkpoints:
     """Keeps the steps of one ``stage`` ("invert" or "sample") of one window in ``entry``, and says that they are done.
 
-    frames: drawings of the window. dtype: the network's. timings: seconds of each stage, to be added to.
+    place: which shot, and which window of it. frames: drawings of the window. dtype: the network's. timings: seconds of
+    each stage, to be added to.
     """
 
     def __init__(
@@ -34,12 +35,12 @@ class Checkpoints:
         steps: int,
         report: Report,
         timings: dict[str, float],
-        shot: int,
+        place: tuple[int, int],
         frames: int,
         dtype: torch.dtype,
     ) -> None:
         self.entry, self.stage, self.steps, self.report = entry, stage, steps, report
-        self.timings, self.shot, self.frames = timings, shot, frames
+        self.timings, self.place, self.frames = timings, place, frames
         self._advice = "; try --dtype float32" if dtype.itemsize == 2 else ""
         self._waiting: dict[str, Part] = {}
         self._finite: list[tuple[int, Tensor]] = []
@@ -72,7 +73,15 @@ class Checkpoints:
             self._flush()
         self._count()
         self.report(
-            Progress(stage=self.stage, done=done, total=self.steps, unit="step", shot=self.shot, frames=self.frames)
+            Progress(
+                stage=self.stage,
+                done=done,
+                total=self.steps,
+                unit="step",
+                shot=self.place[0],
+                window=self.place[1],
+                frames=self.frames,
+            )
         )
 
     def _count(self) -> None:

@@ -285,7 +285,14 @@ class Translator:
             x, before = (saved[0][name].to(self._device) for name in ("x", "before"))
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
         checkpoints = Checkpoints(
-            entry, "sample", steps, self.report, self.timings, window.shot, len(window.times), self.backend.dtype
+            entry,
+            "sample",
+            steps,
+            self.report,
+            self.timings,
+            (window.shot, window.part),
+            len(window.times),
+            self.backend.dtype,
         )
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
@@ -310,7 +317,15 @@ class Translator:
             for index in range(total):
                 pictures.append(self.room.again(partial(self.backend.decode, x[index : index + 1])))
                 self.report(
-                    Progress(stage="decode", done=index + 1, total=total, unit="frame", shot=window.shot, frames=total)
+                    Progress(
+                        stage="decode",
+                        done=index + 1,
+                        total=total,
+                        unit="frame",
+                        shot=window.shot,
+                        window=window.part,
+                        frames=total,
+                    )
                 )
         return np.concatenate(pictures)
 

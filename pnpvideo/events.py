@@ -9,9 +9,9 @@ class Progress:
     """One finished unit of work.
 
     ``stage`` is one of "load", "read", "encode", "invert", "sample", "decode", "write".
-    ``done`` of ``total`` units of that stage are finished in this shot; ``total`` is 0 when unknown.
-    ``unit`` names them ("model", "frame" or "step"). ``shot`` counts from 0. ``frames`` is the number of
-    drawings that this shot translates (0 where it does not matter). What is written counts over all shots.
+    ``done`` of ``total`` units of that stage are finished in this window of the shot; ``total`` is 0 when unknown.
+    ``unit`` names them ("model", "frame" or "step"). ``shot`` counts from 0, ``window`` the windows of a long shot. ``frames`` is the number of
+    drawings that this window translates (0 where it does not matter). What is written counts over all shots.
     """
 
     stage: str
@@ -19,6 +19,7 @@ class Progress:
     total: int
     unit: str
     shot: int = 0
+    window: int = 0
     frames: int = 0
 
 

@@ -173,7 +173,15 @@ class Inversion:
                 if not bool(torch.isfinite(latents[-1]).all()):
                     raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {window.shot}")
                 self.report(
-                    Progress(stage="encode", done=index + 1, total=total, unit="frame", shot=window.shot, frames=total)
+                    Progress(
+                        stage="encode",
+                        done=index + 1,
+                        total=total,
+                        unit="frame",
+                        shot=window.shot,
+                        window=window.part,
+                        frames=total,
+                    )
                 )
         return torch.cat(latents)
 

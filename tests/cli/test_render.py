@@ -10,8 +10,8 @@ from pnpvideo.cli.render import JsonLines, Lines, Pace, rendering
 from pnpvideo.events import Event, Notice, Progress
 
 
-def step(done: int, *, stage: str = "sample", total: int = 4, shot: int = 0) -> Progress:
-    return Progress(stage=stage, done=done, total=total, unit="step", shot=shot, frames=12)
+def step(done: int, *, stage: str = "sample", total: int = 4, shot: int = 0, window: int = 0) -> Progress:
+    return Progress(stage=stage, done=done, total=total, unit="step", shot=shot, window=window, frames=12)
 
 
 def clock(*seconds: float) -> Callable[[], float]:
@@ -57,6 +57,16 @@ def test_lines_come_at_the_ends_of_a_stage_and_every_five_seconds() -> None:
     ]
 
 
+def test_each_window_of_a_long_shot_begins_its_stages_anew() -> None:
+    pace = Pace(clock(0.0, 2.0, 3.0, 7.0))
+    found = [pace.seconds_left(event) for event in (step(1), step(2), step(1, window=1), step(2, window=1))]
+    assert found == [None, 4.0, None, 8.0]
+    told = shown("plain", io.StringIO(), step(4, window=1))
+    assert told == "pnpvideo: shot 1, window 2, sample (12 drawings): step 4 of 4\n"
+    drawn = shown("auto", Terminal(), step(4), step(1, window=1))
+    assert "window 2, sample" in drawn
+
+
 def test_each_shot_begins_its_stages_anew() -> None:
     text = shown("plain", io.StringIO(), step(1), step(1, shot=1), step(1, stage="decode", shot=1))
     assert [line.split(" (")[0] for line in text.splitlines()] == [
@@ -77,7 +87,7 @@ def test_json_is_one_object_a_line_with_every_field() -> None:
     for event in (step(1), step(2), Notice(message="resumed\nat step 3")):
         lines(event)
     first, second, notice = map(json.loads, stream.getvalue().splitlines())
-    fields = {"event": "progress", "stage": "sample", "total": 4, "unit": "step", "shot": 0, "frames": 12}
+    fields = {"event": "progress", "stage": "sample", "total": 4, "unit": "step", "shot": 0, "window": 0, "frames": 12}
     assert first == {**fields, "done": 1, "seconds_left": None}
     assert second == {**fields, "done": 2, "seconds_left": 4.0}
     assert notice == {"event": "notice", "message": "resumed\nat step 3"}
