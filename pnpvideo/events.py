@@ -10,8 +10,9 @@ class Progress:
 
     ``stage`` is one of "load", "read", "encode", "invert", "sample", "decode", "write".
     ``done`` of ``total`` units of that stage are finished in this window of the shot; ``total`` is 0 when unknown.
-    ``unit`` names them ("model", "frame" or "step"). ``shot`` counts from 0, ``window`` the windows of a long shot. ``frames`` is the number of
-    drawings that this window translates (0 where it does not matter). What is written counts over all shots.
+    ``unit`` names them ("model", "frame" or "step"). ``shot`` counts from 0, ``window`` the windows of a long shot.
+    ``frames`` is the number of drawings that this window translates (0 where it does not matter). What is written
+    counts over all shots.
     """
 
     stage: str
