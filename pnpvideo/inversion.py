@@ -128,16 +128,8 @@ class Inversion:
         return self.backend.device
 
     def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
-        return Checkpoints(
-            entry,
-            "invert",
-            self.schedule.steps,
-            self.report,
-            self.timings,
-            window.shot,
-            len(window.times),
-            self.backend.dtype,
-        )
+        steps, place, dtype = self.schedule.steps, (window.shot, window.part), self.backend.dtype
+        return Checkpoints(entry, "invert", steps, self.report, self.timings, place, len(window.times), dtype)
 
     def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
         """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
