@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pnpvideo.errors import DeviceError, StoreError
-from pnpvideo.events import Progress, Report
+from pnpvideo.events import Report
 from pnpvideo.store import Entry
+from pnpvideo.window import Window
 
 SECONDS = 2.0
 """Between two visits to the store. In between, what was made stays on the device."""
@@ -22,10 +23,9 @@ Keep = Callable[[int, dict[str, Part]], None]
 
 
 class Checkpoints:
-    """Keeps the steps of one ``stage`` ("invert" or "sample") of one window in ``entry``, and says that they are done.
+    """Keeps the steps of one ``stage`` ("invert" or "sample") of a ``window`` in ``entry``, and says so.
 
-    place: which shot, and which window of it. frames: drawings of the window. dtype: the network's. timings: seconds of
-    each stage, to be added to.
+    dtype: the network's. timings: seconds of each stage, to be added to.
     """
 
     def __init__(
@@ -33,14 +33,13 @@ class Checkpoints:
         entry: Entry,
         stage: str,
         steps: int,
+        window: Window,
+        dtype: torch.dtype,
         report: Report,
         timings: dict[str, float],
-        place: tuple[int, int],
-        frames: int,
-        dtype: torch.dtype,
     ) -> None:
-        self.entry, self.stage, self.steps, self.report = entry, stage, steps, report
-        self.timings, self.place, self.frames = timings, place, frames
+        self.entry, self.stage, self.steps, self.window = entry, stage, steps, window
+        self.report, self.timings = report, timings
         self._advice = "; try --dtype float32" if dtype.itemsize == 2 else ""
         self._waiting: dict[str, Part] = {}
         self._finite: list[tuple[int, Tensor]] = []
@@ -72,17 +71,7 @@ class Checkpoints:
         if time.monotonic() - self._last >= SECONDS:
             self._flush()
         self._count()
-        self.report(
-            Progress(
-                stage=self.stage,
-                done=done,
-                total=self.steps,
-                unit="step",
-                shot=self.place[0],
-                window=self.place[1],
-                frames=self.frames,
-            )
-        )
+        self.report(self.window.progress(self.stage, done, self.steps, "step"))
 
     def _count(self) -> None:
         now = time.monotonic()

@@ -15,7 +15,7 @@ from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError, StoreError
-from pnpvideo.events import Notice, Progress, Report
+from pnpvideo.events import Notice, Report
 from pnpvideo.injection import Edit, Moment, injected
 from pnpvideo.inversion import Inversion, timed
 from pnpvideo.memory import Room, memory_told
@@ -280,20 +280,13 @@ class Translator:
         steps, rows = self.schedule.steps, [denoise.anchors + frame for frame in chosen]
         level, before = start, None
         held: dict[int, Tensor] = {start: x[rows]} if rows else {}
-        if (saved := entry.get(STATE)) is not None and (found := _remembered(entry, saved[1]["level"], start, held)):
+        if (saved := entry.get(STATE)) is not None and (
+            found := _remembered(entry, saved[1]["level"], start, held)
+        ) is not None:
             held, level = found, int(saved[1]["level"])
             x, before = (saved[0][name].to(self._device) for name in ("x", "before"))
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
-        checkpoints = Checkpoints(
-            entry,
-            "sample",
-            steps,
-            self.report,
-            self.timings,
-            (window.shot, window.part),
-            len(window.times),
-            self.backend.dtype,
-        )
+        checkpoints = Checkpoints(entry, "sample", steps, window, self.backend.dtype, self.report, self.timings)
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
             keyframes = self.coherence.keyframes(len(x), denoise.place, steps - level, denoise.anchors)
@@ -316,17 +309,7 @@ class Translator:
         with timed(self.timings, "decode"):
             for index in range(total):
                 pictures.append(self.room.again(partial(self.backend.decode, x[index : index + 1])))
-                self.report(
-                    Progress(
-                        stage="decode",
-                        done=index + 1,
-                        total=total,
-                        unit="frame",
-                        shot=window.shot,
-                        window=window.part,
-                        frames=total,
-                    )
-                )
+                self.report(window.progress("decode", index + 1, total, "frame"))
         return np.concatenate(pictures)
 
     @property
@@ -337,7 +320,7 @@ class Translator:
 def _remembered(entry: Entry, level: int, start: int, held: dict[int, Tensor]) -> dict[int, Tensor] | None:
     """The states of the chosen drawings from ``start`` down to ``level``; None where the store lacks one of them."""
     if not held:
-        return {start: torch.empty(0)}
+        return held
     for lower in range(start - 1, max(level, 1) - 1, -1):
         if (stored := entry.get(f"chosen-{lower:04d}")) is None:
             return None

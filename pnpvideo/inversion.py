@@ -18,7 +18,7 @@ from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import DeviceError
-from pnpvideo.events import Notice, Progress, Report
+from pnpvideo.events import Notice, Report
 from pnpvideo.injection import injected
 from pnpvideo.memory import Room
 from pnpvideo.methods.coherence import Coherence
@@ -128,8 +128,7 @@ class Inversion:
         return self.backend.device
 
     def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
-        steps, place, dtype = self.schedule.steps, (window.shot, window.part), self.backend.dtype
-        return Checkpoints(entry, "invert", steps, self.report, self.timings, place, len(window.times), dtype)
+        return Checkpoints(entry, "invert", self.schedule.steps, window, self.backend.dtype, self.report, self.timings)
 
     def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
         """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
@@ -164,17 +163,7 @@ class Inversion:
                 latents.append(self.room.again(partial(self.backend.encode, window.pixels[index : index + 1])))
                 if not bool(torch.isfinite(latents[-1]).all()):
                     raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {window.shot}")
-                self.report(
-                    Progress(
-                        stage="encode",
-                        done=index + 1,
-                        total=total,
-                        unit="frame",
-                        shot=window.shot,
-                        window=window.part,
-                        frames=total,
-                    )
-                )
+                self.report(window.progress("encode", index + 1, total, "frame"))
         return torch.cat(latents)
 
     def _familiar(self, clean: Tensor, window: Window) -> None:

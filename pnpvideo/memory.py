@@ -3,21 +3,27 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
-from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import DeviceError
 from pnpvideo.events import Notice, Report
 
 Made = TypeVar("Made")
 
 
+class Offloadable(Protocol):
+    """A model of which parts can wait where there is more memory."""
+
+    def offload(self) -> bool:
+        """Let them. False where they do already, or where there is no such place."""
+
+
 class Room:
     """What a run may take at once. batch: frames a network call; it halves when memory runs out."""
 
-    def __init__(self, backend: Backend, batch: int, report: Report) -> None:
+    def __init__(self, backend: Offloadable, batch: int, report: Report) -> None:
         self.batch, self._backend, self._report = batch, backend, report
 
     def tried(self, call: Callable[[int], Made], least: int = 1) -> Made:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.events import Progress
 from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.trajectory import Joined, Walked
 from pnpvideo.words.script import Script
@@ -70,6 +71,11 @@ class Window:
     guidance: Guidance
     noise: Tensor
     anchors: Anchors | None = None
+
+    def progress(self, stage: str, done: int, total: int, unit: str) -> Progress:
+        """That ``done`` of ``total`` units of a stage are finished here."""
+        frames = len(self.times)
+        return Progress(stage=stage, done=done, total=total, unit=unit, shot=self.shot, window=self.part, frames=frames)
 
     def to_remember(self) -> tuple[int, ...]:
         """The drawings that later windows attend to: the last; of a shot's first window, also the one in the middle."""

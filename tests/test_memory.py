@@ -38,7 +38,7 @@ def failing(times: int, failure: BaseException) -> tuple[Callable[[int], int], l
 
 def test_the_batch_halves_then_parts_wait_elsewhere_then_it_fails() -> None:
     backend, said = Offloadable(), list[Event]()
-    room = Room(backend, 5, said.append)  # type: ignore[arg-type]
+    room = Room(backend, 5, said.append)
     call, asked = failing(3, FULL)
     assert room.tried(call) == 1 and backend.offloaded
     assert asked == [5, 2, 1, 1]
@@ -54,7 +54,7 @@ def test_the_batch_halves_then_parts_wait_elsewhere_then_it_fails() -> None:
 
 
 def test_other_failures_are_not_tried_again() -> None:
-    room = Room(Offloadable(), 8, lambda event: None)  # type: ignore[arg-type]
+    room = Room(Offloadable(), 8, lambda event: None)
     call, asked = failing(1, RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"), memory_told():
         room.tried(call)

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.device import choose_device, choose_dtype
-from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
@@ -19,7 +17,7 @@ from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import read_caption
-from pnpvideo.measure.recipes import Measured, check
+from pnpvideo.measure.recipes import Measured, check, opened
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.success import attributes_found
 from pnpvideo.measure.translation import translation
@@ -97,11 +95,18 @@ class Recipe:
 
 
 _ZERO: dict[str, Any] = {"method": "pix2pix-zero"}
-_DDIM: dict[str, Any] = {"method": "pnp", "feature_until": 0.0, "attention_until": 0.0, "fresh_noise": 0.0}
+_DDIM: dict[str, Any] = {
+    "method": "pnp",
+    "feature_until": 0.0,
+    "attention_until": 0.0,
+    "fresh_noise": 0.0,
+    "solver": "ddim",
+    "spacing": "checkpoint",
+}
 STILLS: dict[str, Recipe] = {
     "pix2pix-zero": Recipe(_ZERO),
     "background kept": Recipe({**_ZERO, "keep_background": True}, local=True),
-    "not regularised": Recipe({**_ZERO, "regularize": 0.0, "solver": "ddim"}),
+    "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
     "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
     "direction as published": Recipe({**_ZERO, "placement": "start"}),
     "words, no direction": Recipe(_ZERO, swapped=True),
@@ -191,14 +196,11 @@ def measure_edits(
     """
     recipes = (STILLS if options.frames == 1 else CLIPS) if recipes is None else recipes
     check(base, {name: recipe.changes for name, recipe in recipes.items()}, FLOORS, SET_HERE)
-    device = choose_device(base.device)
-    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    if options.size % backend.multiple:
-        raise OptionError(f"size is {options.size}; accepted are multiples of {backend.multiple}")
+    backend = opened(base, options.size)
     if backend.captioner is None:
         raise OptionError(f"{base.model}: the benchmark is of the world, and this checkpoint has no captioner of it")
-    judge, captioner = Judge(options.judge, str(device)), Captioner(backend.captioner, device)
-    known = Journal(journal, backend.fingerprint, replace(options, pictures=1), base.stated(), backend.card, device)
+    judge, captioner = Judge(options.judge, str(backend.device)), Captioner(backend.captioner, backend.device)
+    known = Journal.of(journal, backend, replace(options, pictures=1), base)
     looked_at = SHOWN if options.frames == 1 else 1
     wanted = {task: {n: recipe for n, recipe in recipes.items() if task.local or not recipe.local} for task in tasks}
     total, done = options.pictures * sum(map(len, wanted.values())), 0

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pnpvideo import __version__
+from pnpvideo.backends.backend import Backend
 from pnpvideo.engine import FORMAT
 from pnpvideo.measure.figures import finite
+from pnpvideo.options import TranslateOptions
 
 
 class Journal:
@@ -22,6 +24,11 @@ class Journal:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # the line that a kill cut short
                     entry = json.loads(line)
                     self.rows[entry["key"]] = entry["figures"]
+
+    @classmethod
+    def of(cls, path: Path | None, backend: Backend, options: Any, base: TranslateOptions) -> "Journal":
+        """For figures that depend on the model, on the benchmark's ``options`` and on what ``base`` states."""
+        return cls(path, backend.fingerprint, options, base.stated(), backend.card, backend.device)
 
     def get(self, *key: Any) -> dict[str, float] | None:
         row = self.rows.get(self._key(key))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import finite, table
 from pnpvideo.options import TranslateOptions
@@ -24,6 +26,15 @@ def check(
             raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(floors)}")
         for given in (option for option in ours if option in changes):
             raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
+
+
+def opened(base: TranslateOptions, size: int) -> StableDiffusion:
+    """The model of ``base``. Raises OptionError where it takes no pictures of ``size`` pixels."""
+    device = choose_device(base.device)
+    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    if size % backend.multiple:
+        raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")
+    return backend
 
 
 @dataclass(frozen=True)

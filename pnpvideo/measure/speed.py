@@ -15,8 +15,6 @@ import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.device import choose_device, choose_dtype
-from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
@@ -27,7 +25,7 @@ from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.peak import Peak
 from pnpvideo.measure.published import Published
-from pnpvideo.measure.recipes import Measured, check
+from pnpvideo.measure.recipes import Measured, check, opened
 from pnpvideo.measure.world import SET_HERE, WorldOptions
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.miniature.recipe.data import HELD_OUT
@@ -84,14 +82,8 @@ def measure_speed(
     check(
         base, {name: found for name, found in recipes.items() if not isinstance(found, Plain)} or OURS, FLOORS, SET_HERE
     )
-    device = choose_device(base.device)
-    judge = Judge(options.judge, str(device))
-    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    if options.size % backend.multiple:
-        raise OptionError(
-            f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
-        )
-    base = replace(base, size=options.size)
+    backend = opened(base, options.size)
+    judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
     for recipe in recipes.values():
         if not isinstance(recipe, Plain):
             Resolved.of(replace(base, **recipe), backend)  # what cannot be is said before hours of measuring
@@ -99,9 +91,7 @@ def measure_speed(
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
     with torch.no_grad():
         ours(backend, replace(base, steps=1), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
-    known = Journal(
-        journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card, device
-    )
+    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0
@@ -134,7 +124,7 @@ def measure_speed(
             for name in recipes:
                 means[name]["ratio"] = means[YARDSTICK]["seconds"] / means[name]["seconds"]
         rows[" to ".join(task)], examples[" to ".join(task)] = means, shown
-    protocol = {"benchmark": asdict(options), "translation": asdict(base), "machine": machine(device)}
+    protocol = {"benchmark": asdict(options), "translation": asdict(base), "machine": machine(backend.device)}
     return Measured(protocol, rows, examples)
 
 

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pnpvideo.backends.device import choose_device, choose_dtype
-from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.measure.figures import figures, mean
 from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
-from pnpvideo.measure.recipes import Measured, check
+from pnpvideo.measure.recipes import Measured, check, opened
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, random_scene
 from pnpvideo.options import TranslateOptions
@@ -77,17 +75,9 @@ def measure_world(
     """
     recipes = RECIPES if recipes is None else recipes
     check(base, recipes, FLOORS, SET_HERE)
-    device = choose_device(base.device)
-    judge = Judge(options.judge, str(device))
-    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
-    if options.size % backend.multiple:
-        raise OptionError(
-            f"size is {options.size}; accepted are multiples of {backend.multiple}, which the model takes"
-        )
-    base = replace(base, size=options.size)
-    known = Journal(
-        journal, backend.fingerprint, replace(options, clips=1, tasks=()), base.stated(), backend.card, device
-    )
+    backend = opened(base, options.size)
+    judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
+    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     examples: dict[str, dict[str, list[np.ndarray]]] = {}
     total, done = len(options.tasks) * options.clips * len(recipes), 0
