@@ -19,6 +19,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+from benchmarks.topology import SCHEDULER, TOKENS, TOPOLOGIES, network
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import sites_of
 from pnpvideo.diffusion.guidance import Guidance
@@ -34,8 +35,7 @@ from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.methods.trajectory import Walked
 
-CHANNELS, HEADS, TEXT, TOKENS, NORM = (320, 640, 1280, 1280), 8, 768, 77, 32
-SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+TOPOLOGY = TOPOLOGIES["sd15"]
 ROWS: dict[str, dict[str, Any]] = {
     "guidance by words alone": {"weight": None},
     "lock-step": {},
@@ -67,32 +67,19 @@ class Bare:
         return cast(Tensor, answer).float()
 
 
-def network_of(width: float, device: torch.device, dtype: torch.dtype) -> UNet2DConditionModel:
-    channels = tuple(max(NORM, round(count * width / NORM) * NORM) for count in CHANNELS)
-    torch.manual_seed(0)
-    network = UNet2DConditionModel(
-        sample_size=64,
-        block_out_channels=channels,
-        cross_attention_dim=TEXT,
-        attention_head_dim=HEADS,
-        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-    )
-    return network.to(device, dtype).eval().requires_grad_(False)
-
-
 def measure(row: dict[str, Any], width: float, side: int, steps: int, device: torch.device, dtype: torch.dtype) -> None:
     """Print the Measured of one row as JSON."""
     row = dict(row)
     keeps_all = row.pop("keeps_all", False)
     plain = "weight" in row
     method: Method = SDEdit() if plain else Pix2PixZero(**row)
-    backend = cast(Backend, Bare(network_of(width, device, dtype), dtype))
+    backend = cast(Backend, Bare(network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
     schedule = Schedule.from_config(SCHEDULER, steps)
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
     words = {
-        lane: torch.randn((TOKENS, TEXT), generator=draw).to(device) for lane in ("source", "negative", "positive")
+        lane: torch.randn((TOKENS, TOPOLOGY.text[0]), generator=draw).to(device)
+        for lane in ("source", "negative", "positive")
     }
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
     coherence = Coherence(kind="none", every=8, batch=1, seed=0)

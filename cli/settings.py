@@ -37,7 +37,7 @@ TEXTS = (
     ),
     *("coherence", "device", "dtype", "decoder", "store", "mask"),
 )
-SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background")
+SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background", "compile")
 
 
 def setting(field: str, *flags: str, help: str, usual: Any = None, **attributes: Any) -> Callable[[Command], Command]:
@@ -179,6 +179,7 @@ _CLIP = (
         "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
     ),
     setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0."),
+    setting("compile", "--compile", is_flag=True, help="Compile the network first: minutes, for long runs on a GPU."),
     setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network."),
     setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input."),
     setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT."),

@@ -78,6 +78,7 @@ class TranslateOptions:
     batch: frames a network call, >= 1. The keyframes of a shot always go together: they attend to each other.
     memory: bytes on the device that the run should keep within: batch and window are made smaller as that needs. An
         estimate, which docs/speed.md holds against measurements.
+    compile: let torch compile the network's blocks at their first call, which takes minutes.
     store: folder of the store; None: the user's cache folder.
     """
 
@@ -122,6 +123,7 @@ class TranslateOptions:
     dtype: str = "auto"
     decoder: str = "ffmpeg"
     allow_partial: bool = False
+    compile: bool = False
     store: Path | None = None
     overwrite: bool = False
 

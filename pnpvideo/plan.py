@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.estimate import Estimate, Size, fitted
 from pnpvideo.events import Progress, Report, ignore
@@ -53,8 +52,7 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
     """
     options = options or TranslateOptions()
     clip = read(input, span=options.frames, decoder=options.decoder, allow_partial=options.allow_partial, report=report)
-    device = choose_device(options.device)
-    backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
+    backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.size or backend.size, backend.multiple)
     options = fitted(backend, options, clip.info.frames, size, report)
@@ -72,7 +70,7 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
         drawings=drawings,
         width=size[0],
         height=size[1],
-        device=str(device),
+        device=str(backend.device),
         dtype=str(backend.dtype).removeprefix("torch."),
         steps=estimate.resolved.steps,
         batch=options.batch,

@@ -40,8 +40,9 @@ class Resolved:
         card, zero = backend.card, options.method == "pix2pix-zero"
         preset = PRESETS[options.preset]
         regularize = float(chosen(options.regularize, 2.0 if zero and not options.generate else 0.0))
-        solver = options.solver or ("ddim" if regularize else preset.solver)
-        steps = chosen(options.steps, preset.ddim_steps if solver == "ddim" else preset.steps)
+        solver = options.solver or ("ddim" if regularize or backend.few_step else preset.solver)
+        usual = preset.few_steps if backend.few_step else preset.ddim_steps if solver == "ddim" else preset.steps
+        steps = chosen(options.steps, usual)
         if solver == "2m" and options.inversion_rounds:
             raise OptionError(
                 f"inversion_rounds is {options.inversion_rounds}, and the solver is 2m, whose inversion needs no "

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.background import Masks
 from pnpvideo.engine import Translator
@@ -57,8 +56,7 @@ def translate(
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
     masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames)
-    device = choose_device(options.device)
-    backend = StableDiffusion(options.model, device, choose_dtype(options.dtype, device))
+    backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
     size = working_size(info.width, info.height, options.size or backend.size, backend.multiple)

@@ -1,6 +1,5 @@
 """A Stable Diffusion checkpoint of random weights, small enough for any test, and clips to translate."""
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from tokenizers import pre_tokenizers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
+from benchmarks.topology import tokenizer_of_letters
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.ffmpeg import executable
@@ -26,7 +25,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "random"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        tokenizer = _tokenizer(folder / "tokenizer")
+        tokenizer = tokenizer_of_letters(folder / "tokenizer", LENGTH)
         UNet2DConditionModel(
             sample_size=8,
             block_out_channels=(16, 32, 32, 32),
@@ -66,17 +65,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps_offset=1,
     ).save_pretrained(folder / "scheduler")
     return folder
-
-
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,8 @@ class Backend(Protocol):
     """A text-to-image diffusion model in latent space.
 
     network: runs in ``dtype`` on ``device``. fingerprint names its weights. text: what reads its prompts. captioner:
-    folder of its own captioner, if it has one. sites are in execution order. size is its native size in pixels; working
-    sizes are multiples of ``multiple``.
+    folder of its own captioner, if it has one. few_step: was it distilled to draw in few steps? sites are in execution
+    order. size is its native size in pixels; working sizes are multiples of ``multiple``.
     """
 
     network: nn.Module
@@ -80,6 +80,7 @@ class Backend(Protocol):
     card: Card
     fingerprint: str
     captioner: str | None
+    few_step: bool
     sites: tuple[Site, ...]
     size: int
     multiple: int

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from pnpvideo.errors import ModelError
 
 WORDS = ["text_encoder/*.json", "text_encoder/*.safetensors", "tokenizer/*"]  # what reads prompts
 PARTS = ("unet", "vae", "text_encoder")
+FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
+"""Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
+2403.14602)."""
 _HARMLESS = "position_ids"  # a buffer that old text encoders saved and no code reads
 _BLOCK, _WHOLE = 1 << 20, 64 << 20
 
@@ -68,10 +72,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_card(folder: Path) -> Card:
+def few_step(scheduler: dict[str, Any]) -> bool:
+    """Is this the scheduler of a checkpoint that was distilled to draw in few steps?
+
+    A consistency model's (LCM, arXiv 2310.04378), or Euler's on a trailing grid, as adversarially distilled ones have
+    it (turbo, arXiv 2311.17042).
+    """
+    kind = str(scheduler.get("_class_name"))
+    euler = kind.startswith("Euler") and scheduler.get("timestep_spacing") == "trailing"
+    return kind == "LCMScheduler" or (euler and not scheduler.get("rescale_betas_zero_snr"))
+
+
+def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
+    """What the checkpoint recommends; ``usual``: where it says nothing itself, over the defaults of Card."""
     path = folder / "pnpvideo.json"
     if not path.is_file():
-        return Card()
+        return Card(**usual)
     known: dict[str, Any] = {field.name: field.type for field in fields(Card)}
     given = read_json(path)
     for name, value in given.items():
@@ -79,7 +95,7 @@ def read_card(folder: Path) -> Card:
             raise ModelError(f"{path}: {name!r} is no recommendation; known are: {', '.join(known)}")
         if not isinstance(value, float | int if known[name] is float else known[name]):
             raise ModelError(f"{path}: {name} is {value!r}, which is not of the right kind")
-    return Card(**given)
+    return Card(**{**usual, **given})
 
 
 def fingerprint(folder: Path, parts: tuple[str, ...] = ("",)) -> str:

@@ -1,43 +1,72 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
-from pnpvideo.backends.checkpoint import fingerprint, load_checked, locate, read_card, read_json
+from pnpvideo.backends.checkpoint import (
+    FEW_STEP_CARD,
+    few_step,
+    fingerprint,
+    load_checked,
+    locate,
+    read_card,
+    read_json,
+)
+from pnpvideo.backends.compiled import compile_blocks
+from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Kind, Site
+from pnpvideo.options import TranslateOptions
+
+GUIDANCE_TOLD = 8.5
+"""Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
 
 
 class StableDiffusion:
     """See Backend. The network runs in ``dtype``; latents, text and the autoencoder stay in fp32."""
 
-    def __init__(self, model: str, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, model: str, device: torch.device, dtype: torch.dtype, compile: bool = False) -> None:
         folder = locate(resolve(model))
         config = read_json(folder / "unet" / "config.json")
         if config.get("addition_embed_type") is not None:
             raise ModelError(f"{folder} looks like SDXL; this backend takes Stable Diffusion 1.x and 2.x checkpoints")
-        self.card = read_card(folder)
+        self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
+        self.few_step = few_step(self.scheduler_config)
+        self.card = read_card(folder, FEW_STEP_CARD if self.few_step else {})
         self.fingerprint = fingerprint(folder)
         captioner = folder / "captioner"
         self.captioner = str(captioner) if captioner.is_dir() else None
         self.network: UNet2DConditionModel = load_checked(UNet2DConditionModel, folder, "unet").to(device, dtype)
+        if device.type == "cuda":
+            self.network.to(memory_format=torch.channels_last)  # as convolutions in half precision want it
         self.vae: AutoencoderKL = load_checked(AutoencoderKL, folder, "vae").to(device, torch.float32)
         self.text = TextTower(folder, device)
-        self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
         self.device, self.dtype, self._offloaded = device, dtype, False
         self._check(folder)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
         self.sites = tuple(sites_of(self.network))
+        told = self.network.config.time_cond_proj_dim
+        self._told = None if told is None else embedded(GUIDANCE_TOLD, told).to(device, dtype)
+        if compile:
+            compile_blocks(self.network)
+
+    @classmethod
+    def of(cls, options: TranslateOptions) -> "StableDiffusion":
+        """The model that the options name, where they want it."""
+        device = choose_device(options.device)
+        return cls(options.model, device, choose_dtype(options.dtype, device), options.compile)
 
     def _check(self, folder: Path) -> None:
         channels, width = self.vae.config.latent_channels, self.text.width
@@ -103,7 +132,15 @@ class StableDiffusion:
 
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
         self._at_hand(self.network)
-        return self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0].float()
+        asked = x.to(self.dtype), timestep, context.to(self.dtype)
+        return self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
+
+
+def embedded(guidance: float, channels: int) -> Tensor:
+    """A guidance scale as a consistency model reads it: (1, channels), sines, then cosines (arXiv 2310.04378, 4.2)."""
+    half = channels // 2
+    angles = 1000 * (guidance - 1) * torch.exp(-math.log(10000) / (half - 1) * torch.arange(half))
+    return F.pad(torch.cat((angles.sin(), angles.cos())), (0, channels % 2)).unsqueeze(0)
 
 
 def sites_of(network: UNet2DConditionModel) -> list[Site]:

@@ -103,6 +103,11 @@ def _karras(config: Mapping[str, Any], train: int, steps: int, alphas: Tensor) -
 
 def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
     """Ascending timesteps, by the config's spacing."""
+    if config.get("_class_name") == "LCMScheduler":  # some of those that it was distilled on (arXiv 2310.04378)
+        known = int(config.get("original_inference_steps", 50))
+        if steps > known:
+            raise OptionError(f"steps is {steps}; this checkpoint was distilled on {known} timesteps, so 1 to {known}")
+        return tuple(sorted((known - index * known // steps) * (train // known) - 1 for index in range(steps)))
     spacing = config.get("timestep_spacing", "leading")
     if spacing == "leading":
         ratio = train // steps

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
@@ -45,8 +44,7 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
     Each still is inverted as ``base`` has it, with its own caption of the world, and sampled back: "returned" is the
     signal to noise in dB of the latents, 10 log10(sum x^2 / sum (x' - x)^2).
     """
-    device = choose_device(base.device)
-    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    backend = StableDiffusion.of(base)
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]

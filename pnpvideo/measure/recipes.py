@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import finite, table
@@ -30,8 +29,7 @@ def check(
 
 def opened(base: TranslateOptions, size: int) -> StableDiffusion:
     """The model of ``base``. Raises OptionError where it takes no pictures of ``size`` pixels."""
-    device = choose_device(base.device)
-    backend = StableDiffusion(base.model, device, choose_dtype(base.dtype, device))
+    backend = StableDiffusion.of(base)
     if size % backend.multiple:
         raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")
     return backend

@@ -1,0 +1,170 @@
+"""What a clip costs on Stable Diffusion's topologies, and how near that comes to what the device can do.
+
+    python -m benchmarks.full_size --topology sd15 --device cuda --dtype bfloat16 --plain --long 1000 --compile
+    python -m benchmarks.full_size --topology sd15 --width 0.25 --size 128 --frames 8
+
+Random weights: no figure here depends on their values, and no picture means anything. The ceiling is the best of some
+large matrix products in the same precision; "of it" is what an evaluation multiplies and adds, as counted, times
+evaluations a second, over the ceiling. Memory is beyond what was held before the row.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.length import clip
+from benchmarks.topology import TOPOLOGIES, checkpoint
+from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.measure.footage import Footage
+from pnpvideo.measure.peak import Peak
+from pnpvideo.measure.speed import PLAIN, SAME_AS, YARDSTICK, Plain, machine, made
+from pnpvideo.miniature.recipe.data import HELD_OUT
+from pnpvideo.miniature.world import random_scene
+from pnpvideo.options import TranslateOptions
+from pnpvideo.presets import PRESETS
+from pnpvideo.translate import translate
+
+PROFILED = 16
+"""Operations that are named in the profile."""
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of the best of some matrix products."""
+    best = 0.0
+    for side in (4096, 8192) if device.type == "cuda" else (1024, 2048):
+        a, b = (torch.randn((side, side), device=device).to(dtype) for _ in range(2))
+        for _ in range(5):
+            wait(device)
+            started = time.perf_counter()
+            _ = a @ b
+            wait(device)
+            best = max(best, 2 * side**3 / (time.perf_counter() - started))
+    return best
+
+
+def operations(backend: StableDiffusion, size: int) -> int:
+    """Of one evaluation; a multiplication and an addition are two."""
+    x = torch.zeros((1, *backend.latent_shape(size, size)), device=backend.device)
+    words = backend.embed("").unsqueeze(0)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        backend.predict(x, 1, words)
+    return int(counter.get_total_flops())
+
+
+def alone(backend: StableDiffusion, size: int, batch: int) -> float:
+    """Evaluations a second of the network by itself."""
+    x = torch.zeros((batch, *backend.latent_shape(size, size)), device=backend.device)
+    words = backend.embed("").expand(batch, -1, -1)
+    seconds = []
+    with torch.no_grad():
+        for _ in range(4):
+            wait(backend.device)
+            started = time.perf_counter()
+            backend.predict(x, 1, words)
+            wait(backend.device)
+            seconds.append(time.perf_counter() - started)
+    return batch / min(seconds)
+
+
+def rows(backend: StableDiffusion, base: TranslateOptions, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
+    """Of each preset and, where asked for, of the published recipes: the cells of the table."""
+    footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", frames, size)
+    recipes: dict[str, Plain | dict[str, Any]] = {
+        **({name: PLAIN[name] for name in (SAME_AS, YARDSTICK)} if plain else {}),
+        **{name: {"preset": name} for name in reversed(PRESETS)},
+    }
+    top, once = ceiling(backend.device, backend.dtype), operations(backend, size)
+    speed = alone(backend, size, base.batch)
+    yield ["the network alone", "-", "-", f"{speed:.2f}", f"{speed * once / top:.0%}", "-"]
+    for name, recipe in recipes.items():
+        _, cost = made(backend, base, recipe, footage)
+        speed = cost["evaluations"] / cost["seconds"]
+        yield [
+            name,
+            f"{cost['evaluations']:.0f}",
+            f"{cost['seconds']:.3f}",
+            f"{speed:.2f}",
+            f"{speed * once / top:.0%}",
+            f"{cost['mebibytes']:.0f}",
+        ]
+
+
+def long(base: TranslateOptions, frames: int, device: torch.device) -> list[str]:
+    """The same of a clip of so many frames, read from a file and written to one; seconds with all that this takes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, peak, started = clip(folder, frames, 1), Peak(device), time.perf_counter()
+        options = replace(base, preset="draft", source_prompt="", store=folder / "store")
+        translate(source, "a photo of a ball", folder / "out.mkv", options)
+        seconds = (time.perf_counter() - started) / frames
+    return [f"draft, {frames:,} frames", "-", f"{seconds:.3f}", "-", "-", f"{peak.bytes() / 2**20:.0f}"]
+
+
+def profile(backend: StableDiffusion, base: TranslateOptions, size: int) -> str:
+    """Where the time of eight frames in two steps goes, by operation."""
+    footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", 8, size)
+    with torch.profiler.profile() as found:
+        made(backend, base, {"steps": 2}, footage)
+    key = "self_cuda_time_total" if backend.device.type == "cuda" else "self_cpu_time_total"
+    return str(found.key_averages().table(sort_by=key, row_limit=PROFILED, max_name_column_width=60))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--topology", choices=tuple(TOPOLOGIES), default="sd15")
+    parser.add_argument("--width", type=float, default=1.0, help="share of its channels; 1: full size")
+    parser.add_argument("--size", type=int, default=512, help="width and height in pixels")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"))
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--plain", action="store_true", help="the published recipes too, which take long")
+    parser.add_argument("--long", type=int, metavar="FRAMES", help="a clip of so many frames too, by draft")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
+    asked = parser.parse_args()
+    device = choose_device(asked.device)
+    with tempfile.TemporaryDirectory() as folder:
+        model = checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
+        dtype = choose_dtype(asked.dtype, device)
+        base = TranslateOptions(
+            model=str(model),
+            size=asked.size,
+            batch=asked.batch,
+            device=str(device),
+            dtype=str(dtype).removeprefix("torch."),
+            compile=asked.compile,
+        )
+        backend = StableDiffusion.of(base)
+        print(machine(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
+        print(f"{ceiling(device, dtype) / 1e12:.2f} T operations a second at the most", end=", ")
+        print(f"{operations(backend, asked.size) / 1e12:.3f} T an evaluation\n")
+        print("| recipe | evaluations a frame | seconds a frame | evaluations a second | of it | MiB |")
+        print("|---|---|---|---|---|---|")
+        for cells in rows(backend, base, asked.frames, asked.size, asked.plain):
+            print(f"| {' | '.join(cells)} |", flush=True)
+        if asked.profile:
+            found = profile(backend, base, asked.size)
+        del backend
+        if asked.long:
+            print(f"| {' | '.join(long(base, asked.long, device))} |", flush=True)
+        if asked.profile:
+            print(f"\n{found}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Checkpoints that were distilled to draw in few steps: known by their scheduler, and asked as they want it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.errors import OptionError
+from pnpvideo.options import TranslateOptions
+from pnpvideo.resolved import Resolved
+from pnpvideo.translate import translate
+
+LCM = {"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+TURBO = {**LCM, "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
+
+
+@pytest.fixture
+def with_scheduler(checkpoint: Path, tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """A copy of the checkpoint with a scheduler of this config."""
+
+    def make(config: dict[str, Any]) -> Path:
+        folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+        (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("config", "few"),
+    [
+        (LCM, True),
+        (TURBO, True),
+        ({**TURBO, "timestep_spacing": "leading"}, False),
+        ({**TURBO, "rescale_betas_zero_snr": True}, False),
+        ({**TURBO, "_class_name": "DDIMScheduler"}, False),
+    ],
+)
+def test_a_few_step_checkpoint_is_known_by_its_scheduler(
+    config: dict[str, Any], few: bool, with_scheduler: Callable[[dict[str, Any]], Path]
+) -> None:
+    backend = StableDiffusion(str(with_scheduler(config)), torch.device("cpu"), torch.float32)
+    resolved = Resolved.of(TranslateOptions(), backend)
+    assert backend.few_step == few
+    expected = (4, "ddim", "checkpoint", 1.0, 2) if few else (20, "2m", "karras", 7.5, 0)
+    found = resolved.steps, resolved.solver, resolved.spacing, resolved.guidance, resolved.inversion_rounds
+    assert found == expected
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 50])
+def test_a_consistency_models_timesteps_are_those_of_diffusers(steps: int) -> None:
+    scheduler = LCMScheduler.from_config(LCM)
+    scheduler.set_timesteps(steps)
+    assert Schedule.from_config(LCM, steps).timesteps == tuple(reversed(scheduler.timesteps.tolist()))
+    with pytest.raises(OptionError, match=r"steps is 51.*1 to 50"):
+        Schedule.from_config(LCM, 51)
+
+
+@pytest.mark.parametrize("channels", [256, 7])
+def test_the_guidance_that_is_told_is_that_of_diffusers(channels: int) -> None:
+    told = LatentConsistencyModelPipeline.get_guidance_scale_embedding(None, torch.tensor([7.5]), channels)
+    assert torch.allclose(embedded(8.5, channels), told, atol=2e-3)  # of sines of thousands, in fp32
+
+
+def test_a_model_that_wants_to_be_told_its_guidance_is(with_scheduler: Callable[[dict[str, Any]], Path]) -> None:
+    folder = with_scheduler(LCM)
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    torch.manual_seed(0)
+    network = UNet2DConditionModel.from_config({**config, "time_cond_proj_dim": 8})
+    network.save_pretrained(folder / "unet")
+    backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
+    x, words = torch.randn((2, 4, 8, 8)), backend.embed("a hen").expand(2, -1, -1)
+    expected = network(x, 19, words, timestep_cond=embedded(8.5, 8).expand(2, -1)).sample
+    untold = network(x, 19, words).sample
+    with torch.no_grad():
+        assert torch.allclose(backend.predict(x, 19, words), expected, atol=1e-6)
+    assert not torch.allclose(expected, untold, atol=1e-4)
+
+
+def test_a_clip_in_few_steps(
+    with_scheduler: Callable[[dict[str, Any]], Path],
+    options: Callable[..., TranslateOptions],
+    clip_of: Callable[..., Path],
+    calls: list[int],
+    tmp_path: Path,
+) -> None:
+    """Four steps, each corrected twice on the way up, and one lane of words on the way down."""
+    asked = options(model=str(with_scheduler(TURBO)), steps=None, coherence="none", attention_until=0.0)
+    result = translate(clip_of(2), "a hen", tmp_path / "out.mp4", asked)
+    assert sum(calls) == 2 * (4 * 3 + 4 + 3)  # the source goes along at three, for its features
+    assert result.report["frames"] == 2
