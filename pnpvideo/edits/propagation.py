@@ -13,9 +13,6 @@ from pnpvideo.injection.edit import Attend
 BLOCK = 2**24
 """Cosines that are held at once while neighbours are sought."""
 
-Neighbours = tuple[Tensor, Tensor]
-"""Of one frame: for each token (n,) the index of the nearest token of the past and of the next keyframe."""
-
 
 class Correspondences:
     """Finds, in the source's pass, each token's nearest neighbours in the two keyframes around its frame.
@@ -27,8 +24,8 @@ class Correspondences:
     def __init__(self, sites: tuple[Site, ...], times: Sequence[float]) -> None:
         self.sites, self.times = sites, tuple(times)
         self._keyframes: dict[Site, Tensor] = {}
-        self._found: dict[Site, dict[int, Neighbours]] = {}
-        self._known: dict[int, dict[Site, dict[int, Neighbours]]] = {}  # by step
+        self._found: dict[Site, dict[int, Tensor]] = {}  # of each frame (2, n), see of()
+        self._known: dict[int, dict[Site, dict[int, Tensor]]] = {}  # by step
 
     def begin(self, moment: Moment) -> None:
         self._keyframes.clear()
@@ -40,8 +37,7 @@ class Correspondences:
     def keep(self, moment: Moment) -> None:
         """What was found is this step's from now on, and is not sought again. On the CPU, as small as it goes."""
         self._known[moment.step] = {
-            site: {frame: (_small(back), _small(ahead)) for frame, (back, ahead) in found.items()}
-            for site, found in self._found.items()
+            site: {frame: _small(index) for frame, index in found.items()} for site, found in self._found.items()
         }
         self._found = {}
 
@@ -62,12 +58,12 @@ class Correspondences:
             (past, _), (following, _) = neighbours(self.times, keyframes, frame)
             back = correspondence(features[row], self._keyframes[site][past])
             ahead = back if following == past else correspondence(features[row], self._keyframes[site][following])
-            found[frame] = back, ahead
+            found[frame] = torch.stack((back, ahead))
         return attend(call)
 
-    def of(self, site: Site, frame: int, device: torch.device) -> Neighbours:
-        back, ahead = self._found[site][frame]
-        return back.to(device, torch.int64), ahead.to(device, torch.int64)
+    def of(self, site: Site, frames: Sequence[int], device: torch.device) -> Tensor:
+        """(f, 2, n): of each token of the frames, the nearest token of the past and of the next keyframe."""
+        return torch.stack([self._found[site][frame] for frame in frames]).to(device, torch.int64)
 
 
 def _small(index: Tensor) -> Tensor:
@@ -86,9 +82,11 @@ class TokenFlow:
         self.sites, self.times = correspondences.sites, correspondences.times
         self._correspondences = correspondences
         self._outputs: dict[Site, dict[str, Tensor]] = {}
+        self._around: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def begin(self, moment: Moment) -> None:
         self._outputs.clear()
+        self._around.clear()
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return bool(lanes.edited) and len(self.times) > len(moment.keyframes)
@@ -102,17 +100,26 @@ class TokenFlow:
             output = attend(call)
             self._outputs[site] = lanes.split(output)
             return output
-        kept = self._outputs[site]
-        blended: dict[str, list[Tensor]] = {lane: [] for lane in lanes.names}
-        for frame in lanes.frames:
-            (past, weight), (following, _) = neighbours(self.times, keyframes, frame)
-            back, ahead = self._correspondences.of(site, frame, call.hidden.device)
-            for lane in lanes.names:
-                token = kept[lane][past][back]
-                if following != past:
-                    token = torch.lerp(kept[lane][following][ahead], token, weight)
-                blended[lane].append(token)
-        return lanes.stack({lane: torch.stack(tokens) for lane, tokens in blended.items()})
+        places, weights = self._between(lanes.frames, keyframes, call.hidden.device)
+        index = self._correspondences.of(site, lanes.frames, call.hidden.device)
+        index = index + places * index.shape[2]  # of all keyframes' tokens as one sequence
+        blended = {}
+        for lane, kept in self._outputs[site].items():
+            tokens = kept.flatten(0, 1)
+            past, following = tokens[index[:, 0]], tokens[index[:, 1]]
+            blended[lane] = torch.lerp(following.float(), past.float(), weights).to(past.dtype)
+        return lanes.stack(blended)
+
+    def _between(
+        self, frames: tuple[int, ...], keyframes: tuple[int, ...], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Places of the two keyframes of each frame (f, 2, 1), and weights of the past ones (f, 1, 1): a step's."""
+        if frames not in self._around:
+            pairs = [neighbours(self.times, keyframes, frame) for frame in frames]
+            places = torch.tensor([[past, following] for (past, _), (following, _) in pairs], device=device)
+            weights = torch.tensor([weight for (_, weight), _ in pairs], device=device)
+            self._around[frames] = places.unsqueeze(2), weights.reshape(-1, 1, 1)
+        return self._around[frames]
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
