@@ -7,6 +7,7 @@ import torch
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.footprint import Footprint
+from pnpvideo.background import LEVELS
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError
@@ -54,7 +55,8 @@ class Estimate:
     def work(self, windows: Sequence[Size]) -> Work:
         """Of all windows. What an interrupted run left in the store is not counted off."""
         found = [self._of_window(window, part) for part, window in enumerate(windows)]
-        return Work(sum(work.evaluations for work in found), sum(work.effort for work in found))
+        once = int(self.backend.card.outside_notice is not None and not self.options.generate)  # is it familiar?
+        return Work(once + sum(work.evaluations for work in found), once + sum(work.effort for work in found))
 
     def _of_window(self, window: Size, part: int) -> Work:
         resolved, options = self.resolved, self.options
@@ -70,6 +72,8 @@ class Estimate:
             evaluations += sum(len(alone.lanes(step, schedule.steps)) for step in range(schedule.steps))
         elif method.inverts:
             evaluations += schedule.steps * (1 + resolved.inversion_rounds) * window.drawings
+        if options.keep_background:
+            evaluations += len(LEVELS) * window.drawings
         nothing = torch.zeros(1, 1, 1, 1)
         _, start = method.start(Walked([nothing] * (schedule.steps + 1)), schedule, nothing)
         for level in range(start, 0, -1):

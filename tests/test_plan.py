@@ -33,6 +33,8 @@ Options = Callable[..., TranslateOptions]
         {"method": "sdedit", "strength": 0.5, "steps": 4},
         {"negative": "a hen", "steps": 3},
         {"guidance": 1.0},
+        {"keep_background": True, "change": ("hen", "fox"), "source_prompt": "a hen"},
+        {"model": "miniature", "size": 64},  # its card asks whether the picture is familiar
         {"guidance_span": (0.0, 0.5)},
         {"method": "pix2pix-zero", "cross_attention_until": 0.5, "coherence": "none", "negative": "a hen"},
     ],

@@ -89,9 +89,9 @@ class Recipe:
 
     @classmethod
     def of(cls, changes: Mapping[str, Any]) -> "Recipe":
-        """pix2pix-zero is told by a direction, others by words."""
+        """pix2pix-zero is told by a direction, as is what keeps the background; others by words."""
         kept = bool(changes.get("keep_background"))
-        return cls(changes, swapped=changes.get("method") != "pix2pix-zero", local=kept)
+        return cls(changes, swapped=changes.get("method") != "pix2pix-zero" and not kept, local=kept)
 
 
 _ZERO: dict[str, Any] = {"method": "pix2pix-zero"}

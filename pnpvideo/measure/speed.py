@@ -84,8 +84,11 @@ def measure_speed(
     )
     backend = opened(base, options.size)
     judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
+    alike = [option for option in ("preset", "steps", "solver", "spacing") if option in base.stated()]
     for recipe in recipes.values():
         if not isinstance(recipe, Plain):
+            if alike and "preset" in recipe:
+                raise OptionError(f"{alike[0]} is set, and would make the presets alike; name recipes of your own")
             Resolved.of(replace(base, **recipe), backend)  # what cannot be is said before hours of measuring
         elif backend.schedule(recipe.steps).prediction != "epsilon":
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")

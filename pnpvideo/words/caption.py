@@ -14,7 +14,7 @@ BATCH, LONGEST = 16, 40
 
 
 class Captioner:
-    """A BLIP captioner. ``model``: a folder or a hub id. Raises ModelError."""
+    """A BLIP captioner, on ``device`` only while it is asked. ``model``: a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
         folder = fetch(str(model), ["*.json", "*.txt", "model*.safetensors"])
@@ -25,16 +25,24 @@ class Captioner:
         check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
         self.network: BlipForConditionalGeneration = load(BlipForConditionalGeneration, folder, dtype=torch.float32)
         self.processor = load(AutoProcessor, folder)
-        self.network.to(device).eval().requires_grad_(False)
+        self.network.eval().requires_grad_(False)
+        self.device = torch.device(device)
 
     @torch.no_grad()
     def captions(self, pictures: Sequence[np.ndarray]) -> list[str]:
         """A caption of each picture (h, w, 3) uint8, the likeliest word each time: the same for the same picture."""
+        self.network.to(self.device)
+        try:
+            return self._captions(pictures)
+        finally:
+            self.network.to("cpu")
+
+    def _captions(self, pictures: Sequence[np.ndarray]) -> list[str]:
         said: list[str] = []
         for first in range(0, len(pictures), BATCH):
             given = self.processor(images=list(pictures[first : first + BATCH]), return_tensors="pt")
             tokens = self.network.generate(
-                pixel_values=given.pixel_values.to(self.network.device),
+                pixel_values=given.pixel_values.to(self.device),
                 max_new_tokens=LONGEST,
                 do_sample=False,
                 num_beams=1,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import OptionError
 from pnpvideo.measure import speed
 from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.speed import Plain, measure_speed
@@ -80,3 +81,8 @@ def test_the_table_holds_each_recipe_beside_the_yardstick(monkeypatch: pytest.Mo
     monkeypatch.setattr(speed, "made", remembered)
     measure_speed(options, base, recipes, journal=journal)
     assert len(asked) == len(recipes)  # of the first clip, for its pictures; the second is in the journal
+
+
+def test_presets_are_not_made_alike() -> None:
+    with pytest.raises(OptionError, match="steps is set, and would make the presets alike"):
+        measure_speed(WorldOptions(clips=1, frames=2, size=64), TranslateOptions(steps=4))
