@@ -1,11 +1,11 @@
-# make demo, make test, make slow, make bench, make check: each makes the environment it needs.
+# make demo, make test, make slow, make gpu, make bench, make check: each makes the environment it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow bench check format
+.PHONY: demo test slow gpu bench check format
 
 demo: $(READY)
 	$(BIN)/python -m samples.demo
@@ -15,6 +15,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -q -m "slow and not gpu"
+
+gpu: $(READY)
+	$(BIN)/python -m pytest -q -m gpu
 
 bench: $(READY)
 	$(BIN)/pnpvideo bench -o out/bench

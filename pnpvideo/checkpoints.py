@@ -18,8 +18,8 @@ SECONDS = 2.0
 
 Part = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors of a part of the store, and their notes."""
-Keep = Callable[[int, dict[str, Part]], None]
-"""How many steps are done, and the parts that the last one adds or replaces."""
+Keep = Callable[[int, dict[str, Part]], bool]
+"""How many steps are done, and the parts that the last one adds or replaces -> is all that was given in the store?"""
 
 
 class Checkpoints:
@@ -61,7 +61,7 @@ class Checkpoints:
         self._flush()
         self._count()
 
-    def _keep(self, done: int, parts: dict[str, Part]) -> None:
+    def _keep(self, done: int, parts: dict[str, Part]) -> bool:
         for name, part in parts.items():
             self._waiting.pop(name, None)  # to the end of the queue: a state must not be kept before what it needs
             self._waiting[name] = part
@@ -72,6 +72,7 @@ class Checkpoints:
             self._flush()
         self._count()
         self.report(self.window.progress(self.stage, done, self.steps, "step"))
+        return not self._waiting
 
     def _count(self) -> None:
         now = time.monotonic()

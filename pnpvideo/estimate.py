@@ -108,7 +108,8 @@ class Estimate:
         together = min(frames, max(options.batch, keyframes))
         kept = 2 * together * held.tokens  # the source's q and k, until the edited lanes have passed
         if keyframes:
-            kept += keyframes * held.tokens * (lanes + 1)  # keyframes' outputs, or k and v; the source's features
+            each = 2 * lanes if options.coherence == "joint" else lanes + 1
+            kept += keyframes * held.tokens * each  # keyframes' k and v; or their outputs, and the source's features
         call = lanes * together * held.call
         moment = Moment(0, steps, 0)
         if method.corrects(moment):

@@ -68,7 +68,8 @@ class Inversion:
             with self._checkpoints(entry, window).kept() as keep:
                 for state in self._walk(window, lookout, states[level], level, before):
                     made.append(state.x)
-                    keep(state.level, {_name(state.level): ({"x": state.x}, {})})
+                    if keep(state.level, {_name(state.level): ({"x": state.x}, {})}):
+                        made = [x.cpu() for x in made]
         return Walked([*states, *(x.cpu() for x in made)])
 
     def _walk(
@@ -143,7 +144,8 @@ class Inversion:
 
         def predict(x: Tensor, level: int) -> Tensor:
             if lookout is not None and lookout.wanted(len(x), level):
-                return self.room.tried(lambda batch: lookout.within(batch).predict(x, level))
+                together = lookout.together(len(x), level)
+                return self.room.tried(lambda batch: lookout.within(batch).predict(x, level), together)
             timestep = self.schedule.timestep(level)
 
             def asked(batch: int) -> Tensor:

@@ -11,6 +11,8 @@ from pnpvideo.errors import DeviceError
 from pnpvideo.events import Notice, Report
 
 Made = TypeVar("Made")
+FULL = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine to execute")
+"""What is said where memory has run out; the last by cuDNN, whose engines all want some."""
 
 
 class Offloadable(Protocol):
@@ -60,9 +62,8 @@ class Room:
 
 
 def exhausted(failed: BaseException) -> bool:
-    """torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one."""
-    said = str(failed)
-    return isinstance(failed, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+    """torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one, as do the libraries that torch calls."""
+    return isinstance(failed, MemoryError) or any(words in str(failed) for words in FULL)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def translate(
                 )
             before = drawings.last()
             del shot, masks, drawings, made, frame  # what is written is let go before more is read
-        if masking:
+        if masking and not options.allow_partial:  # a damaged input may have less than its mask
             masking.finish()
         translator.check()
     translator.finish()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pnpvideo.events import Event, Notice
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
 from pnpvideo.translate import translate
+from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import read
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import save, templated
@@ -146,6 +148,19 @@ def test_a_clip_has_a_mask_for_each_frame(clip_of: Clips, options: Options, tmp_
     with pytest.raises(OptionError, match="fewer frames than the input; a still serves all"):
         translate(source, None, tmp_path / "other", options(mask=folder))
     assert not (tmp_path / "other").exists()
+
+
+def test_a_damaged_clip_may_have_fewer_frames_than_its_mask(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+    whole, path, folder = clip_of(24), tmp_path / "cut.mp4", tmp_path / "masks"
+    copied = [executable(), "-v", "error", "-i", str(whole), "-c", "copy", "-movflags", "+faststart", str(path)]
+    subprocess.run(copied, check=True)
+    path.write_bytes(path.read_bytes()[:-200])
+    folder.mkdir()
+    for number in range(24):
+        Image.new("L", (96, 64), 0).save(folder / f"{number:02d}.png")
+    given = options(mask=folder, allow_partial=True, steps=1)
+    report = translate(path, None, tmp_path / "out", given).report
+    assert 0 < report["frames"] < 24
 
 
 def test_the_background_of_a_word_is_kept(

@@ -53,6 +53,21 @@ def test_the_batch_halves_then_parts_wait_elsewhere_then_it_fails() -> None:
         room.again(lambda: failing(1, FULL)[0](0))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+    ],
+)
+def test_libraries_say_it_in_words_of_their_own(said: str) -> None:
+    call, asked = failing(1, RuntimeError(said))
+    assert Room(Offloadable(), 2, lambda event: None).tried(call) == 1
+    assert asked == [2, 1]
+
+
 def test_other_failures_are_not_tried_again() -> None:
     room = Room(Offloadable(), 8, lambda event: None)
     call, asked = failing(1, RuntimeError("shapes differ"))

@@ -37,7 +37,8 @@ class Correspondences:
     def keep(self, moment: Moment) -> None:
         """What was found is this step's from now on, and is not sought again. On the CPU, as small as it goes."""
         self._known[moment.step] = {
-            site: {frame: _small(index) for frame, index in found.items()} for site, found in self._found.items()
+            site: dict(zip(found, _small(torch.stack(list(found.values()))), strict=True))
+            for site, found in self._found.items()
         }
         self._found = {}
 
@@ -63,11 +64,12 @@ class Correspondences:
 
     def of(self, site: Site, frames: Sequence[int], device: torch.device) -> Tensor:
         """(f, 2, n): of each token of the frames, the nearest token of the past and of the next keyframe."""
-        return torch.stack([self._found[site][frame] for frame in frames]).to(device, torch.int64)
+        return torch.stack([self._found[site][frame] for frame in frames]).to(device).long()
 
 
 def _small(index: Tensor) -> Tensor:
-    return index.to("cpu", torch.int16 if len(index) <= 2**15 else torch.int32)
+    """Indices of (..., n) tokens, on the CPU; made narrow where they are, so that less has to move."""
+    return index.to(torch.int16 if index.shape[-1] <= 2**15 else torch.int32).cpu()
 
 
 class TokenFlow:

@@ -15,6 +15,9 @@ from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment
 from pnpvideo.injection.site import Kind, Site
 
+COMPILED = "_compiled_call_impl"
+"""Where a module has what Module.compile made of it; None: its call is its forward."""
+
 
 class Session:
     """The time during which edits are in a network. Each network call is made inside ``during``."""
@@ -69,6 +72,9 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
         for site, stack in stacks.items():
             module = modules[site]
             if site.kind is Kind.RESIDUAL:
+                block = network.get_submodule(site.name.rpartition(".")[0])
+                undo.append(partial(setattr, block, COMPILED, getattr(block, COMPILED)))
+                setattr(block, COMPILED, None)  # compiled, it would know the hook of one step alone
                 undo.append(module.register_forward_hook(_residual_hook(session, site, stack)).remove)
             else:
                 original = module.processor

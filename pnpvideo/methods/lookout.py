@@ -41,6 +41,10 @@ class Lookout:
             return False
         return self.correspondences.needs_source(moment) and not any(edit.needs_source(moment) for edit in self.others)
 
+    def together(self, frames: int, level: int) -> int:
+        """How many frames a call takes at the least: the keyframes of this level."""
+        return len(self._moment(frames, level).keyframes)
+
     def predict(self, x: Tensor, level: int) -> Tensor:
         """The network's answers for the latents ``x`` (f, c, h, w) of the window's own drawings."""
         moment = self._moment(len(x), level)

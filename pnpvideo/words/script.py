@@ -102,8 +102,8 @@ class Scripts:
         if text not in self._embedded:
             if lost := self.backend.text.truncation(text):
                 self._tell(f"the text is longer than the model reads; not read: {lost!r}")
-            self._embedded[text] = self.backend.embed(text)
-        return self._embedded[text]
+            self._embedded[text] = self.backend.embed(text).cpu()  # there may be as many as shots
+        return self._embedded[text].to(self.backend.device)
 
     def _tell(self, message: str) -> None:
         if message not in self._told:

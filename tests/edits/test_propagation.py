@@ -73,6 +73,24 @@ def test_correspondence_is_the_largest_cosine() -> None:
         assert torch.equal(correspondence(*unit), expected)  # in blocks of two tokens
 
 
+@pytest.mark.parametrize("count", [24, 2**15 + 8])
+def test_what_is_kept_of_a_step_is_what_was_found(count: int) -> None:
+    """Frame 1 is its keyframe, reversed; the last token of a large picture is past 16 bits."""
+    source = torch.randn(1, count, 4, generator=torch.Generator().manual_seed(0))
+    steered = Steered((0.0, 1.0), [0])
+    correspondences = steered.correspondences
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pnpvideo.edits.propagation.correspondence", lambda _, other: torch.arange(len(other)).flip(0))
+        for frame in (0, 1):
+            steered.pass_of(("source",), source, [frame], correspondences)
+    found = correspondences.of(SITE, [1], source.device)
+    correspondences.keep(steered.moment)
+    correspondences.begin(steered.moment)
+    assert not correspondences.needs_source(steered.moment)
+    assert torch.equal(correspondences.of(SITE, [1], source.device), found)
+    assert found.shape == (1, 2, count) and found.max() == count - 1
+
+
 @pytest.mark.parametrize(
     ("frame", "past", "following"),
     [

@@ -1,0 +1,63 @@
+"""On a GPU: what comes out is what the CPU makes, in each precision, whole or with parts waiting elsewhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.options import TranslateOptions
+from pnpvideo.translate import translate
+from pnpvideo.video.read import read
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.fixture
+def made(clip_of: Callable[..., Path], options: Callable[..., TranslateOptions], tmp_path: Path) -> Callable[..., Any]:
+    """The frames of the same clip of nine, translated with other options and an empty store."""
+    source = clip_of(9, 128, 96)
+    runs: list[Path] = []
+
+    def run(**given: Any) -> np.ndarray:
+        output = tmp_path / f"out{len(runs)}.mkv"
+        runs.append(output)
+        asked = options(**{"size": 64, "steps": 4, "keyframe_every": 4, "store": tmp_path / f"s{len(runs)}", **given})
+        translate(source, "a fox", output, asked)
+        return np.stack([frame.pixels for frame in read(output).frames()])
+
+    return run
+
+
+@pytest.mark.parametrize("given", [{}, {"coherence": "joint"}, {"method": "pix2pix-zero", "coherence": "none"}])
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 0.5), ("float16", 3.0), ("bfloat16", 12.0)])
+def test_a_gpu_makes_what_the_cpu_makes(
+    dtype: str, near: float, given: dict[str, Any], made: Callable[..., Any]
+) -> None:
+    expected, found = made(**given), made(device="cuda", dtype=dtype, **given)
+    assert np.abs(found.astype(float) - expected).mean() < near
+    assert expected.std() > 2 * near
+
+
+def test_parts_that_wait_off_the_gpu_change_nothing(made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = made(device="cuda", dtype="float32")
+    whole = StableDiffusion.__init__
+
+    def offloaded(self: StableDiffusion, *given: Any) -> None:
+        whole(self, *given)
+        assert self.offload()
+
+    monkeypatch.setattr(StableDiffusion, "__init__", offloaded)
+    assert np.abs(made(device="cuda", dtype="float32").astype(float) - expected).max() <= 1
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about itself
+def test_compiled_is_the_same(made: Callable[..., Any]) -> None:
+    expected, found = (made(device="cuda", dtype="float32", compile=wanted) for wanted in (False, True))
+    assert np.abs(found.astype(float) - expected).mean() < 0.5
