@@ -11,7 +11,7 @@ import click
 from pnpvideo.options import TranslateOptions
 
 from .loudness import Loudness, json_option, loudness_options
-from .render import MODES, rendering
+from .render import progress_option, rendering
 from .settings import Command, config_option, given, read_tables, recipe_settings, resolve
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
@@ -43,7 +43,13 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
             "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, pictures."
         ),
         click.option("--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height."),
-        click.option("--split", type=click.Choice(("held-out", "tuning")), default="held-out", show_default=True),
+        click.option(
+            "--split",
+            type=click.Choice(("held-out", "tuning")),
+            default="held-out",
+            show_default=True,
+            help="Scenes to report on, or to choose settings by.",
+        ),
         click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}."),
         click.option(
             "--recipes",
@@ -55,7 +61,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
         recipe_settings,
         config_option,
         json_option("Print the figures as one JSON object."),
-        click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS"),
+        progress_option,
         loudness_options,
     )
 

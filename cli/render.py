@@ -7,12 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
+import click
+
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
 MODES = ("auto", "plain", "json", "none")
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(MODES),
+    default="auto",
+    envvar="PNPVIDEO_PROGRESS",
+    help="How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]",
+)
 PLAIN_SECONDS = 5.0
 Clock = Callable[[], float]
 

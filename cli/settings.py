@@ -85,7 +85,12 @@ _RECIPE = (
     ),
     setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own."),
     setting(
-        "guidance_span", "--guidance-span", type=Shares(), help="Shares of the run between which there is guidance."
+        "guidance_span",
+        "--guidance-span",
+        type=Shares(),
+        metavar="A:B",
+        usual="0:1",
+        help="Shares of the run between which there is guidance.",
     ),
     setting(
         "feature_until",
@@ -110,7 +115,7 @@ _RECIPE = (
         "--inversion-rounds",
         type=int,
         metavar="N",
-        help="Corrections of each inversion step, one network call each; without it, the model's own.",
+        help="With --solver ddim: corrections of an inversion step, a network call each; without it, the model's.",
     ),
     setting("seed", "--seed", type=int, help="Seed of all noise."),
     setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
@@ -150,16 +155,26 @@ _CLIP = (
         "keep_background",
         "--keep-background",
         is_flag=True,
-        help="The same, where the network looks for what edit's --from names.",
+        help="The same, with a mask of where the network looks for what changes (--from, or the first --direction).",
     ),
-    setting("cross_attention", "--cross-attention", type=float, help="pix2pix-zero: how strongly the content is kept."),
+    setting(
+        "cross_attention",
+        "--cross-attention",
+        type=float,
+        help="pix2pix-zero: how strongly the content is kept; without it, the model's own, usually 0.1.",
+    ),
     setting(
         "cross_attention_until",
         "--cross-attention-until",
         type=float,
         help="pix2pix-zero: share of the steps that do so; without it, the model's own.",
     ),
-    setting("update", "--update", type=click.Choice(UPDATES), help="pix2pix-zero: how its step enters."),
+    setting(
+        "update",
+        "--update",
+        type=click.Choice(UPDATES),
+        help="pix2pix-zero: its step as the paper has it, or as its authors' code.",
+    ),
     setting("map_pixels", "--map-pixels", type=int, help="pix2pix-zero: only maps of at most so many pixels guide."),
     setting("checkpointing", "--checkpointing", is_flag=True, help="pix2pix-zero: less memory, more time."),
     setting(
@@ -191,6 +206,17 @@ def clip_settings(command: Command) -> Command:
     for option in reversed(_CLIP):
         command = option(command)
     return command
+
+
+EDITED_BY = "pix2pix-zero"
+"""The method of an edit where none is said."""
+
+
+def change_of(before: str | None, after: str | None) -> tuple[str, str] | None:
+    """What --from and --to say together. UsageError where one of them is missing."""
+    if (before is None) != (after is None):
+        raise click.UsageError("give --from and --to together")
+    return None if before is None or after is None else (before, after)
 
 
 def given(context: click.Context) -> dict[str, Any]:

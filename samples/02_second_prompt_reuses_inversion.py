@@ -20,5 +20,5 @@ for number, prompt in enumerate(
 ):
     result = translate(here / "twos.mp4", prompt, out / f"02-{number}.mp4", options)
     spent = result.report["seconds_by_stage"]
-    # Without an "invert" stage nothing was inverted: everything came from the store.
+    # The second time next to nothing is spent on inverting: it came from the store.
     print(f"{result.output}: inverting {spent.get('invert', 0):.1f} s, sampling {spent['sample']:.1f} s")

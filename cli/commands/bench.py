@@ -16,9 +16,9 @@ def bench(context: click.Context, **asked: Any) -> None:
     takes: evaluations and seconds a frame, peak memory, how many times as fast as the published recipe, and how good
     the results are.
 
-    The published recipes stand beside it as they were described, and take long: on two cores, the first about a
-    quarter of an hour for 16 frames. --output keeps the table with a JSON file, a plot and contact sheets, and lets an
-    interrupted run go on.
+    The published recipes stand beside it as they were described, and take long: on two cores, the first some ten
+    minutes for 16 frames, the last one longer. --output keeps the table with a JSON file, a plot and contact sheets,
+    and lets an interrupted run go on.
     """
     hush_libraries(context.ensure_object(Loudness))
     from pnpvideo.measure.pareto import plot

@@ -11,9 +11,8 @@ from pnpvideo.errors import OutputError
 from pnpvideo.events import Notice, Progress
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..render import MODES, rendering
+from ..render import progress_option, rendering
 from ..settings import given, resolve, setting
-from .translate import PROGRESS_HELP
 
 
 @click.group(short_help="Build or show an edit direction.")
@@ -42,7 +41,7 @@ def direction() -> None:
 @setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @json_option("Print what was built as one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@progress_option
 @loudness_options
 @click.pass_context
 def build(

@@ -8,13 +8,22 @@ import click
 from pnpvideo.options import TranslateOptions
 
 from ..loudness import json_option, loudness_options
-from ..render import MODES
+from ..render import progress_option
 from ..run import run
-from ..settings import clip_settings, config_option, given, read_file, recipe_settings, resolve, setting, store_option
-from .translate import PROGRESS_HELP
+from ..settings import (
+    EDITED_BY,
+    change_of,
+    clip_settings,
+    config_option,
+    given,
+    read_file,
+    recipe_settings,
+    resolve,
+    setting,
+    store_option,
+)
 
-USUAL = "pix2pix-zero"
-METHODS = (USUAL, "pnp")
+METHODS = (EDITED_BY, "pnp")
 
 
 @click.command(short_help="Change one thing into another, with no prompt.")
@@ -26,11 +35,11 @@ METHODS = (USUAL, "pnp")
 @setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @recipe_settings
 @clip_settings
-@setting("method", "--method", type=click.Choice(METHODS), usual=USUAL, envvar=None, help="How the rest is kept.")
+@setting("method", "--method", type=click.Choice(METHODS), usual=EDITED_BY, envvar=None, help="How the rest is kept.")
 @store_option
 @config_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@progress_option
 @loudness_options
 @click.pass_context
 def edit(
@@ -55,11 +64,9 @@ def edit(
     """
     stated = given(context)
     own = read_file(config).get("method") if config else None  # the method of other files is translate's
-    wanted = {**resolve(stated, config), "method": stated.get("method", own if own in METHODS else USUAL)}
-    if (before is None) != (after is None):
-        raise click.UsageError("give --from and --to together")
-    if before is not None and after is not None:
-        wanted["change"] = (before, after)
+    wanted = {**resolve(stated, config), "method": stated.get("method", own if own in METHODS else EDITED_BY)}
+    if change := change_of(before, after):
+        wanted["change"] = change
     elif not wanted.get("directions") and not wanted.get("change"):
         raise click.UsageError("give --from and --to, or a --direction")
     options = TranslateOptions.from_mapping(wanted)

@@ -11,34 +11,47 @@ import click
 from pnpvideo.options import METHODS, TranslateOptions
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..render import MODES, rendering
-from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting
+from ..render import progress_option, rendering
+from ..settings import EDITED_BY, change_of, clip_settings, config_option, given, recipe_settings, resolve, setting
 
 
 @click.command(short_help="Say what a translation will take.")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @recipe_settings
 @clip_settings
-@setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
-@setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
+@click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
+@click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
+@setting("method", "--method", type=click.Choice(METHODS), help="Of an edit pix2pix-zero, unless said.")
+@setting("strength", "--strength", type=float, help="Share of the steps that sdedit runs; 1: from pure noise.")
 @config_option
 @json_option("Print one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS")
+@progress_option
 @loudness_options
 @click.pass_context
 def plan(
-    context: click.Context, source: Path, config: Path | None, as_json: bool, progress: str, **_stated: Any
+    context: click.Context,
+    source: Path,
+    before: str | None,
+    after: str | None,
+    config: Path | None,
+    as_json: bool,
+    progress: str,
+    **_stated: Any,
 ) -> None:
     """Say what translating INPUT will take on this machine: shots, drawings, evaluations of the network, time, memory
-    and disk. Takes the options of translate, and reads INPUT once.
+    and disk. Takes the options of translate that change this, and reads INPUT once. With --from and --to: of edit.
 
     \b
     pnpvideo plan clip.mp4 --preset best
     pnpvideo plan clip.mp4 --model sd15 --memory 8G
+    pnpvideo plan clip.mp4 --from ball --to cube --keep-background
     """
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
-    options = TranslateOptions.from_mapping(resolve(given(context), config))
+    wanted = resolve(stated := given(context), config)
+    if change := change_of(before, after):
+        wanted |= {"change": change, "method": stated.get("method", EDITED_BY)}
+    options = TranslateOptions.from_mapping(wanted)
     from pnpvideo.plan import plan as planned
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:

@@ -8,11 +8,9 @@ import click
 from pnpvideo.options import METHODS, TranslateOptions
 
 from ..loudness import json_option, loudness_options
-from ..render import MODES
+from ..render import progress_option
 from ..run import run
 from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
-
-PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]"
 
 
 @click.command(short_help="Translate a clip or a still with a prompt.")
@@ -22,12 +20,12 @@ PROGRESS_HELP = "How progress is shown; auto: bars on a terminal, plain lines el
 @recipe_settings
 @clip_settings
 @setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
-@setting("strength", "--strength", type=float, help="Share of the noise that sdedit starts from.")
+@setting("strength", "--strength", type=float, help="Share of the steps that sdedit runs; 1: from pure noise.")
 @setting("generate", "--generate", is_flag=True, help="Draw the guidance picture from the source prompt; no INPUT.")
 @store_option
 @config_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
-@click.option("--progress", type=click.Choice(MODES), default="auto", envvar="PNPVIDEO_PROGRESS", help=PROGRESS_HELP)
+@progress_option
 @loudness_options
 @click.pass_context
 def translate(

@@ -73,3 +73,23 @@ def test_bench_keeps_its_table_and_pictures(tmp_path: Path) -> None:
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["figures"]["cartoon to photo"]["quick"]["evaluations"] == 8.5
     assert {"device", "cores", "threads", "versions"} <= set(figures["protocol"]["machine"])
+
+
+def test_an_edit_is_planned_as_edit_would_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[TranslateOptions] = []
+
+    def planned(source: Path, options: TranslateOptions, report: Report) -> Plan:
+        seen.append(options)
+        return made()
+
+    monkeypatch.setattr("pnpvideo.plan.plan", planned)
+    asked = ["plan", "clip.mp4", "--from", "ball", "--to", "cube", "--keep-background", "-q"]
+    for more in ([], ["--method", "pnp"]):
+        ran = CliRunner().invoke(pnpvideo, [*asked, *more])
+        assert ran.exit_code == 0, ran.output
+    assert [(options.change, options.method) for options in seen] == [
+        (("ball", "cube"), "pix2pix-zero"),
+        (("ball", "cube"), "pnp"),
+    ]
+    ran = CliRunner().invoke(pnpvideo, asked[:4])
+    assert ran.exit_code == 2 and "give --from and --to together" in ran.output

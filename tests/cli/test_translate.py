@@ -37,7 +37,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial
-        --store kept -y"""
+        --compile --store kept -y"""
     assert run(*flags.split()) == 0
     assert engine.options == TranslateOptions(
         model="sd15",
@@ -75,6 +75,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         batch=3,
         device="cpu",
         dtype="bfloat16",
+        compile=True,
         decoder="decord",
         allow_partial=True,
         store=Path("kept"),
