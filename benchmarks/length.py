@@ -54,7 +54,7 @@ def attention(keyframes: int, size: int) -> dict[str, float]:
     backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
     coherence = Coherence(kind="joint", every=1, batch=8, seed=0)
     chosen = tuple(range(keyframes))
-    _, sharing = coherence.edits(backend.sites, [float(frame) for frame in chosen])
+    sharing = coherence.edits([], backend.sites, [float(frame) for frame in chosen])
     x, words = torch.zeros(keyframes, *backend.latent_shape(size, size)), backend.embed("")
     lanes, moment = Lanes(("positive",), chosen), Moment(0, 1, 1, chosen)
     with torch.no_grad(), injected(backend.network, sharing) as session:

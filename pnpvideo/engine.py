@@ -168,8 +168,7 @@ class Translator:
 
     def _edits(self, window: Window) -> list[Edit]:
         times = window.times if window.anchors is None else (*window.anchors.times, *window.times)
-        outside, inside = self.coherence.edits(self.backend.sites, times)
-        return [*outside, *self.method.edits(self.backend.sites), *inside]
+        return self.coherence.edits(self.method.edits(self.backend.sites), self.backend.sites, times)
 
     def _trajectory(self, key: str, window: Window, edits: Sequence[Edit]) -> Trajectory:
         if self.options.generate:
@@ -189,7 +188,6 @@ class Translator:
             self.schedule,
             self.coherence,
             found[0],
-            [edit for edit in edits if edit is not found[0]],
             window.script.words,
             (window.shot, window.part),
             *((0, None) if window.anchors is None else (len(window.anchors), window.anchors.source)),

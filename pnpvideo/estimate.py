@@ -63,8 +63,8 @@ class Estimate:
         schedule, method = self._schedule, resolved.method(options)
         guidance = resolved.guided(options, self._negative)
         coherence, frames = self._coherence, window.drawings + window.anchors
-        outside, inside = coherence.edits(self.backend.sites, [float(frame) for frame in range(frames)])
-        edits = [*outside, *method.edits(self.backend.sites), *inside]
+        sites, times = self.backend.sites, [float(frame) for frame in range(frames)]
+        edits = coherence.edits(method.edits(sites), sites, times)
         seen = method.inverts and not options.generate and resolved.solver == "2m"
         evaluations = effort = 0
         if options.generate:
@@ -80,17 +80,14 @@ class Estimate:
             step = schedule.steps - level
             keyframes = coherence.keyframes(frames, (0, part), step, window.anchors)
             moment = Moment(step, schedule.steps, schedule.timestep(level), keyframes)
-            readers = [edit for edit in edits if edit.needs_source(moment)]
+            readers = edits
+            if seen and level < schedule.steps:
+                readers = [edit for edit in edits if not isinstance(edit, Correspondences)]
+                if any(edit.needs_source(moment, keyframes) for edit in edits if edit not in readers):
+                    evaluations += window.anchors * (1 if level > 1 else 2)  # they go along in the inversion
+            for chosen in coherence.passes(frames, keyframes):
+                evaluations += len(chosen) * any(edit.needs_source(moment, chosen) for edit in readers)
             lanes = len(guidance.lanes(step, schedule.steps))
-            if (
-                seen
-                and level < schedule.steps
-                and readers
-                and all(isinstance(edit, Correspondences) for edit in readers)
-            ):
-                evaluations += window.anchors * (1 if level > 1 else 2)  # they go along in the inversion
-            elif readers:
-                evaluations += frames
             evaluations += lanes * frames
             if method.corrects(moment):
                 evaluations += 2 * lanes * frames  # the reference, and the call with a gradient
@@ -106,7 +103,8 @@ class Estimate:
         frames = most.drawings + most.anchors
         keyframes = len(self._coherence.keyframes(frames, (0, 0), 0, most.anchors))
         together = min(frames, max(options.batch, keyframes))
-        kept = 2 * together * held.tokens  # the source's q and k, until the edited lanes have passed
+        reading = keyframes if options.coherence == "flow" else together
+        kept = 2 * reading * held.tokens  # the source's q and k, until the edited lanes have passed
         if keyframes:
             each = 2 * lanes if options.coherence == "joint" else lanes + 1
             kept += keyframes * held.tokens * each  # keyframes' k and v; or their outputs, and the source's features

@@ -22,9 +22,9 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
     states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
     words = {"source": backend.embed("a hen"), "empty": backend.embed(""), "positive": backend.embed("a fox")}
     coherence = Coherence(kind=kind, every=3, batch=batch, seed=0)
-    outside, inside = coherence.edits(backend.sites, [index / 12 for index in range(FRAMES)])
+    edits = coherence.edits(method.edits(backend.sites), backend.sites, [index / 12 for index in range(FRAMES)])
     schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
-    with injected(backend.network, [*outside, *method.edits(backend.sites), *inside]) as session:
+    with injected(backend.network, edits) as session:
         denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
         return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1], states
 

@@ -19,7 +19,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
-from pnpvideo.injection import Moment
+from pnpvideo.injection import Kind, Moment
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.options import COHERENCES, TranslateOptions
 from pnpvideo.translate import translate
@@ -27,6 +27,7 @@ from pnpvideo.video.read import read
 
 Clips = Callable[..., Path]
 Options = Callable[..., TranslateOptions]
+SELF, RESIDUAL = Kind.SELF, Kind.RESIDUAL
 
 
 def notices(events: list[Event]) -> str:
@@ -193,28 +194,32 @@ def test_windows_attend_to_their_anchors(
 @pytest.mark.parametrize(
     ("given", "needed"),
     [
-        ({"feature_until": 0.5, "attention_until": 0.25}, [0, 1]),  # while structure is injected
+        # the noisiest level is the one that an inversion does not ask about; then keyframes need the source's attention
+        # while that is injected, and all frames its features
         (
-            {"method": "pix2pix-zero", "solver": "2m"},
-            [0],
-        ),  # the noisiest level is the one that an inversion does not ask about
+            {"attention_until": 0.5, "feature_until": 0.5},
+            [(0, True, SELF), (0, False, SELF), (1, True, SELF), (1, False, RESIDUAL)],
+        ),
+        ({"attention_until": 0.5, "feature_until": 0.0}, [(0, True, SELF), (0, False, SELF), (1, True, SELF)]),
+        ({"method": "pix2pix-zero", "solver": "2m"}, [(0, True, SELF), (0, False, SELF)]),
     ],
 )
 def test_what_inversion_saw_serves_token_flow(
     given: dict[str, Any],
-    needed: list[int],
+    needed: list[tuple[int, bool, Kind]],
     clip_of: Clips,
     options: Options,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """The run that inverts takes the source along at fewer steps than one that finds the inversion in the store."""
-    asked: list[int] = []
+    """The run that inverts takes the source along less than one that finds the inversion in the store: at which steps,
+    with keyframes or others, and up to what."""
+    asked: list[tuple[int, bool, Kind]] = []
     last_of_source = Denoiser._last_of_source
 
-    def watched(self: Denoiser, moment: Moment) -> Any:
-        last = last_of_source(self, moment)
-        asked.extend([] if last is None else [moment.step])
+    def watched(self: Denoiser, moment: Moment, frames: tuple[int, ...]) -> Any:
+        last = last_of_source(self, moment, frames)
+        asked.extend([] if last is None else [(moment.step, frames == moment.keyframes, last.kind)])
         return last
 
     monkeypatch.setattr(Denoiser, "_last_of_source", watched)
@@ -223,7 +228,7 @@ def test_what_inversion_saw_serves_token_flow(
     assert asked == needed * 2  # of two windows
     asked.clear()
     again = translate(source, "a fox", tmp_path / "again.mp4", chosen)
-    assert asked == [0, 1, 2, 3] * 2
+    assert asked == [(step, keyframes, SELF) for step in range(4) for keyframes in (True, False)] * 2
     assert again.output.read_bytes() == first.output.read_bytes()
 
 
@@ -291,10 +296,10 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
 def test_another_prompt_reuses_the_inversion(
     clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
 ) -> None:
-    source, events = clip_of(2), list[Event]()
-    translate(source, "a fox", tmp_path / "fox.mp4", options())
+    source, events, chosen = clip_of(2), list[Event](), options(coherence="none")
+    translate(source, "a fox", tmp_path / "fox.mp4", chosen)
     of_first = len(calls)
-    translate(source, "a hen", tmp_path / "hen.mp4", options(), report=events.append)
+    translate(source, "a hen", tmp_path / "hen.mp4", chosen, report=events.append)
     assert "reusing 2 inversion steps" in notices(events)
     assert len(calls) - of_first == of_first - 2
 

@@ -38,7 +38,7 @@ class CrossAttentionMaps:
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return True
 
-    def needs_source(self, moment: Moment) -> bool:
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
         return False
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
-from pnpvideo.injection.edit import Attend
+from pnpvideo.injection.edit import Attend, AttentionEdit
 
 
 class SharedAttention:
@@ -27,7 +27,7 @@ class SharedAttention:
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return bool(lanes.edited) and (self.everyone or lanes.frames == moment.keyframes)
 
-    def needs_source(self, moment: Moment) -> bool:
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
         return False
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
@@ -37,6 +37,26 @@ class SharedAttention:
         if self.everyone:
             self._shared[call.site] = {lane: (k[lane], v[lane]) for lane in call.lanes.names}
         return attend(call.replace(k=k, v=v))
+
+
+class OfKeyframes:
+    """An ``edit`` of attention where only keyframes attend: the passes of other frames are none of its business, nor
+    is the source of those."""
+
+    def __init__(self, edit: AttentionEdit) -> None:
+        self.edit, self.sites = edit, edit.sites
+
+    def begin(self, moment: Moment) -> None:
+        self.edit.begin(moment)
+
+    def active(self, moment: Moment, lanes: Lanes) -> bool:
+        return lanes.frames == moment.keyframes and self.edit.active(moment, lanes)
+
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
+        return frames == moment.keyframes and self.edit.needs_source(moment, frames)
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        return self.edit(call, attend)
 
 
 def _folded(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

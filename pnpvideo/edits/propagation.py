@@ -43,9 +43,9 @@ class Correspondences:
         self._found = {}
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
-        return not lanes.edited and self.needs_source(moment)
+        return not lanes.edited and self.needs_source(moment, lanes.frames)
 
-    def needs_source(self, moment: Moment) -> bool:
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
         return len(self.times) > len(moment.keyframes) and moment.step not in self._known
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
@@ -93,7 +93,7 @@ class TokenFlow:
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return bool(lanes.edited) and len(self.times) > len(moment.keyframes)
 
-    def needs_source(self, moment: Moment) -> bool:
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
         return False  # its correspondences do
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:

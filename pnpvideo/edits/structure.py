@@ -24,7 +24,7 @@ class _FromSource:
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return moment in self.window
 
-    def needs_source(self, moment: Moment) -> bool:
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
         return moment in self.window
 
 

@@ -102,9 +102,9 @@ class Edit(Protocol):
         """Does this edit do anything in this pass? Where none does, the network runs untouched."""
         ...
 
-    def needs_source(self, moment: Moment) -> bool:
-        """Does this edit read the source at this step? Then a pass of the source lane alone, which ends at the last
-        site of such an edit, goes before each pass of the edited lanes, about the same frames."""
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
+        """Does this edit read the source in the pass of these frames? Then a pass of the source lane alone, which ends
+        at the last site of such an edit, goes before that of the edited lanes."""
         ...
 
 

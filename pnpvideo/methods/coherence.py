@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
-from pnpvideo.edits.keyframes import SharedAttention, draw_keyframes
+from pnpvideo.edits.keyframes import OfKeyframes, SharedAttention, draw_keyframes
 from pnpvideo.edits.propagation import Correspondences, TokenFlow
 from pnpvideo.injection import Edit, Kind, Site, select
+from pnpvideo.injection.edit import AttentionEdit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +39,20 @@ class Coherence:
         batches = [tuple(others[start : start + self.batch]) for start in range(0, len(others), self.batch)]
         return [keyframes, *batches] if keyframes else batches
 
-    def edits(self, sites: Sequence[Site], times: Sequence[float]) -> tuple[list[Edit], list[Edit]]:
-        """Edits that stand outside the method's and inside it. ``times``: seconds of each frame."""
+    def edits(self, method: Sequence[Edit], sites: Sequence[Site], times: Sequence[float]) -> list[Edit]:
+        """All edits of a run, outermost first: the ``method``'s, and what stands around and inside them.
+
+        times: seconds of each frame. With "flow" only keyframes attend, so edits of self-attention are theirs alone.
+        """
         if self.kind == "none":
-            return [], []
+            return [*method]
         everywhere = select(sites, Kind.SELF)
-        sharing: list[Edit] = [SharedAttention(everywhere, everyone=self.kind == "joint")]
+        sharing = SharedAttention(everywhere, everyone=self.kind == "joint")
         if self.kind == "joint":
-            return [], sharing
+            return [*method, sharing]
         correspondences = Correspondences(everywhere, times)
-        return [correspondences, TokenFlow(correspondences)], sharing
+        attended: list[Edit] = [
+            OfKeyframes(cast(AttentionEdit, edit)) if all(site.kind is Kind.SELF for site in edit.sites) else edit
+            for edit in method
+        ]
+        return [correspondences, TokenFlow(correspondences), *attended, sharing]

@@ -47,10 +47,9 @@ class Denoiser:
         edited = self.guidance.lanes(step, steps)
         corrected = self.method.correct(x, moment, _Probe(self, x, moment, level, edited))
         outputs = {name: torch.empty_like(x) for name in edited}
-        last = self._last_of_source(moment)
         for chosen in self.coherence.passes(frames, keyframes):
             lanes, rows = Lanes(edited, chosen), list(chosen)
-            if last is not None:
+            if (last := self._last_of_source(moment, chosen)) is not None:
                 alone = Lanes((SOURCE,), chosen)
                 with self.session.during(moment, alone, last):
                     self.backend.predict(self.source(level, rows, x), moment.timestep, alone.spread(self.words))
@@ -61,9 +60,9 @@ class Denoiser:
                 outputs[name][rows] = part
         return corrected.origin, self._guided(corrected, outputs, step, level)
 
-    def _last_of_source(self, moment: Moment) -> Site | None:
-        """The last site at which an edit reads the source at this step; None where none does."""
-        read = {site for edit in self.session.edits if edit.needs_source(moment) for site in edit.sites}
+    def _last_of_source(self, moment: Moment, frames: tuple[int, ...]) -> Site | None:
+        """The last site at which an edit reads the source of these frames; None where none does."""
+        read = {site for edit in self.session.edits if edit.needs_source(moment, frames) for site in edit.sites}
         return next((site for site in reversed(self.backend.sites) if site in read), None)
 
     def within(self, batch: int) -> "Denoiser":

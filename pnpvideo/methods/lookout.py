@@ -1,6 +1,6 @@
 """What an inversion sees on its way: token flow's correspondences, found where the source lane would ask again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.propagation import Correspondences
-from pnpvideo.injection import Edit, Lanes, Moment, injected
+from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.method import Trajectory
@@ -18,28 +18,27 @@ from pnpvideo.methods.method import Trajectory
 @dataclass(frozen=True)
 class Lookout:
     """Makes an inversion's calls at (x_i, t_i) as the source lane of the sampling step at level i would make them: by
-    the same passes, so that what is found is the same, to the bit, and the source need not go along at that step.
+    the same passes, so that what is found is the same, to the bit, and the source need not go along for them.
 
-    others: the edits that may read the source besides. source: trajectory of the anchors, ``anchors`` of them.
+    source: trajectory of the anchors, ``anchors`` of them.
     """
 
     backend: Backend
     schedule: Schedule
     coherence: Coherence
     correspondences: Correspondences
-    others: Sequence[Edit]
     words: Mapping[str, Tensor]
     place: tuple[int, int] = (0, 0)
     anchors: int = 0
     source: Trajectory | None = None
 
     def wanted(self, frames: int, level: int) -> bool:
-        """Is it token flow alone that reads the source at this level? Else its lane goes along anyway."""
+        """Does token flow read the source at this level?"""
         moment = self._moment(frames, level)
         self.correspondences.forget(moment)  # the first timestep is asked twice: the clean latents come before its own
         if level == self.schedule.steps:  # an inversion stops there, and asks about the clean latents at most
             return False
-        return self.correspondences.needs_source(moment) and not any(edit.needs_source(moment) for edit in self.others)
+        return self.correspondences.needs_source(moment, moment.keyframes)
 
     def together(self, frames: int, level: int) -> int:
         """How many frames a call takes at the least: the keyframes of this level."""

@@ -86,7 +86,7 @@ def test_what_is_kept_of_a_step_is_what_was_found(count: int) -> None:
     found = correspondences.of(SITE, [1], source.device)
     correspondences.keep(steered.moment)
     correspondences.begin(steered.moment)
-    assert not correspondences.needs_source(steered.moment)
+    assert not correspondences.needs_source(steered.moment, (1,))
     assert torch.equal(correspondences.of(SITE, [1], source.device), found)
     assert found.shape == (1, 2, count) and found.max() == count - 1
 

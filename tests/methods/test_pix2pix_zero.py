@@ -48,8 +48,8 @@ def run(
 ) -> Tensor:
     schedule = backend.schedule(STEPS)
     coherence = Coherence(kind=kind, every=2, batch=batch, seed=0)
-    outside, inside = coherence.edits(backend.sites, [index / 12 for index in range(len(states[0]))])
-    edits = [*outside, *method.edits(backend.sites), *inside]
+    times = [index / 12 for index in range(len(states[0]))]
+    edits = coherence.edits(method.edits(backend.sites), backend.sites, times)
     words = words or words_of(backend)
     with injected(backend.network, edits) as session:
         denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
