@@ -8,6 +8,8 @@ from torch import Tensor
 from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend, AttentionEdit
 
+GOLDEN = (5**0.5 - 1) / 2
+
 
 class SharedAttention:
     """Keyframes attend to all keyframes; with ``everyone`` the other frames attend to themselves and the keyframes.
@@ -65,16 +67,19 @@ def _folded(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def draw_keyframes(frames: int, every: int, seed: int, place: tuple[int, int], step: int) -> tuple[int, ...]:
-    """One keyframe of each segment of ``every`` frames, drawn anew at every step; the tail is a segment too.
+    """One keyframe of each segment of ``every`` frames, another one at every step; the tail is a segment too.
 
-    The draw is a function of (seed, place, step) alone, so that a resumed run makes the same; place: which shot, and
-    which window of it.
+    Where a segment begins is drawn; from there each step goes on by the golden section of it, so that all its frames
+    are keyframes equally often, after few steps too. Drawn anew at every step, as published, some never are, and it
+    shows as flicker (docs/speed.md). A function of its arguments alone, so that a resumed run makes the same; place:
+    which shot, and which window of it.
     """
     shot, window = place
-    number = (seed * 1_000_003 + shot + window * 2_147_483_659) * 1_009 + step
+    number = seed * 1_000_003 + shot + window * 2_147_483_659
     generator = torch.Generator().manual_seed(number % (2**63))
     keyframes = []
     for start in range(0, frames, every):
         size = min(every, frames - start)
-        keyframes.append(start + int(torch.randint(size, (1,), generator=generator)))
+        first = float(torch.rand((), generator=generator, dtype=torch.float64))
+        keyframes.append(start + int((first + step * GOLDEN) % 1 * size))
     return tuple(keyframes)

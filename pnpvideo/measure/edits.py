@@ -103,9 +103,11 @@ _DDIM: dict[str, Any] = {
     "solver": "ddim",
     "spacing": "checkpoint",
 }
+_STRONGER: dict[str, Any] = {"keep_background": True, "guidance": 3.0, "change_strength": 1.2}
 STILLS: dict[str, Recipe] = {
     "pix2pix-zero": Recipe(_ZERO),
     "background kept": Recipe({**_ZERO, "keep_background": True}, local=True),
+    "background kept, stronger": Recipe({**_ZERO, **_STRONGER}, local=True),
     "not regularised": Recipe({**_ZERO, "regularize": 0.0}),
     "pyramid gain 1": Recipe({**_ZERO, "regularize": 1.0}),
     "direction as published": Recipe({**_ZERO, "placement": "start"}),
@@ -114,6 +116,7 @@ STILLS: dict[str, Recipe] = {
     "words swapped, ddim": Recipe(_DDIM, swapped=True),
     "words swapped, pnp": Recipe({"method": "pnp"}, swapped=True),
     "direction, pnp": Recipe({"method": "pnp"}),
+    "direction, pnp, background kept, stronger": Recipe({"method": "pnp", **_STRONGER}, local=True),
     "sdedit 0.5": Recipe({"method": "sdedit", "strength": 0.5}, swapped=True),
     "sdedit 0.7": Recipe({"method": "sdedit", "strength": 0.7}, swapped=True),
     "sdedit 0.9": Recipe({"method": "sdedit", "strength": 0.9}, swapped=True),

@@ -114,3 +114,15 @@ def test_each_segment_has_one_keyframe(frames: int) -> None:
         assert keyframes[-1] < frames
     assert {keyframe for keyframes in drawn for keyframe in keyframes} == set(range(frames))  # any frame can be one
     assert drawn == [draw_keyframes(frames, 8, 5, (0, 0), step) for step in range(99)]
+
+
+def test_soon_every_frame_was_a_keyframe() -> None:
+    """After 13 steps of the golden section no gap is an eighth wide, wherever it began."""
+    for seed in range(5):
+        drawn = [draw_keyframes(24, 8, seed, (1, 2), step) for step in range(40)]
+        for first in range(40 - 13):
+            assert {frame for keyframes in drawn[first : first + 13] for frame in keyframes} == set(range(24))
+    assert (
+        len({draw_keyframes(24, 8, seed, (shot, window), 0) for seed in (0, 1) for shot in (0, 1) for window in (0, 1)})
+        > 4
+    )
