@@ -80,11 +80,11 @@ class Estimate:
             step = schedule.steps - level
             keyframes = coherence.keyframes(frames, (0, part), step, window.anchors)
             moment = Moment(step, schedule.steps, schedule.timestep(level), keyframes)
-            readers = edits
-            if seen and level < schedule.steps:
-                readers = [edit for edit in edits if not isinstance(edit, Correspondences)]
-                if any(edit.needs_source(moment, keyframes) for edit in edits if edit not in readers):
-                    evaluations += window.anchors * (1 if level > 1 else 2)  # they go along in the inversion
+            known = seen and level < schedule.steps  # what token flow seeks is found while inverting
+            found = [edit for edit in edits if known and isinstance(edit, Correspondences)]
+            if any(edit.needs_source(moment, keyframes) for edit in found):
+                evaluations += window.anchors * (1 if level > 1 else 2)  # they go along in the inversion
+            readers = [edit for edit in edits if edit not in found]
             for chosen in coherence.passes(frames, keyframes):
                 evaluations += len(chosen) * any(edit.needs_source(moment, chosen) for edit in readers)
             lanes = len(guidance.lanes(step, schedule.steps))

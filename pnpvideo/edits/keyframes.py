@@ -70,8 +70,8 @@ def draw_keyframes(frames: int, every: int, seed: int, place: tuple[int, int], s
     """One keyframe of each segment of ``every`` frames, another one at every step; the tail is a segment too.
 
     Where a segment begins is drawn; from there each step goes on by the golden section of it, so that all its frames
-    are keyframes equally often, after few steps too. Drawn anew at every step, as published, some never are, and it
-    shows as flicker (docs/speed.md). A function of its arguments alone, so that a resumed run makes the same; place:
+    are keyframes equally often, after few steps too; drawn anew at every step, as published, some never are (what that
+    costs: docs/architecture.md). A function of its arguments alone, so that a resumed run makes the same; place:
     which shot, and which window of it.
     """
     shot, window = place
