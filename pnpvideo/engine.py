@@ -13,6 +13,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solver import lookahead
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
@@ -33,7 +34,7 @@ from pnpvideo.video.fit import to_working, working_size
 from pnpvideo.window import Anchors, Window
 from pnpvideo.words.script import Script, Scripts
 
-FORMAT = 3  # of what the store keeps for a run; a change of the maths that alters results raises it
+FORMAT = 4  # of what the store keeps for a run; a change of the maths that alters results raises it
 STATE = "state"
 """The part of a run that it goes on from: x, and what the solver looks back at."""
 
@@ -290,7 +291,12 @@ class Translator:
             keyframes = self.coherence.keyframes(len(x), denoise.place, steps - level, denoise.anchors)
             return self.room.tried(lambda batch: denoise.within(batch)(x, level), len(keyframes))
 
-        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before)
+        def ahead(level: int) -> Tensor | None:
+            found = lookahead(denoise.trajectory.at, self.schedule, level)
+            return None if found is None else found.to(self._device)
+
+        known = self.resolved.solver == "2m" and self.method.inverts
+        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before, ahead if known else None)
         with checkpoints.kept() as keep:
             for state in walk:
                 x = state.x

@@ -17,8 +17,8 @@ class Preset:
 
 
 PRESETS = {
-    "best": Preset(steps=28, ddim_steps=50, few_steps=8),
-    "balanced": Preset(steps=20, ddim_steps=30, few_steps=4),
+    "best": Preset(steps=20, ddim_steps=50, few_steps=8),
+    "balanced": Preset(steps=12, ddim_steps=30, few_steps=4),
     "draft": Preset(steps=8, ddim_steps=15, few_steps=2),
 }
 USUAL = "balanced"

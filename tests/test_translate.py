@@ -17,6 +17,7 @@ from PIL import Image
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solver import lookahead
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.injection import Kind, Moment
@@ -291,6 +292,34 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
         return float((back.x - clean).square().mean())
 
     assert error(40) < error(5) / 10
+
+
+def test_the_second_order_of_the_way_down_is_the_sources(options: Options, tmp_path: Path) -> None:
+    """Without injection and guidance a run is the answers of the prompt, each carried on as the source's path bends."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    alone = options(steps=5, size=64, guidance=1.0, feature_until=0.0, attention_until=0.0, coherence="none")
+    given = replace(alone, solver="2m", spacing="karras", source_prompt="a hen")
+    found = next(read(translate(tmp_path / "in.png", "a fox", tmp_path / "out.png", given).output).frames()).pixels
+    backend = StableDiffusion.of(given)
+    schedule = backend.schedule(5, "karras")
+    hen, fox = (backend.embed(text).unsqueeze(0) for text in ("a hen", "a fox"))
+    with torch.no_grad():
+        clean = backend.encode(pixels[np.newaxis])
+        up = invert(lambda x, at: backend.predict(x, schedule.timestep(at), hen), clean, schedule, solver="2m")
+        path = [clean, *(state.x for state in up)]
+        x, plain = path[5], path[5]
+        for level in range(5, 0, -1):
+            now, then = schedule.alphas[level], schedule.alphas[level - 1]
+            steps = []
+            for latents, bend in ((x, lookahead(path.__getitem__, schedule, level)), (plain, None)):
+                eps = backend.predict(latents, schedule.timestep(level), fox)
+                middle = (latents - (1 - now) ** 0.5 * eps) / now**0.5 + (0 if bend is None else bend)
+                steps.append(then**0.5 * middle + (1 - then) ** 0.5 * (latents - now**0.5 * middle) / (1 - now) ** 0.5)
+            x, plain = steps
+        expected, first_order = (backend.decode(latents)[0].astype(int) for latents in (x, plain))
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(found - first_order).max() > 1
 
 
 def test_another_prompt_reuses_the_inversion(

@@ -17,18 +17,23 @@ def sample(
     settle: Callable[[Tensor, int], Tensor] | None = None,
     solver: str = "ddim",
     before: Tensor | None = None,
+    ahead: Callable[[int], Tensor | None] | None = None,
 ) -> Iterator[State]:
     """Deterministic sampling from ``x`` at ``level`` down to level 0: yields the state after every step.
 
     ``denoise(x, level)`` gives the latents to step from, ``x`` itself unless a method moves it, and the guided network
     output for them. ``settle(x, level)`` may change the latents that a step has reached. solver: see solver.py.
-    before: that of the state that an interrupted run goes on from.
+    before: that of the state that an interrupted run goes on from. ``ahead(level)``: the second order of that level's
+    step, where a trajectory beside this one is known (see solver.py); then ``solver`` has no say.
     """
     x = x.float()
     while level > 0:
         x, output = denoise(x, level)
         answer = Answer.of(x, output, schedule, level)
-        x = solver_step(x, answer, before, schedule, level - 1, solver)
+        if ahead is None:
+            x = solver_step(x, answer, before, schedule, level - 1, solver)
+        else:
+            x = solver_step(x, answer, None, schedule, level - 1, ahead=ahead(level))
         level, before = level - 1, answer.clean
         x = x if settle is None else settle(x, level)
         yield State(x, level, before)

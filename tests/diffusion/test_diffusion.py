@@ -12,9 +12,10 @@ from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solver import Answer, solver_step
+from pnpvideo.diffusion.solver import Answer, lookahead, solver_step
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import Lanes, Moment, Until
+from pnpvideo.methods.trajectory import Noised
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
@@ -89,6 +90,61 @@ def test_multistep_goes_back_closer_in_fewer_steps() -> None:
 
     assert miss(20, "2m", "karras") < miss(80, "ddim", "checkpoint")
     assert miss(40, "2m", "karras") < 0.5 * miss(20, "2m", "karras")
+
+
+@pytest.mark.parametrize("from_one", [False, True])
+def test_a_known_path_says_how_far_the_clean_latents_move_in_half_a_step(from_one: bool) -> None:
+    """On a path whose x0 moves evenly in log SNR, each step made with that of its middle."""
+    schedule = Schedule.from_config({**CONFIG, "set_alpha_to_one": from_one}, 12, "karras")
+    draw = torch.Generator().manual_seed(0)
+    start, pace, x = (torch.randn(1, 4, 8, 8, generator=draw, dtype=torch.float64) for _ in range(3))
+    path = {schedule.steps: x}
+    for level in range(schedule.steps, 0, -1):
+        here, there = schedule.half_log_snr(level), schedule.half_log_snr(level - 1)
+        clean = start + pace * (here if math.isinf(there) else (here + there) / 2)
+        eps = (path[level] - schedule.alphas[level] ** 0.5 * clean) / (1 - schedule.alphas[level]) ** 0.5
+        path[level - 1] = schedule.alphas[level - 1] ** 0.5 * clean + (1 - schedule.alphas[level - 1]) ** 0.5 * eps
+    assert lookahead(path.__getitem__, schedule, schedule.steps) is None
+    assert lookahead(path.__getitem__, schedule, 1) is None
+    for level in range(2, schedule.steps):
+        found = lookahead(path.__getitem__, schedule, level)
+        expected = pace * (schedule.half_log_snr(level - 1) - schedule.half_log_snr(level)) / 2
+        assert found is not None and torch.allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_a_known_path_makes_the_way_back_second_order() -> None:
+    """Told how the path bends, it returns closer, and with twice as many steps four times closer."""
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def miss(steps: int, known: bool) -> float:
+        schedule = Schedule.from_config(CONFIG, steps, "karras")
+
+        def predict(x: Tensor, level: int) -> Tensor:
+            return smooth(x, schedule.timestep(level))
+
+        def ahead(level: int) -> Tensor | None:
+            return lookahead(path.__getitem__, schedule, level)
+
+        path = [clean, *(state.x for state in invert(predict, clean, schedule, solver="2m"))]
+        *_, back = sample(
+            lambda x, level: (x, predict(x, level)), path[-1], schedule, steps, ahead=ahead if known else None
+        )
+        return float((back.x - clean).abs().max())
+
+    assert miss(20, known=True) < 0.2 * miss(20, known=False)
+    assert miss(40, known=True) < 0.3 * miss(20, known=True)
+
+
+def test_a_path_under_one_noise_does_not_bend() -> None:
+    """And one from pure noise, which knows no clean latents above, is DDIM's there."""
+    pure = {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
+    schedule = Schedule.from_config({**CONFIG, **pure}, 12, "karras")
+    clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    path = Noised(clean, noise, schedule)
+    assert lookahead(path.at, schedule, 11) is None
+    for level in range(2, 11):
+        found = lookahead(path.at, schedule, level)
+        assert found is not None and float(found.abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("spacing", ["karras", "checkpoint"])
