@@ -13,7 +13,6 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.solver import lookahead
 from pnpvideo.edits.propagation import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
@@ -283,7 +282,8 @@ class Translator:
             found := _remembered(entry, saved[1]["level"], start, held)
         ) is not None:
             held, level = found, int(saved[1]["level"])
-            x, before = (saved[0][name].to(self._device) for name in ("x", "before"))
+            x = saved[0]["x"].to(self._device)
+            before = saved[0]["before"].to(self._device) if "before" in saved[0] else None
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
         checkpoints = Checkpoints(entry, "sample", steps, window, self.backend.dtype, self.report, self.timings)
 
@@ -291,17 +291,13 @@ class Translator:
             keyframes = self.coherence.keyframes(len(x), denoise.place, steps - level, denoise.anchors)
             return self.room.tried(lambda batch: denoise.within(batch)(x, level), len(keyframes))
 
-        def ahead(level: int) -> Tensor | None:
-            found = lookahead(denoise.trajectory.at, self.schedule, level)
-            return None if found is None else found.to(self._device)
-
-        known = self.resolved.solver == "2m" and self.method.inverts
-        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before, ahead if known else None)
+        ahead = denoise.ahead if self.resolved.solver == "2m" and self.method.inverts else None
+        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before, ahead)
         with checkpoints.kept() as keep:
             for state in walk:
                 x = state.x
-                assert state.before is not None
-                parts = {STATE: ({"x": x, "before": state.before}, {"level": state.level})}
+                latents = {"x": x} if state.before is None else {"x": x, "before": state.before}
+                parts = {STATE: (latents, {"level": state.level})}
                 if rows and state.level > 0:
                     held[state.level] = x[rows]
                     parts = {f"chosen-{state.level:04d}": ({"x": x[rows]}, {}), **parts}

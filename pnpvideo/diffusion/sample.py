@@ -31,9 +31,9 @@ def sample(
         x, output = denoise(x, level)
         answer = Answer.of(x, output, schedule, level)
         if ahead is None:
-            x = solver_step(x, answer, before, schedule, level - 1, solver)
+            x, before = solver_step(x, answer, before, schedule, level - 1, solver), answer.clean
         else:
             x = solver_step(x, answer, None, schedule, level - 1, ahead=ahead(level))
-        level, before = level - 1, answer.clean
+        level -= 1
         x = x if settle is None else settle(x, level)
         yield State(x, level, before)

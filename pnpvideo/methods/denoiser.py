@@ -11,6 +11,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.solver import lookahead
 from pnpvideo.injection import Edit, Enough, Lanes, Moment, Session, Site, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
@@ -72,6 +73,11 @@ class Denoiser:
     def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
         """The source's latents of ``level``, those rows, where ``like`` is."""
         return self.trajectory.at(level)[rows].to(like.device)
+
+    def ahead(self, level: int) -> Tensor | None:
+        """The second order of the step down from ``level``, as the source's path has it (see lookahead())."""
+        found = lookahead(self.trajectory.at, self.schedule, level)
+        return None if found is None else found.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
         """Guidance over the lanes' outputs; where a lane was asked elsewhere than at the origin, over its noise."""
