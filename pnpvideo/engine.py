@@ -33,7 +33,7 @@ from pnpvideo.video.fit import to_working, working_size
 from pnpvideo.window import Anchors, Window
 from pnpvideo.words.script import Script, Scripts
 
-FORMAT = 4  # of what the store keeps for a run; a change of the maths that alters results raises it
+FORMAT = 5  # of what the store keeps for a run; a change of the maths that alters results raises it
 STATE = "state"
 """The part of a run that it goes on from: x, and what the solver looks back at."""
 

@@ -17,6 +17,9 @@ from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
 
+OF_SOURCE = 0.6
+"""How much of what the source does in a step an edit does too; chosen on clips (docs/architecture.md)."""
+
 
 @dataclass(frozen=True)
 class Denoiser:
@@ -75,9 +78,10 @@ class Denoiser:
         return self.trajectory.at(level)[rows].to(like.device)
 
     def ahead(self, level: int) -> Tensor | None:
-        """The second order of the step down from ``level``, as the source's path has it (see lookahead())."""
+        """What the second order of the step down from ``level`` is taken to be: OF_SOURCE of what it is in the source's
+        path (see lookahead())."""
         found = lookahead(self.trajectory.at, self.schedule, level)
-        return None if found is None else found.to(self.backend.device)
+        return None if found is None else OF_SOURCE * found.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
         """Guidance over the lanes' outputs; where a lane was asked elsewhere than at the origin, over its noise."""
