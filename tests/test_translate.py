@@ -295,7 +295,8 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
 
 
 def test_the_second_order_of_the_way_down_is_the_sources(options: Options, tmp_path: Path) -> None:
-    """Without injection and guidance a run is the answers of the prompt, each carried on by what is taken of the source's bend."""
+    """Without injection and guidance a run is the prompt's answers, each carried on by six tenths of how the source's
+    path bends there."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "in.png")
     alone = options(steps=5, size=64, guidance=1.0, feature_until=0.0, attention_until=0.0, coherence="none")
