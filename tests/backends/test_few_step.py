@@ -49,7 +49,7 @@ def test_a_few_step_checkpoint_is_known_by_its_scheduler(
     backend = StableDiffusion(str(with_scheduler(config)), torch.device("cpu"), torch.float32)
     resolved = Resolved.of(TranslateOptions(), backend)
     assert backend.few_step == few
-    expected = (4, "ddim", "checkpoint", 1.0, 2) if few else (20, "2m", "karras", 7.5, 0)
+    expected = (4, "ddim", "checkpoint", 1.0, 2) if few else (12, "2m", "karras", 7.5, 0)
     found = resolved.steps, resolved.solver, resolved.spacing, resolved.guidance, resolved.inversion_rounds
     assert found == expected
 
