@@ -150,7 +150,7 @@ def files(result: Path) -> list[Path]:
 
 
 def digest(result: Path) -> str:
-    """SHA-256 of the names and contents of the files of a result; of a direction, whatever the order of its metadata."""
+    """SHA-256 of the names and contents of a result's files; a direction counts whatever the order of its metadata."""
     found = hashlib.sha256()
     for path in files(result):
         found.update(path.name.encode() + b"\0")
