@@ -13,7 +13,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.edits.propagation import Correspondences
+from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import Edit, Moment, injected

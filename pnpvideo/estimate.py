@@ -9,7 +9,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.background import LEVELS
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.edits.propagation import Correspondences
+from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.injection import Moment

@@ -1,1 +1,1 @@
-"""The ideas, one a file: what to do with the tensors that the seam hands over."""
+"""Edits, one technique a file: what to do with the features and attention that the injection seam hands over."""

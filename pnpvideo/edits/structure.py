@@ -1,6 +1,6 @@
-"""Structure: the source's spatial features and self-attention in the edited lanes (arXiv 2211.12572, section 4)."""
+"""Plug-and-Play's injection: the source's residual features and self-attention (arXiv 2211.12572, section 4)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -11,15 +11,15 @@ from pnpvideo.injection.lanes import SOURCE
 
 
 @dataclass(frozen=True)
-class _FromSource:
-    """What the source's pass leaves at each of the sites, during the window, for the edited lanes' pass."""
+class _SourceInjection:
+    """Store a tensor per site in the source lane's pass and use it in the edited lanes' pass, during ``window``."""
 
     sites: tuple[Site, ...]
     window: Until
-    _left: dict[Site, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _stored: dict[Site, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def begin(self, moment: Moment) -> None:
-        self._left.clear()
+        self._stored.clear()
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return moment in self.window
@@ -28,23 +28,23 @@ class _FromSource:
         return moment in self.window
 
 
-class FeatureInjection(_FromSource):
-    """f*_t <- f_t: the residual features of every edited lane are the source lane's (eq. 4 and algorithm 1)."""
+class FeatureInjection(_SourceInjection):
+    """Replace the residual features of every edited lane by the source lane's: f*_t <- f_t (eq. 4, algorithm 1)."""
 
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
         if not lanes.edited:
-            self._left[site] = features
+            self._stored[site] = features
             return features
-        return lanes.stack(dict.fromkeys(lanes.names, self._left.pop(site)))
+        return lanes.stack(dict.fromkeys(lanes.names, self._stored.pop(site)))
 
 
-class SelfAttentionInjection(_FromSource):
-    """A*_t <- A_t: every edited lane attends with the source lane's q and k, and its own v (eq. 5)."""
+class SelfAttentionInjection(_SourceInjection):
+    """Let every edited lane attend with the source lane's q and k and its own v: A*_t <- A_t (eq. 5)."""
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         names = call.lanes.names
         if not call.lanes.edited:
-            self._left[call.site] = call.q[SOURCE], call.k[SOURCE]
+            self._stored[call.site] = call.q[SOURCE], call.k[SOURCE]
             return attend(call)
-        q, k = self._left.pop(call.site)
-        return attend(call.replace(q=dict.fromkeys(names, q), k=dict.fromkeys(names, k)))
+        q, k = self._stored.pop(call.site)
+        return attend(replace(call, q=dict.fromkeys(names, q), k=dict.fromkeys(names, k)))

@@ -1,4 +1,4 @@
-"""Where a word is in a picture: a soft mask from cross-attention maps (the idea of arXiv 2208.01626, section 4)."""
+"""Locate a word in a picture: a soft mask from cross-attention maps (the idea of arXiv 2208.01626, section 4)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,20 +8,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOW, HIGH = 0.4, 0.6
-"""Shares of the strongest attention between which the mask rises from 0 to 1."""
+"""The mask rises from 0 to 1 between these shares of the strongest attention."""
 SHARPEST = 16
-"""Cells of the short side of the map that tells words apart best; finer ones see edges, coarser ones little at all."""
+"""Maps with about this many cells on the short side separate words best; finer ones show edges, coarser ones little."""
 COARSENESS = (1, 2, 4, 8)
-"""Cells of the latent to a cell of a map, along a side."""
+"""Latent cells per map cell, along one side."""
 GROWTH = 0.4
-"""Share of its radius by which a mask is widened: what the word becomes may have corners where it was round."""
+"""Share of its radius by which a mask is widened, for the new thing may have corners where the old one was round."""
 
 
 def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width: int) -> Tensor:
-    """Mask (f, 1, height, width) in [0, 1], of the latent's size, of what the ``tokens`` look at, and a margin.
+    """Mask (f, 1, height, width) in [0, 1], at the latent's size, of where the network attends to ``tokens``.
 
     maps: cross-attention weights (f, heads, pixels, tokens) of any layers and steps; those of the size nearest to
-    SHARPEST count. Raises ValueError where none is of a size that the latent has.
+    SHARPEST are used. The mask is widened by a margin. Raises ValueError if no map fits a latent of this size.
     """
     found: dict[tuple[int, int], list[Tensor]] = {}
     for weights in maps:
@@ -31,7 +31,7 @@ def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width:
         raise ValueError("no cross-attention map is of a size that a mask is made of")
     chosen = min(found, key=lambda size: abs(math.log2(min(size) / SHARPEST)))
     mean = torch.stack(found[chosen]).mean(0).unsqueeze(1)
-    mean = F.avg_pool2d(mean, 3, 1, 1, count_include_pad=False)  # single cells are noise
+    mean = F.avg_pool2d(mean, 3, 1, 1, count_include_pad=False)  # remove noise of single cells
     mean = F.interpolate(mean, (height, width), mode="bilinear", align_corners=False)
     low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)
     share = (mean - low) / (high - low).clamp_min(1e-12)
@@ -41,14 +41,14 @@ def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width:
 
 
 def grown(mask: Tensor) -> Tensor:
-    """One mask (1, 1, h, w), widened by GROWTH of the radius of a disc of its area, by one cell at least."""
+    """Widen a mask (1, 1, h, w) by GROWTH times the radius of a disc of the same area, by at least one cell."""
     radius = math.sqrt(float(mask.sum()) / math.pi)
     cells = max(1, round(GROWTH * radius))
     return F.max_pool2d(mask, 2 * cells + 1, 1, cells)
 
 
 def map_size(pixels: int, height: int, width: int) -> tuple[int, int] | None:
-    """(h, w) of a map of so many pixels over a latent of that size; None if it has no such map."""
+    """(h, w) of an attention map of ``pixels`` cells over a latent of this size; None if the latent has no such map."""
     for step in COARSENESS:
         size = -(-height // step), -(-width // step)
         if size[0] * size[1] == pixels:

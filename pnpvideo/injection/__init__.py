@@ -1,6 +1,9 @@
-"""The seam: where, when, which rows and what. Only ``install`` touches a network."""
+"""The seam between edits and a network: Site (where), Moment (when), Lanes (which rows), Edit (what).
 
-from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Enough, ResidualEdit
+Only ``install`` changes a network; ``attention`` knows how diffusers' attention layers compute.
+"""
+
+from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, ResidualEdit, StopForward
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
@@ -10,13 +13,13 @@ __all__ = [
     "AttentionCall",
     "AttentionEdit",
     "Edit",
-    "Enough",
     "Kind",
     "Lanes",
     "Moment",
     "ResidualEdit",
     "Session",
     "Site",
+    "StopForward",
     "Until",
     "checkpointed",
     "injected",

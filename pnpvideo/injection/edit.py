@@ -1,6 +1,7 @@
-"""What: an edit of attention is middleware, an edit of residual features a function."""
+"""Edits: attention edits wrap the attention computation like middleware, residual edits map features to features."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -11,18 +12,18 @@ from pnpvideo.injection.site import Site
 
 
 class LaneTensors(Mapping[str, Tensor]):
-    """One tensor (frames, tokens, channels) a lane, each made when it is first asked for."""
+    """Map each lane to a tensor (frames, tokens, channels) that is computed when it is first read."""
 
-    def __init__(self, lanes: tuple[str, ...], make: Callable[[str], Tensor]) -> None:
-        self._lanes, self._make = lanes, make
-        self._made: dict[str, Tensor] = {}
+    def __init__(self, lanes: tuple[str, ...], compute: Callable[[str], Tensor]) -> None:
+        self._lanes, self._compute = lanes, compute
+        self._computed: dict[str, Tensor] = {}
 
     def __getitem__(self, lane: str) -> Tensor:
         if lane not in self._lanes:
             raise KeyError(lane)
-        if lane not in self._made:
-            self._made[lane] = self._make(lane)
-        return self._made[lane]
+        if lane not in self._computed:
+            self._computed[lane] = self._compute(lane)
+        return self._computed[lane]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
@@ -31,67 +32,38 @@ class LaneTensors(Mapping[str, Tensor]):
         return len(self._lanes)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AttentionCall:
-    """One attention at one site: what goes in, and the projections, lane by lane.
+    """One call of one attention layer: its input and its projections, lane by lane.
 
-    hidden: (lanes * frames, tokens, channels), the normalised input. q, k, v: lane -> (frames, tokens, channels);
-    one frame of k and v is shared by all query frames. extra: lane -> (k, v), each (1, tokens, channels), that
-    every query frame sees besides its own. heads: of the attention, each with channels / heads of the channels.
+    hidden: normalised input (lanes * frames, tokens, channels).
+    q, k, v: lane -> (frames, tokens, channels). k and v with a single frame are shared by all query frames.
+    extra: lane -> (k, v), each (1, tokens, channels), which every query frame attends to besides its own keys.
+    heads: attention heads; each has channels / heads of the channels.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        moment: Moment,
-        lanes: Lanes,
-        hidden: Tensor,
-        q: Mapping[str, Tensor],
-        k: Mapping[str, Tensor],
-        v: Mapping[str, Tensor],
-        extra: Mapping[str, tuple[Tensor, Tensor]] | None = None,
-        heads: int = 1,
-    ) -> None:
-        self.site, self.moment, self.lanes, self.hidden, self.heads = site, moment, lanes, hidden, heads
-        self.q, self.k, self.v, self.extra = q, k, v, extra or {}
-
-    def replace(
-        self,
-        *,
-        q: Mapping[str, Tensor] | None = None,
-        k: Mapping[str, Tensor] | None = None,
-        v: Mapping[str, Tensor] | None = None,
-        extra: Mapping[str, tuple[Tensor, Tensor]] | None = None,
-    ) -> "AttentionCall":
-        """The same call with other projections."""
-        return AttentionCall(
-            self.site,
-            self.moment,
-            self.lanes,
-            self.hidden,
-            self.q if q is None else q,
-            self.k if k is None else k,
-            self.v if v is None else v,
-            self.extra if extra is None else extra,
-            self.heads,
-        )
-
-    def only(self, lanes: tuple[str, ...]) -> "AttentionCall":
-        """The same call for some of its lanes."""
-        fewer = Lanes(lanes, self.lanes.frames)
-        hidden = fewer.stack({name: self.hidden[self.lanes.rows(name)] for name in lanes})
-        return AttentionCall(self.site, self.moment, fewer, hidden, self.q, self.k, self.v, self.extra, self.heads)
+    site: Site
+    moment: Moment
+    lanes: Lanes
+    hidden: Tensor
+    q: Mapping[str, Tensor]
+    k: Mapping[str, Tensor]
+    v: Mapping[str, Tensor]
+    extra: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    heads: int = 1
 
 
 Attend = Callable[[AttentionCall], Tensor]
+"""Compute the attention of a call: output (rows, tokens, channels), after the output projection."""
 
 
-class Enough(Exception):
-    """Ends a network call that is only looked at, where all has been seen: the rest of it is of no use."""
+class StopForward(Exception):
+    """Stop the forward pass after the last site that is needed; the pass then has no output."""
 
 
 @runtime_checkable
 class Edit(Protocol):
-    """What every edit says of itself. ``begin`` is called before each step, to drop what the last one left."""
+    """What all edits share. ``begin`` is called before each step and drops what the edit holds of the last one."""
 
     @property
     def sites(self) -> tuple[Site, ...]: ...
@@ -99,22 +71,23 @@ class Edit(Protocol):
     def begin(self, moment: Moment) -> None: ...
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
-        """Does this edit do anything in this pass? Where none does, the network runs untouched."""
+        """Whether the edit changes or reads anything in this pass. Where no edit is active, the network's own code
+        runs unchanged."""
         ...
 
     def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
-        """Does this edit read the source in the pass of these frames? Then a pass of the source lane alone, which ends
-        at the last site of such an edit, goes before that of the edited lanes."""
+        """Whether the edit reads the source lane of these frames at this step. If any edit does, a pass of the source
+        lane alone runs first; it stops after the last site of the edits that read it."""
         ...
 
 
 class AttentionEdit(Edit, Protocol):
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        """Output of the attention (rows, tokens, channels), after its output projection."""
+        """Return the layer's output (rows, tokens, channels), after its output projection."""
         ...
 
 
 class ResidualEdit(Edit, Protocol):
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
-        """Residual features (rows, c, h, w) in, the same shape out; ``features`` is not altered."""
+        """Return the residual features (rows, c, h, w) to go on with; ``features`` itself is not modified."""
         ...

@@ -1,26 +1,25 @@
-"""The only code that alters a network: it puts edits in, and takes every one out again."""
+"""Put edits into a network and take every one of them out again. No other module changes a network."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pnpvideo.errors import NoMatchingSite
-from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, Enough, LaneTensors, ResidualEdit
+from pnpvideo.injection.attention import attend, attention_call, check_arguments, check_attention
+from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, ResidualEdit, StopForward
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment
 from pnpvideo.injection.site import Kind, Site
 
 COMPILED = "_compiled_call_impl"
-"""Where a module has what Module.compile made of it; None: its call is its forward."""
+"""Attribute in which ``nn.Module.compile`` keeps the compiled call; None: the module runs uncompiled."""
 
 
 class Session:
-    """The time during which edits are in a network. Each network call is made inside ``during``."""
+    """The time during which edits are installed. Each network call that they should see is made inside ``during``."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         self.edits = tuple(edits)
@@ -29,38 +28,41 @@ class Session:
 
     @contextmanager
     def during(self, moment: Moment, lanes: Lanes, last: Site | None = None) -> Iterator[None]:
-        """Tell the edits which step and which rows the network call inside is about.
+        """Tell the edits the step and the rows of the network call inside the block.
 
-        last: the site whose edits are the last to look at this call: there it is left, and has no result.
+        last: stop the call after this site. The call then has no output, and what follows it in the block is skipped.
         """
         self._now, self.last = (moment, lanes), last
         try:
-            with suppress(Enough):
+            with suppress(StopForward):
                 yield
         finally:
             self._now = self.last = None
 
     def look(self, moment: Moment, lanes: Lanes) -> None:
-        """From here to the end of the session, network calls are about this step and these rows.
+        """Set step and rows of all network calls until the session ends.
 
-        For a gradient: what recomputes a block on the way back must find the edits as they were.
+        For gradients: gradient checkpointing runs blocks again during the backward pass, where the edits must see the
+        same step and rows.
         """
         self._now = (moment, lanes)
 
     @property
     def now(self) -> tuple[Moment, Lanes] | None:
+        """Step and rows of the network call under way; None outside of ``during``, where no edit is active."""
         return self._now
 
 
 @contextmanager
 def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
-    """Put ``edits`` into ``network`` for the time of the block; afterwards every processor and hook is as before.
+    """Install ``edits`` in ``network`` for the time of the block; afterwards every processor and hook is as before.
 
-    Edits of one site form a stack in the order given: the first is outermost, the last stands next to the
-    attention itself. Raises NoMatchingSite if an edit has no sites or names one that the network lacks.
+    Edits of one site form a stack: the first is outermost, the last calls the attention itself. Raises NoMatchingSite
+    if an edit has no sites or names one that the network lacks, ModelError if an attention layer to be edited computes
+    something that the adapter does not.
     """
     session = Session(edits)
-    stacks: dict[Site, list[Any]] = {}
+    stacks: dict[Site, list[Edit]] = {}
     for edit in edits:
         if not edit.sites:
             raise NoMatchingSite(f"{type(edit).__name__} matches no site of this network")
@@ -74,12 +76,14 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
             if site.kind is Kind.RESIDUAL:
                 block = network.get_submodule(site.name.rpartition(".")[0])
                 undo.append(partial(setattr, block, COMPILED, getattr(block, COMPILED)))
-                setattr(block, COMPILED, None)  # compiled, it would know the hook of one step alone
-                undo.append(module.register_forward_hook(_residual_hook(session, site, stack)).remove)
+                setattr(block, COMPILED, None)  # run uncompiled: a compiled block would bake in this step's hook
+                hook = _residual_hook(session, site, cast(list[ResidualEdit], stack))
+                undo.append(module.register_forward_hook(hook).remove)
             else:
+                check_attention(module, site)
                 original = module.processor
                 undo.append(partial(setattr, module, "processor", original))
-                module.processor = _Processor(session, site, stack, original)
+                module.processor = _EditedProcessor(session, site, cast(list[AttentionEdit], stack), original)
         yield session
     finally:
         for restore in reversed(undo):
@@ -88,7 +92,7 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
 
 @contextmanager
 def checkpointed(network: Any, wanted: bool = True) -> Iterator[None]:
-    """In the block, where ``wanted``, a gradient recomputes the network's blocks instead of keeping their insides."""
+    """Switch on gradient checkpointing for the time of the block, if ``wanted``: less memory, more time."""
     if not wanted or network.is_gradient_checkpointing:
         yield
         return
@@ -114,14 +118,14 @@ def _residual_hook(session: Session, site: Site, stack: list[ResidualEdit]) -> C
             if edit.active(*session.now):
                 output = edit(output, site, *session.now)
         if site == session.last:
-            raise Enough
+            raise StopForward
         return output
 
     return hook
 
 
-class _Processor:
-    """A diffusers attention processor that runs the edits' stack, or the original where none is active."""
+class _EditedProcessor:
+    """diffusers attention processor that runs the active edits, or the original processor where none is active."""
 
     def __init__(self, session: Session, site: Site, stack: list[AttentionEdit], original: Any) -> None:
         self.session, self.site, self.stack, self.original = session, site, stack, original
@@ -132,62 +136,20 @@ class _Processor:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        **options: Any,
+        temb: Tensor | None = None,
     ) -> Tensor:
         now = self.session.now
         active = [edit for edit in self.stack if now is not None and edit.active(*now)]
         if now is None or not active:
-            return self.original(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
-        moment, lanes = now
+            return self.original(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        check_arguments(self.site, hidden_states, {"attention_mask": attention_mask, "temb": temb})
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-
-        def projected(layer: nn.Module, value: Tensor) -> LaneTensors:
-            return LaneTensors(lanes.names, lambda lane: layer(value[lanes.rows(lane)]))
-
-        call = AttentionCall(
-            self.site,
-            moment,
-            lanes,
-            hidden_states,
-            projected(attn.to_q, hidden_states),
-            projected(attn.to_k, context),
-            projected(attn.to_v, context),
-            heads=attn.heads,
-        )
-        attend: Attend = _stop if self.site == self.session.last else partial(_attend, attn)
+        call = attention_call(attn, self.site, *now, hidden_states, context)
+        innermost: Attend = _stop if self.site == self.session.last else partial(attend, attn)
         for edit in reversed(active):
-            attend = partial(edit, attend=attend)
-        return attend(call)
+            innermost = partial(edit, attend=innermost)
+        return innermost(call)
 
 
 def _stop(call: AttentionCall) -> Tensor:
-    raise Enough
-
-
-def _attend(attn: Any, call: AttentionCall) -> Tensor:
-    """Scaled dot-product attention, lane by lane, and the output projection: (rows, tokens, channels)."""
-    mixed = []
-    for lane in call.lanes.names:
-        q, k, v = call.q[lane], call.k[lane], call.v[lane]
-        if lane in call.extra:
-            more_k, more_v = call.extra[lane]
-            frames = [
-                _sdpa(
-                    attn,
-                    q[f : f + 1],
-                    torch.cat((k[f : f + 1], more_k), 1),
-                    torch.cat((v[f : f + 1], more_v), 1),
-                )
-                for f in range(q.shape[0])
-            ]
-            mixed.append(torch.cat(frames))
-        elif k.shape[0] == 1 and q.shape[0] > 1:
-            mixed.append(_sdpa(attn, q.reshape(1, -1, q.shape[2]), k, v).reshape(q.shape))
-        else:
-            mixed.append(_sdpa(attn, q, k, v))
-    return attn.to_out[1](attn.to_out[0](torch.cat(mixed)))
-
-
-def _sdpa(attn: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    q, k, v = (value.unflatten(2, (attn.heads, -1)).transpose(1, 2) for value in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, scale=attn.scale).transpose(1, 2).flatten(2)
+    raise StopForward

@@ -1,11 +1,14 @@
-"""When: the step of the run, and windows of steps."""
+"""The step of a sampling run, and ranges of steps."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Step ``step`` of ``steps`` (0 is the noisiest), its training timestep, and the keyframes drawn for it."""
+    """One step of a run: ``step`` counts from 0 (the noisiest) to ``steps`` - 1.
+
+    timestep: the network's training timestep. keyframes: frame numbers of this step's keyframes, ascending.
+    """
 
     step: int
     steps: int
@@ -15,7 +18,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Until:
-    """The window of the first ``share`` in [0, 1] of the steps: of 50, the first 40 for a share of 0.8."""
+    """The first ``share`` (0 to 1) of the steps: ``moment in Until(0.8)`` holds for the first 40 of 50 steps."""
 
     share: float
 

@@ -1,4 +1,4 @@
-"""Where: the places of a network that can be intercepted, as the backend declares them."""
+"""Sites: the places in a network where edits can be installed, as the backend declares them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Site:
-    """One place: ``name`` is the module's path in the network, ``layer`` counts within its part from 0.
+    """One place. name: the module's path in the network. layer: counts from 0 within its part.
 
     part is "encoder", "middle" or "decoder". A decoder layer is one ResNet block and, where there is one, its
     transformer block: Stable Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
@@ -30,7 +30,7 @@ class Site:
 def select(
     sites: Iterable[Site], kind: Kind, part: str | None = None, layers: Iterable[int] | None = None
 ) -> tuple[Site, ...]:
-    """The sites of that kind (and part, and layers), in execution order; NoMatchingSite if there are none."""
+    """Select sites by kind, part and layers, in execution order. Raises NoMatchingSite if there are none."""
     wanted = None if layers is None else set(layers)
     found = tuple(
         site

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from pnpvideo.edits.keyframes import OfKeyframes, SharedAttention, draw_keyframes
-from pnpvideo.edits.propagation import Correspondences, TokenFlow
+from pnpvideo.edits.shared_attention import KeyframesOnly, SharedAttention, draw_keyframes
+from pnpvideo.edits.token_flow import Correspondences, TokenFlow
 from pnpvideo.injection import Edit, Kind, Site, select
 from pnpvideo.injection.edit import AttentionEdit
 
@@ -52,7 +52,7 @@ class Coherence:
             return [*method, sharing]
         correspondences = Correspondences(everywhere, times)
         attended: list[Edit] = [
-            OfKeyframes(cast(AttentionEdit, edit)) if all(site.kind is Kind.SELF for site in edit.sites) else edit
+            KeyframesOnly(cast(AttentionEdit, edit)) if all(site.kind is Kind.SELF for site in edit.sites) else edit
             for edit in method
         ]
         return [correspondences, TokenFlow(correspondences), *attended, sharing]

@@ -12,7 +12,7 @@ from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solver import lookahead
-from pnpvideo.injection import Edit, Enough, Lanes, Moment, Session, Site, checkpointed, injected
+from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
@@ -118,7 +118,7 @@ class _Probe:
                 for edit in edits:
                     edit.begin(moment)
                 session.look(moment, lanes)
-                with suppress(Enough):
+                with suppress(StopForward):
                     backend.predict(lanes.stack(latents), moment.timestep, lanes.spread(words))
 
             yield ask

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.edits.propagation import Correspondences
+from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.edits.keyframes import SharedAttention
+from pnpvideo.edits.shared_attention import SharedAttention
 from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
 from pnpvideo.errors import NoMatchingSite
-from pnpvideo.injection import Edit, Enough, Kind, Lanes, Moment, Site, Until, injected, select
+from pnpvideo.injection import Edit, Kind, Lanes, Moment, Site, StopForward, Until, injected, select
 
 NOWHERE = Site("mid_block.attentions.7.transformer_blocks.0.attn1", Kind.SELF, "middle", 7)
 SOURCE, EDITED = Lanes(("source",), (0, 1)), Lanes(("empty", "positive"), (0, 1))
@@ -101,7 +101,7 @@ def started(backend: StableDiffusion) -> list[str]:
         module.register_forward_pre_hook(lambda *_, name=name: entered.append(name)) for name, module in modules.items()
     ]
     try:
-        with suppress(Enough):
+        with suppress(StopForward):
             output(backend, 2)
     finally:
         for hook in hooks:

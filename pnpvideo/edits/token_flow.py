@@ -1,4 +1,4 @@
-"""Token flow: other frames take their attention output from the keyframes, along the source (arXiv 2307.10373)."""
+"""TokenFlow: propagate the keyframes' attention output to other frames along the source's motion (arXiv 2307.10373)."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend
 
 BLOCK = 2**24
-"""Cosines that are held at once while neighbours are sought."""
+"""Cosine similarities held in memory at once during the search for nearest tokens."""
 
 
 class Correspondences:
-    """Finds, in the source's pass, each token's nearest neighbours in the two keyframes around its frame.
+    """Find each token's nearest token in the keyframe before and in the one after its frame, in the source's pass.
 
-    Nearest by cosine of the normalised input of the self-attention (section 4.2, eq. 4). Looks only: the source attends
-    as ever, so that correspondences do not depend on the result. ``times`` are the frames' times in seconds.
+    Nearest by cosine similarity of the self-attention's normalised input (section 4.2, eq. 4). Only reads: the source
+    lane's attention is unchanged, so correspondences do not depend on the result. times: of all frames, in seconds.
     """
 
     def __init__(self, sites: tuple[Site, ...], times: Sequence[float]) -> None:
         self.sites, self.times = sites, tuple(times)
         self._keyframes: dict[Site, Tensor] = {}
-        self._found: dict[Site, dict[int, Tensor]] = {}  # of each frame (2, n), see of()
+        self._found: dict[Site, dict[int, Tensor]] = {}  # frame -> (2, n), see of()
         self._known: dict[int, dict[Site, dict[int, Tensor]]] = {}  # by step
 
     def begin(self, moment: Moment) -> None:
@@ -32,12 +32,13 @@ class Correspondences:
         self._found = self._known.get(moment.step, {})
 
     def forget(self, moment: Moment) -> None:
+        """Drop what ``keep`` has recorded for this step."""
         self._known.pop(moment.step, None)
 
     def keep(self, moment: Moment) -> None:
-        """What was found is this step's from now on, and is not sought again. On the CPU, as small as it goes."""
+        """Record what was found as this step's correspondences, which are then not searched again; on the CPU."""
         self._known[moment.step] = {
-            site: dict(zip(found, _small(torch.stack(list(found.values()))), strict=True))
+            site: dict(zip(found, _compact(torch.stack(list(found.values()))), strict=True))
             for site, found in self._found.items()
         }
         self._found = {}
@@ -63,21 +64,21 @@ class Correspondences:
         return attend(call)
 
     def of(self, site: Site, frames: Sequence[int], device: torch.device) -> Tensor:
-        """(f, 2, n): of each token of the frames, the nearest token of the past and of the next keyframe."""
+        """Indices (f, 2, n): for each token of the frames, its nearest token in the past and in the next keyframe."""
         return torch.stack([self._found[site][frame] for frame in frames]).to(device).long()
 
 
-def _small(index: Tensor) -> Tensor:
-    """Indices of (..., n) tokens, on the CPU; made narrow where they are, so that less has to move."""
+def _compact(index: Tensor) -> Tensor:
+    """Convert token indices (..., n) to the smallest integer type, then move them to the CPU."""
     return index.to(torch.int16 if index.shape[-1] <= 2**15 else torch.int32).cpu()
 
 
 class TokenFlow:
-    """Keyframes' outputs are kept; every other frame gathers them along the source's correspondences.
+    """Store keyframes' attention output; other frames gather their tokens from it along the correspondences.
 
-    Past and next keyframe are blended by true distance in time (eq. 5; we weigh linearly, w = d_other / (d_past +
-    d_next), so that a frame at a keyframe's place gets that keyframe: the paper's sigmoid of this ratio never leaves
-    0.5 to 0.73).
+    Past and next keyframe are blended by distance in time (eq. 5). Deviation: the weights are linear,
+    w_past = d_next / (d_past + d_next), so that a frame at a keyframe's place gets that keyframe's tokens; the paper's
+    sigmoid of this ratio stays between 0.5 and 0.73.
     """
 
     def __init__(self, correspondences: Correspondences) -> None:
@@ -94,7 +95,7 @@ class TokenFlow:
         return bool(lanes.edited) and len(self.times) > len(moment.keyframes)
 
     def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
-        return False  # its correspondences do
+        return False  # Correspondences reads it
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         site, lanes, keyframes = call.site, call.lanes, call.moment.keyframes
@@ -104,7 +105,7 @@ class TokenFlow:
             return output
         places, weights = self._between(lanes.frames, keyframes, call.hidden.device)
         index = self._correspondences.of(site, lanes.frames, call.hidden.device)
-        index = index + places * index.shape[2]  # of all keyframes' tokens as one sequence
+        index = index + places * index.shape[2]  # into all keyframes' tokens as one sequence
         blended = {}
         for lane, kept in self._outputs[site].items():
             tokens = kept.flatten(0, 1)
@@ -115,7 +116,7 @@ class TokenFlow:
     def _between(
         self, frames: tuple[int, ...], keyframes: tuple[int, ...], device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """Places of the two keyframes of each frame (f, 2, 1), and weights of the past ones (f, 1, 1): a step's."""
+        """Positions of each frame's two keyframes (f, 2, 1) and weights of the past one (f, 1, 1); cached per step."""
         if frames not in self._around:
             pairs = [neighbours(self.times, keyframes, frame) for frame in frames]
             places = torch.tensor([[past, following] for (past, _), (following, _) in pairs], device=device)
@@ -125,7 +126,7 @@ class TokenFlow:
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
-    """For each token of ``features`` (n, c) the index (n,) of the nearest of ``keyframe`` (m, c); unit vectors."""
+    """Index (n,) of the token of ``keyframe`` (m, c) nearest to each token of ``features`` (n, c); unit vectors."""
     rows = max(1, BLOCK // len(keyframe))
     return torch.cat([(block @ keyframe.mT).argmax(1) for block in features.split(rows)])
 
@@ -133,9 +134,9 @@ def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
 def neighbours(
     times: Sequence[float], keyframes: Sequence[int], frame: int
 ) -> tuple[tuple[int, float], tuple[int, float]]:
-    """Positions within ``keyframes`` of the last one not after ``frame`` and the next, with weights that sum to 1.
+    """Positions in ``keyframes`` of the last one not after ``frame`` and of the next one, with weights that sum to 1.
 
-    Before the first keyframe and after the last there is one neighbour: it stands twice, with weights 1 and 0.
+    Before the first keyframe and after the last there is one neighbour; it is returned twice, with weights 1 and 0.
     """
     place = bisect_right(keyframes, frame)
     if place == 0 or place == len(keyframes):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pnpvideo.edits.keyframes import draw_keyframes
-from pnpvideo.edits.propagation import Correspondences, TokenFlow, correspondence, neighbours
+from pnpvideo.edits.shared_attention import draw_keyframes
+from pnpvideo.edits.token_flow import Correspondences, TokenFlow, correspondence, neighbours
 from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site
 from pnpvideo.injection.edit import AttentionEdit
 
@@ -31,7 +31,7 @@ class Steered:
     def pass_of(self, names: tuple[str, ...], hidden: Tensor, frames: Sequence[int], edit: AttentionEdit) -> Tensor:
         lanes = Lanes(names, tuple(frames))
         parts = lanes.split(hidden)
-        call = AttentionCall(SITE, self.moment, lanes, hidden, parts, parts, parts)
+        call = AttentionCall(site=SITE, moment=self.moment, lanes=lanes, hidden=hidden, q=parts, k=parts, v=parts)
         assert edit.active(self.moment, lanes)
         return edit(call, doubled)
 
@@ -69,7 +69,7 @@ def test_correspondence_is_the_largest_cosine() -> None:
     expected = torch.cosine_similarity(a[:, None], b[None], dim=2).argmax(1)
     assert torch.equal(correspondence(*unit), expected)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pnpvideo.edits.propagation.BLOCK", 100)
+        patch.setattr("pnpvideo.edits.token_flow.BLOCK", 100)
         assert torch.equal(correspondence(*unit), expected)  # in blocks of two tokens
 
 
@@ -80,7 +80,7 @@ def test_what_is_kept_of_a_step_is_what_was_found(count: int) -> None:
     steered = Steered((0.0, 1.0), [0])
     correspondences = steered.correspondences
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pnpvideo.edits.propagation.correspondence", lambda _, other: torch.arange(len(other)).flip(0))
+        patch.setattr("pnpvideo.edits.token_flow.correspondence", lambda _, other: torch.arange(len(other)).flip(0))
         for frame in (0, 1):
             steered.pass_of(("source",), source, [frame], correspondences)
     found = correspondences.of(SITE, [1], source.device)

@@ -1,6 +1,7 @@
-"""Shared keyframe attention: edited lanes of all frames look at the same keyframes (arXiv 2307.10373, 4.1)."""
+"""Shared keyframe attention: edited lanes attend to the keys of several keyframes (arXiv 2307.10373, section 4.1)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,11 +13,11 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 class SharedAttention:
-    """Keyframes attend to all keyframes; with ``everyone`` the other frames attend to themselves and the keyframes.
+    """Let keyframes attend to all keyframes; with ``everyone``, other frames attend to themselves and the keyframes.
 
-    The source lane attends to its own frame only. Keys and values are never repeated for each query frame: the
-    keyframes' queries are folded into one sequence, other frames are attended one by one. Stands inside structure
-    injection, so that the extended keys are the source's where the source's are injected.
+    The source lane attends to its own frame only. Keys and values are never repeated per query frame: keyframes'
+    queries are joined into one sequence, other frames are attended one by one. This edit comes after structure
+    injection in the stack, so that the shared keys are the source's wherever the source's keys are injected.
     """
 
     def __init__(self, sites: tuple[Site, ...], everyone: bool) -> None:
@@ -34,16 +35,15 @@ class SharedAttention:
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         if call.lanes.frames != call.moment.keyframes:
-            return attend(call.replace(extra=self._shared[call.site]))
-        k, v = _folded(call.k), _folded(call.v)
+            return attend(replace(call, extra=self._shared[call.site]))
+        k, v = _joined(call.k), _joined(call.v)
         if self.everyone:
             self._shared[call.site] = {lane: (k[lane], v[lane]) for lane in call.lanes.names}
-        return attend(call.replace(k=k, v=v))
+        return attend(replace(call, k=k, v=v))
 
 
-class OfKeyframes:
-    """An ``edit`` of attention where only keyframes attend: the passes of other frames are none of its business, nor
-    is the source of those."""
+class KeyframesOnly:
+    """Restrict an attention edit to keyframe passes; it neither runs in nor needs the source of other passes."""
 
     def __init__(self, edit: AttentionEdit) -> None:
         self.edit, self.sites = edit, edit.sites
@@ -61,18 +61,18 @@ class OfKeyframes:
         return self.edit(call, attend)
 
 
-def _folded(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All keyframes' tokens as one sequence: (frames, tokens, channels) -> (1, frames * tokens, channels)."""
+def _joined(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Join all keyframes' tokens into one sequence: (frames, tokens, channels) -> (1, frames * tokens, channels)."""
     return {lane: tokens.flatten(0, 1).unsqueeze(0) for lane, tokens in values.items()}
 
 
 def draw_keyframes(frames: int, every: int, seed: int, place: tuple[int, int], step: int) -> tuple[int, ...]:
-    """One keyframe of each segment of ``every`` frames, another one at every step; the tail is a segment too.
+    """Choose one keyframe of each segment of ``every`` frames, a different one at every step; ascending.
 
-    Where a segment begins is drawn; from there each step goes on by the golden section of it, so that all its frames
-    are keyframes equally often, after few steps too; drawn anew at every step, as published, some never are (what that
-    costs: docs/architecture.md). A function of its arguments alone, so that a resumed run makes the same; place:
-    which shot, and which window of it.
+    The last, shorter segment has one too. Each segment's first keyframe is random; every further step moves on by the
+    golden ratio of the segment, so that all of its frames are keyframes equally often even after few steps. (With a
+    random draw at every step, as published, some frames never are; docs/architecture.md has figures.) The result
+    depends on the arguments alone, so a resumed run draws the same. place: index of the shot, and of its window.
     """
     shot, window = place
     number = seed * 1_000_003 + shot + window * 2_147_483_659
