@@ -1,1 +1,1 @@
-"""Measures, one a file, and the benchmark on the world's own clips, where ground truth is exact."""
+"""Measures, one a file, and benchmarks on clips of the procedural world, whose ground truth is exact."""

@@ -1,4 +1,4 @@
-"""Any result beside its source, without ground truth: words, structure, steadiness and motion, as the field does."""
+"""Measure any result against its source, without ground truth: text agreement, structure, consistency and motion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SMALLEST = 16  # pixels
 
 @dataclass(frozen=True)
 class ClipFigures:
-    """Figures of a result and, of those that it has too, of its source.
+    """Figures of a result and, where they apply, of its source.
 
     text: mean over frames of 100 cos with the prompt. success: share of frames that match the prompt better than the
     source's caption, where there is one. consistency: mean cosine of neighbouring frames, clamped at 0 (V2VBench);
@@ -53,8 +53,8 @@ def measure_clip(
 ) -> ClipFigures:
     """Measure ``result`` beside ``source``, clips or stills of equally many frames.
 
-    judges: a CLIP model, and a ViT for structure where CLIP's own tower should not do: aliases, folders, hub ids.
-    Frames of other sizes are compared at the result's. Raises InputError and ModelError.
+    judges: a CLIP model and, for structure, optionally a ViT instead of CLIP's own vision tower; aliases, folders or
+    hub ids. If sizes differ, the source is resized to the result's. Raises InputError and ModelError.
     """
     chosen = str(choose_device(device))
     theirs, ours = _frames(source), _frames(result)
@@ -95,7 +95,7 @@ def _frames(path: Path | str) -> list[np.ndarray]:
 
 
 def _judges(names: Sequence[str], device: str) -> tuple[Judge, Tower]:
-    """A CLIP model judges words, and structure too unless a ViT is named beside it."""
+    """Load the judges: a CLIP model for text agreement, and for structure too unless a ViT is named."""
     sight = [name for name in names if kind(name) == "vit"]
     words = [name for name in names if name not in sight]
     if len(sight) > 1 or len(words) != 1:
@@ -111,7 +111,7 @@ def _neighbours(seen: torch.Tensor) -> float:
 
 
 def _pairs(seen: torch.Tensor) -> float:
-    """The mean of all cosines but those with itself: |sum|^2 less n, over n (n - 1)."""
+    """Mean cosine of all pairs of different frames: (|sum of unit vectors|^2 - n) / (n (n - 1))."""
     count = len(seen)
     return float((seen.sum(0).square().sum() - seen.square().sum()) / (count * (count - 1)))
 

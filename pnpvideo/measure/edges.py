@@ -1,4 +1,4 @@
-"""Edge agreement: are the lines of the objects where the world has them?"""
+"""Edge agreement: F1 of a picture's edges against the true lines of the objects."""
 
 import cv2
 import numpy as np
@@ -8,10 +8,10 @@ STRONG, WEAK = 0.4, 0.2  # shares of the strongest slopes near the outline
 
 
 def edge_agreement(picture: np.ndarray, lines: np.ndarray) -> float:
-    """F1, in [0, 1], of the picture's edges in a band around the true ``lines`` against these; NaN if there are none.
+    """F1, in [0, 1], of the picture's edges near the true ``lines`` against these lines; NaN if there are no lines.
 
-    picture: (h, w, 3) uint8; lines: (h, w) bool. An edge within TOLERANCE of a line agrees with it. What counts as an
-    edge is relative to the picture's own contrast near the lines, so that soft light is no fault.
+    picture: (h, w, 3) uint8; lines: (h, w) bool. An edge within TOLERANCE of a line counts as found. The threshold for
+    edges is relative to the picture's own contrast near the lines, so that soft light is not penalised.
     """
     if not lines.any():
         return float("nan")
@@ -19,7 +19,7 @@ def edge_agreement(picture: np.ndarray, lines: np.ndarray) -> float:
     grey = cv2.cvtColor(cv2.GaussianBlur(picture, (5, 5), 0), cv2.COLOR_RGB2GRAY)
     across, down = (cv2.Sobel(grey, cv2.CV_16S, *axes) for axes in ((1, 0), (0, 1)))
     steepest = float(np.percentile(np.hypot(across[band], down[band]), 99))
-    if steepest < 4:  # four levels of a Sobel sum of 8: nothing to see
+    if steepest < 4:  # about half a grey level: no visible edge
         return 0.0
     found = (cv2.Canny(across, down, WEAK * steepest, STRONG * steepest, L2gradient=True) > 0) & band
     if not found.any():

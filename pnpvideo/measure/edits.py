@@ -1,7 +1,8 @@
 """The world's benchmark of edits: what should change in a picture is known, what should not, and how it should look."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,18 @@ import numpy as np
 from pnpvideo.backends.backend import Backend
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Report, ignore
+from pnpvideo.measure import benchmark
+from pnpvideo.measure.benchmark import SPLITS, Frames, Measured, check_recipes, check_split, load_model
 from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import read_caption
-from pnpvideo.measure.recipes import Measured, check, opened
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.success import attributes_found
 from pnpvideo.measure.translation import translation
 from pnpvideo.measure.warp import warp_error
-from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, Scene, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 from pnpvideo.options import TranslateOptions
@@ -55,8 +56,7 @@ class Task:
 
     def footage(self, number: int, options: "EditsOptions") -> Footage:
         """A scene with one thing, in daylight where the sky is to change; styles take turns, but for the night's."""
-        first = HELD_OUT if options.split == "held-out" else TUNING
-        scene = random_scene(first + number, things=1)
+        scene = random_scene(SPLITS[options.split] + number, things=1)
         before, after = (_with(scene, self.attribute, value) for value in (self.before, self.after))
         lit = [style for style in STYLES if style != "night"]
         drawn = self.before if self.attribute == STYLE else lit[number % len(lit)]
@@ -148,10 +148,9 @@ class EditsOptions:
     judge: str = "miniature"
 
     def __post_init__(self) -> None:
-        if self.split not in ("held-out", "tuning"):
-            raise OptionError(f"split is {self.split!r}; accepted: held-out, tuning")
-        if not 1 <= self.pictures <= TUNING - HELD_OUT - 1 or self.frames < 1:
-            raise OptionError(f"{self.pictures} pictures of {self.frames} frames; accepted are whole numbers from 1")
+        check_split(self.split, self.pictures)
+        if self.frames < 1:
+            raise OptionError(f"frames is {self.frames}; accepted is a whole number from 1")
 
 
 def _with(scene: Scene, attribute: str, value: str) -> Scene:
@@ -192,71 +191,72 @@ def measure_edits(
     report: Report = ignore,
     journal: Path | None = None,
 ) -> Measured:
-    """Edit every picture by every recipe (``base`` with its changes), with no prompt but captions, and measure it.
+    """Edit every picture by every recipe (``base`` with its changes), captioned but without a prompt, and measure it.
 
-    ``journal``: a file that keeps each finished figure, so that an interrupted run goes on where it stopped (what is
-    to be looked at is made again). Raises OptionError for a recipe that is none.
+    journal: a file that keeps finished figures, so that an interrupted run continues where it stopped. Raises
+    OptionError for a recipe that is not valid.
     """
     recipes = (STILLS if options.frames == 1 else CLIPS) if recipes is None else recipes
-    check(base, {name: recipe.changes for name, recipe in recipes.items()}, FLOORS, SET_HERE)
-    backend = opened(base, options.size)
+    check_recipes(base, {name: recipe.changes for name, recipe in recipes.items()}, FLOORS, SET_HERE)
+    backend = load_model(base, options.size)
     if backend.captioner is None:
         raise OptionError(f"{base.model}: the benchmark is of the world, and this checkpoint has no captioner of it")
     judge, captioner = Judge(options.judge, str(backend.device)), Captioner(backend.captioner, backend.device)
     known = Journal.of(journal, backend, replace(options, pictures=1), base)
-    looked_at = SHOWN if options.frames == 1 else 1
-    wanted = {task: {n: recipe for n, recipe in recipes.items() if task.local or not recipe.local} for task in tasks}
-    total, done = options.pictures * sum(map(len, wanted.values())), 0
-    tallies: dict[str, _Tally] = {}
-    for task, chosen in wanted.items():
-        tally = tallies.setdefault(task.name, _Tally())
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(Path(folder))
-            for number in range(options.pictures):
-                footage, shows = task.footage(number, options), number < looked_at
-                edited = editor(backend, captioner, task, footage, store)
-                for name, frames in _floors(backend, footage).items():
-                    tally.note(name, edit_figures(judge, task, footage, frames), frames if shows else ())
-                for name, recipe in chosen.items():
-                    key = (task, number, sorted(recipe.changes.items()), recipe.swapped)
-                    row = None if shows else known.get(*key)
-                    frames = []
-                    if row is None:
-                        frames = edited(base, recipe)
-                        row = edit_figures(judge, task, footage, frames)
-                        known.put(row, *key)
-                    tally.note(name, row, frames if shows else ())
-                    done += 1
-                    report(Progress(stage="measure", done=done, total=total, unit="edit", shot=number))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+
+        def table(task: Task) -> benchmark.Task:
+            @contextmanager
+            def opened(number: int) -> Iterator[_Picture]:
+                footage = task.footage(number, options)
+                yield _Picture(
+                    backend, judge, task, footage, editor(backend, captioner, task, footage, store), base, recipes
+                )
                 store.clear("trajectory")
-    rows = {name: tally.means() for name, tally in tallies.items()}
-    protocol = {"benchmark": asdict(options), "translation": asdict(base)}
-    return Measured(protocol, rows, {name: tally.shown for name, tally in tallies.items()})
+
+            wanted = {name: recipe for name, recipe in recipes.items() if task.local or not recipe.local}
+            keys = {name: (tuple(sorted(recipe.changes.items())), recipe.swapped) for name, recipe in wanted.items()}
+            return benchmark.Task(task.name, opened, keys)
+
+        shown = SHOWN if options.frames == 1 else 1
+        rows, examples = benchmark.run(
+            [table(task) for task in tasks], options.pictures, known, report, shown=shown, unit="edit"
+        )
+    return Measured({"benchmark": asdict(options), "translation": asdict(base)}, rows, examples)
 
 
-class _Tally:
-    """What was measured of one task, by recipe, and pictures of it to look at."""
+@dataclass(frozen=True)
+class _Picture:
+    """One picture, or clip, of the benchmark of edits; see Subject."""
 
-    def __init__(self) -> None:
-        self._rows: dict[str, list[dict[str, float]]] = {}
-        self.shown: dict[str, list[np.ndarray]] = {}
+    backend: Backend
+    judge: Judge
+    task: Task
+    footage: Footage
+    edited: Callable[[TranslateOptions, Recipe], Frames]
+    base: TranslateOptions
+    recipes: Mapping[str, Recipe]
 
-    def note(self, name: str, row: dict[str, float], frames: Sequence[np.ndarray]) -> None:
-        self._rows.setdefault(name, []).append(row)
-        self.shown.setdefault(name, []).extend(frames)
+    def references(self) -> dict[str, Frames]:
+        through = self.backend.decode(self.backend.encode(np.stack(self.footage.source)))
+        return {"truth": self.footage.truth, "source": self.footage.source, "source, autoencoder": list(through)}
 
-    def means(self) -> dict[str, dict[str, float]]:
-        return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in self._rows.items()}
+    def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
+        return self.edited(self.base, self.recipes[recipe]), {}
+
+    def figures(self, name: str, frames: Frames) -> dict[str, float]:
+        return edit_figures(self.judge, self.task, self.footage, frames)
 
 
 def editor(
     backend: Backend, captioner: Captioner, task: Task, footage: Footage, store: Store
-) -> Callable[[TranslateOptions, Recipe], list[np.ndarray]]:
+) -> Callable[[TranslateOptions, Recipe], Frames]:
     """Edits the footage by a recipe, with a model that is loaded; ``store`` keeps inversions, which recipes share."""
     caption = captioner.captions([footage.source[footage.frames // 2]])[0]
     drawings = footage.drawings()
 
-    def edited(base: TranslateOptions, recipe: Recipe) -> list[np.ndarray]:
+    def edited(base: TranslateOptions, recipe: Recipe) -> Frames:
         asked = {**recipe.changes, "source_prompt": caption, "size": footage.size}
         options = replace(base, **asked, change=None if recipe.swapped else task.words)
         prompt = task.swapped(caption) if recipe.swapped else None
@@ -266,8 +266,3 @@ def editor(
         return list(made.pictures)
 
     return edited
-
-
-def _floors(backend: Backend, footage: Footage) -> dict[str, list[np.ndarray]]:
-    through = backend.decode(backend.encode(np.stack(footage.source)))
-    return {"truth": footage.truth, "source": footage.source, "source, autoencoder": list(through)}

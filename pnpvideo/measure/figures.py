@@ -1,4 +1,4 @@
-"""All measures of one result against its footage, and what each is called, means and prefers."""
+"""All measures of one result against its footage, and how their tables are printed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from pnpvideo.measure.warp import warp_error
 
 
 class Column(NamedTuple):
-    """How a figure is printed: its heading, which way is better, and by what it is multiplied."""
+    """How a figure is printed. better: "high", "low" or a note. scale: factor applied before printing."""
 
     heading: str
     better: str
@@ -76,7 +76,7 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
 
 
 def finite(value: Any) -> Any:
-    """As strict JSON has it: None for what is no finite number, in tables and lists too."""
+    """Replace NaN and infinity by None, in nested dicts and lists, for strict JSON."""
     if isinstance(value, dict):
         return {name: finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -85,13 +85,13 @@ def finite(value: Any) -> Any:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Of those that are numbers; NaN if none is."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
-    """A Markdown table: a row for each recipe, a column for each of COLUMNS that any row has."""
+    """Markdown table with a row for each recipe and a column for each of COLUMNS that any row has."""
     shown = {key: column for key, column in COLUMNS.items() if any(key in row for row in rows.values())}
     lines = [
         "| recipe | " + " | ".join(column.heading for column in shown.values()) + " |",

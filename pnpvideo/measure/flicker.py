@@ -1,4 +1,4 @@
-"""Flicker: does what stands still stay as it is?"""
+"""Flicker: how much pixels change from frame to frame where the ground truth stands still."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,8 +7,8 @@ import numpy as np
 
 
 def still_pixels(frames: Sequence[np.ndarray], motions: Sequence, reach: float = 0.05) -> np.ndarray:
-    """(h, w) bool: pixels that the motions leave within ``reach`` pixels of their place in every frame, and which
-    look the same in all ``frames`` of the ground truth, within 3 levels of 255 (no shadow passes over them)."""
+    """Mask (h, w) bool of pixels that stand still: moved by less than ``reach`` pixels between frames, and equal within
+    3 of 255 levels in all ``frames`` of the ground truth, so that no shadow passes over them."""
     still = np.ones(frames[0].shape[:2], bool)
     for motion in motions:
         still &= motion.visible & (np.hypot(*motion.flow) < reach)
@@ -17,7 +17,7 @@ def still_pixels(frames: Sequence[np.ndarray], motions: Sequence, reach: float =
 
 
 def flicker(frames: Sequence[np.ndarray], still: np.ndarray) -> float:
-    """Mean absolute change from frame to frame of the ``still`` pixels, in levels of 255; NaN where none is still."""
+    """Mean absolute change from frame to frame of the ``still`` pixels, in levels of 255; NaN if there are none."""
     if not still.any() or len(frames) < 2:
         return float("nan")
     changes = [

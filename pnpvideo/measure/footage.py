@@ -1,4 +1,4 @@
-"""A clip of the world with all that is known of it: the drawing, the truth, masks, exact motion, words."""
+"""A clip of the procedural world with its ground truth: source, target, masks, exact motion, captions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from pnpvideo.video.drawings import Drawings
 Rebuilt = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 FLOORS = ("truth", "source", "truth, autoencoder", "source, autoencoder", "source, blurred", "one colour")
-"""What any recipe is read against: the truth, nothing done, what the model cannot do better, and nothing left."""
+"""Reference rows: ground truth, untouched source, both through the autoencoder, blurred source, one flat colour."""
 
 
 @dataclass(frozen=True)
 class Footage:
     """``frames`` moments of ``scene``, evenly spread, drawn in style ``drawn`` and, as the truth, in ``wanted``.
 
-    before: the scene that is drawn, where the truth's has another thing or sky in it; None: the same.
+    before: the source's scene, if the truth has another thing or sky; None: the same scene.
     """
 
     scene: Scene
@@ -55,18 +55,18 @@ class Footage:
 
     @cached_property
     def objects(self) -> list[list[np.ndarray]]:
-        """Of each frame, the mask of each object that is seen, (size, size) bool."""
+        """For each frame, the masks (size, size) bool of its visible objects."""
         return self._objects(self.scene)
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
-        """Of each frame, where any object is."""
+        """For each frame, the mask of all objects together."""
         nothing = np.zeros((self.size, self.size), bool)
         return [np.logical_or.reduce([nothing, *objects]) for objects in self.objects]
 
     @cached_property
     def outside(self) -> list[np.ndarray]:
-        """Of each frame, where there is no object, drawn or true, and none within a fortieth of the picture."""
+        """For each frame, pixels that are further than a fortieth of the size from any object of source and truth."""
         margin = np.ones([2 * (self.size // 40) + 1] * 2, np.uint8)
         drawn = self._objects(self.before or self.scene)
         found = []
@@ -78,7 +78,7 @@ class Footage:
 
     @cached_property
     def lines(self) -> list[np.ndarray]:
-        """Of each frame, where a thing ends, changes its part or folds, (size, size) bool."""
+        """For each frame, the objects' outlines, part borders and creases, (size, size) bool."""
         found = []
         for time, mask in zip(self.times, self.masks, strict=True):
             drawn = lines(look([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
@@ -87,12 +87,12 @@ class Footage:
 
     @cached_property
     def motions(self) -> list[Motion]:
-        """From each frame to the next."""
+        """Exact motion from each frame to the next."""
         return [exact_motion(self.scene, start, end, self.size) for start, end in pairwise(self.times)]
 
     @cached_property
     def whole_way(self) -> Motion:
-        """From the first frame to the last."""
+        """Exact motion from the first frame to the last."""
         return exact_motion(self.scene, self.times[0], self.times[-1], self.size)
 
     @cached_property
@@ -100,7 +100,7 @@ class Footage:
         return still_pixels(self.truth, self.motions)
 
     def drawings(self) -> Drawings:
-        """What is drawn, each frame a drawing of its own, eight a second."""
+        """The source as drawings at 8 frames a second; no drawing is held."""
         frames = [Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(self.source)]
         return Drawings(tuple(frames), tuple(range(len(frames))))
 
@@ -130,7 +130,7 @@ def pixels(picture: torch.Tensor) -> np.ndarray:
 
 
 def floors(footage: Footage, rebuilt: Rebuilt | None = None) -> dict[str, list[np.ndarray]]:
-    """FLOORS; without ``rebuilt``, which puts frames through the model's autoencoder, all but the two of that."""
+    """The reference rows FLOORS. rebuilt: encodes and decodes frames; without it, two rows are left out."""
     average = np.broadcast_to(np.mean(footage.source, (0, 1, 2)).astype(np.uint8), footage.source[0].shape)
     through = (
         {}
@@ -150,5 +150,5 @@ def floors(footage: Footage, rebuilt: Rebuilt | None = None) -> dict[str, list[n
 
 
 def blurred(frames: Sequence[np.ndarray], share: float = 1 / 40) -> list[np.ndarray]:
-    """Each frame under a Gaussian of ``share`` of its width."""
+    """Blur each frame by a Gaussian whose sigma is ``share`` of its width."""
     return [cv2.GaussianBlur(frame, (0, 0), frame.shape[1] * share) for frame in frames]

@@ -1,4 +1,4 @@
-"""What an inversion ends in: noise that looks like noise, or not, by the gain of its regularisation."""
+"""Measure inverted noise: how white it is, and how well it samples back, by the gain of the regularisation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,10 +23,10 @@ from pnpvideo.resolved import Resolved
 
 
 def noise_figures(noise: Tensor) -> dict[str, float]:
-    """Of latents (f, c, h, w): mean and variance of a channel, and its correlation with its own neighbour.
+    """Whiteness of latents (f, c, h, w): mean and variance of a channel, and its correlation with neighbouring cells.
 
     mean: mean over frames and channels of the channel's absolute mean. correlation: mean of the absolute correlation
-    with a shift by one cell, down and across. White noise has a variance of 1 and little of the others.
+    with a shift by one cell, down and across. White noise has variance 1 and the others near 0.
     """
     centred = noise - noise.mean((2, 3), keepdim=True)
     variance = centred.square().mean((2, 3))
@@ -64,8 +64,7 @@ def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[
 def there_and_back(
     backend: Backend, pictures: Sequence[np.ndarray], caption: str, resolved: Resolved
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents of the pictures (h, w, 3) uint8, the noise that they are inverted to, and what that samples back to, with
-    the same words at guidance 1."""
+    """Invert pictures (h, w, 3) uint8 and sample back with the same caption at guidance 1: (latents, noise, result)."""
     words, schedule = backend.embed(caption), backend.schedule(resolved.steps, resolved.spacing)
     regularise = Regularisation(pyramid_gain=resolved.regularize)
     clean = backend.encode(np.stack(pictures))

@@ -1,4 +1,4 @@
-"""Figures that were measured before, so that a benchmark that was interrupted goes on where it stopped."""
+"""Journal of finished figures, so that an interrupted benchmark continues where it stopped."""
 
 import contextlib
 import hashlib
@@ -14,20 +14,20 @@ from pnpvideo.options import TranslateOptions
 
 
 class Journal:
-    """A file with a line for each row of figures, found again by all that the row depends on; None keeps nothing."""
+    """A file with one line per row of figures, keyed by everything that the row depends on. path None: keep nothing."""
 
     def __init__(self, path: Path | None, *given: Any) -> None:
         self.path, self.rows = path, {}
         self.given = [__version__, FORMAT, *(str(each) for each in given)]
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError):  # the line that a kill cut short
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut short by a kill
                     entry = json.loads(line)
                     self.rows[entry["key"]] = entry["figures"]
 
     @classmethod
     def of(cls, path: Path | None, backend: Backend, options: Any, base: TranslateOptions) -> "Journal":
-        """For figures that depend on the model, on the benchmark's ``options`` and on what ``base`` states."""
+        """Open the journal of a benchmark: figures depend on the model, ``options`` and what ``base`` states."""
         return cls(path, backend.fingerprint, options, base.stated(), backend.card, backend.device)
 
     def get(self, *key: Any) -> dict[str, float] | None:

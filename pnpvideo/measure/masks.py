@@ -1,4 +1,4 @@
-"""Mask agreement: can an object be told from what surrounds it, exactly where the world has it?"""
+"""Mask agreement: whether colours alone separate an object from its surroundings, at its true outline."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ CELLS = 24  # of a histogram, along each axis of Lab
 
 
 def mask_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union, in [0, 1], of the object that colours alone tell from its surroundings and ``mask``.
+    """Intersection over union, in [0, 1], of ``mask`` and the object as a classifier by colour finds it.
 
     The colours well inside the mask and well outside it (each a histogram in Lab) classify every pixel of the
     object and of a band around it. An object in another place, of another shape or too faint is misclassified.
@@ -24,7 +24,9 @@ def mask_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
     if inside.sum() < 30 or outside.sum() < 30:
         return float("nan")
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    learnt = np.indices(mask.shape).sum(0) % 2 == 0  # every other pixel, as on a chessboard; the rest is asked
+    learnt = (
+        np.indices(mask.shape).sum(0) % 2 == 0
+    )  # train on every other pixel, in a chessboard pattern, and test on the rest
     asked = near & ~learnt
     told = _likelihood(lab[inside & learnt], lab[asked]) > _likelihood(lab[outside & learnt], lab[asked])
     true = mask[asked]

@@ -1,4 +1,4 @@
-"""How well a checkpoint knows the world: what its parts give back, draw, tell apart and say, on unseen scenes."""
+"""Examine a checkpoint of the world on unseen scenes: autoencoder, judge, captioner, samples and inversion."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from pnpvideo.words.caption import Captioner
 
 @dataclass(frozen=True, kw_only=True)
 class Exam:
-    """How many unseen scenes each question is put to; steps and guidance of what is drawn."""
+    """Size of the examination: numbers of unseen scenes, and steps and guidance of samples."""
 
     pictures: int = 16
     judged: int = 300
@@ -42,9 +42,9 @@ class Exam:
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
-    """(what, figure, unit) one after the other; units: "dB", "share", "ms".
+    """Yield (name, figure, unit), one after the other; units: "dB", "share", "ms".
 
-    ``model``: alias or folder; its judge and captioner lie in folders of these names. Raises ModelError.
+    ``model``: alias or folder; its folders "judge" and "captioner" hold those. Raises ModelError.
     """
     backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
     found = []
@@ -80,17 +80,17 @@ def evaluation_ms(backend: Backend, times: int = 15) -> float:
 
 
 def one_thing(number: int) -> Instant:
-    """Unseen scene ``number``, with one thing, at the moment that its number draws."""
+    """Unseen scene ``number`` with one thing, at a moment that depends on the number."""
     return random_scene(HELD_OUT + number, things=1).at((number * 0.618) % 1.0)
 
 
 def style_of(number: int) -> str:
-    """Every style in turn."""
+    """The style of picture ``number``: styles take turns."""
     return list(STYLES)[number % len(STYLES)]
 
 
 def judged(judge: Judge, count: int) -> dict[str, float]:
-    """Attribute -> share of ``count`` renders, in all styles in turn, that the judge answers rightly, zero-shot."""
+    """Attribute -> share of ``count`` renders, styles in turn, whose attribute the judge names correctly, zero-shot."""
     scenes = [one_thing(number) for number in range(count)]
     pictures = [drawing(scene, style_of(number)) for number, scene in enumerate(scenes)]
     return right_answers(judge, pictures, scenes, [style_of(number) for number in range(count)])
@@ -99,7 +99,7 @@ def judged(judge: Judge, count: int) -> dict[str, float]:
 def right_answers(
     judge: Judge, pictures: Sequence[np.ndarray], scenes: Sequence[Instant], styles: Sequence[str]
 ) -> dict[str, float]:
-    """Attribute -> share of pictures whose attribute the judge names as the scene has it; unasked where unseen."""
+    """Attribute -> share of pictures whose attribute the judge names correctly, of those that show it."""
     shares = {}
     for attribute in ATTRIBUTES:
         given = judge.answer(pictures, QUESTIONS[attribute])
@@ -109,7 +109,7 @@ def right_answers(
 
 
 def captioned(captioner: Captioner, count: int) -> dict[str, float]:
-    """Attribute -> share of ``count`` renders whose caption names it rightly."""
+    """Attribute -> share of ``count`` renders whose caption names it correctly."""
     scenes, styles = [one_thing(number) for number in range(count)], [style_of(number) for number in range(count)]
     said = captioner.captions([drawing(scene, style) for scene, style in zip(scenes, styles, strict=True)])
     named = [read_caption(text) for text in said]
@@ -121,11 +121,11 @@ def captioned(captioner: Captioner, count: int) -> dict[str, float]:
 
 
 def read_caption(text: str) -> dict[str, str | None]:
-    """Attribute -> what a caption says of it, None where it says nothing. The first thing named counts."""
+    """Parse a caption: attribute -> value, or None if it is not mentioned; of several things, the first counts."""
     padded = f" {' '.join(text.lower().replace(',', ' ').split())} "
 
     def first(choices: dict[str, tuple[str, ...]]) -> str | None:
-        """The answer that is worded first; of wordings that begin together, the longest."""
+        """The answer whose wording comes first; of wordings at one place, the longest."""
         said = [
             (padded.find(f" {word} "), -len(word), answer)
             for answer, words in choices.items()
@@ -177,12 +177,12 @@ def drawing(scene: Instant, style: str, size: int = 256) -> np.ndarray:
 
 
 def picture(scene: int, style: str, size: int) -> np.ndarray:
-    """Scene number ``scene`` at the moment that its number draws, (1, size, size, 3) uint8."""
+    """Scene number ``scene`` at the moment used in training, (1, size, size, 3) uint8."""
     return drawing(moment(scene), style, size)[None]
 
 
 def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
-    """PSNR in dB of a picture of the world that was encoded and decoded."""
+    """PSNR in dB of a picture of the world after encoding and decoding."""
     given = picture(scene, style, backend.size)
     return psnr(backend.decode(backend.encode(given)), given)
 

@@ -1,4 +1,4 @@
-"""Where each pixel of a frame goes in another: exactly, from the world, or as estimated from pictures."""
+"""Motion between two frames: exact, from the procedural world, or estimated from the pictures by optical flow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from pnpvideo.miniature.world import Scene, exact_flow
 
 @dataclass(frozen=True)
 class Motion:
-    """flow: (2, h, w) float32 pixels, x right and y down, from one frame to another; visible: (h, w) bool in both."""
+    """flow: (2, h, w) float32 pixels, x right and y down, from one frame to another. visible: (h, w) bool, in both."""
 
     flow: np.ndarray
     visible: np.ndarray
 
     def undo(self, later: np.ndarray) -> np.ndarray:
-        """The later frame (h, w, 3) as it would look at the earlier one's moment, float32."""
+        """Warp the later frame (h, w, 3) back to the time of the earlier one; float32."""
         rows, columns = np.mgrid[: later.shape[0], : later.shape[1]].astype(np.float32)
         return cv2.remap(
             later.astype(np.float32),
@@ -30,16 +30,16 @@ class Motion:
 
 
 def exact_motion(scene: Scene, start: float, end: float, size: int) -> Motion:
-    """The world's own, from time ``start`` to ``end``."""
+    """Exact motion of a scene of the world from time ``start`` to ``end``."""
     found = exact_flow(scene, start, end, size)
     return Motion(found.flow.numpy(), found.visible.numpy())
 
 
 def estimated_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
-    """By DIS optical flow (arXiv 1603.03590) of two frames (h, w, 3) uint8.
+    """Motion by DIS optical flow (arXiv 1603.03590) between two frames (h, w, 3) uint8.
 
-    Not visible: where forward and backward flow do not cancel, abs(f + b) > 0.01 (abs f + abs b) + 0.5 pixels, and at
-    the borders of moving things, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in the published warp errors.
+    Pixels are not visible where forward and backward flow do not cancel, |f + b| > 0.01 (|f| + |b|) + 0.5 pixels, and
+    at the borders of moving things, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in the published warp errors.
     """
     forward, backward = _dis(earlier, later), _dis(later, earlier)
     returned = Motion(forward, np.ones(earlier.shape[:2], bool)).undo(np.moveaxis(backward, 0, 2))
@@ -54,7 +54,7 @@ def estimated_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
 
 
 def estimated_motions(frames: Sequence[np.ndarray]) -> list[Motion]:
-    """Between each two neighbours."""
+    """Estimated motion from each frame to the next."""
     return [estimated_motion(earlier, later) for earlier, later in pairwise(frames)]
 
 

@@ -1,4 +1,4 @@
-"""The plot that no single column replaces: edit success against what it cost in structure and in steadiness."""
+"""Pareto plots: one measure against others, a panel for each pair."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +10,11 @@ from pnpvideo.measure.footage import FLOORS
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
 LOGARITHMIC = ("seconds", "evaluations")
-_MARKERS = "osD^vP*<>"  # nine, beside ten colours: ninety looks before one comes again
+_MARKERS = "osD^vP*<>"  # nine markers and ten colours: ninety different looks
 
 
 def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
-    """The recipes that no other is at least as good as on all ``axes`` and better on one."""
+    """The Pareto front: recipes such that no other is at least as good on all ``axes`` and better on one."""
 
     def worth(row: dict[str, float]) -> list[float]:
         return [row[axis] if COLUMNS[axis].better == "high" else -row[axis] for axis in axes]
@@ -33,7 +33,7 @@ def look(number: int) -> tuple[str, int]:
 
 
 def check_plots() -> None:
-    """Raises OptionError where what draws the plot is not installed: to be asked before hours of measuring."""
+    """Raise OptionError if matplotlib is not installed; called before hours of measuring."""
     if find_spec("matplotlib") is None:
         raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
 

@@ -1,4 +1,4 @@
-"""Peak memory of what runs from here on."""
+"""Peak memory of a piece of work."""
 
 import ctypes
 import gc
@@ -10,7 +10,7 @@ import torch
 
 
 class Peak:
-    """From when it is made: on a GPU as torch counts it, else as Linux counts this process; other systems: unknown."""
+    """Measure peak memory from now on: of the GPU, by torch, or of this process, by Linux; unknown on other systems."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self._start = device, 0.0
@@ -20,12 +20,12 @@ class Peak:
         elif sys.platform == "linux":
             gc.collect()
             with suppress(OSError, AttributeError):
-                ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier runs freed is not theirs any more
+                ctypes.CDLL("libc.so.6").malloc_trim(0)  # return freed memory to the system, so that it is not counted
             Path("/proc/self/clear_refs").write_text("5")
             self._start = _status("VmRSS")
 
     def bytes(self) -> float:
-        """The most that was held at any time, beyond what was held at first; NaN where that is not known."""
+        """Peak memory in bytes beyond what was in use at the start; NaN if unknown."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) - self._start
         return _status("VmHWM") - self._start if sys.platform == "linux" else float("nan")

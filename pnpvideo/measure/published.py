@@ -1,9 +1,9 @@
-"""The yardstick: Plug-and-Play and TokenFlow as published, written plainly (arXiv 2211.12572 and 2307.10373).
+"""Reference implementation of Plug-and-Play and TokenFlow as published (arXiv 2211.12572 and 2307.10373).
 
-For every ratio that is told of this program, and for its tests: it must do the same, and faster. Nothing is saved
-here: the source goes along in every batch, attention is materialised head by head with keys repeated for each frame,
-the keyframes' own results are thrown away and made again, and an inversion is sampled back only to be looked at. Where
-paper and published code differ in what they compute, it follows the paper as the program does (docs/architecture.md).
+The tests compare the engine with it, and the benchmark of speed measures against it. It is written plainly and saves no
+work: the source lane is part of every batch, attention is computed head by head with keys repeated for each frame,
+keyframes are computed twice, and an inversion is sampled back only to be checked. Where paper and published code
+differ, it follows the paper, as the engine does (docs/architecture.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ LANES = 3  # source, empty, positive
 class Published:
     """kind: "flow" (TokenFlow), "joint" (all frames attend to the keyframes), "none" (each frame for itself).
 
-    evaluations: latents that the network has been asked about so far.
+    evaluations: latents that the network has been evaluated on so far.
     """
 
     def __init__(self, network: Any, kind: str = "flow", batch: int = 8) -> None:
@@ -51,7 +51,7 @@ class Published:
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, schedule: Schedule, words: Tensor) -> Tensor:
-        """Sampling back from the noisiest level, to see whether the inversion holds."""
+        """Sample back from the noisiest level with the source prompt, to check the inversion."""
         for level in range(schedule.steps, 0, -1):
             x = _step(x, self.ask(x, schedule.timestep(level), words), schedule, level, level - 1)
         return x
@@ -88,14 +88,14 @@ class Published:
         return x
 
     def ask(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
-        """The network's answers, batch by batch, all with one prompt."""
+        """The network's outputs for ``x``, in batches, all with one prompt."""
         self.evaluations += len(x)
         return torch.cat([self._call(part, timestep, words.expand(len(part), -1, -1)) for part in x.split(self.batch)])
 
     def ask_lanes(
         self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: int, words: Sequence[Tensor]
     ) -> Tensor:
-        """(lanes, frames, c, h, w): the answers for these frames of all three lanes."""
+        """The network's outputs (lanes, frames, c, h, w) for these frames of all three lanes."""
         self.frames = frames
         x = torch.cat([lane[list(frames)] for lane in latents])
         text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
@@ -103,7 +103,7 @@ class Published:
         return self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
 
     def _call(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
-        """The network's own precision inside, fp32 outside."""
+        """Run the network in its own precision, and return fp32."""
         dtype = self.network.dtype
         answer: Tensor = self.network(x.to(dtype), timestep, words.to(dtype)).sample
         return answer.float()
@@ -124,7 +124,7 @@ class Published:
         return torch.cat(outputs)
 
     def extended(self, which: tuple[str, str], tokens: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Of the edited lanes, the keyframes' tokens, and a frame's own if it is none: (frames, tokens, c) a lane."""
+        """Extend each edited lane's tokens by the keyframes'; (frames, tokens, c) for each lane."""
         if not self.keyframes:
             return tuple(tokens)
         source, *edited = tokens
@@ -136,8 +136,7 @@ class Published:
         return source, *(torch.cat(both, 1) for both in zip(edited, shared, strict=True))
 
     def flow(self, name: str, source: Tensor) -> list[Tensor]:
-        """Of each edited lane, the tokens of the past and the next keyframe that look most alike in the source, by
-        distance in time."""
+        """For each edited lane, blend the nearest tokens of past and next keyframe by their distance in time."""
 
         def nearest(row: int, keyframe: int) -> Tensor:
             a, b = source[row], self.hidden[name][keyframe]
@@ -181,5 +180,5 @@ def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _step(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
     """DDIM (arXiv 2010.02502, eq. 12), eps predicted."""
-    here, there = schedule.alphas[at], schedule.alphas[to]
-    return there**0.5 * (x - (1 - here) ** 0.5 * eps) / here**0.5 + (1 - there) ** 0.5 * eps
+    alpha, alpha_to = schedule.alphas[at], schedule.alphas[to]
+    return alpha_to**0.5 * (x - (1 - alpha) ** 0.5 * eps) / alpha**0.5 + (1 - alpha_to) ** 0.5 * eps

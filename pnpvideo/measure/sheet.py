@@ -1,4 +1,4 @@
-"""A contact sheet: clips as labelled rows, for an eye to judge."""
+"""Contact sheets: clips as labelled rows of pictures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +16,10 @@ def contact_sheet(
     width: int | None = None,
     unit: str = "frame",
 ) -> Image.Image:
-    """A labelled row for each clip, frames (h, w, 3) uint8, equally many and of one size.
+    """Draw a labelled row for each clip: label -> frames (h, w, 3) uint8, equally many and of one size.
 
-    ``columns`` frames from first to last are shown, each ``width`` pixels wide (None: as they are); ``unit`` is
-    what their numbers count.
+    columns: frames shown, evenly from first to last. width: of each, in pixels; None: unscaled. unit: word before the
+    frame numbers.
     """
     first = next(iter(rows.values()))
     count, (tall, wide) = len(first), first[0].shape[:2]

@@ -1,11 +1,11 @@
-"""What a result costs: recipes side by side in one process, with the published ones, on clips of known truth."""
+"""The benchmark of speed: our recipes and the published ones in one process, on clips with ground truth."""
 
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,15 +17,15 @@ import torch
 from pnpvideo.backends.backend import Backend
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Moment, Until
-from pnpvideo.measure.figures import figures, mean
+from pnpvideo.measure.benchmark import Frames, Measured, Task, check_recipes, load_model, run
+from pnpvideo.measure.figures import figures
 from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.peak import Peak
 from pnpvideo.measure.published import Published
-from pnpvideo.measure.recipes import Measured, check, opened
 from pnpvideo.measure.world import SET_HERE, WorldOptions
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.miniature.recipe.data import HELD_OUT
@@ -71,69 +71,84 @@ def measure_speed(
     report: Report = ignore,
     journal: Path | None = None,
 ) -> Measured:
-    """Translate every clip by every recipe, with a loaded model and an empty store, and measure what came out and what
-    it took: evaluations and seconds a frame, peak memory, and how many times as fast as YARDSTICK where that ran.
+    """Translate every clip by every recipe, with a loaded model and an empty store; measure the result and its cost.
 
-    Published recipes have the guidance, the thresholds, the prompts and the keyframes that ``base`` comes to.
-    ``journal``: a file that keeps each finished row, so that an interrupted run goes on where it stopped; rows of one
-    table are to be compared only where they come from one machine at rest.
+    Costs are evaluations and seconds a frame, peak memory, and how many times as fast as YARDSTICK, if that was run.
+    Published recipes use the guidance, thresholds, prompts and keyframes of ``base``. journal: a file that keeps
+    finished rows, so that an interrupted run continues where it stopped; compare rows only if they come from one
+    machine that does nothing else.
     """
     recipes = {**PLAIN, **OURS} if recipes is None else recipes
-    check(
-        base, {name: found for name, found in recipes.items() if not isinstance(found, Plain)} or OURS, FLOORS, SET_HERE
-    )
-    backend = opened(base, options.size)
+    ours_alone = {name: recipe for name, recipe in recipes.items() if not isinstance(recipe, Plain)}
+    check_recipes(base, ours_alone or OURS, FLOORS, SET_HERE)
+    backend = load_model(base, options.size)
     judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
+    _check_runnable(backend, base, recipes)
+    with torch.no_grad():  # warm up: the first call of a network is slower
+        ours(backend, replace(base, steps=1), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
+    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
+    keys = {
+        name: tuple(sorted((asdict(recipe) if isinstance(recipe, Plain) else recipe).items()))
+        for name, recipe in recipes.items()
+    }
+
+    def task(styles: tuple[str, str]) -> Task:
+        def opened(number: int) -> AbstractContextManager[_Clip]:
+            return nullcontext(_Clip(backend, judge, options.footage(styles, number), base, recipes, number == 0))
+
+        return Task(" to ".join(styles), opened, keys)
+
+    rows, examples = run([task(styles) for styles in options.tasks], options.clips, known, report)
+    for means in rows.values():
+        if YARDSTICK in means:
+            for name in recipes:
+                means[name]["ratio"] = means[YARDSTICK]["seconds"] / means[name]["seconds"]
+    protocol = {"benchmark": asdict(options), "translation": asdict(base), "machine": machine(backend.device)}
+    return Measured(protocol, rows, examples)
+
+
+def _check_runnable(backend: Backend, base: TranslateOptions, recipes: Mapping[str, Plain | Mapping[str, Any]]) -> None:
+    """Raise OptionError for recipes that cannot run, before hours of measuring."""
     alike = [option for option in ("preset", "steps", "solver", "spacing") if option in base.stated()]
     for recipe in recipes.values():
         if not isinstance(recipe, Plain):
             if alike and "preset" in recipe:
                 raise OptionError(f"{alike[0]} is set, and would make the presets alike; name recipes of your own")
-            Resolved.of(replace(base, **recipe), backend)  # what cannot be is said before hours of measuring
+            Resolved.of(replace(base, **recipe), backend)
         elif backend.schedule(recipe.steps).prediction != "epsilon":
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
-    with torch.no_grad():
-        ours(backend, replace(base, steps=1), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
-    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
-    rows: dict[str, dict[str, dict[str, float]]] = {}
-    examples: dict[str, dict[str, list[np.ndarray]]] = {}
-    total, done = len(options.tasks) * options.clips * len(recipes), 0
-    for task in options.tasks:
-        found: dict[str, list[dict[str, float]]] = {}
-        shown: dict[str, list[np.ndarray]] = {}
-        for number in range(options.clips):
-            footage = options.footage(task, number)
-            for floor, frames in floors(footage).items():
-                found.setdefault(floor, []).append(figures(judge, footage, frames))
-                shown.setdefault(floor, frames)
-            for name, recipe in recipes.items():
-                said = asdict(recipe) if isinstance(recipe, Plain) else dict(recipe)
-                row = None if number == 0 else known.get(task, number, sorted(said.items()))
-                if row is None:
-                    frames, cost = made(backend, base, recipe, footage)
-                    shown.setdefault(name, frames)
-                    row = {**cost, **figures(judge, footage, frames)}
-                    if (name, number) == (SAME, 0) and SAME_AS in shown:
-                        row["difference"] = float(np.abs(np.subtract(frames, shown[SAME_AS], dtype=float)).max())
-                    known.put(row, task, number, sorted(said.items()))
-                found.setdefault(name, []).append(row)
-                done += 1
-                report(Progress(stage="measure", done=done, total=total, unit="recipe", shot=number))
-        means = {
-            name: {key: mean([row[key] for row in each if key in row]) for key in each[0]}
-            for name, each in found.items()
-        }
-        if YARDSTICK in means:
-            for name in recipes:
-                means[name]["ratio"] = means[YARDSTICK]["seconds"] / means[name]["seconds"]
-        rows[" to ".join(task)], examples[" to ".join(task)] = means, shown
-    protocol = {"benchmark": asdict(options), "translation": asdict(base), "machine": machine(backend.device)}
-    return Measured(protocol, rows, examples)
+
+
+@dataclass
+class _Clip:
+    """One clip of the benchmark of speed; see Subject. compared: add the row "difference" to the recipe SAME."""
+
+    backend: Backend
+    judge: Judge
+    footage: Footage
+    base: TranslateOptions
+    recipes: Mapping[str, Plain | Mapping[str, Any]]
+    compared: bool
+    published: Frames | None = None
+
+    def references(self) -> dict[str, Frames]:
+        return floors(self.footage)
+
+    def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
+        return made(self.backend, self.base, self.recipes[recipe], self.footage)
+
+    def figures(self, name: str, frames: Frames) -> dict[str, float]:
+        found = figures(self.judge, self.footage, frames)
+        if name == SAME_AS:
+            self.published = frames
+        if name == SAME and self.compared and self.published is not None:
+            found["difference"] = float(np.abs(np.subtract(frames, self.published, dtype=float)).max())
+        return found
 
 
 def made(
     backend: Backend, base: TranslateOptions, recipe: Plain | Mapping[str, Any], footage: Footage
-) -> tuple[list[np.ndarray], dict[str, float]]:
+) -> tuple[Frames, dict[str, float]]:
     """The translated frames, and what they took: evaluations and seconds a frame, peak mebibytes."""
     with counted(backend) as evaluations:
         peak, started = Peak(backend.device), time.perf_counter()
@@ -167,7 +182,7 @@ def counted(backend: Backend) -> Iterator[list[int]]:
         hook.remove()
 
 
-def ours(backend: Backend, options: TranslateOptions, footage: Footage) -> list[np.ndarray]:
+def ours(backend: Backend, options: TranslateOptions, footage: Footage) -> Frames:
     drawings = footage.drawings()
     with tempfile.TemporaryDirectory() as folder:
         asked = replace(options, source_prompt=footage.source_prompt)
@@ -176,7 +191,7 @@ def ours(backend: Backend, options: TranslateOptions, footage: Footage) -> list[
 
 
 @torch.no_grad()
-def plainly(backend: Backend, base: TranslateOptions, recipe: Plain, footage: Footage) -> list[np.ndarray]:
+def plainly(backend: Backend, base: TranslateOptions, recipe: Plain, footage: Footage) -> Frames:
     """By a published recipe, with what ``base`` comes to where the recipe says nothing."""
     resolved = Resolved.of(base, backend)
     plain = Published(backend.network, recipe.kind, base.batch)

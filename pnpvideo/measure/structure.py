@@ -1,4 +1,4 @@
-"""Structure: is the layout of a picture kept, whatever its colours?"""
+"""Structure distance: how much the layout of a picture differs, whatever its colours (arXiv 2201.00424)."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,6 @@ def structure_distance(tower: Tower, frames: Sequence[np.ndarray], source: Seque
 
 
 def self_similarity(keys: Tensor) -> Tensor:
-    """Cosines of each picture's tokens with each other: (n, tokens, width) -> (n, tokens, tokens)."""
+    """Cosine similarities of each picture's tokens: (n, tokens, width) -> (n, tokens, tokens)."""
     unit = torch.nn.functional.normalize(keys, dim=-1)
     return unit @ unit.mT

@@ -1,4 +1,4 @@
-"""Edit success: does a result show what was asked for?"""
+"""Edit success: whether a result shows what the prompt asks for, as the judge sees it."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,8 @@ def edit_success(judge: Judge, frames: Sequence[np.ndarray], asked: str, source:
     """``success``: share of frames, in [0, 1], that match the prompt better than the source's caption.
     ``match``: mean cosine with the prompt, x 100.
 
-    A picture of nothing wins every second time against the source's caption: read ``success`` beside ``match``.
+    An empty picture is closer to the prompt than to the source's caption half of the time, so read ``success`` together
+    with ``match``.
     """
     cosines = judge.likeness(frames, [asked, source])
     return {
@@ -23,9 +24,9 @@ def edit_success(judge: Judge, frames: Sequence[np.ndarray], asked: str, source:
 
 
 def attributes_found(judge: Judge, frames: Sequence[np.ndarray], scene: Scene | Instant, style: str) -> float:
-    """Share, in [0, 1], of the world's questions that the judge answers of ``frames`` as ``scene`` in ``style`` has it.
+    """Share, in [0, 1], of the scene's attributes that the judge finds in ``frames``, zero-shot.
 
-    Style, shape, colour, ground and sky, zero-shot, each where it can be seen: what is asked for must all be there.
+    Attributes are style, shape, colour, ground and sky, each only where the scene shows it.
     """
     true = answers(scene, style)
     asked = [attribute for attribute in ATTRIBUTES if true[attribute]]

@@ -1,4 +1,4 @@
-"""Translation: how near does a result come to the same clip rendered in the target style?"""
+"""Distance of a result to the ground truth: the same clip rendered in the target style."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ def translation(
 ) -> dict[str, float]:
     """PSNR (dB), SSIM (in [-1, 1]) and colour errors inside and outside the objects, over all frames.
 
-    The colour error is the distance in CIE Lab (delta E 1976) of the mean colours of result and truth in a region, mean
-    over frames: it asks for the right colour, not for the right texture.
+    The colour error is the CIE Lab distance (delta E 1976) between the mean colours of result and truth in a region,
+    averaged over frames; it ignores texture.
     frames, truth: (h, w, 3) uint8 each; masks: (h, w) bool, where objects are.
     """
     return {

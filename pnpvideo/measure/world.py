@@ -1,7 +1,8 @@
 """The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.measure.figures import figures, mean
+from pnpvideo.events import Report, ignore
+from pnpvideo.measure.benchmark import SPLITS, Frames, Measured, Task, check_recipes, check_split, load_model, run
+from pnpvideo.measure.figures import figures
 from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
-from pnpvideo.measure.recipes import Measured, check, opened
-from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import STYLES, random_scene
 from pnpvideo.options import TranslateOptions
 from pnpvideo.translate import translate
@@ -31,14 +32,17 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.7": {"method": "sdedit", "coherence": "none", "strength": 0.7},
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
-"""The recipes that are measured where none are named: options that differ from those given."""
+"""Recipes that are measured by default: options that differ from those given."""
 SET_HERE = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "allow_partial")
 """Options that a benchmark sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldOptions:
-    """clips of ``frames`` frames and ``size`` pixels for each task; split: "held-out" or "tuning"."""
+    """Which clips are measured. clips: for each task, of ``frames`` frames and ``size`` pixels.
+
+    tasks: pairs of styles (drawn, wanted). split: "held-out" or "tuning". judge: see Judge.
+    """
 
     clips: int = 16
     frames: int = 8
@@ -48,17 +52,14 @@ class WorldOptions:
     judge: str = "miniature"
 
     def __post_init__(self) -> None:
-        if self.split not in ("held-out", "tuning"):
-            raise OptionError(f"split is {self.split!r}; accepted: held-out, tuning")
-        if not 1 <= self.clips <= TUNING - HELD_OUT - 1:
-            raise OptionError(f"clips is {self.clips}; accepted is a whole number from 1, below {TUNING - HELD_OUT:,}")
+        check_split(self.split, self.clips)
         for style in (style for task in self.tasks for style in task):
             if style not in STYLES:
                 raise OptionError(f"the world knows no style {style!r}; accepted: {', '.join(STYLES)}")
 
     def footage(self, task: tuple[str, str], number: int) -> Footage:
-        first = HELD_OUT if self.split == "held-out" else TUNING
-        return Footage(random_scene(first + number), *task, self.frames, self.size)
+        """Clip ``number`` of a task."""
+        return Footage(random_scene(SPLITS[self.split] + number), *task, self.frames, self.size)
 
 
 def measure_world(
@@ -70,53 +71,58 @@ def measure_world(
 ) -> Measured:
     """Translate every clip by every recipe (``base`` with its changes) and measure it beside the floors.
 
-    ``journal``: a file that keeps each finished figure, so that an interrupted run goes on where it stopped (the first
-    clip of a task is made again, for its pictures). Raises OptionError for a recipe that is none.
+    journal: a file that keeps finished figures, so that an interrupted run continues where it stopped. Raises
+    OptionError for a recipe that is not valid.
     """
     recipes = RECIPES if recipes is None else recipes
-    check(base, recipes, FLOORS, SET_HERE)
-    backend = opened(base, options.size)
+    check_recipes(base, recipes, FLOORS, SET_HERE)
+    backend = load_model(base, options.size)
     judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
     known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
-    rows: dict[str, dict[str, dict[str, float]]] = {}
-    examples: dict[str, dict[str, list[np.ndarray]]] = {}
-    total, done = len(options.tasks) * options.clips * len(recipes), 0
-    for task in options.tasks:
-        name = f"{task[0]} to {task[1]}"
-        found: dict[str, list[dict[str, float]]] = {}
-        for number in range(options.clips):
-            footage = options.footage(task, number)
-            results = floors(footage, lambda frames: list(backend.decode(backend.encode(np.stack(frames)))))
-            for floor, frames in results.items():
-                found.setdefault(floor, []).append(figures(judge, footage, frames))
+    keys = {name: tuple(sorted(changes.items())) for name, changes in recipes.items()}
+
+    def task(styles: tuple[str, str]) -> Task:
+        @contextmanager
+        def opened(number: int) -> Iterator[_Clip]:
             with tempfile.TemporaryDirectory() as folder:
-                translated = translator(Path(folder), footage)
-                for recipe, changes in recipes.items():
-                    row = None if number == 0 else known.get(task, number, sorted(changes.items()))
-                    if row is None:
-                        results[recipe] = translated(replace(base, **changes))
-                        row = figures(judge, footage, results[recipe])
-                        known.put(row, task, number, sorted(changes.items()))
-                    found.setdefault(recipe, []).append(row)
-                    done += 1
-                    report(Progress(stage="measure", done=done, total=total, unit="recipe", shot=number))
-            if number == 0:
-                examples[name] = results
-        rows[name] = {
-            recipe: {key: mean([each[key] for each in clips]) for key in clips[0]} for recipe, clips in found.items()
-        }
-    protocol = {"benchmark": asdict(options), "translation": asdict(base)}
-    return Measured(protocol, rows, examples)
+                footage = options.footage(styles, number)
+                yield _Clip(backend, judge, footage, translator(Path(folder), footage), base, recipes)
+
+        return Task(" to ".join(styles), opened, keys)
+
+    rows, examples = run([task(styles) for styles in options.tasks], options.clips, known, report)
+    return Measured({"benchmark": asdict(options), "translation": asdict(base)}, rows, examples)
 
 
-def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], list[np.ndarray]]:
-    """Translates the footage's drawing; ``folder`` keeps inversions, which recipes share."""
+@dataclass(frozen=True)
+class _Clip:
+    """One clip of the world's benchmark; see Subject."""
+
+    backend: Backend
+    judge: Judge
+    footage: Footage
+    translated: Callable[[TranslateOptions], Frames]
+    base: TranslateOptions
+    recipes: dict[str, dict[str, Any]]
+
+    def references(self) -> dict[str, Frames]:
+        return floors(self.footage, lambda frames: list(self.backend.decode(self.backend.encode(np.stack(frames)))))
+
+    def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
+        return self.translated(replace(self.base, **self.recipes[recipe])), {}
+
+    def figures(self, name: str, frames: Frames) -> dict[str, float]:
+        return figures(self.judge, self.footage, frames)
+
+
+def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], Frames]:
+    """A function that translates the footage's source clip; ``folder`` keeps inversions, which recipes share."""
     given = folder / "source"
     given.mkdir()
     for index, picture in enumerate(footage.source):
         Image.fromarray(picture).save(given / f"{index:03d}.png")
 
-    def translated(options: TranslateOptions) -> list[np.ndarray]:
+    def translated(options: TranslateOptions) -> Frames:
         asked = replace(options, source_prompt=footage.source_prompt, store=folder / "store", overwrite=True)
         translate(given, footage.prompt, folder / "result", asked)
         return [frame.pixels for frame in read(folder / "result").frames()]

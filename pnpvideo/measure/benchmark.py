@@ -1,0 +1,151 @@
+"""The loop of all benchmarks: each clip of each task is made by each recipe, measured, and averaged into a table."""
+
+import json
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import OptionError
+from pnpvideo.events import Progress, Report
+from pnpvideo.measure.figures import finite, mean, table
+from pnpvideo.measure.journal import Journal
+from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
+from pnpvideo.options import TranslateOptions
+
+Frames = list[np.ndarray]
+"""Pictures (h, w, 3) uint8, in order."""
+SPLITS = {"held-out": HELD_OUT, "tuning": TUNING}
+"""Split -> number of its first scene. Settings are chosen on the tuning split; the held-out one only reports."""
+
+
+class Subject(Protocol):
+    """One clip with its ground truth, as a benchmark measures it."""
+
+    def references(self) -> Mapping[str, Frames]:
+        """Rows to read the recipes against, such as the truth and the untouched source."""
+        ...
+
+    def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
+        """The recipe's result for this clip, and figures of what making it took."""
+        ...
+
+    def figures(self, name: str, frames: Frames) -> dict[str, float]:
+        """Every measure of a result; ``name``: of its recipe or reference."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One table. open: opens the clip of that number. recipes: name -> all that its figures depend on besides the task,
+    the clip's number and what the journal was opened with."""
+
+    name: str
+    open: Callable[[int], AbstractContextManager[Subject]]
+    recipes: Mapping[str, Hashable]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Result of a benchmark. protocol: what was run. rows: task -> recipe -> measure -> mean over the clips.
+
+    examples: task -> recipe -> pictures to look at.
+    """
+
+    protocol: dict[str, Any]
+    rows: dict[str, dict[str, dict[str, float]]]
+    examples: dict[str, dict[str, Frames]]
+
+    def markdown(self) -> str:
+        """A heading and a table for each task."""
+        return "\n\n".join(f"### {task}\n\n{table(rows)}" for task, rows in self.rows.items())
+
+    def json(self) -> str:
+        """One strict JSON object: the protocol and every figure, null where it is not a finite number."""
+        found = finite({"protocol": self.protocol, "figures": self.rows})
+        return json.dumps(found, indent=2, default=str, allow_nan=False)
+
+
+@dataclass
+class _Tally:
+    """Figures and example pictures of one task, by recipe."""
+
+    rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    shown: dict[str, Frames] = field(default_factory=dict)
+
+    def add(self, name: str, row: dict[str, float], frames: Frames) -> None:
+        self.rows.setdefault(name, []).append(row)
+        self.shown.setdefault(name, []).extend(frames)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """Recipe -> measure -> mean over the clips that have it; measures as the first clip has them."""
+        return {
+            name: {key: mean([row[key] for row in rows if key in row]) for key in rows[0]}
+            for name, rows in self.rows.items()
+        }
+
+
+def run(
+    tasks: Sequence[Task], clips: int, journal: Journal, report: Report, *, shown: int = 1, unit: str = "recipe"
+) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, Frames]]]:
+    """Measure ``clips`` clips of every task by every recipe: (rows, examples), see Measured.
+
+    A figure that the journal has is not measured again, except for the first ``shown`` clips of a task, whose pictures
+    are the examples.
+    """
+    total, done = clips * sum(len(task.recipes) for task in tasks), 0
+    tallies: dict[str, _Tally] = {}
+    for task in tasks:
+        tally = tallies[task.name] = _Tally()
+        for number in range(clips):
+            keep = number < shown
+            with task.open(number) as subject:
+                for name, frames in subject.references().items():
+                    tally.add(name, subject.figures(name, frames), frames if keep else [])
+                for name, key in task.recipes.items():
+                    frames = []
+                    row = None if keep else journal.get(task.name, number, key)
+                    if row is None:
+                        frames, costs = subject.make(name)
+                        row = {**costs, **subject.figures(name, frames)}
+                        journal.put(row, task.name, number, key)
+                    tally.add(name, row, frames if keep else [])
+                    done += 1
+                    report(Progress(stage="measure", done=done, total=total, unit=unit, shot=number))
+    return (
+        {name: tally.means() for name, tally in tallies.items()},
+        {name: tally.shown for name, tally in tallies.items()},
+    )
+
+
+def check_split(split: str, clips: int) -> None:
+    """Raise OptionError for an unknown split, or for more clips than it has scenes."""
+    if split not in SPLITS:
+        raise OptionError(f"split is {split!r}; accepted: {', '.join(SPLITS)}")
+    if not 1 <= clips < TUNING - HELD_OUT:
+        raise OptionError(f"{clips} clips were asked for; accepted are 1 to {TUNING - HELD_OUT - 1:,}")
+
+
+def check_recipes(
+    base: TranslateOptions, recipes: Mapping[str, Mapping[str, Any]], references: Collection[str], own: Collection[str]
+) -> None:
+    """Raise OptionError if there is no recipe, if one has the name of a reference row, or if one (or ``base``) sets an
+    option of ``own``, those that the benchmark sets itself."""
+    if not recipes:
+        raise OptionError("there is no recipe to measure; give a table of options for each")
+    for name, changes in {"the options of all recipes": base.stated(), **recipes}.items():
+        if name in references:
+            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(references)}")
+        for given in (option for option in own if option in changes):
+            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
+
+
+def load_model(base: TranslateOptions, size: int) -> StableDiffusion:
+    """Load the model of ``base``. Raises OptionError if it takes no pictures of ``size`` pixels."""
+    backend = StableDiffusion.of(base)
+    if size % backend.multiple:
+        raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")
+    return backend
