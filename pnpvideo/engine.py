@@ -18,7 +18,7 @@ from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import Edit, Moment, injected
 from pnpvideo.inversion import Inversion, timed
-from pnpvideo.memory import Room, memory_told
+from pnpvideo.memory import CallGuard, memory_errors
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
@@ -70,8 +70,8 @@ class Translator:
         self.coherence = Coherence(
             kind=options.coherence, every=options.keyframe_every, batch=options.batch, seed=options.seed
         )
-        self.room = Room(backend, options.batch, report)
-        self.inversion = Inversion(backend, self.schedule, self.resolved, self.room, store, report, self.timings)
+        self.guard = CallGuard(backend, options.batch, report)
+        self.inversion = Inversion(backend, self.schedule, self.resolved, self.guard, store, report, self.timings)
 
     def window(
         self,
@@ -90,7 +90,7 @@ class Translator:
             frames, masks = frames[1:], None if masks is None else masks[1:]
         made: list[Drawn] = [self._last] if drawings.carried and self._last is not None else []
         if frames:
-            with memory_told(), torch.no_grad():
+            with memory_errors(), torch.no_grad():
                 made.append(self._window(shot, frames, display, masks))
         pictures = np.concatenate([part.pictures for part in made])
         found = [part.masks for part in made if part.masks is not None]
@@ -118,12 +118,13 @@ class Translator:
         if tokens == ():
             return Drawn(pixels, np.zeros((len(pixels), *window.noise.shape[-2:]), np.float32))
         edits = self._edits(window)
-        trajectory = self._trajectory(key, window, edits)
+        trajectory, key = self._trajectory(key, window, edits)
         mask = None if masks is None else of_latents(masks, *window.noise.shape[-2:])
         if tokens is not None:
             mask = of_word(self.backend, trajectory, self.schedule, script.words["source"], tokens, len(frames))
         run = fingerprint(
-            *(FORMAT, key, script.prompt, script.words, self.method, self.coherence, window.guidance, window.shot),
+            *(FORMAT, key, script.prompt, script.words, self.method, window.guidance, window.shot),
+            replace(self.coherence, batch=self.guard.batch),
             *(window.part, window.times, None if window.anchors is None else window.anchors.run),
             tokens if masks is None or mask is None else mask.numpy(),
         )
@@ -150,7 +151,7 @@ class Translator:
         return Anchors.joined(self._anchors, self.schedule.steps + 1)
 
     def _key(self, window: Window) -> str:
-        """Of the window's trajectory."""
+        """Everything that the window's trajectory depends on but which frames share a network call (see inverted)."""
         generate, inverts = self.options.generate, self.method.inverts
         alone = replace(window.guidance, negative=False)
         generated = ("generated", self.options.seed, window.shot, alone, tuple(window.noise.shape))
@@ -160,7 +161,7 @@ class Translator:
             self.schedule,
             self.resolved.solver,
             window.script.source,
-            self.resolved.dtype,
+            self.backend.numerics,
             generated if generate else window.pixels,
             window.noise if not inverts and not generate else None,
             (self.resolved.inversion_rounds, self.resolved.regularize) if inverts and not generate else None,
@@ -170,12 +171,13 @@ class Translator:
         times = window.times if window.anchors is None else (*window.anchors.times, *window.times)
         return self.coherence.edits(self.method.edits(self.backend.sites), self.backend.sites, times)
 
-    def _trajectory(self, key: str, window: Window, edits: Sequence[Edit]) -> Trajectory:
+    def _trajectory(self, key: str, window: Window, edits: Sequence[Edit]) -> tuple[Trajectory, str]:
+        """The source's trajectory, and its full key."""
         if self.options.generate:
             walked = self.inversion.generated(key, window)
-            return walked if self.method.inverts else Noised(walked.at(0), window.noise, self.schedule)
+            return walked if self.method.inverts else Noised(walked.at(0), window.noise, self.schedule), key
         if not self.method.inverts:
-            return self.inversion.noised(window)
+            return self.inversion.noised(window), key
         return self.inversion.inverted(key, window, self._lookout(window, edits))
 
     def _lookout(self, window: Window, edits: Sequence[Edit]) -> Lookout | None:
@@ -289,7 +291,8 @@ class Translator:
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
             keyframes = self.coherence.keyframes(len(x), denoise.place, steps - level, denoise.anchors)
-            return self.room.tried(lambda batch: denoise.within(batch)(x, level), len(keyframes))
+            with window.located("sample", steps - level + 1, steps):
+                return self.guard.run_batched(lambda batch: denoise.within(batch)(x, level), len(keyframes))
 
         ahead = denoise.ahead if self.resolved.solver == "2m" and self.method.inverts else None
         walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before, ahead)
@@ -308,7 +311,8 @@ class Translator:
         pictures, total = [], len(x)
         with timed(self.timings, "decode"):
             for index in range(total):
-                pictures.append(self.room.again(partial(self.backend.decode, x[index : index + 1])))
+                with window.located("decode", index + 1, total):
+                    pictures.append(self.guard.run(partial(self.backend.decode, x[index : index + 1])))
                 self.report(window.progress("decode", index + 1, total, "frame"))
         return np.concatenate(pictures)
 

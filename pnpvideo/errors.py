@@ -7,6 +7,7 @@
     ├── ModelError           (exit 4)  a checkpoint is missing, damaged or of another architecture
     │   └── NoMatchingSite   (exit 4)  an edit names layers that the network does not have
     ├── DeviceError          (exit 5)  the device is absent, or its memory is exhausted
+    │   └── NotFiniteError   (exit 5)  a network gave NaN or infinity, in fp32 too
     ├── OutputError          (exit 6)  the output cannot be written
     │   └── EncodeError      (exit 6)  the encoder failed; nothing was written under the final name
     └── StoreError           (exit 1)  the store is locked, unwritable or inconsistent
@@ -43,6 +44,10 @@ class NoMatchingSite(ModelError):
 
 class DeviceError(PnPVideoError):
     exit_code = 5
+
+
+class NotFiniteError(DeviceError):
+    pass
 
 
 class OutputError(PnPVideoError):

@@ -17,10 +17,9 @@ from pnpvideo.diffusion.invert import State, invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.errors import DeviceError
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import injected
-from pnpvideo.memory import Room
+from pnpvideo.memory import CallGuard
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
@@ -28,7 +27,7 @@ from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.sdedit import SDEdit
 from pnpvideo.methods.trajectory import Noised, Walked
 from pnpvideo.resolved import Resolved
-from pnpvideo.store import Entry, Store
+from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.window import Window
 
 
@@ -39,7 +38,7 @@ class Inversion:
     backend: Backend
     schedule: Schedule
     resolved: Resolved
-    room: Room
+    guard: CallGuard
     store: Store
     report: Report
     timings: dict[str, float]
@@ -50,8 +49,33 @@ class Inversion:
         self._familiar(clean, window)
         return Noised(clean.cpu(), window.noise, self.schedule)
 
-    def inverted(self, key: str, window: Window, lookout: Lookout | None = None) -> Trajectory:
-        """The source's latents at every level; those that the store has under ``key`` are not made again."""
+    def inverted(self, key: str, window: Window, lookout: Lookout | None = None) -> tuple[Trajectory, str]:
+        """Invert the window: the source's latents at every level, and the key under which the store has them.
+
+        Levels that the store has are not computed again. The last bits of a trajectory depend on which frames share a
+        network call, so its key is ``key`` with the frames of every call: a result never depends on the settings of an
+        earlier run that filled the store. If memory runs out, the inversion starts again in smaller calls.
+        """
+        while True:
+            batch, calls = self.guard.batch, self._calls(len(window.pixels), lookout)
+            found = fingerprint(key, calls)
+            if lookout is not None:
+                lookout.correspondences.forget()
+            states = self._inverted(found, window, lookout, batch)
+            if states is not None:
+                return Walked(states), found
+
+    def _calls(self, frames: int, lookout: Lookout | None) -> list[list[tuple[int, ...]]]:
+        """The frames of each network call, level by level from 1."""
+        batch = self.guard.batch
+        plain = [tuple(range(start, min(start + batch, frames))) for start in range(0, frames, batch)]
+        levels = range(1, self.schedule.steps + 1)
+        if lookout is None:
+            return [plain for _ in levels]
+        return [lookout.within(batch).calls(frames, level) or plain for level in levels]
+
+    def _inverted(self, key: str, window: Window, lookout: Lookout | None, batch: int) -> list[Tensor] | None:
+        """The states of all levels; None if calls have become smaller than ``batch`` frames on the way."""
         schedule = self.schedule
         with self.store.entry("trajectory", key) as entry:
             states = _held(entry, schedule.steps)
@@ -67,10 +91,12 @@ class Inversion:
             made: list[Tensor] = []
             with self._checkpoints(entry, window).kept() as keep:
                 for state in self._walk(window, lookout, states[level], level, before):
+                    if self.guard.batch != batch:
+                        return None
                     made.append(state.x)
                     if keep(state.level, {_name(state.level): ({"x": state.x}, {})}):
                         made = [x.cpu() for x in made]
-        return Walked([*states, *(x.cpu() for x in made)])
+        return [*states, *(x.cpu() for x in made)]
 
     def _walk(
         self, window: Window, lookout: Lookout | None, x: Tensor, level: int, before: Tensor | None = None
@@ -108,8 +134,13 @@ class Inversion:
                 Walked([]),
             )
             lowest = min(states)
+
+            def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+                with window.located("generate", steps - level + 1, steps):
+                    return self.guard.run(lambda: plain(x, level))
+
             walk = sample(
-                lambda x, level: self.room.again(lambda: plain(x, level)),
+                denoised,
                 states[lowest].to(self._device),
                 self.schedule,
                 lowest,
@@ -140,20 +171,20 @@ class Inversion:
 
     def _plain(self, window: Window, lookout: Lookout | None) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
-        words = window.script.words["source"]
+        words, steps = window.script.words["source"], self.schedule.steps
 
         def predict(x: Tensor, level: int) -> Tensor:
-            if lookout is not None and lookout.wanted(len(x), level):
-                together = lookout.together(len(x), level)
-                return self.room.tried(lambda batch: lookout.within(batch).predict(x, level), together)
             timestep = self.schedule.timestep(level)
 
-            def asked(batch: int) -> Tensor:
-                told = [words.expand(len(part), *words.shape) for part in x.split(batch)]
-                parts = zip(x.split(batch), told, strict=True)
+            def batched(batch: int) -> Tensor:
+                parts = [(part, words.expand(len(part), *words.shape)) for part in x.split(batch)]
                 return torch.cat([self.backend.predict(part, timestep, text) for part, text in parts])
 
-            return self.room.tried(asked)
+            with window.located("invert", level, steps):
+                if lookout is not None and lookout.calls(len(x), level) is not None:
+                    least = lookout.together(len(x), level)
+                    return self.guard.run_batched(lambda batch: lookout.within(batch).predict(x, level), least)
+                return self.guard.run_batched(batched)
 
         return predict
 
@@ -162,9 +193,8 @@ class Inversion:
         latents, total = [], len(window.pixels)
         with timed(self.timings, "encode"):
             for index in range(total):
-                latents.append(self.room.again(partial(self.backend.encode, window.pixels[index : index + 1])))
-                if not bool(torch.isfinite(latents[-1]).all()):
-                    raise DeviceError(f"the autoencoder gave NaN or infinity for frame {index} of shot {window.shot}")
+                with window.located("encode", index + 1, total):
+                    latents.append(self.guard.run(partial(self.backend.encode, window.pixels[index : index + 1])))
                 self.report(window.progress("encode", index + 1, total, "frame"))
         return torch.cat(latents)
 

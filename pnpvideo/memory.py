@@ -1,52 +1,65 @@
-"""When memory runs out: smaller calls, then parts of the model elsewhere, and at last an error that says what helps."""
+"""Recovery of network calls: less at once where memory runs out, fp32 where half precision gives NaN."""
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 import torch
 
-from pnpvideo.errors import DeviceError
+from pnpvideo.errors import DeviceError, NotFiniteError
 from pnpvideo.events import Notice, Report
 
-Made = TypeVar("Made")
-FULL = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine to execute")
-"""What is said where memory has run out; the last by cuDNN, whose engines all want some."""
+T = TypeVar("T")
+EXHAUSTED = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine to execute")
+"""Parts of the messages that mean exhausted memory; the last is cuDNN's, all of whose engines need some."""
 
 
-class Offloadable(Protocol):
-    """A model of which parts can wait where there is more memory."""
+class Recoverable(Protocol):
+    """What a backend can do when a call fails."""
 
     def offload(self) -> bool:
-        """Let them. False where they do already, or where there is no such place."""
+        """Move idle parts of the model off the device; False if nothing more can be moved."""
+
+    def upcast(self) -> AbstractContextManager[None] | None:
+        """A context in which the network runs in fp32; None if it does already."""
 
 
-class Room:
-    """What a run may take at once. batch: frames a network call; it halves when memory runs out."""
+class CallGuard:
+    """Run network calls, and repeat those that fail with less at once or in fp32. batch: frames a call, at present."""
 
-    def __init__(self, backend: Offloadable, batch: int, report: Report) -> None:
+    def __init__(self, backend: Recoverable, batch: int, report: Report) -> None:
         self.batch, self._backend, self._report = batch, backend, report
+        self._said_upcast = False
 
-    def tried(self, call: Callable[[int], Made], least: int = 1) -> Made:
-        """``call`` of the batch, again with less where memory is exhausted: with half the batch each time, down to
-        ``least``, below which nothing gets smaller; then with the parts of the model that rest off the device. Raises
-        what ``call`` raises when nothing is left to give up."""
+    def run_batched(self, call: Callable[[int], T], least: int = 1) -> T:
+        """Return ``call(batch)``, repeated after a failure; ``call`` must start anew each time.
+
+        Out of memory: halve the batch, down to ``least`` (below which calls do not get smaller), then offload idle
+        parts of the model; both last for the rest of the run. NaN in half precision: repeat this one call in fp32.
+        Raises what ``call`` raises when nothing is left to try.
+        """
         while True:
             try:
                 return call(self.batch)
-            except (MemoryError, RuntimeError) as failed:
-                if not exhausted(failed) or not (self._halved(max(1, least)) or self._offloaded()):
+            except NotFiniteError:
+                if (upcast := self._backend.upcast()) is None:
                     raise
-            gc.collect()  # what the failed call held is free only now that its exception is gone
+                self._report_upcast()
+                with upcast:
+                    return self.run_batched(call, least)
+            except (MemoryError, RuntimeError) as failed:
+                if not exhausted(failed) or not (self._halve(max(1, least)) or self._offload()):
+                    raise
+            gc.collect()  # the failed call's tensors are freed only now that its exception is gone
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def again(self, call: Callable[[], Made]) -> Made:
-        """The same for a call whose size is what it is."""
-        return self.tried(lambda _: call(), self.batch)
+    def run(self, call: Callable[[], T]) -> T:
+        """The same for a call that has no batch to halve."""
+        return self.run_batched(lambda _: call(), self.batch)
 
-    def _halved(self, least: int) -> bool:
+    def _halve(self, least: int) -> bool:
         if self.batch <= least:
             return False
         self.batch = max(least, self.batch // 2)
@@ -54,21 +67,26 @@ class Room:
         self._report(Notice(message=f"memory ran out; {frames} a network call from here on"))
         return True
 
-    def _offloaded(self) -> bool:
+    def _offload(self) -> bool:
         if not self._backend.offload():
             return False
         self._report(Notice(message="memory ran out; parts of the model wait off the device from here on"))
         return True
 
+    def _report_upcast(self) -> None:
+        if not self._said_upcast:
+            self._said_upcast = True
+            self._report(Notice(message="half precision gave NaN or infinity; such steps are computed again in fp32"))
+
 
 def exhausted(failed: BaseException) -> bool:
-    """torch.OutOfMemoryError is a RuntimeError; a CPU raises a plain one, as do the libraries that torch calls."""
-    return isinstance(failed, MemoryError) or any(words in str(failed) for words in FULL)
+    """Whether an exception means exhausted memory. A GPU raises torch.OutOfMemoryError, a CPU a plain RuntimeError."""
+    return isinstance(failed, MemoryError) or any(words in str(failed) for words in EXHAUSTED)
 
 
 @contextmanager
-def memory_told() -> Iterator[None]:
-    """Exhausted memory, of the device or of the machine, as a DeviceError that says what needs less."""
+def memory_errors() -> Iterator[None]:
+    """Turn exhausted memory, of the device or the machine, into a DeviceError that says what needs less."""
     try:
         yield
     except (MemoryError, RuntimeError) as failed:

@@ -12,7 +12,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.estimate import Estimate, Size, fitted
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.memory import memory_told
+from pnpvideo.memory import memory_errors
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.clip import Clip
 from pnpvideo.video.drawings import Drawings, held
@@ -61,7 +61,7 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
     work = estimate.work([Size(drawn, anchors) for _, _, drawn, anchors in windows])
     most = max((Size(drawn, anchors) for _, _, drawn, anchors in windows), key=lambda one: one.drawings + one.anchors)
     drawings = sum(drawn for _, _, drawn, _ in windows)
-    with memory_told():
+    with memory_errors():
         an_evaluation, a_picture = timed(backend, size, options.batch)
     return Plan(
         shots=len({shot for shot, *_ in windows}),

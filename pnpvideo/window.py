@@ -1,6 +1,7 @@
 """What the engine works on at once: a window, a shot or a part of a long one, and what it takes from those before."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress
 from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.trajectory import Joined, Walked
@@ -71,6 +73,15 @@ class Window:
     guidance: Guidance
     noise: Tensor
     anchors: Anchors | None = None
+
+    @contextmanager
+    def located(self, stage: str, step: int, steps: int) -> Iterator[None]:
+        """Add the stage, the step (from 1) and the shot to the message of a NotFiniteError in the block."""
+        try:
+            yield
+        except NotFiniteError as failed:
+            where = f"{stage}, step {step} of {steps}, shot {self.shot}"
+            raise NotFiniteError(f"{where}: {failed}") from failed
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> Progress:
         """That ``done`` of ``total`` units of a stage are finished here."""

@@ -1,23 +1,33 @@
-"""When memory runs out: what is given up, in which order, and what is said."""
+"""Recovery of network calls: what is given up when memory runs out, and fp32 where half precision gives NaN."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.errors import DeviceError
+from pnpvideo.errors import DeviceError, NotFiniteError
 from pnpvideo.events import Event, Notice
-from pnpvideo.memory import Room, memory_told
+from pnpvideo.memory import CallGuard, memory_errors
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
 class Offloadable:
-    """Stands for a backend on a GPU: its parts can wait elsewhere, once."""
+    """Stands for a backend on a GPU: parts of it can be offloaded once; a ``half`` one can run in fp32."""
 
-    def __init__(self) -> None:
-        self.offloaded = False
+    def __init__(self, half: bool = False) -> None:
+        self.offloaded, self.half = False, half
+
+    @contextmanager
+    def fp32(self) -> Iterator[None]:
+        self.half = False
+        yield
+        self.half = True
+
+    def upcast(self) -> AbstractContextManager[None] | None:
+        return self.fp32() if self.half else None
 
     def offload(self) -> bool:
         self.offloaded, before = True, self.offloaded
@@ -38,19 +48,19 @@ def failing(times: int, failure: BaseException) -> tuple[Callable[[int], int], l
 
 def test_the_batch_halves_then_parts_wait_elsewhere_then_it_fails() -> None:
     backend, said = Offloadable(), list[Event]()
-    room = Room(backend, 5, said.append)
+    guard = CallGuard(backend, 5, said.append)
     call, asked = failing(3, FULL)
-    assert room.tried(call) == 1 and backend.offloaded
+    assert guard.run_batched(call) == 1 and backend.offloaded
     assert asked == [5, 2, 1, 1]
-    assert room.tried(lambda batch: batch) == 1  # it stays so
+    assert guard.run_batched(lambda batch: batch) == 1  # it stays so
     messages = [event.message for event in said if isinstance(event, Notice)]
     assert messages == [
         "memory ran out; 2 frames a network call from here on",
         "memory ran out; 1 frame a network call from here on",
         "memory ran out; parts of the model wait off the device from here on",
     ]
-    with pytest.raises(DeviceError, match="a smaller --size"), memory_told():
-        room.again(lambda: failing(1, FULL)[0](0))
+    with pytest.raises(DeviceError, match="a smaller --size"), memory_errors():
+        guard.run(lambda: failing(1, FULL)[0](0))
 
 
 @pytest.mark.parametrize(
@@ -64,15 +74,15 @@ def test_the_batch_halves_then_parts_wait_elsewhere_then_it_fails() -> None:
 )
 def test_libraries_say_it_in_words_of_their_own(said: str) -> None:
     call, asked = failing(1, RuntimeError(said))
-    assert Room(Offloadable(), 2, lambda event: None).tried(call) == 1
+    assert CallGuard(Offloadable(), 2, lambda event: None).run_batched(call) == 1
     assert asked == [2, 1]
 
 
 def test_other_failures_are_not_tried_again() -> None:
-    room = Room(Offloadable(), 8, lambda event: None)
+    guard = CallGuard(Offloadable(), 8, lambda event: None)
     call, asked = failing(1, RuntimeError("shapes differ"))
-    with pytest.raises(RuntimeError, match="shapes differ"), memory_told():
-        room.tried(call)
+    with pytest.raises(RuntimeError, match="shapes differ"), memory_errors():
+        guard.run_batched(call)
     assert asked == [8]
 
 
@@ -95,3 +105,40 @@ def test_parts_that_wait_elsewhere_give_the_same(backend: StableDiffusion, monke
     moved.clear()
     assert (backend.decode(x) == picture).all()
     assert moved == [("network", "cpu"), ("text", "cpu"), ("vae", "cpu:0")]
+
+
+def test_what_half_precision_cannot_hold_is_computed_again_in_fp32_and_said_once() -> None:
+    backend, said = Offloadable(half=True), list[Event]()
+    guard = CallGuard(backend, 4, said.append)
+
+    def call(batch: int) -> tuple[int, bool]:
+        if backend.half:
+            raise NotFiniteError("the network's output holds NaN")
+        return batch, backend.half
+
+    assert guard.run_batched(call) == (4, False) and backend.half  # and the next call is in half precision again
+    assert guard.run(lambda: call(0)) == (0, False)
+    assert [event.message for event in said if isinstance(event, Notice)] == [
+        "half precision gave NaN or infinity; such steps are computed again in fp32"
+    ]
+
+
+def test_memory_may_run_out_in_fp32_too() -> None:
+    backend = Offloadable(half=True)
+    guard = CallGuard(backend, 4, lambda event: None)
+
+    def call(batch: int) -> int:
+        if backend.half:
+            raise NotFiniteError("the network's output holds NaN")
+        if batch > 1:
+            raise FULL
+        return batch
+
+    assert guard.run_batched(call) == 1
+
+
+def test_what_is_not_finite_in_fp32_is_an_error() -> None:
+    call, asked = failing(9, NotFiniteError("the network's output holds NaN"))
+    with pytest.raises(NotFiniteError, match="NaN"):
+        CallGuard(Offloadable(half=True), 4, lambda event: None).run_batched(call)
+    assert asked == [4, 4]

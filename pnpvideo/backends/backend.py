@@ -1,6 +1,7 @@
 """What the engine needs of a model."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,16 +99,25 @@ class Backend(Protocol):
         """What the model and its calls hold, for a picture of that size in pixels."""
         ...
 
+    @property
+    def numerics(self) -> tuple[str, ...]:
+        """What the last bits of a result depend on besides weights and inputs: device, precision, compiler, torch."""
+        ...
+
     def offload(self) -> bool:
-        """From here on, keep on the device only the part that is at work. False where that frees nothing more."""
+        """Keep only the part at work on the device from now on. Returns False if nothing more can be freed."""
+        ...
+
+    def upcast(self) -> AbstractContextManager[None] | None:
+        """A context in which the network runs in fp32; None if it does already."""
         ...
 
     def encode(self, pixels: np.ndarray) -> Tensor:
-        """(f, h, w, 3) uint8 RGB -> latents (f, c, h', w'), fp32: the posterior's mode, scaled."""
+        """Encode (f, h, w, 3) uint8 RGB to latents (f, c, h', w'), fp32: the posterior's mode, scaled."""
         ...
 
     def decode(self, latents: Tensor) -> np.ndarray:
-        """Latents (f, c, h', w') -> (f, h, w, 3) uint8 RGB."""
+        """Decode latents (f, c, h', w') to (f, h, w, 3) uint8 RGB. Raises NotFiniteError instead of a black picture."""
         ...
 
     def embed(self, text: str) -> Tensor:
@@ -116,6 +126,8 @@ class Backend(Protocol):
 
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
         """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out.
+
+        Raises NotFiniteError if it holds NaN or infinity.
 
         The weights ask for no gradient; one flows to ``x`` where ``x`` asks for it.
         """

@@ -1,6 +1,8 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
+from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Kind, Site
@@ -59,6 +62,7 @@ class StableDiffusion:
         self.sites = tuple(sites_of(self.network))
         told = self.network.config.time_cond_proj_dim
         self._told = None if told is None else embedded(GUIDANCE_TOLD, told).to(device, dtype)
+        self._compiled = compile
         if compile:
             compile_blocks(self.network)
 
@@ -94,6 +98,25 @@ class StableDiffusion:
         call, tokens = of_network(self.network, shape, (self.text.length, self.text.width))
         return Footprint(weights, call, tokens, of_autoencoder(self.vae, shape, self.factor))
 
+    @property
+    def numerics(self) -> tuple[str, ...]:
+        return self.device.type, str(self.dtype), "compiled" if self._compiled else "eager", str(torch.__version__)
+
+    def upcast(self) -> AbstractContextManager[None] | None:
+        return None if self.dtype == torch.float32 else self._in_fp32()
+
+    @contextmanager
+    def _in_fp32(self) -> Iterator[None]:
+        """Run the network in fp32 for the time of the block; half-precision weights convert there and back exactly."""
+        half = self.dtype
+        self.network.to(torch.float32)
+        self.dtype = torch.float32
+        try:
+            yield
+        finally:
+            self.network.to(half)
+            self.dtype = half
+
     def offload(self) -> bool:
         if self._offloaded or self.device.type == "cpu":
             return False
@@ -115,7 +138,7 @@ class StableDiffusion:
         for picture in pixels:
             x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
             latents.append(self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor)
-        return torch.cat(latents)
+        return finite(torch.cat(latents), "the autoencoder's latent")
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:
@@ -123,7 +146,7 @@ class StableDiffusion:
         pictures = []
         for latent in latents:
             x = self.vae.decode(latent.unsqueeze(0).to(self.device) / self.vae.config.scaling_factor).sample
-            x = ((x[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            x = ((finite(x[0].float(), "the autoencoder's picture") + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             pictures.append(x.permute(1, 2, 0).cpu().numpy())
         return np.stack(pictures)
 
@@ -133,7 +156,8 @@ class StableDiffusion:
     def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
         self._at_hand(self.network)
         asked = x.to(self.dtype), timestep, context.to(self.dtype)
-        return self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
+        output = self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
+        return finite(output, f"the network's output at timestep {timestep}")
 
 
 def embedded(guidance: float, channels: int) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pnpvideo.backends.checkpoint import fingerprint, load, load_checked
+from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import ModelError
 
 
@@ -39,7 +40,8 @@ class TextTower:
             return_tensors="pt",
         )
         where = self.encoder.device  # elsewhere, where parts of the model wait off the device
-        return self.encoder(tokens.input_ids.to(where)).last_hidden_state.float().to(self.device)
+        embedded = self.encoder(tokens.input_ids.to(where)).last_hidden_state.float().to(self.device)
+        return finite(embedded, "the text encoder's output")
 
     def positions(self, text: str, phrase: str) -> tuple[int, ...]:
         """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""

@@ -31,9 +31,12 @@ class Correspondences:
         self._keyframes.clear()
         self._found = self._known.get(moment.step, {})
 
-    def forget(self, moment: Moment) -> None:
-        """Drop what ``keep`` has recorded for this step."""
-        self._known.pop(moment.step, None)
+    def forget(self, moment: Moment | None = None) -> None:
+        """Drop what ``keep`` has recorded for this step; None: for all steps."""
+        if moment is None:
+            self._known.clear()
+        else:
+            self._known.pop(moment.step, None)
 
     def keep(self, moment: Moment) -> None:
         """Record what was found as this step's correspondences, which are then not searched again; on the CPU."""

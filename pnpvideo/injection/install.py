@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import NoMatchingSite
 from pnpvideo.injection.attention import attend, attention_call, check_arguments, check_attention
 from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, ResidualEdit, StopForward
@@ -118,6 +119,7 @@ def _residual_hook(session: Session, site: Site, stack: list[ResidualEdit]) -> C
             if edit.active(*session.now):
                 output = edit(output, site, *session.now)
         if site == session.last:
+            finite(output, f"the network's features at {site.name}")  # no output is left to be checked
             raise StopForward
         return output
 
@@ -152,4 +154,5 @@ class _EditedProcessor:
 
 
 def _stop(call: AttentionCall) -> Tensor:
+    finite(call.hidden, f"the network's features at {call.site.name}")  # no output is left to be checked
     raise StopForward

@@ -121,12 +121,12 @@ def run(
     )
 
 
-def check_split(split: str, clips: int) -> None:
-    """Raise OptionError for an unknown split, or for more clips than it has scenes."""
+def check_split(split: str, name: str, clips: int) -> None:
+    """Raise OptionError for an unknown split, or for more clips than it has scenes. name: of the option ``clips``."""
     if split not in SPLITS:
         raise OptionError(f"split is {split!r}; accepted: {', '.join(SPLITS)}")
     if not 1 <= clips < TUNING - HELD_OUT:
-        raise OptionError(f"{clips} clips were asked for; accepted are 1 to {TUNING - HELD_OUT - 1:,}")
+        raise OptionError(f"{name} is {clips}; accepted is a whole number from 1, below {TUNING - HELD_OUT:,}")
 
 
 def check_recipes(

@@ -148,7 +148,7 @@ class EditsOptions:
     judge: str = "miniature"
 
     def __post_init__(self) -> None:
-        check_split(self.split, self.pictures)
+        check_split(self.split, "pictures", self.pictures)
         if self.frames < 1:
             raise OptionError(f"frames is {self.frames}; accepted is a whole number from 1")
 

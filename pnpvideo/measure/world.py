@@ -52,7 +52,7 @@ class WorldOptions:
     judge: str = "miniature"
 
     def __post_init__(self) -> None:
-        check_split(self.split, self.clips)
+        check_split(self.split, "clips", self.clips)
         for style in (style for task in self.tasks for style in task):
             if style not in STYLES:
                 raise OptionError(f"the world knows no style {style!r}; accepted: {', '.join(STYLES)}")

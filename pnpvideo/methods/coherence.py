@@ -1,7 +1,7 @@
 """Coherence, an axis of its own: which frames go through the network together, and what they share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from pnpvideo.edits.shared_attention import KeyframesOnly, SharedAttention, draw_keyframes
@@ -15,12 +15,13 @@ class Coherence:
     """kind "none": every frame for itself. "joint": every frame also attends to the keyframes. "flow": keyframes
     attend to each other, the other frames gather the keyframes' tokens along the source's motion.
 
-    One keyframe is drawn from each segment of ``every`` frames; ``batch`` is the frames of one network call.
+    One keyframe is drawn from each segment of ``every`` frames. batch: frames of one network call; it changes the last
+    bits of a result.
     """
 
     kind: str
     every: int
-    batch: int = field(compare=False)  # no part of the result
+    batch: int
     seed: int
 
     def keyframes(self, frames: int, place: tuple[int, int], step: int, anchors: int = 0) -> tuple[int, ...]:

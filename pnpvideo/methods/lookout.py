@@ -1,4 +1,4 @@
-"""What an inversion sees on its way: token flow's correspondences, found where the source lane would ask again."""
+"""Record token-flow correspondences during inversion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from pnpvideo.methods.method import Trajectory
 
 @dataclass(frozen=True)
 class Lookout:
-    """Makes an inversion's calls at (x_i, t_i) as the source lane of the sampling step at level i would make them: by
-    the same passes, so that what is found is the same, to the bit, and the source need not go along for them.
+    """Make an inversion's network calls exactly as the source lane of the sampling step at the same level makes them.
 
-    source: trajectory of the anchors, ``anchors`` of them.
+    The calls have the same frames, so the correspondences are the same to the bit, and sampling needs no source lane
+    for them. source: trajectory of the anchors, ``anchors`` of them, which take part in the calls.
     """
 
     backend: Backend
@@ -32,24 +32,24 @@ class Lookout:
     anchors: int = 0
     source: Trajectory | None = None
 
-    def wanted(self, frames: int, level: int) -> bool:
-        """Does token flow read the source at this level?"""
-        moment = self._moment(frames, level)
-        self.correspondences.forget(moment)  # the first timestep is asked twice: the clean latents come before its own
-        if level == self.schedule.steps:  # an inversion stops there, and asks about the clean latents at most
-            return False
-        return self.correspondences.needs_source(moment, moment.keyframes)
+    def calls(self, frames: int, level: int) -> list[tuple[int, ...]] | None:
+        """The frames of each network call at this level, anchors first; None if token flow does not need the source."""
+        keyframes = self._moment(frames, level).keyframes
+        if level == self.schedule.steps or self.anchors + frames == len(keyframes):
+            return None  # the noisiest level is only asked about the latents of the level below it
+        return self.coherence.passes(self.anchors + frames, keyframes)
 
     def together(self, frames: int, level: int) -> int:
-        """How many frames a call takes at the least: the keyframes of this level."""
+        """The smallest number of frames that a call can have: the keyframes of this level."""
         return len(self._moment(frames, level).keyframes)
 
     def predict(self, x: Tensor, level: int) -> Tensor:
-        """The network's answers for the latents ``x`` (f, c, h, w) of the window's own drawings."""
+        """The network's outputs for the latents ``x`` (f, c, h, w) of the window's own drawings."""
         moment = self._moment(len(x), level)
         if self.source is not None:
             x = torch.cat((self.source.at(level).to(x), x))
         answers = torch.empty_like(x)
+        self.correspondences.forget(moment)  # the first timestep is asked twice, first about the clean latents
         self.correspondences.begin(moment)
         with injected(self.backend.network, [self.correspondences]) as session:
             for chosen in self.coherence.passes(len(x), moment.keyframes):

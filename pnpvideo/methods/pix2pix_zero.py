@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps, map_distance
 from pnpvideo.errors import OptionError
@@ -102,7 +103,7 @@ def _gradient(loss: Tensor, leaves: list[Tensor]) -> list[Tensor]:
         slopes = torch.autograd.grad(loss * scale, leaves, retain_graph=scale != SCALES[-1])
         if all(bool(torch.isfinite(slope).all()) for slope in slopes):
             break
-    return [slope / scale for slope in slopes]
+    return [finite(slope / scale, "the gradient of the cross-attention loss") for slope in slopes]
 
 
 def reference_lanes(lanes: Sequence[str], words: Mapping[str, Tensor]) -> dict[str, str]:
