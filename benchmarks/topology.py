@@ -10,6 +10,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from pnpvideo.backends.loading import load_reader
+
 NORM, TOKENS = 32, 77
 SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
@@ -96,7 +98,8 @@ def tokenizer_of_letters(folder: Path, length: int) -> CLIPTokenizer:
     folder.mkdir(parents=True)
     (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=length)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": length}))
+    tokenizer: CLIPTokenizer = load_reader(CLIPTokenizer, folder)
     tokenizer.save_pretrained(folder)
     return tokenizer
 

@@ -79,7 +79,7 @@ def build(
     options = resolve(given(context), None)
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
-    from pnpvideo.backends.checkpoint import WORDS, fetch
+    from pnpvideo.backends.checkpoint import locate_text
     from pnpvideo.backends.device import choose_device
     from pnpvideo.backends.models import resolve as resolve_model
     from pnpvideo.backends.text import TextTower
@@ -89,7 +89,7 @@ def build(
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
-        tower = TextTower(fetch(resolve_model(options.get("model", "miniature")), WORDS), device)
+        tower = TextTower(locate_text(resolve_model(options.get("model", "miniature"))), device)
         if language_model is not None:
             from pnpvideo.words.language_model import LanguageModel
 
@@ -134,6 +134,8 @@ def show(file: Path, as_json: bool) -> None:
 
 
 def _print(direction: Any, as_json: bool) -> None:
+    from pnpvideo.video.ffmpeg import printable
+
     tokens, channels = direction.delta.shape
     norms = direction.delta.norm(dim=1)
     facts = {
@@ -151,7 +153,9 @@ def _print(direction: Any, as_json: bool) -> None:
         return
     click.echo(f"from {direction.source!r} to {direction.target!r}")
     click.echo(f"{tokens} tokens of width {channels}, norm {facts['norm']:.3f}")
-    click.echo(f"text encoder: {direction.encoder[:12] or 'not said (a file of the reference project)'}")
+    click.echo(f"text encoder: {printable(direction.encoder[:12]) or 'not said (a file of the reference project)'}")
     for word, counts in direction.counts.items():
-        rest = ", ".join(f"{number} dropped: {reason}" for reason, number in counts.items() if reason != "kept")
+        rest = ", ".join(
+            f"{number} dropped: {printable(reason)}" for reason, number in counts.items() if reason != "kept"
+        )
         click.echo(f"{word!r}: {counts['kept']} sentences{'; ' + rest if rest else ''}")

@@ -1,78 +1,82 @@
-"""A diffusers checkpoint folder: found, checked and fingerprinted before any weight is trusted."""
+"""A checkpoint of Stable Diffusion in the diffusers layout: found, checked and read before any weight is loaded."""
 
-import hashlib
-import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pnpvideo.backends.backend import Card
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
+from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
+from pnpvideo.video.ffmpeg import printable
 
-WORDS = ["text_encoder/*.json", "text_encoder/*.safetensors", "tokenizer/*"]  # what reads prompts
 PARTS = ("unet", "vae", "text_encoder")
+TEXT_PARTS = ("text_encoder", "tokenizer")
+COVERED = (*PARTS, "tokenizer", "scheduler", "captioner", "judge", "model_index.json", "pnpvideo.json")
+"""What is fetched of a checkpoint, and what its fingerprint and stated hashes cover."""
+SCHEDULER = "scheduler/scheduler_config.json"
 FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
 """Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
 2403.14602)."""
-_HARMLESS = "position_ids"  # a buffer that old text encoders saved and no code reads
-_BLOCK, _WHOLE = 1 << 20, 64 << 20
+_SHARES = ("feature_until", "attention_until", "fresh_noise", "cross_attention_until")
+_MOST = {"inversion_rounds": 100, "cross_attention": 1e6, **dict.fromkeys(_SHARES, 1)}
+_MOST_USUAL = 100
 
 
 def locate(model: str) -> Path:
-    """The local folder of a diffusers checkpoint: a folder or a hub id (fetched if not cached). Raises ModelError."""
-    wanted = ["model_index.json", "*/*.json", "*/*.txt", "pnpvideo.json", *(f"{part}/*.safetensors" for part in PARTS)]
-    folder = fetch(model, wanted)
+    """The local folder of a checkpoint: a folder, or a hub id, fetched if it is not cached. Raises ModelError."""
+    if os.path.isfile(model):
+        raise ModelError(_refusal(Path(model)))
+    folder = fetch(model, _check, COVERED)
     _check(folder)
     return folder
 
 
-def fetch(model: str, wanted: list[str]) -> Path:
-    """The local folder of ``model``, a folder or a hub id; of the latter, files of the ``wanted`` patterns."""
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or model.count("/") != 1 or model.startswith("."):
-        raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
-    from huggingface_hub import snapshot_download
+def locate_text(model: str) -> Path:
+    """The same for what reads its prompts alone: text encoder and tokenizer."""
+    if os.path.isfile(model):
+        raise ModelError(_refusal(Path(model)))
+    folder = fetch(model, _check_text, TEXT_PARTS)
+    _check_text(folder)
+    return folder
 
-    try:
-        return Path(snapshot_download(model, allow_patterns=wanted, ignore_patterns=["*.fp16.*", "*.non_ema.*"]))
-    except (OSError, ValueError) as absent:
-        raise ModelError(
-            f"the model {model!r} is not on this machine and could not be fetched; "
-            f"when online, run: hf download {model}; or name a local folder"
-        ) from absent
+
+def _refusal(path: Path) -> str:
+    identity = identify(path)
+    return f"{path} is {identity}; {ACCEPTED}: {advice(identity)}"
 
 
 def _check(folder: Path) -> None:
-    words = folder / "tokenizer"
-    if not (words / "tokenizer.json").is_file() and not all(
-        (words / name).is_file() for name in ("vocab.json", "merges.txt")
-    ):
-        raise ModelError(f"{folder}/tokenizer has neither tokenizer.json nor vocab.json with merges.txt")
-    for part in PARTS:
-        weights = folder / part
-        if not (weights / "config.json").is_file():
-            raise ModelError(f"{folder} is no Stable Diffusion checkpoint: {part}/config.json is missing")
-        if not list(weights.glob("*.safetensors")):
-            raise ModelError(
-                f"{folder}/{part} has no .safetensors weights; pickled weights (.bin, .ckpt) are never loaded: "
-                "convert them first"
-            )
+    if not os.path.isfile(folder / "unet" / "config.json"):
+        if os.path.isdir(folder / "unet"):
+            read_json(folder / "unet" / "config.json")  # says what is wrong with it
+        raise ModelError(_refusal(folder))
+    if read_json(folder / "unet" / "config.json").get("addition_embed_type") is not None:
+        raise ModelError(f"{folder} is {Kind.SDXL.value}; {ACCEPTED}")
+    for part in ("unet", "vae"):
+        read_json(folder / part / "config.json")
+        weights_of(folder / part)
+    if (identity := identify(folder)).kind not in (Kind.SD, Kind.UNKNOWN):  # whether it fits is seen when it is loaded
+        raise ModelError(f"{folder} is {identity}; {ACCEPTED}: {advice(identity)}")
+    _check_text(folder)
+    if not os.path.lexists(folder / SCHEDULER):
+        raise ModelError(
+            f"{folder} has no {SCHEDULER}, which states the noise levels that its network was trained on and what it "
+            "predicts; copy that folder from the checkpoint that this one was trained from"
+        )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as damaged:
-        raise ModelError(f"{path} cannot be read as JSON: {damaged}") from damaged
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds no JSON object")
-    return value
+def _check_text(folder: Path) -> None:
+    check_files(folder / "tokenizer", ("tokenizer.json",), ("vocab.json", "merges.txt"))
+    read_json(folder / "text_encoder" / "config.json")
+    weights_of(folder / "text_encoder")
 
 
-def few_step(scheduler: dict[str, Any]) -> bool:
+def few_step(scheduler: Mapping[str, Any]) -> bool:
     """Is this the scheduler of a checkpoint that was distilled to draw in few steps?
 
     A consistency model's (LCM, arXiv 2310.04378), or Euler's on a trailing grid, as adversarially distilled ones have
@@ -84,62 +88,31 @@ def few_step(scheduler: dict[str, Any]) -> bool:
 
 
 def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
-    """What the checkpoint recommends; ``usual``: where it says nothing itself, over the defaults of Card."""
+    """What the checkpoint recommends; ``usual``: where it says nothing, over Card's defaults. Raises ModelError."""
     path = folder / "pnpvideo.json"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return Card(**usual)
     known: dict[str, Any] = {field.name: field.type for field in fields(Card)}
     given = read_json(path)
     for name, value in given.items():
         if name not in known:
             raise ModelError(f"{path}: {name!r} is no recommendation; known are: {', '.join(known)}")
-        if not isinstance(value, float | int if known[name] is float else known[name]):
-            raise ModelError(f"{path}: {name} is {value!r}, which is not of the right kind")
-    return Card(**{**usual, **given})
+        if known[name] in (int, float):
+            number(given, name, path, 0, _MOST.get(name, _MOST_USUAL), whole=known[name] is int)
+        elif not isinstance(value, known[name]):
+            raise ModelError(f"{path}: {name} is {value!r}; accepted is a text")
+    return Card(
+        **{**usual, **{name: printable(value) if isinstance(value, str) else value for name, value in given.items()}}
+    )
 
 
-def fingerprint(folder: Path, parts: tuple[str, ...] = ("",)) -> str:
-    """sha256 of configs and weights of ``parts``; of a file over 64 MiB, its size and 64 blocks of 1 MiB of it."""
-    digest = hashlib.sha256()
-    for path in sorted(path for part in parts for path in (folder / part).rglob("*")):
-        if path.suffix not in (".json", ".txt", ".safetensors") or not path.is_file():
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
-        with open(path, "rb") as file:
-            if size <= _WHOLE:
-                digest.update(file.read())
-                continue
-            for block in range(64):
-                file.seek(block * (size - _BLOCK) // 63)
-                digest.update(file.read(_BLOCK))
-    return digest.hexdigest()
-
-
-def load(kind: Any, folder: Path, **asked: Any) -> Any:
-    """``kind.from_pretrained(folder)`` from this machine alone; whatever the libraries raise becomes a ModelError."""
-    try:
-        return kind.from_pretrained(folder, local_files_only=True, **asked)
-    except Exception as damaged:  # OSError, ValueError, KeyError, SafetensorError, and a plain Exception of a parser
-        said = (str(damaged).strip() or type(damaged).__name__).splitlines()[0]
-        raise ModelError(f"{folder} cannot be loaded as a {kind.__name__}: {said}") from damaged
-
-
-def load_checked(kind: Any, folder: Path, part: str) -> Any:
-    """A part of a checkpoint, frozen, every weight of it from its file. Raises ModelError."""
-    model, info = load(kind, folder / part, use_safetensors=True, output_loading_info=True)
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
-        found = [str(key) for key in info.get(problem) or () if _HARMLESS not in str(key)]
-        if found:
-            raise ModelError(
-                f"{folder}/{part}: {problem.replace('_', ' ')}, {len(found)} in all, such as {found[0]}; "
-                "the weights do not fit the architecture that config.json states"
-            )
-    return model.eval().requires_grad_(False)
-
-
-def check_files(folder: Path, *sets: tuple[str, ...]) -> None:
-    """One of the ``sets`` of files must be there, whole. Raises ModelError: a library would take something else."""
-    if not any(all((folder / name).is_file() for name in names) for names in sets):
-        wanted = " or ".join(" with ".join(names) for names in sets)
-        raise ModelError(f"{folder} has no {wanted}")
+def number(
+    config: Mapping[str, Any], name: str, source: object, least: float, most: float, *, whole: bool = False
+) -> float:
+    """The number that a config states, from ``least`` to ``most``. Raises ModelError; ``source`` is named in it."""
+    value = config.get(name)
+    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if value is None or not right or not math.isfinite(value) or not least <= value <= most:
+        kind = "whole number" if whole else "number"
+        raise ModelError(f"{source}: {name} is {value!r}; accepted is a {kind} from {least:g} to {most:g}")
+    return value

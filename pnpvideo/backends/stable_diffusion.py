@@ -1,9 +1,10 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,28 +12,25 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
-from pnpvideo.backends.checkpoint import (
-    FEW_STEP_CARD,
-    few_step,
-    fingerprint,
-    load_checked,
-    locate,
-    read_card,
-    read_json,
-)
+from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, SCHEDULER, few_step, locate, number, read_card
 from pnpvideo.backends.compiled import compile_blocks
 from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
+from pnpvideo.backends.loading import load_network
+from pnpvideo.backends.model_files import read_json
 from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.errors import ModelError
+from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Kind, Site
 from pnpvideo.options import TranslateOptions
 
 GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
+USUAL_SCALE = 0.18215
+"""Scale of an autoencoder's latents whose config states none (arXiv 2112.10752)."""
 
 
 class StableDiffusion:
@@ -40,19 +38,18 @@ class StableDiffusion:
 
     def __init__(self, model: str, device: torch.device, dtype: torch.dtype, compile: bool = False) -> None:
         folder = locate(resolve(model))
-        config = read_json(folder / "unet" / "config.json")
-        if config.get("addition_embed_type") is not None:
-            raise ModelError(f"{folder} looks like SDXL; this backend takes Stable Diffusion 1.x and 2.x checkpoints")
-        self.scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
+        self.scheduler_config = read_json(folder / SCHEDULER)
         self.few_step = few_step(self.scheduler_config)
         self.card = read_card(folder, FEW_STEP_CARD if self.few_step else {})
-        self.fingerprint = fingerprint(folder)
+        _check_configs(folder, self.scheduler_config)
+        verify(folder, COVERED)
+        self.fingerprint = fingerprint(folder, COVERED)
         captioner = folder / "captioner"
         self.captioner = str(captioner) if captioner.is_dir() else None
-        self.network: UNet2DConditionModel = load_checked(UNet2DConditionModel, folder, "unet").to(device, dtype)
+        self.network: UNet2DConditionModel = load_network(UNet2DConditionModel, folder / "unet", dtype).to(device)
         if device.type == "cuda":
             self.network.to(memory_format=torch.channels_last)  # as convolutions in half precision want it
-        self.vae: AutoencoderKL = load_checked(AutoencoderKL, folder, "vae").to(device, torch.float32)
+        self.vae: AutoencoderKL = load_network(AutoencoderKL, folder / "vae", torch.float32).to(device)
         self.text = TextTower(folder, device)
         self.device, self.dtype, self._offloaded = device, dtype, False
         self._check(folder)
@@ -158,6 +155,21 @@ class StableDiffusion:
         asked = x.to(self.dtype), timestep, context.to(self.dtype)
         output = self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
+
+
+def _check_configs(folder: Path, scheduler: Mapping[str, Any]) -> None:
+    """Raises ModelError for values that no library checks, before anything is loaded."""
+    path = folder / "unet" / "config.json"
+    network = read_json(path)
+    number(network, "sample_size", path, 1, 1024, whole=True)
+    if network.get("time_cond_proj_dim") is not None:
+        number(network, "time_cond_proj_dim", path, 4, 1 << 16, whole=True)
+    path = folder / "vae" / "config.json"
+    number({"scaling_factor": USUAL_SCALE, **read_json(path)}, "scaling_factor", path, 1e-3, 1e3)
+    try:
+        Schedule.from_config(scheduler, 1)
+    except PnPVideoError as wrong:
+        raise ModelError(f"{folder / SCHEDULER}: {wrong}") from wrong
 
 
 def embedded(guidance: float, channels: int) -> Tensor:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pnpvideo.backends.checkpoint import fingerprint, load, load_checked
+from pnpvideo.backends.checkpoint import TEXT_PARTS
+from pnpvideo.backends.fingerprint import fingerprint
+from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import ModelError
 
@@ -16,12 +18,12 @@ class TextTower:
     """Embeds texts as the network reads them, in fp32. ``fingerprint`` names weights and tokenizer."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        self.encoder: CLIPTextModel = load_checked(CLIPTextModel, folder, "text_encoder").to(device, torch.float32)
-        self.tokenizer = load(CLIPTokenizer, folder / "tokenizer")
+        self.encoder: CLIPTextModel = load_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
+        self.tokenizer = load_reader(CLIPTokenizer, folder / "tokenizer")
         self.device = device
         self.width = int(self.encoder.config.hidden_size)
         self.length = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
-        self.fingerprint = fingerprint(folder, ("text_encoder", "tokenizer"))
+        self.fingerprint = fingerprint(folder, TEXT_PARTS)
         known, embedded = len(self.tokenizer), self.encoder.config.vocab_size
         if known > embedded:
             raise ModelError(

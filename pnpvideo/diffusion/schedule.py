@@ -16,6 +16,7 @@ RHO = 3.0
 MOST_SIGMA = 14.6
 """Of the noisiest level but one where a checkpoint starts from pure noise: Stable Diffusion's own noisiest."""
 USUAL_STEPS = 50
+MOST_TIMESTEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,51 @@ class Schedule:
         """
         if spacing not in SPACINGS:
             raise OptionError(f"spacing is {spacing!r}; accepted: {', '.join(SPACINGS)}")
-        train = int(config.get("num_train_timesteps", 1000))
+        train = int(_number(config, "num_train_timesteps", 1000, 1, MOST_TIMESTEPS, whole=True))
         if not 1 <= steps <= train:
             raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
         prediction = str(config.get("prediction_type", "epsilon"))
         if prediction not in ("epsilon", "v_prediction", "sample"):
             raise ModelError(f"the scheduler's prediction_type is {prediction!r}; known: epsilon, v_prediction, sample")
         alphas = (1 - _betas(config, train)).cumprod(0)
-        if config.get("rescale_betas_zero_snr"):
+        if _flag(config, "rescale_betas_zero_snr", False):
             root = alphas.sqrt()
             alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
+        if not bool(((alphas >= 0) & (alphas < 1)).all()) or not bool((alphas.diff() <= 0).all()):
+            raise ModelError(
+                "the scheduler's betas make no schedule: the share of the signal must fall from 1 towards 0"
+            )
         timesteps = _grid(config, train, steps) if spacing == "checkpoint" else _karras(config, train, steps, alphas)
-        clean = 1.0 if config.get("set_alpha_to_one", True) else float(alphas[0])
+        clean = 1.0 if _flag(config, "set_alpha_to_one", True) else float(alphas[0])
         return cls(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), prediction)
+
+
+def _number(
+    config: Mapping[str, Any], name: str, usual: float, least: float, most: float, *, whole: bool = False
+) -> float:
+    """What the config states, ``usual`` where it states nothing. Raises ModelError."""
+    value = config.get(name, usual)
+    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not right or not least <= value <= most:
+        kind = "whole number" if whole else "number"
+        raise ModelError(f"the scheduler's {name} is {value!r}; accepted is a {kind} from {least:g} to {most:g}")
+    return value
+
+
+def _flag(config: Mapping[str, Any], name: str, usual: bool) -> bool:
+    value = config.get(name, usual)
+    if not isinstance(value, bool):
+        raise ModelError(f"the scheduler's {name} is {value!r}; accepted: true, false")
+    return value
 
 
 def _betas(config: Mapping[str, Any], train: int) -> Tensor:
     trained = config.get("trained_betas")
     if trained is not None:
-        return torch.tensor(trained, dtype=torch.float64)
-    start, end = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
+        if not isinstance(trained, list | tuple) or len(trained) != train:
+            raise ModelError(f"the scheduler's trained_betas are no list of num_train_timesteps = {train} numbers")
+        return torch.tensor([_number({"beta": beta}, "beta", 0, 0, 1) for beta in trained], dtype=torch.float64)
+    start, end = (_number(config, name, usual, 0, 1) for name, usual in (("beta_start", 0.0001), ("beta_end", 0.02)))
     kind = config.get("beta_schedule", "linear")
     if kind == "linear":
         return torch.linspace(start, end, train, dtype=torch.float64)
@@ -104,14 +130,14 @@ def _karras(config: Mapping[str, Any], train: int, steps: int, alphas: Tensor) -
 def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
     """Ascending timesteps, by the config's spacing."""
     if config.get("_class_name") == "LCMScheduler":  # some of those that it was distilled on (arXiv 2310.04378)
-        known = int(config.get("original_inference_steps", 50))
+        known = int(_number(config, "original_inference_steps", 50, 1, train, whole=True))
         if steps > known:
             raise OptionError(f"steps is {steps}; this checkpoint was distilled on {known} timesteps, so 1 to {known}")
         return tuple(sorted((known - index * known // steps) * (train // known) - 1 for index in range(steps)))
     spacing = config.get("timestep_spacing", "leading")
     if spacing == "leading":
         ratio = train // steps
-        offset = int(config.get("steps_offset", 0))
+        offset = int(_number(config, "steps_offset", 0, 0, train, whole=True))
         if (steps - 1) * ratio + offset >= train:
             offset = 0  # as many steps as timesteps: there is no room to move the grid
         return tuple(index * ratio + offset for index in range(steps))

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer, ViTModel
 
-from pnpvideo.backends.checkpoint import check_files, fetch, load, read_json
+from pnpvideo.backends.fingerprint import verify
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.loading import load_network, load_reader
+from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
 from pnpvideo.miniature import WEIGHTS
 
@@ -29,9 +32,10 @@ class Judge:
                 f"{model} is of type {kind(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
             )
         self.name, self.device = model, device
+        verify(folder, ("",))
         check_files(folder, ("tokenizer.json",), ("vocab.json", "merges.txt"))
-        self.network: CLIPModel = load(CLIPModel, folder, dtype=torch.float32).to(device).eval()
-        self.tokenizer = load(CLIPTokenizer, folder)
+        self.network: CLIPModel = load_network(CLIPModel, folder, torch.float32).to(device)
+        self.tokenizer = load_reader(CLIPTokenizer, folder)
         self.tower = Tower(_Prepared(folder), self.network.vision_model, _last_projection(self.network.vision_model))
 
     @torch.no_grad()
@@ -75,7 +79,8 @@ class Tower:
             return Judge(model, device).tower
         if kind(model) != "vit":
             raise ModelError(f"{model} is of type {kind(model)!r}; accepted are a CLIP model and a ViT")
-        network = load(ViTModel, folder, dtype=torch.float32).to(device).eval()
+        verify(folder, ("",))
+        network = load_network(ViTModel, folder, torch.float32, unread=("pooler.",)).to(device)
         return cls(_Prepared(folder), network, _last_projection(network))
 
     @torch.no_grad()
@@ -96,7 +101,7 @@ class _Prepared:
 
     def __init__(self, folder: Path) -> None:
         check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
-        self.processor = load(AutoImageProcessor, folder)
+        self.processor = load_reader(AutoImageProcessor, folder)
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
         return self.processor(images=list(pictures), return_tensors="pt").pixel_values
@@ -118,7 +123,7 @@ def kind(model: str) -> str:
 
 
 def _located(model: str) -> Path:
-    return fetch(MINIATURE if model == "miniature" else model, ["*.json", "*.txt", "model*.safetensors"])
+    return fetch(MINIATURE if model == "miniature" else model, weights_of)
 
 
 def _last_projection(network: nn.Module) -> nn.Module:

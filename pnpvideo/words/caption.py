@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from transformers import AutoProcessor, BlipForConditionalGeneration
 
-from pnpvideo.backends.checkpoint import check_files, fetch, load, read_json
+from pnpvideo.backends.fingerprint import verify
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.loading import load_network, load_reader
+from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
 
 BATCH, LONGEST = 16, 40
@@ -17,15 +20,15 @@ class Captioner:
     """A BLIP captioner, on ``device`` only while it is asked. ``model``: a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
-        folder = fetch(str(model), ["*.json", "*.txt", "model*.safetensors"])
+        folder = fetch(str(model), weights_of)
         found = read_json(folder / "config.json").get("model_type")
         if found != "blip":
             raise ModelError(f"{folder} is of type {found!r}; a captioner is a BLIP model")
         check_files(folder, ("tokenizer.json",), ("vocab.txt",))
         check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
-        self.network: BlipForConditionalGeneration = load(BlipForConditionalGeneration, folder, dtype=torch.float32)
-        self.processor = load(AutoProcessor, folder)
-        self.network.eval().requires_grad_(False)
+        verify(folder, ("",))
+        self.network: BlipForConditionalGeneration = load_network(BlipForConditionalGeneration, folder, torch.float32)
+        self.processor = load_reader(AutoProcessor, folder)
         self.device = torch.device(device)
 
     @torch.no_grad()

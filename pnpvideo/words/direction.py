@@ -6,11 +6,11 @@ which, and another one refuses it.
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,10 +20,12 @@ from torch import Tensor
 from pnpvideo.backends.backend import Text
 from pnpvideo.errors import InputError, ModelError, OptionError, OutputError
 from pnpvideo.words.mean import mean_embedding
+from pnpvideo.words.saved_tensor import read_tensor
 from pnpvideo.words.sentences import Sentences, paired
 
 FORMAT = "pnpvideo direction 1"
 TENSORS = ("delta", "word", "end")
+LARGEST = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +139,10 @@ def tensors_of(direction: Direction) -> dict[str, Tensor]:
 
 def load(path: Path) -> Direction:
     """Read a direction: ours, or a ``.pt`` tensor of the reference project (no code in it is run). InputError."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path} is no file; a direction is made by: pnpvideo direction build")
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path} has {path.stat().st_size >> 20} MiB; a direction has up to {LARGEST >> 20}")
     return _load_tensor(path) if zipfile.is_zipfile(path) else _load_own(path)
 
 
@@ -149,7 +153,10 @@ def _load_own(path: Path) -> Direction:
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} is no direction: its format is {about.get('format')!r}, not {FORMAT!r}")
             there = set(file.keys())
-            held = {name: file.get_tensor(name).float() for name in TENSORS if name in there}
+            held = {name: file.get_tensor(name) for name in TENSORS if name in there}
+            if not all(tensor.is_floating_point() for tensor in held.values()):
+                raise InputError(f"{path} is no direction: its tensors are not of floating-point numbers")
+            held = {name: tensor.float() for name, tensor in held.items()}
             direction = Direction(
                 delta=held["delta"],
                 word=held.get("word"),
@@ -159,22 +166,19 @@ def _load_own(path: Path) -> Direction:
                 encoder=about["encoder"],
                 counts=json.loads(about["counts"]),
             )
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a direction: {error}") from error
     return _sound(direction, path)
 
 
 def _load_tensor(path: Path) -> Direction:
     """The reference project's: one tensor (1, tokens, channels), nothing said of what it was made with."""
-    try:
-        delta = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a saved tensor: {str(error).splitlines()[0]}") from error
-    if not isinstance(delta, Tensor) or delta.ndim not in (2, 3) or (delta.ndim == 3 and len(delta) != 1):
+    delta = read_tensor(path)
+    if delta.ndim not in (2, 3) or (delta.ndim == 3 and len(delta) != 1):
         raise InputError(f"{path} does not hold one tensor of shape (1, tokens, channels)")
     source, _, target = path.stem.partition("2")
     return _sound(
-        Direction(delta=delta.detach().reshape(delta.shape[-2:]).float(), source=source, target=target, encoder=""),
+        Direction(delta=delta.reshape(delta.shape[-2:]).float(), source=source, target=target, encoder=""),
         path,
     )
 
@@ -184,6 +188,10 @@ def _sound(direction: Direction, path: Path) -> Direction:
         if tensor.ndim != 2 or tensor.shape != direction.delta.shape or not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{path} is no direction: it does not hold finite tensors (tokens, channels)")
     counts = direction.counts
-    if not isinstance(counts, dict) or not all(isinstance(each, dict) and "kept" in each for each in counts.values()):
+    if not isinstance(counts, dict) or not all(_is_counts(each) for each in counts.values()):
         raise InputError(f"{path} is no direction: its counts of sentences are damaged")
     return direction
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, dict) and "kept" in value and all(type(number) is int for number in value.values())

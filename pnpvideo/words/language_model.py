@@ -5,7 +5,10 @@ from collections.abc import Callable
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from pnpvideo.backends.checkpoint import fetch, load
+from pnpvideo.backends.fingerprint import verify
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.loading import load_network, load_reader
+from pnpvideo.backends.model_files import weights_of
 from pnpvideo.words.sentences import checked
 
 BATCH, LONGEST, TRIES = 16, 32, 4
@@ -20,12 +23,12 @@ class LanguageModel:
     """A causal or seq2seq model. ``model``: a folder or a hub id; safetensors only. Raises ModelError."""
 
     def __init__(self, model: str, device: torch.device) -> None:
-        folder = fetch(model, ["*.json", "*.txt", "*.model", "*.safetensors"])
-        self.seq2seq = bool(load(AutoConfig, folder).is_encoder_decoder)
+        folder = fetch(model, weights_of)
+        verify(folder, ("",))
+        self.seq2seq = bool(load_reader(AutoConfig, folder).is_encoder_decoder)
         kind = AutoModelForSeq2SeqLM if self.seq2seq else AutoModelForCausalLM
-        self.network = load(kind, folder, use_safetensors=True, dtype=torch.float32).to(device).eval()
-        self.network.requires_grad_(False)
-        self.tokenizer = load(AutoTokenizer, folder)
+        self.network = load_network(kind, folder, torch.float32).to(device)
+        self.tokenizer = load_reader(AutoTokenizer, folder)
 
     @torch.no_grad()
     def sentences(

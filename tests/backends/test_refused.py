@@ -47,7 +47,7 @@ def test_pickled_weights_never_run(copy: Path, tmp_path: Path) -> None:
 def test_damaged_weights(copy: Path) -> None:
     content = (copy / WEIGHTS).read_bytes()
     (copy / WEIGHTS).write_bytes(content[: len(content) // 2])
-    refused(copy, "unet cannot be loaded")
+    refused(copy, "unet/.* cannot be loaded")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_weights_that_do_not_fit(surplus: bool, match: str, copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("part", "changes", "match"),
-    [("unet", {"addition_embed_type": "text_time"}, "SDXL"), ("unet", None, "config.json is missing")],
+    [("unet", {"addition_embed_type": "text_time"}, "Stable Diffusion XL"), ("unet", None, "config.json is missing")],
 )
 def test_another_architecture(part: str, changes: dict[str, str] | None, match: str, copy: Path) -> None:
     path = copy / part / "config.json"
@@ -82,7 +82,7 @@ def test_a_tokenizer_without_its_words(left: str, copy: Path) -> None:
     for path in (copy / "tokenizer").iterdir():
         if path.name != left:
             path.unlink()
-    refused(copy, "tokenizer has neither")
+    refused(copy, "tokenizer has no tokenizer.json or vocab.json with merges.txt")
 
 
 @pytest.mark.parametrize("content", ["{", '{"version": 3}', '{"version": "1.0", "added_tokens": [], "model": {}}'])

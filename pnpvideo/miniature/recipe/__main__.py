@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPModel
 
+from pnpvideo.backends.loading import load_network
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
     autoencoder_stage,
@@ -135,7 +136,7 @@ class _Recipe:
     def autoencoder(self, name: str) -> bool:
         model = new_autoencoder()
         if self.asked.start_from:
-            earlier = AutoencoderKL.from_pretrained(self.asked.start_from, subfolder="vae")
+            earlier = load_network(AutoencoderKL, self.asked.start_from / "vae")
             model.load_state_dict(earlier.state_dict())
         stage = autoencoder_stage(
             model,
@@ -166,7 +167,7 @@ class _Recipe:
         if not small:
             unet.load_state_dict(averaged_weights(self.folder, "denoiser-small"))
         elif self.asked.start_from:
-            earlier = UNet2DConditionModel.from_pretrained(self.asked.start_from, subfolder="unet")
+            earlier = load_network(UNet2DConditionModel, self.asked.start_from / "unet")
             unet.load_state_dict(earlier.state_dict())
         stage = denoiser_stage(
             name,

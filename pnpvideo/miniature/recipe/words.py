@@ -7,6 +7,7 @@ from random import Random
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from pnpvideo.backends.loading import load_reader
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 
@@ -26,7 +27,8 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     """
     if not (folder / "merges.txt").exists():
         _learn(folder)
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": LENGTH}))
+    return load_reader(CLIPTokenizer, folder)
 
 
 def _learn(folder: Path) -> None:

@@ -1,0 +1,70 @@
+"""Models by name: a local folder, or a repository of the Hugging Face hub, fetched once."""
+
+import glob
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, choose_weights
+from pnpvideo.errors import ModelError
+
+_ALONGSIDE = ("SHA256SUMS", "model_index.json", "pnpvideo.json", "scheduler_config.json")
+
+
+def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = ("",)) -> Path:
+    """The local folder of ``model``, a folder or a hub id. Asks no network where the hub's cache has it whole.
+
+    check: raises ModelError where a cached folder lacks something, which is fetched then. parts: subfolders that are
+    wanted; "" is the model's own folder. Of a repository, configs, vocabularies and one set of safetensors weights are
+    fetched, nothing else.
+    """
+    folder = Path(model)
+    if os.path.isdir(folder):
+        return folder
+    if os.path.lexists(folder):
+        raise ModelError(f"{model} is no folder; accepted is a folder or a hub id OWNER/NAME")
+    if folder.is_absolute() or model.count("/") != 1 or model.startswith((".", "~")):
+        raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
+    cached = _cached(model, parts[0])
+    if cached is not None:
+        try:
+            check(cached)
+            return cached
+        except ModelError:
+            pass  # a part of it was fetched, for another purpose or before an interruption
+    return _fetched(model, parts)
+
+
+def _cached(model: str, part: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(model, f"{part}/config.json".lstrip("/"))
+    except (HFValidationError, OSError, ValueError):
+        return None
+    return Path(found).parents[1 if part else 0] if isinstance(found, str) else None
+
+
+def _fetched(model: str, parts: tuple[str, ...]) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        names = wanted(HfApi().list_repo_files(model), parts)
+        return Path(snapshot_download(model, allow_patterns=[glob.escape(name) for name in names]))
+    except Exception as absent:  # of the network, the hub or the disk: OSError, ValueError, and httpx's own
+        raise ModelError(
+            f"the model {model!r} is not on this machine and could not be fetched; "
+            f"when online, run: hf download {model}; or name a local folder"
+        ) from absent
+
+
+def wanted(names: Iterable[str], parts: tuple[str, ...]) -> list[str]:
+    """Which files of a repository are fetched."""
+    there = [name.rpartition("/") for name in names]
+    found = []
+    for part in dict.fromkeys(("", *parts)):
+        inside = [name for folder, _, name in there if folder == part]
+        read = {*CONFIGS, *VOCABULARIES, *_ALONGSIDE, *(choose_weights(inside) if part in parts else ())}
+        found += [f"{part}/{name}".lstrip("/") for name in inside if name in read]
+    return sorted(found)

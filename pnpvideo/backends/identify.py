@@ -1,0 +1,162 @@
+"""What a file or folder is that somebody names as a model, said by its tensors."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.backends.model_files import PICKLES, listed, tensor_shapes, weights_of
+from pnpvideo.errors import ModelError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Kind(Enum):
+    """What it is, in words that follow "is"."""
+
+    SD = "Stable Diffusion 1.x or 2.x"
+    SDXL = "Stable Diffusion XL"
+    INPAINTING = "an inpainting checkpoint of Stable Diffusion"
+    EXTRA_INPUT = "a Stable Diffusion checkpoint that takes a second picture (depth, upscaling or instructions)"
+    TRANSFORMER = "a diffusion transformer (such as SD 3, FLUX or PixArt)"
+    LORA = "a LoRA, which changes a checkpoint and is none itself"
+    CONTROLNET = "a ControlNet, which steers a checkpoint and is none itself"
+    ADAPTER = "an adapter (IP-Adapter, T2I-Adapter or motion module), which adds to a checkpoint and is none itself"
+    EMBEDDING = "a textual-inversion embedding, which adds a word to a checkpoint and is none itself"
+    UNET = "the denoising network of a checkpoint alone"
+    VAE = "the autoencoder of a checkpoint alone"
+    TEXT_ENCODER = "a text encoder alone"
+    CLIP = "a CLIP model"
+    PICKLE = "pickled weights, which are never opened"
+    UNKNOWN = "of no kind that is known here"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """single_file: is it one file, and not a folder of the diffusers layout?"""
+
+    kind: Kind
+    single_file: bool
+
+    def __str__(self) -> str:
+        whole = self.kind in (Kind.SD, Kind.SDXL, Kind.INPAINTING, Kind.EXTRA_INPUT)
+        return f"{self.kind.value}{' in a single file' if whole and self.single_file else ''}"
+
+
+ACCEPTED = (
+    "accepted is a folder in the diffusers layout of Stable Diffusion 1.x or 2.x (unet, vae, text_encoder, tokenizer, "
+    "scheduler)"
+)
+
+
+def advice(identity: Identity) -> str:
+    """What to do instead of naming a model of that kind."""
+    if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
+        return "name the checkpoint that it was made for"
+    if identity.single_file and identity.kind == Kind.SD:
+        return "convert it: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER) in diffusers"
+    if identity.kind == Kind.PICKLE:
+        return "get it as .safetensors, or convert it where you trust its source"
+    if identity.kind in (Kind.UNET, Kind.VAE, Kind.TEXT_ENCODER):
+        return "name the folder of the whole checkpoint"
+    return "see pnpvideo models for names that work"
+
+
+def identify(path: Path) -> Identity:
+    """What ``path`` is. Of safetensors only headers are read, of others two bytes. Raises ModelError."""
+    if os.path.isfile(path):
+        return Identity(_of_file(path), single_file=True)
+    return _of_folder(path)
+
+
+def _of_file(path: Path) -> Kind:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"):
+        return Kind.PICKLE
+    try:
+        return of_tensors(tensor_shapes([path]))
+    except ModelError:
+        return Kind.UNKNOWN
+
+
+def _of_folder(folder: Path) -> Identity:
+    names = listed(folder)
+    for part in ("unet", "transformer"):
+        if part in names and os.path.isdir(folder / part):
+            kind = _of_parts(folder / part)
+            return Identity(Kind.SD if kind == Kind.UNET else kind, single_file=False)
+    files = [folder / name for name in names if name.endswith(".safetensors") and os.path.isfile(folder / name)]
+    kinds = {_of_file(path) for path in files}
+    known = [kind for kind in Kind if kind in kinds]  # in order: a whole checkpoint before parts and additions
+    if known:
+        return Identity(known[0], single_file=len(files) == 1 and known[0] in _WHOLE)
+    pickled = any(name.endswith(PICKLES) for name in names)
+    return Identity(Kind.PICKLE if pickled else Kind.UNKNOWN, single_file=False)
+
+
+_WHOLE = (Kind.SD, Kind.SDXL, Kind.INPAINTING, Kind.EXTRA_INPUT)
+
+
+def _of_parts(folder: Path) -> Kind:
+    try:
+        return of_tensors(tensor_shapes(weights_of(folder)))
+    except ModelError:
+        pickled = os.path.isdir(folder) and any(name.endswith(PICKLES) for name in listed(folder))
+        return Kind.PICKLE if pickled else Kind.UNKNOWN
+
+
+def of_tensors(shapes: Shapes) -> Kind:
+    """The kind of model with tensors of these names and shapes."""
+    for kind, is_it in _TELLS:
+        if is_it(shapes):
+            return _unet(shapes) if kind in (Kind.SD, Kind.UNET) else kind
+    return Kind.UNKNOWN
+
+
+def _unet(shapes: Shapes) -> Kind:
+    single = "model.diffusion_model.input_blocks.0.0.weight" in shapes
+    if any(".label_emb." in name or name.startswith(("add_embedding.", "conditioner.embedders.")) for name in shapes):
+        return Kind.SDXL
+    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight" if single else "conv_in.weight", ())
+    taken = first[1] if len(first) == 4 else 4
+    if taken == 9:
+        return Kind.INPAINTING
+    if taken != 4:
+        return Kind.EXTRA_INPUT
+    return Kind.SD if single else Kind.UNET
+
+
+def _any(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for name in shapes for part in parts)
+
+
+def _all(*names: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: all(any(name.startswith(start) for name in shapes) for start in names)
+
+
+_TELLS: tuple[tuple[Kind, Callable[[Shapes], Any]], ...] = (
+    (Kind.LORA, _any("lora_A.", "lora_B.", "lora_up.", "lora_down.", "lora.up.", "lora.down.", ".hada_w1", ".lokr_w")),
+    (Kind.CONTROLNET, _any("controlnet_", "control_model.", "input_hint_block.")),
+    (Kind.ADAPTER, _any("ip_adapter.", "image_proj.", "motion_modules.", "adapter.body.")),
+    (Kind.SD, _all("model.diffusion_model.input_blocks.")),
+    (Kind.TRANSFORMER, _any("double_blocks.", "single_transformer_blocks.", "joint_blocks.", "adaln_single.")),
+    (Kind.UNET, _all("down_blocks.", "up_blocks.", "time_embedding.")),
+    (
+        Kind.TRANSFORMER,
+        lambda shapes: _any("transformer_blocks.", "blocks.0.attn")(shapes) and "conv_in.weight" not in shapes,
+    ),
+    (Kind.VAE, _all("encoder.", "decoder.", "decoder.conv_out")),
+    (Kind.VAE, _all("first_stage_model.")),
+    (Kind.CLIP, _all("text_model.", "vision_model.")),
+    (Kind.TEXT_ENCODER, _any("token_embedding.weight", "shared.weight")),
+    (
+        Kind.EMBEDDING,
+        lambda shapes: len(shapes) <= 3 and all(len(shape) == 2 for shape in shapes.values()) and bool(shapes),
+    ),
+)

@@ -1,0 +1,221 @@
+"""The only place that has diffusers and transformers load anything.
+
+They never see the folder that a user names. They see a temporary one with copies of its known configs, without what
+could make a library run code or fetch something, and links to its vocabularies and to the safetensors weights that were
+chosen. So code, pickles, adapters and indexes of that folder are out of their reach, whatever they look for.
+"""
+
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor, nn
+from torch.nn.modules import module as registration
+
+from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, read_json, tensor_shapes, weights_of
+from pnpvideo.errors import ModelError
+
+HARMLESS = ("position_ids",)
+"""A buffer that old text encoders saved and no code reads."""
+LIBRARIES = ("accelerate", "diffusers", "huggingface_hub", "transformers")
+_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
+_MOST_COUNTED, _MOST_BUFFERED = 100_000, 1 << 28
+_ONE_AT_A_TIME = threading.RLock()  # the libraries replace parts of torch while they load
+_BOM = b"\xef\xbb\xbf"
+
+
+def load_network(kind: Any, folder: Path, dtype: torch.dtype | None = None, unread: tuple[str, ...] = ()) -> Any:
+    """The network in ``folder``, frozen, in evaluation mode, every weight from its files. Raises ModelError.
+
+    kind: a diffusers or transformers class, such as UNet2DConditionModel. dtype None: as the library has it.
+    unread: what the caller never asks, such as "pooler."; its weights may be missing.
+    """
+    files = weights_of(folder)
+    shapes = tensor_shapes(files)
+    elements = sum(math.prod(shape) for shape in shapes.values())
+    with _sealed(folder) as sealed, _Size(folder, len(shapes), elements):
+        _link_weights(sealed, files, kind)
+        found, info = _loaded(
+            kind,
+            folder,
+            sealed,
+            lambda: kind.from_pretrained(
+                sealed,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                dtype=dtype,
+            ),
+        )
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        keys = sorted(str(key) for key in info.get(problem) or ())
+        keys = [key for key in keys if key.rpartition(".")[2] not in HARMLESS and not key.startswith(unread)]
+        if keys:
+            raise ModelError(
+                f"{folder}: {problem.replace('_', ' ')}, {len(keys)} in all, such as {keys[0]}; "
+                "the weights do not fit the architecture that config.json states"
+            )
+    return found.eval().requires_grad_(False)
+
+
+def load_reader(kind: Any, folder: Path) -> Any:
+    """What turns texts or pictures into a network's input, such as CLIPTokenizer or AutoProcessor. ModelError."""
+    with _sealed(folder) as sealed:
+        return _loaded(
+            kind,
+            folder,
+            sealed,
+            lambda: kind.from_pretrained(sealed, trust_remote_code=False, local_files_only=True),
+        )
+
+
+def _loaded(kind: Any, folder: Path, sealed: Path, load: Callable[[], Any]) -> Any:
+    """``load()`` in silence; whatever the libraries raise becomes a ModelError about ``folder``."""
+    try:
+        with _ONE_AT_A_TIME, _quiet_libraries():
+            return load()
+    except ModelError:
+        raise
+    except Exception as damaged:  # OSError, ValueError, KeyError, SafetensorError, and a plain Exception of a parser
+        said = next((line.strip() for line in str(damaged).splitlines() if line.strip()), type(damaged).__name__)
+        own = "; code of its own, which its configs name, is never run" if _names_code(folder) else ""
+        raise ModelError(
+            f"{folder} cannot be loaded as a {kind.__name__}: {said.replace(str(sealed), str(folder))}{own}"
+        ) from damaged
+
+
+@contextmanager
+def _sealed(folder: Path) -> Iterator[Path]:
+    """A temporary folder with the known configs of ``folder``, made harmless, and links to its vocabularies."""
+    with tempfile.TemporaryDirectory(prefix="pnpvideo-model-") as name:
+        sealed = Path(name)
+        for config in CONFIGS:
+            if os.path.lexists(folder / config):
+                value = _harmless(read_json(folder / config), folder / config)
+                (sealed / config).write_text(json.dumps(value), encoding="utf-8")
+        for vocabulary in VOCABULARIES:
+            if os.path.isfile(folder / vocabulary):
+                _link(folder / vocabulary, sealed / vocabulary)
+        yield sealed
+
+
+def _harmless(value: Any, path: Path) -> Any:
+    """A config without what names code or other files. Raises ModelError for counts that no network has."""
+    if isinstance(value, list):
+        return [_harmless(item, path) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, item in value.items():
+        if key == "quantization_config" and item is not None:
+            raise ModelError(f"{path} states quantised weights ({key}); accepted are float32, float16 and bfloat16")
+        counts = "layer" in key or key.startswith("num_")
+        if counts and isinstance(item, int) and abs(item) > _MOST_COUNTED:
+            raise ModelError(f"{path}: {key} is {item}; accepted are up to {_MOST_COUNTED}")
+        if key not in _CODE and not key.endswith(("_implementation", "_implementation_internal", "_file")):
+            kept[key] = _harmless(item, path)
+    return kept
+
+
+def _names_code(folder: Path) -> bool:
+    return any("auto_map" in read_json(folder / name) for name in CONFIGS if os.path.isfile(folder / name))
+
+
+def _link_weights(sealed: Path, files: Sequence[Path], kind: Any) -> None:
+    """Link ``files`` under the names that the library looks for, with an index where there are several."""
+    stem = "diffusion_pytorch_model" if issubclass(kind, diffusers.ModelMixin) else "model"
+    if len(files) == 1:
+        return _link(files[0], sealed / f"{stem}.safetensors")
+    table: dict[str, str] = {}
+    for number, path in enumerate(files, 1):
+        shard = f"{stem}-{number:05}-of-{len(files):05}.safetensors"
+        _link(path, sealed / shard)
+        table |= dict.fromkeys(tensor_shapes([path]), shard)
+    index = {"metadata": {"total_size": sum(path.stat().st_size for path in files)}, "weight_map": table}
+    (sealed / f"{stem}.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _link(path: Path, to: Path) -> None:
+    """A link where the system allows one, else a copy; always a copy of a text with a byte-order mark, without it."""
+    try:
+        with open(path, "rb") as file:
+            if path.suffix in (".json", ".txt") and file.read(3) == _BOM:
+                with open(to, "wb") as copy:
+                    shutil.copyfileobj(file, copy)
+                return
+        try:
+            to.symlink_to(path.absolute())
+        except OSError:  # Windows without the right to make them
+            shutil.copyfile(path, to)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+class _Size:
+    """A context in which this thread builds no network that is much larger than the weights that are there.
+
+    A config may state any width and number of layers; the libraries would build that, and fill what the files lack.
+    """
+
+    def __init__(self, folder: Path, tensors: int, elements: int) -> None:
+        self.folder, self.thread = folder, threading.get_ident()
+        self.tensors, self.elements, self.buffered = 4 * tensors + 1000, 4 * elements + (1 << 20), _MOST_BUFFERED
+
+    def __enter__(self) -> None:
+        self.handles = (
+            registration.register_module_parameter_registration_hook(self._parameter),
+            registration.register_module_buffer_registration_hook(self._buffer),
+        )
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _parameter(self, module: nn.Module, name: str, value: Tensor | None) -> None:
+        if value is not None and threading.get_ident() == self.thread:
+            self.tensors, self.elements = self.tensors - 1, self.elements - value.numel()
+            self._check()
+
+    def _buffer(self, module: nn.Module, name: str, value: Tensor | None) -> None:
+        if value is not None and threading.get_ident() == self.thread:
+            self.buffered -= value.numel()
+            self._check()
+
+    def _check(self) -> None:
+        if min(self.tensors, self.elements, self.buffered) < 0:
+            raise ModelError(f"{self.folder}: config.json states a network that is many times larger than its weights")
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep progress bars and warnings off; log records go to the handlers of whoever configured logging, if any."""
+    silent, loggers = logging.NullHandler(), [logging.getLogger(name) for name in LIBRARIES]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    bars = [part for part in (diffusers_logging, transformers.logging) if part.is_progress_bar_enabled()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for part in bars:
+            part.disable_progress_bar()
+        for logger in loggers:
+            logger.handlers, logger.propagate = [silent], True
+        try:
+            yield
+        finally:
+            for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+                logger.handlers, logger.propagate = handlers, propagate
+            for part in bars:
+                part.enable_progress_bar()

@@ -1,0 +1,186 @@
+"""Read the one tensor in a ``.pt`` file of torch.save, without running anything of it.
+
+Such a file is a zip of a pickle, which says how to put the tensor together, and of its bytes, uncompressed.
+The few instructions of the pickle for one tensor are followed here; any other, and any other name, is an error.
+"""
+
+import math
+import pickletools
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnpvideo.errors import InputError
+
+LARGEST_PICKLE, MOST_ELEMENTS = 1 << 14, 1 << 23
+_DTYPES = {
+    "torch FloatStorage": torch.float32,
+    "torch HalfStorage": torch.float16,
+    "torch BFloat16Storage": torch.bfloat16,
+    "torch DoubleStorage": torch.float64,
+}
+_REBUILD, _HOOKS = "torch._utils _rebuild_tensor_v2", "collections OrderedDict"
+_MARK = object()
+
+
+class _Unknown(Exception):
+    """The file is not what torch.save writes of one tensor."""
+
+
+@dataclass(frozen=True)
+class _Global:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Storage:
+    dtype: torch.dtype
+    key: str
+    elements: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_tensor(path: Path) -> Tensor:
+    """The tensor in ``path``, of any shape, in its own dtype, on the CPU. Raises InputError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive)
+    except _Unknown as unknown:
+        raise InputError(f"{path} is not one saved tensor: {unknown}") from unknown
+    except Exception as damaged:  # whatever zipfile and pickletools raise of a damaged file
+        raise InputError(f"{path} cannot be read as a saved tensor: {type(damaged).__name__}: {damaged}") from damaged
+
+
+def _read(archive: zipfile.ZipFile) -> Tensor:
+    names = archive.namelist()
+    roots = [name.removesuffix("data.pkl") for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(roots) != 1 or len(set(names)) != len(names):
+        raise _Unknown("it has no data.pkl, or several")
+    if f"{roots[0]}byteorder" in names and _stored(archive, f"{roots[0]}byteorder", 16) != b"little":
+        raise _Unknown("its bytes are not in little-endian order")
+    plan = _plan(_stored(archive, f"{roots[0]}data.pkl", LARGEST_PICKLE))
+    size = plan.storage.elements * plan.storage.dtype.itemsize
+    content = _stored(archive, f"{roots[0]}data/{plan.storage.key}", size)
+    if len(content) != size:
+        raise _Unknown(f"it states {size} bytes of data and holds {len(content)}")
+    flat = torch.frombuffer(bytearray(content), dtype=plan.storage.dtype)
+    return flat.as_strided(plan.shape, plan.strides, plan.offset).clone()
+
+
+def _stored(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """An entry of at most ``most`` bytes, not compressed, as torch.save has it, so no longer than the file."""
+    about = archive.getinfo(name)
+    if about.compress_type != zipfile.ZIP_STORED or about.file_size > most or about.file_size != about.compress_size:
+        raise _Unknown(f"its {name} is compressed or too long")
+    return archive.read(about)
+
+
+def _plan(pickled: bytes) -> _Plan:
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    argument: Any
+    for opcode, argument, _ in pickletools.genops(pickled):
+        match opcode.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "GLOBAL":
+                stack.append(_Global(_accepted(argument)))
+            case "BINUNICODE" | "SHORT_BINUNICODE" | "BININT" | "BININT1" | "BININT2" | "LONG1":
+                stack.append(argument)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(opcode.name == "NEWTRUE")
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "MARK":
+                stack.append(_MARK)
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                _group(stack, len(stack) - int(opcode.name[-1]))
+            case "TUPLE":
+                mark = len(stack) - 1 - stack[::-1].index(_MARK)
+                _group(stack, mark + 1)
+                del stack[mark]
+            case "BINPERSID":
+                stack.append(_storage(stack.pop()))
+            case "REDUCE":
+                arguments = stack.pop()
+                stack.append(_called(stack.pop(), arguments))
+            case "STOP":
+                if len(stack) != 1 or not isinstance(stack[0], _Plan):
+                    raise _Unknown("it holds something else")
+                return stack[0]
+            case _:
+                raise _Unknown(f"its pickle has the instruction {opcode.name}")
+    raise _Unknown("its pickle has no end")
+
+
+def _accepted(name: str) -> str:
+    if name not in (_REBUILD, _HOOKS, *_DTYPES):
+        raise _Unknown(f"its pickle names {name[:80]!r}")
+    return name
+
+
+def _group(stack: list[Any], first: int) -> None:
+    if first < 0:
+        raise _Unknown("its pickle is damaged")
+    stack[first:] = [tuple(stack[first:])]
+
+
+def _storage(stated: Any) -> _Storage:
+    match stated:
+        case ("storage", _Global(name), str(key), str(), int(elements)) if (
+            name in _DTYPES and key.isdigit() and 1 <= elements <= MOST_ELEMENTS
+        ):
+            return _Storage(_DTYPES[name], key, elements)
+    raise _Unknown("its data is of a kind or size that is not read")
+
+
+def _called(function: Any, arguments: Any) -> Any:
+    match function, arguments:
+        case _Global(name), () if name == _HOOKS:
+            return function
+        case _Global(name), (
+            _Storage() as storage,
+            int(offset),
+            tuple(shape),
+            tuple(strides),
+            bool(),
+            _Global(hooks),
+        ) if name == _REBUILD and hooks == _HOOKS:
+            return _Plan(storage, *_fitting(storage, offset, shape, strides))
+    raise _Unknown("its pickle calls something else than what puts a tensor together")
+
+
+def _whole(numbers: Sequence[Any]) -> tuple[int, ...]:
+    if not all(type(number) is int and 0 <= number <= MOST_ELEMENTS for number in numbers):
+        raise _Unknown("its shape has something else than whole numbers, or too large ones")
+    return tuple(numbers)
+
+
+def _fitting(
+    storage: _Storage, offset: int, shape: Sequence[Any], strides: Sequence[Any]
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """(offset, shape, strides), where they stay inside of the storage."""
+    (start,), sizes, steps = _whole([offset]), _whole(shape), _whole(strides)
+    elements = math.prod(sizes)
+    last = start + sum((size - 1) * step for size, step in zip(sizes, steps, strict=False))
+    if not 1 <= len(sizes) == len(steps) <= 4 or not 1 <= elements <= MOST_ELEMENTS or last >= storage.elements:
+        raise _Unknown(f"its shape {sizes} does not fit the {storage.elements} numbers that it holds")
+    return start, sizes, steps
