@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, choose_weights
+from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.errors import ModelError
 
 _ALONGSIDE = ("SHA256SUMS", "model_index.json", "pnpvideo.json", "scheduler_config.json")
@@ -50,8 +51,10 @@ def _fetched(model: str, parts: tuple[str, ...]) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     try:
-        names = wanted(HfApi().list_repo_files(model), parts)
-        return Path(snapshot_download(model, allow_patterns=[glob.escape(name) for name in names]))
+        with quiet_libraries():
+            there = [file.rfilename for file in HfApi().model_info(model).siblings or ()]
+            exactly = [glob.escape(name) for name in wanted(there, parts)]
+            return Path(snapshot_download(model, allow_patterns=exactly))
     except Exception as absent:  # of the network, the hub or the disk: OSError, ValueError, and httpx's own
         raise ModelError(
             f"the model {model!r} is not on this machine and could not be fetched; "

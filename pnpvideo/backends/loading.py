@@ -6,13 +6,11 @@ chosen. So code, pickles, adapters and indexes of that folder are out of their r
 """
 
 import json
-import logging
 import math
 import os
 import shutil
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, read_json, tensor_shapes, weights_of
+from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.errors import ModelError
 
 HARMLESS = ("position_ids",)
 """A buffer that old text encoders saved and no code reads."""
-LIBRARIES = ("accelerate", "diffusers", "huggingface_hub", "transformers")
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _MOST_COUNTED, _MOST_BUFFERED = 100_000, 1 << 28
 _ONE_AT_A_TIME = threading.RLock()  # the libraries replace parts of torch while they load
@@ -86,7 +84,7 @@ def load_reader(kind: Any, folder: Path) -> Any:
 def _loaded(kind: Any, folder: Path, sealed: Path, load: Callable[[], Any]) -> Any:
     """``load()`` in silence; whatever the libraries raise becomes a ModelError about ``folder``."""
     try:
-        with _ONE_AT_A_TIME, _quiet_libraries():
+        with _ONE_AT_A_TIME, quiet_libraries(), _without_bars():
             return load()
     except ModelError:
         raise
@@ -201,21 +199,12 @@ class _Size:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep progress bars and warnings off; log records go to the handlers of whoever configured logging, if any."""
-    silent, loggers = logging.NullHandler(), [logging.getLogger(name) for name in LIBRARIES]
-    before = [(logger.handlers, logger.propagate) for logger in loggers]
+def _without_bars() -> Iterator[None]:
     bars = [part for part in (diffusers_logging, transformers.logging) if part.is_progress_bar_enabled()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    for part in bars:
+        part.disable_progress_bar()
+    try:
+        yield
+    finally:
         for part in bars:
-            part.disable_progress_bar()
-        for logger in loggers:
-            logger.handlers, logger.propagate = [silent], True
-        try:
-            yield
-        finally:
-            for logger, (handlers, propagate) in zip(loggers, before, strict=True):
-                logger.handlers, logger.propagate = handlers, propagate
-            for part in bars:
-                part.enable_progress_bar()
+            part.enable_progress_bar()

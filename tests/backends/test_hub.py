@@ -1,0 +1,205 @@
+"""Fetching from the hub, for real, from a server on this machine that answers as the hub does."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urlparse
+
+import pytest
+import torch
+from safetensors.torch import save
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.model_files import weights_of
+from pnpvideo.errors import ModelError
+def whole(folder):
+    for part in ("unet", "vae", "text_encoder"):
+        weights_of(folder / part)
+parts = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+try:
+    folder = fetch(sys.argv[1], whole, parts) if sys.argv[2] == "checkpoint" else fetch(sys.argv[1], weights_of)
+except ModelError as error:
+    print("refused:", error)
+else:
+    print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+"""
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+UNET = ("down_blocks.0.a", "up_blocks.0.a", "time_embedding.a")
+
+
+def tensors(*names: str) -> bytes:
+    return save({name: torch.zeros(1) for name in names or ("a",)}, {"format": "pt"})
+
+
+def repository(weights: str = "{}.safetensors") -> dict[str, bytes]:
+    """The files of a checkpoint as hubs have them, with much that is not wanted."""
+    unet = weights.format("diffusion_pytorch_model")
+    other = weights.format("model")
+    config = b"{}"
+    return {
+        "model_index.json": config,
+        "v1-5-pruned.ckpt": b"pickle",
+        "v1-5-pruned.safetensors": tensors(),
+        "README.md": b"hello",
+        "pipeline.py": b"raise SystemExit",
+        "unet/config.json": config,
+        f"unet/{unet}": tensors(*UNET),
+        "unet/diffusion_pytorch_model.non_ema.safetensors": tensors(),
+        "unet/diffusion_pytorch_model.bin": b"pickle",
+        "vae/config.json": config,
+        f"vae/{unet}": tensors(),
+        "text_encoder/config.json": config,
+        f"text_encoder/{other}": tensors(),
+        "text_encoder/pytorch_model.bin": b"pickle",
+        "tokenizer/vocab.json": config,
+        "tokenizer/merges.txt": b"",
+        "scheduler/scheduler_config.json": config,
+        "safety_checker/config.json": config,
+        "safety_checker/model.safetensors": tensors(),
+    }
+
+
+WANTED = {
+    "model_index.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "scheduler/scheduler_config.json",
+}
+
+
+class Hub:
+    """A server with one repository, ``someone/model``; ``asked`` are the paths of its requests."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files, self.asked = files, list[str]()
+        hub = self
+
+        class Answers(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                hub.asked.append(path := unquote(urlparse(self.path).path))
+                status, body, headers = hub.answer(path)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        sizes = [
+            {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
+            for name, body in self.files.items()
+        ]
+        api, resolve = "/api/models/someone/model", f"/someone/model/resolve/{REVISION}/"
+        if path in (api, f"{api}/revision/main"):
+            names = [{"rfilename": name} for name in self.files]
+            return 200, json.dumps({"id": "someone/model", "sha": REVISION, "siblings": names}).encode(), {}
+        if path.startswith(f"{api}/tree/"):
+            return 200, json.dumps(sizes).encode(), {}
+        body = self.files.get(path.removeprefix(resolve))
+        if body is None:
+            return 404, b"", {"X-Error-Code": "RepoNotFound"}
+        return 200, body, {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": REVISION}
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub(repository())
+    thread = Thread(target=hub.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return {
+        **own,
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def fetched(environment: dict[str, str], model: str = "someone/model", kind: str = "checkpoint") -> str:
+    """What PROGRAM says; it says nothing else, on either stream."""
+    command = [sys.executable, "-c", PROGRAM, model, kind]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""
+    return ended.stdout.strip()
+
+
+def test_what_is_wanted_is_fetched_once(hub: Hub, environment: dict[str, str]) -> None:
+    assert set(fetched(environment).split()) == WANTED
+    assert not any(path.endswith((".bin", ".ckpt", ".py", ".non_ema.safetensors", ".md")) for path in hub.asked)
+    hub.asked.clear()
+    assert set(fetched(environment).split()) == WANTED
+    assert hub.asked == []
+    assert set(fetched({**environment, "HF_HUB_OFFLINE": "1"}).split()) == WANTED
+
+
+def test_what_an_interruption_left_out_is_fetched(hub: Hub, environment: dict[str, str]) -> None:
+    fetched(environment)
+    (lost,) = Path(environment["HF_HOME"]).rglob("vae/*.safetensors")
+    lost.unlink()
+    offline = fetched({**environment, "HF_HUB_OFFLINE": "1"})
+    assert offline.startswith("refused:") and "hf download someone/model" in offline
+    assert set(fetched(environment).split()) == WANTED
+
+
+@pytest.mark.parametrize("why", ["offline", "unreachable", "unknown"])
+def test_what_cannot_be_fetched_says_how_to(why: str, hub: Hub, environment: dict[str, str]) -> None:
+    model = "someone/else" if why == "unknown" else "someone/model"
+    changed = {"offline": {"HF_HUB_OFFLINE": "1"}, "unreachable": {"HF_ENDPOINT": "http://127.0.0.1:9"}, "unknown": {}}
+    said = fetched({**environment, **changed[why]}, model)
+    assert said.startswith("refused:") and f"hf download {model}" in said and "\n" not in said
+    assert why == "unknown" or hub.asked == []
+
+
+def test_where_there_is_only_half_precision_it_is_fetched(hub: Hub, environment: dict[str, str]) -> None:
+    hub.files = repository("{}.fp16.safetensors")
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in fetched(environment)
+
+
+def test_shards_are_fetched_with_their_index(hub: Hub, environment: dict[str, str]) -> None:
+    shards = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {"weight_map": dict(zip("ab", shards, strict=True))}
+    hub.files = {
+        "config.json": b"{}",
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        **{name: tensors(key) for name, key in zip(shards, "ab", strict=True)},
+        "pytorch_model.bin": b"pickle",
+        "model.fp16.safetensors": tensors("a", "b"),
+    }
+    wanted = {"config.json", "model.safetensors.index.json", *shards}
+    assert set(fetched(environment, kind="model").split()) in (wanted, wanted | {"model.fp16.safetensors"})
+    assert not any(path.endswith(".bin") for path in hub.asked)
