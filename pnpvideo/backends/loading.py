@@ -30,7 +30,8 @@ from pnpvideo.errors import ModelError
 HARMLESS = ("position_ids",)
 """A buffer that old text encoders saved and no code reads."""
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
-_MOST_COUNTED, _MOST_BUFFERED = 100_000, 1 << 28
+_SIDES = ("crop_size", "height", "longest_edge", "shortest_edge", "size", "width")
+_MOST_PIXELS, _MOST_COUNTED, _MOST_BUFFERED = 4096, 100_000, 1 << 28
 _ONE_AT_A_TIME = threading.RLock()  # the libraries replace parts of torch while they load
 _BOM = b"\xef\xbb\xbf"
 
@@ -121,9 +122,9 @@ def _harmless(value: Any, path: Path) -> Any:
     for key, item in value.items():
         if key == "quantization_config" and item is not None:
             raise ModelError(f"{path} states quantised weights ({key}); accepted are float32, float16 and bfloat16")
-        counts = "layer" in key or key.startswith("num_")
-        if counts and isinstance(item, int) and abs(item) > _MOST_COUNTED:
-            raise ModelError(f"{path}: {key} is {item}; accepted are up to {_MOST_COUNTED}")
+        most = _MOST_PIXELS if key in _SIDES else _MOST_COUNTED if "layer" in key or key.startswith("num_") else None
+        if most is not None and isinstance(item, int | float) and not abs(item) <= most:
+            raise ModelError(f"{path}: {key} is {item}; accepted are up to {most}")
         if key not in _CODE and not key.endswith(("_implementation", "_implementation_internal", "_file")):
             kept[key] = _harmless(item, path)
     return kept

@@ -22,7 +22,12 @@ class TextTower:
         self.tokenizer = load_reader(CLIPTokenizer, folder / "tokenizer")
         self.device = device
         self.width = int(self.encoder.config.hidden_size)
-        self.length = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
+        longest = self.tokenizer.model_max_length
+        if not isinstance(longest, int) or longest < 3:
+            raise ModelError(
+                f"{folder}/tokenizer: model_max_length is {longest!r}; accepted is a whole number of tokens from 3 on"
+            )
+        self.length = min(longest, self.encoder.config.max_position_embeddings)
         self.fingerprint = fingerprint(folder, TEXT_PARTS)
         known, embedded = len(self.tokenizer), self.encoder.config.vocab_size
         if known > embedded:

@@ -20,7 +20,7 @@ class Captioner:
     """A BLIP captioner, on ``device`` only while it is asked. ``model``: a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
-        folder = fetch(str(model), weights_of)
+        folder = self.folder = fetch(str(model), weights_of)
         found = read_json(folder / "config.json").get("model_type")
         if found != "blip":
             raise ModelError(f"{folder} is of type {found!r}; a captioner is a BLIP model")
@@ -37,6 +37,9 @@ class Captioner:
         self.network.to(self.device)
         try:
             return self._captions(pictures)
+        except (IndexError, KeyError, TypeError, ValueError) as wrong:
+            said = (str(wrong).strip() or type(wrong).__name__).splitlines()[0]
+            raise ModelError(f"{self.folder} cannot caption a picture: {said}; its configs contradict it") from wrong
         finally:
             self.network.to("cpu")
 

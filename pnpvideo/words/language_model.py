@@ -1,6 +1,7 @@
 """Sentences about a concept, written by a local language model (pix2pix-zero, arXiv 2302.03027, section 3.1)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -9,6 +10,7 @@ from pnpvideo.backends.fingerprint import verify
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.backends.model_files import weights_of
+from pnpvideo.errors import ModelError
 from pnpvideo.words.sentences import checked
 
 BATCH, LONGEST, TRIES = 16, 32, 4
@@ -23,12 +25,15 @@ class LanguageModel:
     """A causal or seq2seq model. ``model``: a folder or a hub id; safetensors only. Raises ModelError."""
 
     def __init__(self, model: str, device: torch.device) -> None:
-        folder = fetch(model, weights_of)
+        folder = self.folder = fetch(model, weights_of)
         verify(folder, ("",))
         self.seq2seq = bool(load_reader(AutoConfig, folder).is_encoder_decoder)
         kind = AutoModelForSeq2SeqLM if self.seq2seq else AutoModelForCausalLM
         self.network = load_network(kind, folder, torch.float32).to(device)
         self.tokenizer = load_reader(AutoTokenizer, folder)
+        known, embedded = len(self.tokenizer), self.network.get_input_embeddings().num_embeddings
+        if known > embedded:
+            raise ModelError(f"{folder}: the tokenizer knows {known} tokens and the model {embedded}")
 
     @torch.no_grad()
     def sentences(
@@ -45,15 +50,7 @@ class LanguageModel:
         with torch.random.fork_rng(devices=[self.network.device] if self.network.device.type == "cuda" else []):
             torch.manual_seed(seed)
             for _ in range(-(-TRIES * count // BATCH)):
-                tokens = self.network.generate(
-                    **given,
-                    do_sample=True,
-                    temperature=0.9,
-                    top_p=0.95,
-                    max_new_tokens=LONGEST,
-                    num_return_sequences=BATCH,
-                    pad_token_id=self.tokenizer.eos_token_id if padding is None else padding,
-                )
+                tokens = self._continued(given, self.tokenizer.eos_token_id if padding is None else padding)
                 new = tokens if self.seq2seq else tokens[:, given.input_ids.shape[1] :]
                 lines = [(text.strip().splitlines() or [""])[0] for text in self._decoded(new)]
                 found += lines
@@ -62,6 +59,22 @@ class LanguageModel:
                 if kept >= count:
                     break
         return found
+
+    def _continued(self, given: Any, padding: int) -> torch.Tensor:
+        """(BATCH, tokens). Raises ModelError where the model's own configs make that impossible."""
+        try:
+            return self.network.generate(
+                **given,
+                do_sample=True,
+                temperature=0.9,
+                top_p=0.95,
+                max_new_tokens=LONGEST,
+                num_return_sequences=BATCH,
+                pad_token_id=padding,
+            )
+        except (IndexError, KeyError, TypeError, ValueError) as wrong:
+            said = (str(wrong).strip() or type(wrong).__name__).splitlines()[0]
+            raise ModelError(f"{self.folder} cannot write: {said}; its configs contradict it") from wrong
 
     def _decoded(self, tokens: torch.Tensor) -> list[str]:
         return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=True))

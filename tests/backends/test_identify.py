@@ -137,7 +137,7 @@ def test_shards_load_as_one_file_does(variant: str, checkpoint: Path, tmp_path: 
     for part, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
         weights = load_file(folder / part / f"{stem}.safetensors")
         (folder / part / f"{stem}.safetensors").unlink()
-        table = {}
+        table: dict[str, str] = {}
         for number in (1, 2):
             shard = f"{stem}{variant}-0000{number}-of-00002.safetensors"
             mine = {name: value for index, (name, value) in enumerate(weights.items()) if index % 2 == number - 1}

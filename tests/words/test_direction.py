@@ -1,14 +1,16 @@
 """Directions: built from means, bound to their text encoder, read back, added and scaled."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from pnpvideo.cli.main import main
 from safetensors.torch import save_file
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import InputError, ModelError, OptionError
-from pnpvideo.words.direction import Direction, build, load, moved, save, templated
+from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, save, templated
 from pnpvideo.words.sentences import Sentences, in_phrase
 
 
@@ -93,6 +95,38 @@ def test_a_file_says_whose_it_is(backend: StableDiffusion, tmp_path: Path) -> No
         again.check("other", (20, 16))
     with pytest.raises(ModelError, match="has 20 tokens of width 16, this model's text has 77 of 128"):
         again.check(backend.text.fingerprint, (77, 128))
+
+
+def test_a_direction_cannot_drive_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every text in the file is somebody else's."""
+    path, escape = tmp_path / "a\x1b[31m2b.safetensors", "\x1b[31m\u202e"
+    counts = {escape: {"kept": 1, escape: 2}}
+    about = {"source": escape, "target": escape, "encoder": escape, "counts": json.dumps(counts)}
+    save_file({"delta": torch.zeros(3, 2)}, path, {"format": FORMAT, **about})
+    for arguments in (["direction", "show", str(path)], ["direction", "show", str(path), "--json"]):
+        assert main(arguments) == 0
+    save_file({"delta": torch.zeros(3, 2)}, path, {"format": escape, **about})
+    assert main(["direction", "show", str(path)]) == 3
+    torch.save(torch.zeros(3, 2), path)
+    assert main(["direction", "show", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err and "\u202e" not in said.out + said.err and "31m" in said.out
+
+
+@pytest.mark.parametrize("counts", ['{"a": {"kept": "\x1b"}}', '{"a": {}}', "[]", "[" * 100_000, '{"a": [1]}', "x"])
+def test_damaged_counts_are_refused(counts: str, tmp_path: Path) -> None:
+    about = {"format": FORMAT, "source": "a", "target": "b", "encoder": "", "counts": counts}
+    save_file({"delta": torch.zeros(3, 2)}, tmp_path / "d.safetensors", about)
+    with pytest.raises(InputError, match=r"d\.safetensors"):
+        load(tmp_path / "d.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.complex64, torch.bool])
+def test_a_direction_is_of_real_numbers(dtype: torch.dtype, tmp_path: Path) -> None:
+    about = {"format": FORMAT, "source": "a", "target": "b", "encoder": "", "counts": "{}"}
+    save_file({"delta": torch.zeros(3, 2, dtype=dtype)}, tmp_path / "d.safetensors", about)
+    with pytest.raises(InputError, match=r"not of floating-point numbers|cannot be read"):
+        load(tmp_path / "d.safetensors")
 
 
 def test_the_reference_projects_tensors_are_read(tmp_path: Path) -> None:

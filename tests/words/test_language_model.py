@@ -1,5 +1,6 @@
 """Sentences from a local language model: of random weights, so only the handling is judged, not the prose."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_it_writes_until_enough_is_said_and_depends_on_the_seed_alone(
 def test_a_word_that_never_comes_ends_the_search(folder: Path) -> None:
     written = LanguageModel(str(folder), torch.device("cpu")).sentences("zyzzyva", 2, seed=0)
     assert 0 < len(written) <= 16 and checked("zyzzyva", written).kept == []
+
+
+def test_a_generation_config_that_lies_is_refused(folder: Path) -> None:
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "repetition_penalty": "x"}))
+    with pytest.raises(ModelError, match=r"cannot (write|be loaded)"):
+        LanguageModel(str(folder), torch.device("cpu")).sentences("hen", 1, seed=0)
 
 
 def test_what_is_no_language_model_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pickle
 import random
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,10 @@ def test_an_endless_pickle_is_refused(tmp_path: Path) -> None:
         read_tensor(path)
 
 
+def with_pickle(pickled: bytes, name: str, content: bytes) -> bytes:
+    return pickled if name.endswith(".pkl") else content
+
+
 def test_a_damaged_file_is_an_error_or_a_tensor(tmp_path: Path) -> None:
     """Four hundred files with some bytes changed, cut or repeated, in the pickle or anywhere."""
     draw, buffer, path = random.Random(0), io.BytesIO(), tmp_path / "x.pt"
@@ -177,7 +182,7 @@ def test_a_damaged_file_is_an_error_or_a_tensor(tmp_path: Path) -> None:
             path.write_bytes(damaged)
         else:
             path.write_bytes(buffer.getvalue())
-            rewritten(path, lambda name, content, new=bytes(damaged): new if name.endswith(".pkl") else content)
+            rewritten(path, partial(with_pickle, bytes(damaged)))
         try:
             assert read_tensor(path).numel() <= 35
         except InputError as error:
