@@ -56,8 +56,9 @@ def _fetched(model: str, parts: tuple[str, ...]) -> Path:
             exactly = [glob.escape(name) for name in wanted(there, parts)]
             return Path(snapshot_download(model, allow_patterns=exactly))
     except Exception as absent:  # of the network, the hub or the disk: OSError, ValueError, and httpx's own
+        said = (str(absent).strip() or type(absent).__name__).splitlines()[0]
         raise ModelError(
-            f"the model {model!r} is not on this machine and could not be fetched; "
+            f"the model {model!r} is not on this machine and could not be fetched ({said.rstrip('.')}); "
             f"when online, run: hf download {model}; or name a local folder"
         ) from absent
 

@@ -30,7 +30,7 @@ class Kind(Enum):
     TEXT_ENCODER = "a text encoder alone"
     CLIP = "a CLIP model"
     PICKLE = "pickled weights, which are never opened"
-    UNKNOWN = "of no kind that is known here"
+    UNKNOWN = "no model that is known here"
 
 
 @dataclass(frozen=True)

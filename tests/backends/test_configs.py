@@ -128,6 +128,26 @@ def test_a_value_that_cannot_be_is_refused(
     assert str(copy) in refused(copy, capfd)
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "value"),
+    [
+        (UNET, "block_out_channels", [16, 32, 32, 1 << 14]),
+        (UNET, "layers_per_block", 10**4),
+        (UNET, "num_class_embeds", 10**5),
+        (VAE, "block_out_channels", [4, 8, 8, 1 << 14]),
+        (WORDS, "num_hidden_layers", 10**4),
+        (WORDS, "vocab_size", 10**8),
+        (WORDS, "max_position_embeddings", 10**9),
+    ],
+)
+def test_a_network_larger_than_its_weights_is_not_built(
+    file: str, name: str, value: Any, copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stated = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps({**stated, name: value}))
+    assert "config.json states a network that is many times larger than its weights" in refused(copy, capfd)
+
+
 @pytest.mark.parametrize("steps", [0, "x", None, 10**9])
 def test_a_few_step_schedule_that_cannot_be_is_refused(
     steps: Any, copy: Path, capfd: pytest.CaptureFixture[str]
