@@ -113,3 +113,11 @@ def test_a_damaged_judge_is_refused(damage: str, tmp_path: Path) -> None:
     (folder / damage).unlink()
     with pytest.raises(ModelError):
         Judge(str(folder))
+
+
+def test_a_vit_without_a_pooler_is_read(tmp_path: Path) -> None:
+    """As DINO's checkpoints are: what follows the last layer is not asked."""
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    ViTModel(ViTConfig(**sizes, image_size=16, patch_size=8), add_pooling_layer=False).save_pretrained(tmp_path)
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(tmp_path)
+    assert Tower.named(str(tmp_path)).keys([np.zeros((16, 16, 3), np.uint8)]).shape == (1, 5, 8)
