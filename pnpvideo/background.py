@@ -14,6 +14,7 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.edits.word_mask import SHARPEST, word_mask
 from pnpvideo.errors import OptionError
+from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Trajectory
@@ -92,17 +93,26 @@ class Masks:
     aspect, or as far as it is known beforehand its number of frames, is another than that of ``clip``.
     """
 
-    def __init__(self, path: Path, clip: ClipInfo, span: tuple[int, int | None] | None) -> None:
-        self.path, opened = path, read(path)
+    def __init__(
+        self, path: Path, clip: ClipInfo, span: tuple[int, int | None] | None, report: Report = ignore
+    ) -> None:
+        self.path, opened = path, read(path, report=report)
         given = opened.info
         if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:
             raise OptionError(
                 f"the mask {str(path)!r} is {given.width} x {given.height}, the input {clip.width} x {clip.height}: "
                 "give a mask of the same aspect"
             )
+        if (given.width, given.height) != (clip.width, clip.height):
+            report(
+                Notice(
+                    message=f"the mask {str(path)!r} is {given.width} x {given.height}, the input {clip.width} x "
+                    f"{clip.height}: it is scaled"
+                )
+            )
         self.still = grey(next(opened.frames()).pixels) if given.kind == "still" else None
         if self.still is None and span is not None and given.frames != clip.frames:
-            opened = read(path, span=span)
+            opened = read(path, span=span, report=report)
         if self.still is None and None not in (opened.info.frames, clip.frames):
             self._check(opened.info.frames or 0, clip.frames or 0)
         frames = opened.frames() if self.still is None else iter(())

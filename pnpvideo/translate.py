@@ -55,7 +55,7 @@ def translate(
     started = time.monotonic()
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
-    masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames)
+    masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames, report)
     backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)

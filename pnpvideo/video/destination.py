@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pnpvideo.errors import OutputError
-from pnpvideo.video import stills
+from pnpvideo.video import picture_formats
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.formats import FORMATS, Format, format_of, missing_encoders
@@ -65,7 +65,7 @@ def _check_existing(target: Path, form: Format, overwrite: bool) -> None:
         raise OutputError(f"{named} exists and is no folder; name another output")
     elif not any(target.iterdir()):
         return
-    elif any(entry.suffix.lower() not in stills.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
+    elif any(entry.suffix.lower() not in picture_formats.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
         raise OutputError(f"the folder {named} holds other things than frames; name another output")
     if not overwrite:
         raise OutputError(f"{named} exists; name another output, or allow it to be overwritten")

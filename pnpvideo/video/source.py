@@ -8,11 +8,12 @@ from typing import Protocol
 
 from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Notice, Report
-from pnpvideo.video import stills, stream
-from pnpvideo.video.animation import Animation, is_animated
+from pnpvideo.video import picture_formats, stream
+from pnpvideo.video.animation import open_picture
 from pnpvideo.video.clip import ClipInfo, Frame
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.folder import Folder
+from pnpvideo.video.pillow_reader import Remarks
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob"}
@@ -45,21 +46,21 @@ def open_source(path: Path, *, allow_partial: bool, patience_seconds: float, rep
     except (OSError, ValueError) as error:
         raise InputError(f"{named} cannot be opened: {printable(str(error))}") from error
     if stat.S_ISDIR(mode):
-        return Folder.of(path)
+        return Folder.of(path, Remarks(report))
     if not stat.S_ISREG(mode):
         raise InputError(f"{named} is not a regular file; pipes and devices are not read")
     try:
         with path.open("rb") as file:
-            head = file.read(400)
+            head = file.read(picture_formats.HEAD_BYTES)
     except OSError as error:
         raise InputError(f"{named} cannot be opened: {printable(str(error))}") from error
-    demuxer = _demuxer(head)
+    demuxer = None if picture_formats.of_head(head) else _demuxer(head)
     if demuxer is not None:
         if demuxer == "avi" and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:  # ffmpeg takes no notice
             if not allow_partial:
                 raise DecodeError(f"{named} is cut short; --allow-partial keeps what can be read")
             report(Notice(message=f"{named} is cut short; what can be read of it is"))
-        if path.suffix.lower() in stills.SUFFIXES:
+        if path.suffix.lower() in picture_formats.SUFFIXES:
             raise InputError(f"{named} holds a video ({demuxer}), not a picture; rename it and try again")
         info, codec = stream.describe(path, demuxer, timeout_seconds=patience_seconds)
         return stream.Stream(
@@ -71,12 +72,13 @@ def open_source(path: Path, *, allow_partial: bool, patience_seconds: float, rep
             patience_seconds=patience_seconds,
             report=report,
         )
-    if not _is_picture(head):
+    form = picture_formats.of_file(path)
+    if form is None:
         what = "is empty" if not head else "is no video, animation or picture that is known"
-        raise InputError(f"{named} {what}; accepted are mp4, mov, mkv, webm, avi, GIF, APNG, WebP, PNG, JPEG, a folder")
+        raise InputError(f"{named} {what}; accepted are mp4, mov, mkv, webm, avi, {picture_formats.NAMES}, a folder")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         raise InputError(f"{named} holds a picture, not a video; rename it and try again")
-    return Animation.of(path) if is_animated(path) else stills.Still.of(path)
+    return open_picture(path, form, Remarks(report), patience_seconds)
 
 
 def _demuxer(head: bytes) -> str | None:
@@ -89,8 +91,3 @@ def _demuxer(head: bytes) -> str | None:
         return "mpegts"
     starts = {b"\x1a\x45\xdf\xa3": "matroska", b"\0\0\x01\xba": "mpeg", b"FLV\x01": "flv", b"OggS": "ogg"}
     return starts.get(head[:4])
-
-
-def _is_picture(head: bytes) -> bool:
-    starts = (b"GIF87a", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-    return head.startswith(starts) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -1,0 +1,105 @@
+"""Pillow at its border: each of its failures becomes one of our errors, and what its libraries say becomes remarks."""
+
+import ctypes
+import io
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from PIL import Image
+
+from pnpvideo.errors import DecodeError, InputError, PnPVideoError
+from pnpvideo.events import Notice, Report
+from pnpvideo.video.clip import MAX_PIXELS
+from pnpvideo.video.ffmpeg import printable
+
+Remark = Callable[[str], None]
+"""Takes what the user should know of a picture, without the picture's name."""
+
+# Pillow logs what it then raises; without a handler Python would print it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+_BENIGN = ("Palette images with Transparency",)
+
+
+class Remarks:
+    """Reports remarks about files, each text once, so that a folder of a thousand frames says a thing once."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._said = report, set[str]()
+
+    def about(self, path: Path) -> Remark:
+        def remark(text: str) -> None:
+            if text not in self._said:
+                self._said.add(text)
+                self._report(Notice(message=f"{printable(str(path))}: {printable(text)}"))
+
+        return remark
+
+
+class _Ears:
+    """What libtiff and Pillow say while a thread listens, instead of printing it.
+
+    libtiff has one error handler a process. Its default writes to file descriptor 2; exchanging the descriptor would
+    swallow what other threads print meanwhile, so the handler itself is exchanged, in the libtiff that Pillow loaded.
+    Where that is linked into Pillow (Windows), its functions cannot be reached and it goes on printing.
+    """
+
+    def __init__(self) -> None:
+        self._heard = threading.local()
+        self._lock = threading.RLock()  # Python's filters of warnings belong to the whole process
+        handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)
+        self._handler = handler(self._hear)  # libtiff calls it as long as the process lives
+        with suppress(OSError, AttributeError):
+            install = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+            install.argtypes, install.restype = [handler], ctypes.c_void_p
+            install(self._handler)
+
+    def _hear(self, module: bytes | None, message: bytes | None) -> None:
+        getattr(self._heard, "lines", []).append((message or b"").decode("utf-8", "replace").strip())
+
+    @contextmanager
+    def open(self, remark: Remark) -> Iterator[None]:
+        self._heard.lines = []
+        with self._lock, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
+            yield
+        said = [*self._heard.lines, *(str(warning.message) for warning in warned)]
+        for line in dict.fromkeys(said):
+            if not line.startswith(_BENIGN):
+                remark(f"its reader says: {line}")
+
+
+_EARS = _Ears()
+
+
+@contextmanager
+def border(name: str, remark: Remark) -> Iterator[None]:
+    """Whatever Pillow raises inside becomes DecodeError, or InputError for a picture that is too large.
+
+    It holds a lock: never yield to a caller inside.
+    """
+    try:
+        with _EARS.open(remark):
+            yield
+    except PnPVideoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name}: accepted are pictures of up to {MAX_PIXELS} pixels: {error}") from error
+    except Exception as error:  # damaged files make Pillow raise nearly everything that there is
+        why = printable(str(error)) or type(error).__name__
+        raise DecodeError(f"{name} is damaged and cannot be read: {why}") from error
+
+
+def load(content: Path | bytes, reader: str, name: str) -> Image.Image:
+    """A Pillow image, its header read, nothing else; to be closed. InputError beyond MAX_PIXELS."""
+    Image.init()  # Pillow opens no format by name before its readers are loaded
+    image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=[reader])
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise InputError(f"{name} is {image.width}x{image.height}; accepted are up to {MAX_PIXELS} pixels")
+    return image
