@@ -21,10 +21,10 @@ from pnpvideo.video.stills import Still, has_alpha
 
 STANDSTILL_SECONDS = Fraction(1, 10)  # what browsers and ffmpeg make of a delay that is too short to show
 
-MAX_CANVAS = 2**24  # pixels of an animation's canvas: composing holds several of them at once
+MAX_CANVAS = 4096 * 2160  # pixels of an animation's canvas: composing holds several of them at once
 MAX_UNFOLDED = 2**32  # pixels of all frames: 2000 of 1920 x 1080
-USUAL_UNFOLDED = 2**28  # pixels of all frames that a file of any size may unfold to
-UNFOLDED_PER_BYTE = 2**15  # of a larger animation; of a slide show that stands still, 16,000 were measured
+USUAL_UNFOLDED = 2**27  # pixels of all frames that a file of any size may unfold to
+UNFOLDED_PER_BYTE = 2**15  # of a larger animation; a slide of 720p, held for 100 frames of WebP, has 9300
 
 # canvas and delay of each frame; the canvas is the next frame's, too
 Shown = Iterator[tuple[np.ndarray, Fraction]]
@@ -47,6 +47,8 @@ class Animation:
         until = time.monotonic() + patience_seconds
         outline = _Outline.of(path, form, remarks)
         _check_unfolded(named, path.stat().st_size, outline)
+        if form.reader == "AVIF":
+            avif.remark_hdr(path, remarks.about(path))
         for canvas, delay in _shown(path, form, remarks):
             if time.monotonic() > until:
                 raise InputError(
@@ -152,10 +154,7 @@ def _shown_by_pillow(path: Path, form: PictureFormat, remarks: Remarks) -> Shown
     named, remark = printable(str(path)), remarks.about(path)
     exact = None
     if form.reader == "AVIF":
-        content = path.read_bytes()
-        exact = avif.delays(content)
-        if curve := avif.hdr(content):
-            remark(f"it is HDR ({curve}), which is not tone-mapped: it will look grey and flat")
+        exact = avif.delays(path.read_bytes())
     with border(named, remark):
         image = load(path, form.reader, named)
     with image:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
+
+from pnpvideo.video.pillow_reader import Remark
 
 _HDR = {16: "PQ", 18: "HLG"}  # transfer functions, by their numbers in ITU-T H.273
 
@@ -29,10 +32,13 @@ def delays(content: bytes) -> tuple[Fraction, ...] | None:
     return None
 
 
-def hdr(content: bytes) -> str | None:
-    """The name of an HDR transfer function that the file states, else None."""
+def remark_hdr(path: Path, remark: Remark) -> None:
+    """Says so where the file states an HDR transfer function: Pillow does not tone-map."""
+    content = path.read_bytes()
     place = content.find(b"colrnclx")
-    return _HDR.get(int.from_bytes(content[place + 10 : place + 12], "big")) if place >= 0 else None
+    curve = _HDR.get(int.from_bytes(content[place + 10 : place + 12], "big")) if place >= 0 else None
+    if curve:
+        remark(f"it is HDR ({curve}), which is not tone-mapped: it will look grey and flat")
 
 
 def _find(content: bytes, name: bytes, *deeper: bytes) -> Iterator[bytes]:

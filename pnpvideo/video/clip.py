@@ -53,7 +53,7 @@ class ClipInfo:
     """What is known of a clip before it is decoded.
 
     path: the source; None for a picture that was generated.
-    kind: "video" (a container), "animation" (GIF, APNG, WebP), "still", or "folder" (of pictures).
+    kind: "video" (a container), "animation" (GIF, APNG, WebP, AVIF), "still", or "folder" (of pictures).
     container: ffmpeg's name for a video's container ("mov", "matroska"); None for anything else.
     width, height: display size in pixels, after rotation, with square pixels.
     frames: number of frames that will be delivered; None: not known until decoded.

@@ -17,6 +17,7 @@ import numpy as np
 from pnpvideo.video.clip import Frame, Shot
 
 BLOCK = 8  # pixels
+STRIP = 2**20  # pixels whose blocks are computed at once
 NOISE = (2.5, 5.0, 5.0, 2.5)  # of 255, of the mean of such a block, in luma, two chromas and alpha
 QUARTER_NOISE = (7.0, 255.0, 255.0, 7.0)  # likewise, of a block of half the side; chroma is too coarse to tell
 
@@ -104,7 +105,13 @@ def _within(a: np.ndarray, b: np.ndarray, noise: tuple[float, ...]) -> bool:
 
 def _blocks(pixels: np.ndarray) -> np.ndarray:
     """Means of the blocks of half of BLOCK in luma, chroma and alpha: (rows, columns, 3 or 4) float32, rows and
-    columns even. What is transparent is black."""
+    columns even. What is transparent is black. Computed strip by strip: the floats of a whole frame would be large."""
+    rows = max(1, STRIP // (BLOCK * pixels.shape[1])) * BLOCK
+    strips = [_strip_blocks(pixels[row : row + rows]) for row in range(0, pixels.shape[0], rows)]
+    return strips[0] if len(strips) == 1 else np.concatenate(strips)
+
+
+def _strip_blocks(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     colours = np.ascontiguousarray(pixels[..., :3])
     if pixels.shape[2] == 4:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from pnpvideo.video.picture_formats import PictureFormat
 from pnpvideo.video.pillow_reader import Remark
 
 DECODE_SECONDS = 60.0  # after which ffmpeg is taken for hung
-_HEADER_BYTES = 2**16
+_HEADER_BYTES = 2**20
 _ROWS = 256  # converted at once: floats take four times the memory of the result
 _DPX_ALPHA = (51, 52)  # RGBA, ABGR
 _DPX_TRANSFERS = {1: "logarithmic (printing density)", 2: "linear", 3: "logarithmic"}
@@ -39,10 +40,10 @@ class FilmScan:
         named = printable(str(path))
         with path.open("rb") as file:
             head = file.read(_HEADER_BYTES)
-        try:
-            width, height, alpha, remarks = (_dpx if form.name == "DPX" else _exr)(head, named)
-        except (struct.error, IndexError, KeyError, ValueError) as error:
-            raise DecodeError(f"{named} is damaged: its {form.name} header cannot be read") from error
+            try:
+                width, height, alpha, remarks = _dpx(head) if form.name == "DPX" else _exr(file, head, named)
+            except (struct.error, IndexError, KeyError, ValueError) as error:
+                raise DecodeError(f"{named} is damaged: its {form.name} header cannot be read") from error
         if width < 1 or height < 1:
             raise DecodeError(f"{named} is damaged: its size is {width}x{height}")
         if width * height > MAX_PIXELS:
@@ -102,7 +103,7 @@ def _display(planes: np.ndarray, remark: Remark) -> np.ndarray:
     return np.rint(np.stack(channels, axis=-1) * 255).astype(np.uint8)
 
 
-def _dpx(head: bytes, named: str) -> tuple[int, int, bool, tuple[str, ...]]:
+def _dpx(head: bytes) -> tuple[int, int, bool, tuple[str, ...]]:
     """Size, alpha and remarks, by SMPTE 268M's fixed offsets."""
     order = ">" if head[:4] == b"SDPX" else "<"
     orientation, _, width, height = struct.unpack_from(f"{order}HHII", head, 768)
@@ -114,12 +115,14 @@ def _dpx(head: bytes, named: str) -> tuple[int, int, bool, tuple[str, ...]]:
     return width, height, head[800] in _DPX_ALPHA, tuple(remarks)
 
 
-def _exr(head: bytes, named: str) -> tuple[int, int, bool, tuple[str, ...]]:
+def _exr(file: IO[bytes], head: bytes, named: str) -> tuple[int, int, bool, tuple[str, ...]]:
     """Size of the display window, alpha and remarks, by the first part's attributes."""
     (flags,) = struct.unpack_from("<I", head, 4)
     if flags & 0x800:
         raise InputError(f"{named} is an EXR of deep pixels; accepted are flat ones: flatten it")
-    attributes = dict(_attributes(head))
+    attributes, table = _attributes(head)
+    if not flags & 0x1000 and attributes["lineOrder"] == b"\0" and not _whole(file, head, table, bool(flags & 0x200)):
+        raise DecodeError(f"{named} is cut short: rows of the EXR are missing")
     left, top, right, bottom = struct.unpack("<4i", attributes["displayWindow"])
     channels = set(_channels(attributes["channels"]))
     remarks = ["its linear light is shown with sRGB's curve; what is brighter than 1 becomes white"]
@@ -134,16 +137,29 @@ def _exr(head: bytes, named: str) -> tuple[int, int, bool, tuple[str, ...]]:
     return right - left + 1, bottom - top + 1, "A" in channels, tuple(remarks)
 
 
-def _attributes(head: bytes) -> Iterator[tuple[str, bytes]]:
-    place = 8
+def _whole(file: IO[bytes], head: bytes, table: int, tiled: bool) -> bool:
+    """Whether every block of rows or tile is there, by the table of offsets: ffmpeg says nothing of missing ones."""
+    (first,) = struct.unpack_from("<Q", head, table)
+    offsets = struct.unpack_from(f"<{(first - table) // 8}Q", head, table)
+    place = max(offsets) + (16 if tiled else 4)  # a tile's coordinates, or a row's number, stand before the size
+    end = file.seek(0, 2)
+    file.seek(min(place, end))
+    size = file.read(4)
+    return min(offsets) > 0 and len(size) == 4 and place + 4 + int.from_bytes(size, "little") <= end
+
+
+def _attributes(head: bytes) -> tuple[dict[str, bytes], int]:
+    """The header's attributes, and the place after them."""
+    found, place = {}, 8
     while head[place]:
         name, place = _text(head, place)
         _, place = _text(head, place)
         (size,) = struct.unpack_from("<i", head, place)
         if size < 0:
             raise ValueError("negative size")
-        yield name, head[place + 4 : place + 4 + size]
+        found[name] = head[place + 4 : place + 4 + size]
         place += 4 + size
+    return found, place + 1
 
 
 def _channels(body: bytes) -> Iterator[str]:

@@ -73,13 +73,10 @@ class Gif:
             before = area.copy() if frame.disposal in _RESTORE else None
             with border(f"{name}, at frame {number},", remark):
                 painted = self._decoded(frame)[: area.shape[0], : area.shape[1]]
-            if frame.transparent is None:
+            if frame.transparent is None or number == 0:
                 area[:] = painted
             else:
-                opaque = painted[..., 3] > 0
-                area[opaque] = painted[opaque]
-                if number == 0:
-                    area[~opaque] = painted[~opaque]
+                np.copyto(area, painted, where=painted[..., 3:] > 0)
             yield canvas
             if frame.disposal == _CLEAR:
                 area[:] = (*self._hidden(frame), 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pnpvideo.errors import DecodeError, InputError, PnPVideoError
 from pnpvideo.events import Notice, Report
@@ -59,7 +59,9 @@ class _Ears:
             install(self._handler)
 
     def _hear(self, module: bytes | None, message: bytes | None) -> None:
-        getattr(self._heard, "lines", []).append((message or b"").decode("utf-8", "replace").strip())
+        """``message`` is printf's format; what would go into it is out of reach here."""
+        text = (message or b"").decode("utf-8", "replace").partition("%")[0].strip(" (:")
+        getattr(self._heard, "lines", []).append(text or "the TIFF is damaged")
 
     @contextmanager
     def open(self, remark: Remark) -> Iterator[None]:
@@ -90,6 +92,8 @@ def border(name: str, remark: Remark) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: accepted are pictures of up to {MAX_PIXELS} pixels: {error}") from error
+    except UnidentifiedImageError as error:
+        raise DecodeError(f"{name} is damaged and cannot be read: its header makes no sense") from error
     except Exception as error:  # damaged files make Pillow raise nearly everything that there is
         why = printable(str(error)) or type(error).__name__
         raise DecodeError(f"{name} is damaged and cannot be read: {why}") from error

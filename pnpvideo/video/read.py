@@ -27,8 +27,8 @@ def read(
     patience_seconds: float = PATIENCE_SECONDS,
     report: Report = ignore,
 ) -> Clip:
-    """Opens a video (mp4, mov, mkv, webm, avi, ts, mpg, flv, ogg), an animation (GIF, APNG, WebP), a still
-    (PNG, JPEG, WebP, BMP, TIFF) or a folder of such stills.
+    """Opens a video (mp4, mov, mkv, webm, avi, ts, mpg, flv, ogg), an animation (GIF, APNG, WebP, AVIF), a still (see
+    ``picture_formats``) or a folder of stills.
 
     span: frames (start, stop) to deliver, half-open, counted from 0; stop None: to the end. A video is decoded
         once beforehand for the exact times of its span.

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PpmImagePlugin import PpmImageFile
 
 from pnpvideo.errors import InputError
-from pnpvideo.video import depth, gif, picture_formats
+from pnpvideo.video import avif, depth, gif, picture_formats
 from pnpvideo.video.clip import ClipInfo, Frame
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.film_scan import FilmScan
@@ -66,6 +66,8 @@ class Still:
             if not picture.ended:
                 remark(gif.NO_TRAILER)
             return cls(path=path, info=_info(path, *picture.size, alpha), form=form, remarks=remarks)
+        if form.reader == "AVIF":
+            avif.remark_hdr(path, remark)
         with _opened(path, form, remark) as image:
             pages = getattr(image, "n_frames", 1)
             if pages > 1 and image.format in _PAGED:
@@ -73,7 +75,9 @@ class Still:
             if pages > 1:
                 remark(f"it holds {pages} pictures; the first one is read")
             _check_netpbm(image, path)
-            orientation = 1 if image.format == "TIFF" else _orientation(image, remark)  # Pillow turns a TIFF by itself
+            orientation = _orientation(image, remark)
+            if image.format == "TIFF":
+                orientation = 1  # Pillow turns it by itself, and its size with it
             turn = _UPRIGHT.get(orientation)
             size = image.size if orientation < 5 else image.size[::-1]
             profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
@@ -101,6 +105,8 @@ class Still:
             source = "its file says" if self.values.stated else "assumed from its values"
             remark(f"its values are read from {self.values}, the range {source}")
         with _opened(self.path, self.form, remark) as image:
+            if self.form.reader == "TGA":
+                _uncover(image, self.path, remark)
             upright = image if self.turn is None else image.transpose(self.turn)
             return depth.pixels(upright, alpha, self.values, remark)
 
@@ -131,6 +137,16 @@ def _orientation(image: Image.Image, remark: Remark) -> int:
         return int(stated)
     remark("its EXIF orientation is damaged; the picture is read as upright")
     return 1
+
+
+def _uncover(image: Image.Image, path: Path, remark: Remark) -> None:
+    """Makes a TGA opaque that has a fourth channel of zeros and says that it is no alpha, as old programs write it."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        with path.open("rb") as file:
+            stated = file.read(18)[17] & 15
+        if stated == 0:
+            image.putalpha(255)
+            remark("its fourth channel is empty and, as its header says, no alpha; it is read as opaque")
 
 
 def _check_netpbm(image: Image.Image, path: Path) -> None:
