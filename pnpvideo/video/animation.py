@@ -161,10 +161,10 @@ def _shown_by_pillow(path: Path, form: PictureFormat, remarks: Remarks) -> Shown
         frames = getattr(image, "n_frames", 1)
         first = _hidden(image)
         for number in range(first, frames):
-            with border(f"{named}, at frame {number - first},", remark):
+            with border(f"{named}, at frame {number - first},", remark) as put:
                 canvas = _loaded(image, number, named)
                 delay = exact[number] if exact and len(exact) == frames else _delay(image)
-                pixels = depth.pixels(canvas, has_alpha(canvas), None, remark)
+                pixels = depth.pixels(canvas, has_alpha(canvas), None, put)
             yield pixels, delay if delay > 0 else STANDSTILL_SECONDS
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pnpvideo.errors import InputError
 from pnpvideo.video.ffmpeg import printable
 
+MAX_WHOLE_BYTES = 2**29  # of a file that is read into memory as a whole
+_READ_WHOLE = ("GIF", "WEBP", "AVIF")
 HEAD_BYTES = 400  # enough of a file's beginning for every row
 
 
@@ -158,10 +161,13 @@ def of_head(head: bytes) -> PictureFormat | None:
 
 def of_file(path: Path) -> PictureFormat | None:
     """The row that a file is, a TGA included: that has no magic, so its footer or its extension must speak for it,
-    and its header be possible. OSError where it cannot be opened."""
+    and its header be possible. OSError where it cannot be opened. InputError beyond MAX_WHOLE_BYTES where that counts.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         form = of_head(head)
+        if form is not None and form.reader in _READ_WHOLE and file.seek(0, 2) > MAX_WHOLE_BYTES:
+            raise InputError(f"{printable(str(path))}: accepted are {form.name}s of up to {MAX_WHOLE_BYTES} bytes")
         if form is not None or not _is_targa(head):
             return form
         file.seek(max(0, file.seek(0, 2) - len(_TARGA_END)))

@@ -64,30 +64,32 @@ class _Ears:
         getattr(self._heard, "lines", []).append(text or "the TIFF is damaged")
 
     @contextmanager
-    def open(self, remark: Remark) -> Iterator[None]:
+    def open(self, remark: Remark) -> Iterator[Remark]:
+        """Yields where to put remarks meanwhile; all are passed on afterwards, when the lock is free again."""
+        remarks: list[str] = []
         self._heard.lines = []
         with self._lock, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
-            yield
+            yield remarks.append
         said = [*self._heard.lines, *(str(warning.message) for warning in warned)]
-        for line in dict.fromkeys(said):
-            if not line.startswith(_BENIGN):
-                remark(f"its reader says: {line}")
+        remarks += [f"its reader says: {line}" for line in said if not line.startswith(_BENIGN)]
+        for text in remarks:
+            remark(text)
 
 
 _EARS = _Ears()
 
 
 @contextmanager
-def border(name: str, remark: Remark) -> Iterator[None]:
+def border(name: str, remark: Remark) -> Iterator[Remark]:
     """Whatever Pillow raises inside becomes DecodeError, or InputError for a picture that is too large.
 
-    It holds a lock: never yield to a caller inside.
+    It holds a lock: yield to no caller and report nothing inside, but put remarks into what it yields.
     """
     try:
-        with _EARS.open(remark):
-            yield
+        with _EARS.open(remark) as put:
+            yield put
     except PnPVideoError:
         raise
     except Image.DecompressionBombError as error:

@@ -68,14 +68,14 @@ class Still:
             return cls(path=path, info=_info(path, *picture.size, alpha), form=form, remarks=remarks)
         if form.reader == "AVIF":
             avif.remark_hdr(path, remark)
-        with _opened(path, form, remark) as image:
+        with _opened(path, form, remark) as (image, put):
             pages = getattr(image, "n_frames", 1)
             if pages > 1 and image.format in _PAGED:
                 raise InputError(f"{printable(str(path))} has {pages} pages; save the one to be read as its own file")
             if pages > 1:
-                remark(f"it holds {pages} pictures; the first one is read")
+                put(f"it holds {pages} pictures; the first one is read")
             _check_netpbm(image, path)
-            orientation = _orientation(image, remark)
+            orientation = _orientation(image, put)
             if image.format == "TIFF":
                 orientation = 1  # Pillow turns it by itself, and its size with it
             turn = _UPRIGHT.get(orientation)
@@ -104,11 +104,11 @@ class Still:
         if self.values is not None:
             source = "its file says" if self.values.stated else "assumed from its values"
             remark(f"its values are read from {self.values}, the range {source}")
-        with _opened(self.path, self.form, remark) as image:
+        with _opened(self.path, self.form, remark) as (image, put):
             if self.form.reader == "TGA":
-                _uncover(image, self.path, remark)
+                _uncover(image, self.path, put)
             upright = image if self.turn is None else image.transpose(self.turn)
-            return depth.pixels(upright, alpha, self.values, remark)
+            return depth.pixels(upright, alpha, self.values, put)
 
 
 def has_alpha(image: Image.Image) -> bool:
@@ -120,10 +120,11 @@ def _info(path: Path, width: int, height: int, alpha: bool) -> ClipInfo:
 
 
 @contextmanager
-def _opened(path: Path, form: PictureFormat, remark: Remark) -> Iterator[Image.Image]:
+def _opened(path: Path, form: PictureFormat, remark: Remark) -> Iterator[tuple[Image.Image, Remark]]:
+    """The file as a Pillow image, and where to put remarks while it is open."""
     named = printable(str(path))
-    with border(named, remark), load(path, form.reader, named) as image:
-        yield image
+    with border(named, remark) as put, load(path, form.reader, named) as image:
+        yield image, put
 
 
 def _orientation(image: Image.Image, remark: Remark) -> int:

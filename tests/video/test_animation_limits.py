@@ -147,3 +147,11 @@ def test_blocks_of_large_frames_are_compared_strip_by_strip(monkeypatch: pytest.
         monkeypatch.setattr(drawings, "STRIP", strip)
         counts.append(drawings.count(Frame(k, Fraction(k), picture) for k, picture in enumerate(shown)))
     assert counts == [2, 2]
+
+
+def test_a_gif_of_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    path = sparse_gif(tmp_path / "a.gif", 4, 2)
+    with path.open("r+b") as file:
+        file.truncate(2**33)  # sparse
+    with pytest.raises(InputError, match="accepted are GIFs of up to"):
+        read(path)
