@@ -130,6 +130,7 @@ def told(
     """What ``measured`` finds, given whom to report to and the journal; printed, and kept with a contact sheet a task,
     of so many columns, so wide, where a folder is asked for."""
     from pnpvideo.measure.sheet import contact_sheet
+    from pnpvideo.publish import published, write_file
 
     output: Path | None = asked["output"]
     if output is not None:
@@ -138,8 +139,9 @@ def told(
         found = measured(report, output / "journal.jsonl" if output is not None else None)
     click.echo(found.json() if asked["as_json"] else found.markdown())
     if output is not None:
-        (output / "table.md").write_text(found.markdown() + "\n", encoding="utf-8")
-        (output / "figures.json").write_text(found.json() + "\n", encoding="utf-8")
+        write_file(output / "table.md", f"{found.markdown()}\n".encode())
+        write_file(output / "figures.json", f"{found.json()}\n".encode())
         for task, results in found.examples.items():
-            contact_sheet(results, columns, width, noun).save(output / f"{task.replace(' ', '-')}.png")
+            with published(output / f"{task.replace(' ', '-')}.png") as path:
+                contact_sheet(results, columns, width, noun).save(path)
     return found

@@ -60,3 +60,8 @@ class EncodeError(OutputError):
 
 class StoreError(PnPVideoError):
     pass
+
+
+def printable(text: str) -> str:
+    """Escape control characters, so that a name or a tag from a file cannot drive the terminal that shows it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

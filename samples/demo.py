@@ -16,6 +16,7 @@ from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.measure.sheet import contact_sheet
 from pnpvideo.options import TranslateOptions
+from pnpvideo.publish import published
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
@@ -59,7 +60,8 @@ def demonstrate(name: str, options: TranslateOptions, folder: Path) -> None:
 
     clips = {"source": pixels(source), "result": pixels(result.output), "ground\ntruth": pixels(truth)}
     sheet = folder / "demo.png"
-    contact_sheet(clips).save(sheet)
+    with published(sheet) as building:
+        contact_sheet(clips).save(building)
     before, after = (psnr(clips[row], clips["ground\ntruth"]) for row in ("source", "result"))
     print(f"translated {words['frames']} frames, {words['drawings']} drawings, in {seconds:.0f} s")
     print(f"PSNR to the ground truth: source {before:.1f} dB, result {after:.1f} dB")

@@ -18,7 +18,7 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
 
 RANKS = (
     ("errors", "events"),
-    ("presets",),
+    ("presets", "publish"),
     ("options",),
     ("store", "video", "diffusion"),
     ("injection",),

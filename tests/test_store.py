@@ -1,6 +1,7 @@
 """The store survives what machines do: two processes at once, kills, full disks, flipped bits, older versions."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from pnpvideo.errors import StoreError
+from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice
 from pnpvideo.store import Store, durable, fingerprint, manifest
+from pnpvideo.store.durable import replace_file
 
 KEY = fingerprint("a key")
 
@@ -210,13 +212,12 @@ class TestFullDisk:
 
         with monkeypatch.context() as full, store.entry("trajectory", KEY) as entry:
             if failing == "write":
-                real_open = Path.open
 
-                def failing_open(path: Path, mode: str = "r") -> object:
+                def failing_open(file: object, mode: str) -> object:
                     fail()
-                    return real_open(path, mode)
+                    return open(file, mode)  # type: ignore[call-overload]
 
-                full.setattr(Path, "open", failing_open)
+                full.setattr(durable, "open", failing_open, raising=False)
             else:
                 real = getattr(os, failing)
 
@@ -245,7 +246,7 @@ class TestFullDisk:
             """
             import resource, sys, torch
             from pathlib import Path
-            from pnpvideo.errors import StoreError
+            from pnpvideo.errors import OptionError, StoreError
             from pnpvideo.store import Store
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
             with Store(Path(sys.argv[1])).entry("trajectory", sys.argv[2]) as entry:
@@ -496,3 +497,114 @@ def test_the_manifest_is_readable_json(store: Store) -> None:
     body = json.loads(record["body"])
     assert record["format"] == manifest.FORMAT
     assert body["parts"]["x"]["meta"] == {"value": 1.0}
+
+
+def forged(folder: Path, **changes: object) -> None:
+    """Rewrite a manifest with a checksum that matches, as someone would who can write to the store."""
+    path = folder / "manifest.json"
+    record = json.loads(path.read_text())
+    body = json.loads(record["body"])
+    for name, value in changes.items():
+        if name in ("file", "bytes", "sha256", "meta"):
+            body["parts"]["x"][name] = value
+        else:
+            body[name] = value
+    record["body"] = json.dumps(body)
+    record["sha256"] = hashlib.sha256(record["body"].encode()).hexdigest()
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "../../../secret"},
+        {"file": "/etc/passwd"},
+        {"file": 7},
+        {"bytes": "7"},
+        {"sha256": None},
+        {"meta": []},
+        {"parts": []},
+        {"parts": {"../x": {}}},
+        {"parts": {"x": {"file": "x"}}},
+        {"created_seconds": "now"},
+        {"created_seconds": 1e300},
+        {"created_seconds": float("nan")},
+        {"kind": 1},
+        {"more": 1},
+    ],
+)
+def test_a_manifest_that_was_written_by_another_hand_is_computed_again(
+    changes: dict[str, object], store: Store, notices: list[str]
+) -> None:
+    secret = store.root.parent / "secret"
+    secret.write_bytes(b"secret")
+    with store.entry("trajectory", KEY) as entry:
+        entry.put("x", {"x": torch.ones(2)})
+    forged(store.root / "trajectory" / KEY, **changes)
+    (info,) = store.list()
+    assert not info.usable
+    with store.entry("trajectory", KEY) as entry:
+        assert entry.names() == [] and entry.get("x") is None
+        assert "damaged manifest" in notices[-1]
+        entry.put("x", {"x": torch.zeros(2)})
+    assert store.clear() == 1 and secret.read_bytes() == b"secret"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_what_is_not_a_plain_file_is_not_read_as_a_part(store: Store, notices: list[str]) -> None:
+    with store.entry("trajectory", KEY) as entry:
+        entry.put("x", {"x": torch.ones(2)})
+        (path,) = (store.root / "trajectory" / KEY).glob("x.*")
+        path.unlink()
+        path.symlink_to("/dev/zero")
+        assert entry.get("x") is None
+    assert "damaged part" in notices[-1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_an_entry_that_is_a_link_is_refused_and_nothing_behind_it_is_removed(store: Store, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_bytes(b"kept")
+    (store.root / "trajectory").mkdir(parents=True)
+    (store.root / "trajectory" / KEY).symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="is a link"), store.entry("trajectory", KEY):
+        pass
+    with pytest.raises(StoreError, match="is a link"):
+        store.clear()
+    assert (elsewhere / "kept").read_bytes() == b"kept"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_lock_that_is_a_link_or_a_folder_is_one_clear_error(store: Store, tmp_path: Path) -> None:
+    locks = store.root / "locks"
+    locks.mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    (locks / f"trajectory-{KEY}.lock").symlink_to(secret)
+    (locks / f"run-{KEY}.lock").mkdir()
+    for kind in ("trajectory", "run"):
+        with pytest.raises(StoreError, match="cannot be used"), store.entry(kind, KEY):
+            pass
+    assert secret.read_bytes() == b"secret"
+
+
+def test_a_path_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="accepted is the path of a folder"):
+        Store(Path("a\0b"))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="cannot be used"), Store(tmp_path / "file").entry("run", KEY):
+        pass
+
+
+def test_a_replaced_file_and_its_folder_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    sync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    replace_file(tmp_path / "a", b"new")
+    assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]

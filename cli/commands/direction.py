@@ -117,7 +117,7 @@ def build(
             second,
             done=lambda done: report(Progress(stage="embed", done=done, total=total, unit="sentence")),
         )
-        save(built, output)
+        save(built, output, overwrite=overwrite)
         report(Notice(message=f"wrote {output}"))
     _print(built, as_json)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pnpvideo.errors import printable
+
 from ..loudness import Loudness, json_option, loudness_options
 from ..settings import given, resolve, store_option
 
@@ -48,9 +50,9 @@ def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
     for entry in entries:
         used = entry.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
         unusable = "" if entry.usable else "  (of another version or damaged)"
-        name = f"{entry.kind:<10}  {entry.key[:12]}"
+        name = f"{entry.kind:<10}  {printable(entry.key[:12])}"
         click.echo(f"{name}  {megabytes(entry.bytes):>10}  {entry.parts:>4} parts  used {used}{unusable}")
-    click.echo(f"{len(entries)} entries, {megabytes(total)}, in {opened.root}")
+    click.echo(f"{len(entries)} entries, {megabytes(total)}, in {printable(str(opened.root))}")
 
 
 @store.command()
@@ -74,7 +76,7 @@ def clear(context: click.Context, kind: str | None, key: str | None, as_json: bo
     if as_json:
         click.echo(json.dumps({"root": str(opened.root), "removed": removed, "bytes": freed}, indent=2))
     else:
-        click.echo(f"{removed} entries removed, {megabytes(freed)} freed, in {opened.root}")
+        click.echo(f"{removed} entries removed, {megabytes(freed)} freed, in {printable(str(opened.root))}")
 
 
 def opened_store(context: click.Context) -> "Store":

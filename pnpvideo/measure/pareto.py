@@ -6,6 +6,7 @@ from pathlib import Path
 from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import COLUMNS
 from pnpvideo.measure.footage import FLOORS
+from pnpvideo.publish import published
 
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
@@ -79,4 +80,5 @@ def plot(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple
     for name, (marker, colour) in looks.items():
         panels[0, 0].scatter([], [], s=44, marker=marker, color=colour, linewidths=0.5, label=name)
     figure.legend(loc="outside right upper", fontsize=8)
-    figure.savefig(path, dpi=110)
+    with published(path) as building:
+        figure.savefig(building, dpi=110)

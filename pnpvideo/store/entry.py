@@ -1,20 +1,20 @@
 """One entry of the store: named parts (tensors with their notes), held under the entry's lock."""
 
 import hashlib
-import re
+import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pnpvideo.errors import StoreError
+from pnpvideo.errors import StoreError, printable
 from pnpvideo.events import Notice, Report
 from pnpvideo.store.durable import replace_file, sync_folder
-from pnpvideo.store.manifest import DamagedManifest, ForeignFormat, Manifest, Part
+from pnpvideo.store.manifest import PART_NAME, DamagedManifest, ForeignFormat, Manifest, Part, file_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MANIFEST = "manifest.json"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class Entry:
@@ -25,6 +25,8 @@ class Entry:
     """
 
     def __init__(self, folder: Path, kind: str, key: str, report: Report) -> None:
+        if folder.is_symlink() or folder.parent.is_symlink():  # what it holds would be removed elsewhere
+            raise StoreError(f"{printable(str(folder))} is a link; an entry of the store is a folder: remove the link")
         self._folder = folder
         self._report = report
         self._manifest = Manifest(kind=kind, key=key)
@@ -50,7 +52,7 @@ class Entry:
         name: letters, digits, "_", "-" and ".", at most 100 of them. meta: anything that JSON can carry.
         Raises StoreError when it cannot be written; what was stored before is then unharmed.
         """
-        if not _NAME.fullmatch(name):
+        if not PART_NAME.fullmatch(name):
             raise ValueError(f"{name!r} does not name a part; use letters, digits, '_', '-' and '.'")
         from safetensors.torch import save
         from torch import contiguous_format
@@ -59,7 +61,7 @@ class Entry:
             {key: value.detach().cpu().clone(memory_format=contiguous_format) for key, value in tensors.items()}
         )
         sha256 = hashlib.sha256(content).hexdigest()
-        part = Part(file=f"{name}.{sha256[:16]}.safetensors", bytes=len(content), sha256=sha256, meta=meta or {})
+        part = Part(file=file_name(name, sha256), bytes=len(content), sha256=sha256, meta=meta or {})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_file(self._folder / part.file, content)
@@ -78,20 +80,23 @@ class Entry:
         part = self._manifest.parts.get(name)
         if part is None:
             return None
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
+        path = self._folder / part.file
         try:
-            content = (self._folder / part.file).read_bytes()
-        except OSError as error:
-            self._drop(name, f"cannot be read: {error.strerror}")
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size != part.bytes:
+                self._drop(name, f"has {found.st_size:,} bytes instead of {part.bytes:,}")
+                return None
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != part.sha256:
+                self._drop(name, "does not match its checksum")
+                return None
+            return load(content), dict(part.meta)
+        except (OSError, SafetensorError) as error:
+            self._drop(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
-        if len(content) != part.bytes:
-            self._drop(name, f"has {len(content):,} bytes instead of {part.bytes:,}")
-            return None
-        if hashlib.sha256(content).hexdigest() != part.sha256:
-            self._drop(name, "does not match its checksum")
-            return None
-        return load(content), dict(part.meta)
 
     def remove(self, name: str) -> None:
         """Forget the part ``name``, if there is one. Raises StoreError when that cannot be written."""
@@ -130,7 +135,11 @@ class Entry:
     def _sweep(self) -> None:
         kept = {MANIFEST, *(part.file for part in self._manifest.parts.values())}
         for path in self._folder.iterdir():
-            if path.name not in kept:
+            if path.name in kept:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
     def _drop(self, name: str, reason: str) -> None:

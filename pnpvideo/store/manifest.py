@@ -1,7 +1,8 @@
-"""The manifest: what an entry of the store holds, with a checksum over everything that it says."""
+"""The manifest of an entry of the store: its parts, with a checksum over everything that it says."""
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,9 @@ from pnpvideo.store.durable import replace_file
 
 FORMAT = 1
 """Entries of any other format are left alone and computed again."""
+LARGEST_BYTES = 16 << 20
+PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ForeignFormat(Exception):
@@ -47,8 +51,14 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> "Manifest | None":
-        """The manifest at ``path``; None where there is no file. Raises ForeignFormat and DamagedManifest."""
+        """Read the manifest at ``path``; None where there is no file. Raises ForeignFormat, DamagedManifest, OSError.
+
+        Its checksum shows accidents, not intent: whoever writes to the store can make one that matches. So every value
+        is checked, and a part names a file in the entry's own folder or nothing.
+        """
         try:
+            if path.stat().st_size > LARGEST_BYTES:
+                raise DamagedManifest("it is too large for a manifest")
             record = json.loads(path.read_bytes())
             if record["format"] != FORMAT:
                 raise ForeignFormat(f"format {record['format']!r}, not {FORMAT}")
@@ -56,9 +66,38 @@ class Manifest:
             if hashlib.sha256(body.encode()).hexdigest() != record["sha256"]:
                 raise DamagedManifest("its checksum does not match")
             values = json.loads(body)
+            parts = {name: _part(name, part) for name, part in values.pop("parts").items()}
+            manifest = cls(**values, parts=parts)
         except FileNotFoundError:
             return None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedManifest("it is not a manifest") from error
-        parts = {name: Part(**part) for name, part in values.pop("parts").items()}
-        return cls(**values, parts=parts)
+        stated = (manifest.kind, manifest.key), manifest.created_seconds
+        if not all(isinstance(text, str) for text in stated[0]) or not _is_time(stated[1]):
+            raise DamagedManifest("it holds values of other kinds")
+        return manifest
+
+
+def file_name(name: str, sha256: str) -> str:
+    """The name of a part's file, made from the part's name and the hash of its content."""
+    return f"{name}.{sha256[:16]}.safetensors"
+
+
+def _part(name: str, values: dict[str, Any]) -> Part:
+    part = Part(**values)
+    sound = (
+        PART_NAME.fullmatch(name)
+        and isinstance(part.sha256, str)
+        and _SHA256.fullmatch(part.sha256)
+        and part.file == file_name(name, part.sha256)
+        and type(part.bytes) is int
+        and isinstance(part.meta, dict)
+    )
+    if not sound:
+        raise DamagedManifest(f"its part {name[:100]!r} is not one that a store writes")
+    return part
+
+
+def _is_time(value: object) -> bool:
+    """Whether this is a UNIX time that a calendar has, up to the year 9999."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 253402300800

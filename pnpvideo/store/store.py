@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from pnpvideo.errors import StoreError
+from pnpvideo.errors import OptionError, StoreError, printable
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.store.entry import MANIFEST, Entry
 from pnpvideo.store.manifest import DamagedManifest, ForeignFormat, Manifest
@@ -46,6 +46,8 @@ class Store:
 
     def __init__(self, root: Path | None = None, *, report: Report = ignore) -> None:
         self.root = user_cache_path("pnpvideo") if root is None else Path(root)
+        if "\0" in str(self.root):
+            raise OptionError(f"the store is {str(root)!r}; accepted is the path of a folder")
         self._report = report
 
     @contextlib.contextmanager
@@ -103,7 +105,8 @@ class Store:
             lock.acquire(poll_interval=0.1)
         except OSError as error:
             raise StoreError(
-                f"the store in {self.root} cannot be used: {error.strerror}; choose a writable folder with --store"
+                f"the store in {printable(str(self.root))} cannot be used: {error.strerror}; "
+                "choose a writable folder with --store"
             ) from error
         try:
             yield
@@ -115,14 +118,14 @@ def _info(kind: str, folder: Path) -> EntryInfo:
     manifest = folder / MANIFEST
     used = (manifest if manifest.exists() else folder).stat().st_mtime
     created, parts, usable = used, 0, False
-    with contextlib.suppress(ForeignFormat, DamagedManifest):
+    with contextlib.suppress(ForeignFormat, DamagedManifest, OSError):
         found = Manifest.read(manifest)
         if found is not None:
             created, parts, usable = found.created_seconds, len(found.parts), True
     return EntryInfo(
         kind=kind,
         key=folder.name,
-        bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        bytes=sum(path.lstat().st_size for path in folder.iterdir()),
         created=datetime.fromtimestamp(created, timezone.utc),
         last_used=datetime.fromtimestamp(used, timezone.utc),
         parts=parts,

@@ -1,21 +1,15 @@
-"""Where a result goes: checked before the heavy work, built under a hidden name, renamed when complete."""
+"""Check where a result goes before the heavy work begins."""
 
-import hashlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pnpvideo.errors import OutputError
+from pnpvideo.publish import LONGEST_NAME_BYTES
 from pnpvideo.video import picture_formats
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.formats import FORMATS, Format, format_of, missing_encoders
-
-LONGEST_NAME_BYTES = 255
-OLD = ".old"  # ends the name of a folder that is about to go
 
 
 def resolve(path: str | Path) -> tuple[Path, Format]:
@@ -45,7 +39,7 @@ def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = Fa
             raise OutputError(f"{named} is the input itself; name another output")
         if target.resolve() in source.path.resolve().parents:
             raise OutputError(f"the folder {named} holds the input and would be replaced; name another output")
-    _check_existing(target, form, overwrite)
+    check_existing(target, form, overwrite)
     if source is not None:
         _check_fitting(named, form, source)
     try:
@@ -54,7 +48,8 @@ def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = Fa
         raise OutputError(f"{named}: its folder cannot be written to: {error.strerror}; name another output") from error
 
 
-def _check_existing(target: Path, form: Format, overwrite: bool) -> None:
+def check_existing(target: Path, form: Format, overwrite: bool) -> None:
+    """Raise OutputError if something stands at ``target`` that may not be replaced."""
     named = printable(str(target))
     if not os.path.lexists(target):
         return
@@ -91,60 +86,3 @@ def _check_fitting(named: str, form: Format, source: ClipInfo) -> None:
     missing = missing_encoders(form, source.alpha, [track.codec for track in source.audio])
     if missing:
         raise OutputError(f"{named}: this ffmpeg lacks the encoder {', '.join(missing)}; name another format")
-
-
-def building_path(target: Path) -> Path:
-    """The hidden name beside the target under which it is built; hashed where the name would grow too long."""
-    hidden = f".{target.name}.part"
-    if len(os.fsencode(hidden + OLD)) >= LONGEST_NAME_BYTES:
-        hidden = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.part"
-    return target.with_name(hidden)
-
-
-def claim(target: Path) -> FileLock:
-    """The right to write ``target``, until it is released or this process ends. OutputError: another run has it."""
-    owner = os.getuid() if hasattr(os, "getuid") else 0
-    name = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:32]
-    lock = FileLock(Path(tempfile.gettempdir(), f"pnpvideo-{owner}-{name}.lock"), thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        named = printable(str(target))
-        raise OutputError(f"{named} is being written by another run; wait for it, or name another output") from None
-    return lock
-
-
-def publish(building: Path, target: Path, form: Format, overwrite: bool) -> None:
-    """Makes what was built durable and gives it its name, in one step for a file.
-
-    OutputError: something has come to stand there since ``check_output`` that must not be overwritten.
-    """
-    _check_existing(target, form, overwrite)
-    for path in [*sorted(building.iterdir()), building] if building.is_dir() else [building]:
-        _sync(path)
-    if building.is_dir() and target.is_dir():
-        old = building.with_name(building.name + OLD)
-        discard(old)
-        os.replace(target, old)
-        os.replace(building, target)
-        discard(old)
-    else:
-        os.replace(building, target)
-    _sync(target.parent)
-
-
-def discard(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,7 @@ from typing import IO
 
 import imageio_ffmpeg
 
-from pnpvideo.errors import PnPVideoError
+from pnpvideo.errors import PnPVideoError, printable
 from pnpvideo.video.clip import MAX_PIXELS
 
 STDERR_LIMIT = 65536  # bytes that are kept of what ffmpeg says; the last ones, where it fails
@@ -39,11 +39,6 @@ def input_arguments(path: Path, demuxer: str, decoder: str | None = None) -> lis
         *(("-c:v", decoder) if decoder else ()),
         *("-f", demuxer, "-i", file_url(path)),
     ]
-
-
-def printable(text: str) -> str:
-    """Text with its control characters escaped, so that a name or a tag cannot drive a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class Child:

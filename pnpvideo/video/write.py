@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from pnpvideo.errors import EncodeError, OutputError
+from pnpvideo.publish import Publication
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.destination import building_path, check_output, claim, discard, publish, resolve
+from pnpvideo.video.destination import check_existing, check_output, resolve
 from pnpvideo.video.encoder import Encoder
 from pnpvideo.video.ffmpeg import printable
 from pnpvideo.video.formats import BACKGROUND, Format
@@ -31,8 +32,8 @@ class Sink(Protocol):
 class Writer:
     """Writes mp4, m4v, mov, mkv, webm, GIF, APNG, WebP, PNG, JPEG, or a folder of PNGs, by the path's extension.
 
-    A context manager: leaving it normally closes it, leaving it by an exception leaves nothing behind, and what was
-    there before stays. Until then the result grows under a hidden name beside its own.
+    A context manager: leaving it normally publishes the result, leaving it by an exception leaves nothing behind, and
+    what was there before stays (see Publication).
 
     info: of the source (size, colour tags, sound, loop, clock). span_seconds: ``Clip.span_seconds``, to which the
     sound is trimmed. Sound is copied; codecs that the container cannot hold become AAC, or Opus in WebM. Alpha that
@@ -49,9 +50,14 @@ class Writer:
     ) -> None:
         check_output(path, info, overwrite)
         self.path, self._form = resolve(path)
-        self._claim, self._overwrite = claim(self.path), overwrite
+        self._publication, self._overwrite = Publication(self.path), overwrite
+        try:
+            check_existing(self.path, self._form, overwrite)  # another run may have ended since the first check
+        except OutputError:
+            self._publication.discard()
+            raise
         self._info, self._span_seconds = info, span_seconds
-        self._building = building_path(self.path)
+        self._building = self._publication.path
         self._sink: Sink | None = None
         self._waiting: tuple[np.ndarray, Fraction, Fraction | None] | None = None
         self._step = 1 / (info.fps or DEFAULT_FPS)
@@ -102,7 +108,6 @@ class Writer:
             self.abort()
             raise
         self._done = True
-        self._claim.release()
 
     def abort(self) -> None:
         """Stops and removes what was built; nothing appears under the final name."""
@@ -112,9 +117,8 @@ class Writer:
         try:
             if self._sink is not None:
                 self._sink.abort()
-            discard(self._building)
         finally:
-            self._claim.release()
+            self._publication.discard()
 
     def _put(self, pixels: np.ndarray, pts_seconds: Fraction, duration_seconds: Fraction) -> None:
         if pixels.shape[2] == 4 and not self._form.alpha:
@@ -126,7 +130,6 @@ class Writer:
             )
         try:
             if self._sink is None:
-                discard(self._building)
                 self._sink = self._open(pixels.shape[2])
             self._sink.append(pixels, pts_seconds, duration_seconds)
         except OSError as error:
@@ -144,7 +147,8 @@ class Writer:
     def _finish(self, sink: Sink) -> None:
         try:
             sink.finish()
-            publish(self._building, self.path, self._form, self._overwrite)
+            check_existing(self.path, self._form, self._overwrite)
+            self._publication.publish(overwrite=self._overwrite)
         except OSError as error:
             raise EncodeError(f"{self._named()} cannot be written: {error.strerror or error}") from error
 

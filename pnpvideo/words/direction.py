@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pnpvideo.backends.backend import Text
-from pnpvideo.errors import InputError, ModelError, OptionError, OutputError
+from pnpvideo.errors import InputError, ModelError, OptionError
+from pnpvideo.publish import write_file
 from pnpvideo.words.mean import mean_embedding
 from pnpvideo.words.saved_tensor import read_tensor
 from pnpvideo.words.sentences import Sentences, paired
@@ -119,16 +120,11 @@ def templated(text: Text, source: str, target: str) -> Direction:
     return build(text, *paired(source, target, text.known))
 
 
-def save(direction: Direction, path: Path) -> None:
-    """Write ``direction`` as safetensors; the file appears whole. Raises OutputError."""
+def save(direction: Direction, path: Path, *, overwrite: bool = True) -> None:
+    """Write ``direction`` as safetensors; the file appears whole or not at all. Raises OutputError."""
     about = {"format": FORMAT, "source": direction.source, "target": direction.target, "encoder": direction.encoder}
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        save_file(tensors_of(direction), temporary, metadata={**about, "counts": json.dumps(direction.counts)})
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error}") from error
+    content = to_bytes(tensors_of(direction), metadata={**about, "counts": json.dumps(direction.counts)})
+    write_file(path, content, overwrite=overwrite)
 
 
 def tensors_of(direction: Direction) -> dict[str, Tensor]:

@@ -352,9 +352,11 @@ def test_a_folder_of_frames_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_does_not_disturb(tmp_path: Path) -> None:
-    (tmp_path / ".a.mp4.part").write_bytes(b"half")
-    (tmp_path / ".frames.part").mkdir()
-    (tmp_path / ".frames.part" / "000009.png").write_bytes(b"half")
+    for name in ("a.mp4", "frames"):
+        left = tmp_path / f".{name}.x1y2.part"
+        left.mkdir()
+        (left / name).write_bytes(b"half")
+        (tmp_path / f".{name}.lock").write_bytes(b"")
     for name in ("a.mp4", "frames"):
         with Writer(tmp_path / name, info_of(64, 48)) as writer:
             writer.append(smooth(64, 48, 0), 0)
