@@ -1,4 +1,4 @@
-"""Pillow at its border: each of its failures becomes one of our errors, and what its libraries say becomes remarks."""
+"""Read with Pillow: whatever it raises becomes an error of ours, and what its libraries print becomes remarks."""
 
 import ctypes
 import io
@@ -40,8 +40,8 @@ class Remarks:
         return remark
 
 
-class _Ears:
-    """What libtiff and Pillow say while a thread listens, instead of printing it.
+class _LibraryMessages:
+    """Collect what libtiff and Pillow would print, thread by thread.
 
     libtiff has one error handler a process. Its default writes to file descriptor 2; exchanging the descriptor would
     swallow what other threads print meanwhile, so the handler itself is exchanged, in the libtiff that Pillow loaded.
@@ -49,36 +49,39 @@ class _Ears:
     """
 
     def __init__(self) -> None:
-        self._heard = threading.local()
+        self._collected = threading.local()
         self._lock = threading.RLock()  # Python's filters of warnings belong to the whole process
         handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)
-        self._handler = handler(self._hear)  # libtiff calls it as long as the process lives
+        self._handler = handler(self._collect)  # libtiff calls it as long as the process lives
         with suppress(OSError, AttributeError):
             install = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
             install.argtypes, install.restype = [handler], ctypes.c_void_p
             install(self._handler)
 
-    def _hear(self, module: bytes | None, message: bytes | None) -> None:
-        """``message`` is printf's format; what would go into it is out of reach here."""
+    def _collect(self, module: bytes | None, message: bytes | None) -> None:
+        """libtiff's error handler. ``message`` is a printf format; its arguments cannot be read from here."""
         text = (message or b"").decode("utf-8", "replace").partition("%")[0].strip(" (:")
-        getattr(self._heard, "lines", []).append(text or "the TIFF is damaged")
+        getattr(self._collected, "lines", []).append(text or "the TIFF is damaged")
 
     @contextmanager
-    def open(self, remark: Remark) -> Iterator[Remark]:
-        """Yields where to put remarks meanwhile; all are passed on afterwards, when the lock is free again."""
+    def collected(self, remark: Remark) -> Iterator[Remark]:
+        """Collect messages in the block and pass them to ``remark`` after it, when the lock is free again.
+
+        Yields a function for further remarks, which are passed on in the same way.
+        """
         remarks: list[str] = []
-        self._heard.lines = []
+        self._collected.lines = []
         with self._lock, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
             yield remarks.append
-        said = [*self._heard.lines, *(str(warning.message) for warning in warned)]
+        said = [*self._collected.lines, *(str(warning.message) for warning in warned)]
         remarks += [f"its reader says: {line}" for line in said if not line.startswith(_BENIGN)]
         for text in remarks:
             remark(text)
 
 
-_EARS = _Ears()
+_MESSAGES = _LibraryMessages()
 
 
 @contextmanager
@@ -88,7 +91,7 @@ def border(name: str, remark: Remark) -> Iterator[Remark]:
     It holds a lock: yield to no caller and report nothing inside, but put remarks into what it yields.
     """
     try:
-        with _EARS.open(remark) as put:
+        with _MESSAGES.collected(remark) as put:
             yield put
     except PnPVideoError:
         raise
