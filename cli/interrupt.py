@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the work to stop and keep its state, the second ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks the work to stop and keep its state, the second ends the process."""
 
 import contextlib
 import os
@@ -10,29 +10,36 @@ from types import FrameType
 from typing import NoReturn
 
 GRACE_SECONDS = 4.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt, it is no error of the work that it ends."""
+    """SIGTERM or SIGHUP arrived. Like KeyboardInterrupt, it is not an error of the work that it ends."""
 
 
 @contextlib.contextmanager
-def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
-    """Within this context, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated, in the main thread.
+def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[list[int]]:
+    """In the block, SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP raise Terminated, in the main thread.
 
-    A long call into native code delays such an exception. So a thread watches too: ``grace_seconds`` after the
-    first signal, or at the second one, it ends the process with 128 + the first signal's number. Work that is
-    kept step by step loses no more than the last seconds.
+    Yields a list that receives the numbers of the signals that arrived: an exception that is raised while libraries are
+    imported may become one of theirs. A long call into native code delays the exception. So a thread watches too:
+    ``grace_seconds`` after the first signal, or at the second one, it ends the process with 128 + the first signal's
+    number. Work that is kept step by step loses no more than the last seconds.
     """
+    arrived: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        arrived.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    previous = {number: signal.signal(number, _raise) for number in SIGNALS}
+    previous = {number: signal.signal(number, stop) for number in SIGNALS}
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     watch = threading.Thread(target=_watch, args=(ours, grace_seconds), name="interrupt", daemon=True)
     watch.start()
     try:
-        yield
+        yield arrived
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in previous.items():
@@ -40,10 +47,6 @@ def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
         theirs.close()
         watch.join()
         ours.close()
-
-
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _watch(signals: socket.socket, grace_seconds: float) -> None:

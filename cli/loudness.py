@@ -16,6 +16,8 @@ class Loudness:
 
     quiet: bool = False
     verbose: bool = False
+    kept: bool = False
+    """Whether an interrupted command has steps in the store from which the same command goes on."""
 
 
 def hush_libraries(loudness: Loudness) -> None:

@@ -1,7 +1,7 @@
 """The group of commands, and how whatever a command raises becomes an exit code.
 
     0 done · 1 failure · 2 usage · 3 bad input · 4 model missing or invalid · 5 memory or device
-    6 output or encoder · 130 interrupted · 143 terminated
+    6 output or encoder · 129 hung up · 130 interrupted · 143 terminated
 
 This file and those that it imports load nothing but click, so that ``--help`` and ``--version`` answer at once.
 """
@@ -28,7 +28,7 @@ from .commands.plan import plan
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
-from .interrupt import Terminated, interruptible
+from .interrupt import interruptible
 from .loudness import Loudness
 
 
@@ -46,28 +46,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (None: this process's) and return its exit code."""
     loudness = Loudness()
     sys.excepthook = functools.partial(_unexpected, loudness)
+    arrived: list[int] = []
     try:
-        with interruptible():
+        with interruptible() as arrived:
             status = pnpvideo.main(arguments, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
-    except click.Abort:
-        return _stopped("interrupted", signal.SIGINT)
-    except KeyboardInterrupt:
-        return _stopped("interrupted", signal.SIGINT)
-    except Terminated:
-        return _stopped("terminated", signal.SIGTERM)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except PnPVideoError as error:
-        if loudness.verbose:
-            traceback.print_exc()
-        _complain(str(error))
-        return error.exit_code
+    except BaseException as error:
+        if arrived:  # whatever became of the exception that the signal raised
+            return _stopped(arrived[0], loudness)
+        return _failed(error, loudness)
     return status if isinstance(status, int) else 0
 
 
-def _stopped(how: str, number: signal.Signals) -> int:
-    _complain(f"{how}; the same command goes on from what was kept")
+def _failed(error: BaseException, loudness: Loudness) -> int:
+    """Print an error in one line and return its exit code; what nobody foresaw is raised again."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return _stopped(signal.SIGINT, loudness)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, PnPVideoError):
+        if loudness.verbose:
+            traceback.print_exception(error)
+        _complain(str(error))
+        return error.exit_code
+    raise error
+
+
+def _stopped(number: int, loudness: Loudness) -> int:
+    """Say how the command was stopped, and return its exit code."""
+    how = "interrupted" if number == signal.SIGINT else "terminated"
+    _complain(f"{how}; the same command goes on from what was kept" if loudness.kept else how)
     return 128 + number
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pnpvideo.events import Notice
+from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.options import TranslateOptions
 
 from .loudness import Loudness, hush_libraries
@@ -28,7 +28,12 @@ def run(
     from pnpvideo.translate import translate
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
-        result = translate(source, prompt, output, options, report=report)
+
+        def listen(event: Event) -> None:
+            loudness.kept = loudness.kept or (isinstance(event, Progress) and event.unit == "step")
+            report(event)
+
+        result = translate(source, prompt, output, options, report=listen)
         report(Notice(message=f"wrote {result.output}"))
     if as_json:
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))

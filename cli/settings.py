@@ -1,5 +1,7 @@
 """Where options come from: flags over PNPVIDEO_* variables over --config over pnpvideo.toml over the user's file."""
 
+import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -262,6 +264,8 @@ def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
         TranslateOptions.from_mapping({**ELSEWHERE, **values})
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from error
+    except click.BadParameter as error:
+        raise OptionError(f"{path}: {name}: {error.message}") from error
     return values
 
 
@@ -272,9 +276,13 @@ def _parsed(path: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # a pipe does not block
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OptionError(f"{path} is not a regular file; accepted is a TOML file of options")
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise OptionError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for a file of options")
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise OptionError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

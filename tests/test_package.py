@@ -18,7 +18,7 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
 
 RANKS = (
     ("errors", "events"),
-    ("presets", "publish"),
+    ("presets", "publish", "scratch"),
     ("options",),
     ("store", "video", "diffusion"),
     ("injection",),
@@ -30,6 +30,7 @@ RANKS = (
     ("engine",),
     ("translate", "plan"),
     ("cli",),
+    ("__main__",),
 )
 """A room imports itself and rooms above it in this table. These two stand beside it:"""
 OBSERVERS = {"measure": ("cli",), "miniature": ("cli", "measure")}
@@ -142,5 +143,5 @@ def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes])
     assert tops == {"pnpvideo", f"pnpvideo-{pnpvideo.__version__}.dist-info"}
     assert "pnpvideo/py.typed" in wheel and "pnpvideo/cli/main.py" in wheel
     (entry_points,) = (text.decode() for name, text in wheel.items() if name.endswith("entry_points.txt"))
-    assert re.search(r"^pnpvideo = pnpvideo\.cli\.main:main$", entry_points, re.MULTILINE)
+    assert re.search(r"^pnpvideo = pnpvideo\.__main__:main$", entry_points, re.MULTILINE)
     assert any(name.endswith("licenses/LICENSE") for name in wheel)

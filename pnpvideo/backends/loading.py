@@ -9,7 +9,6 @@ import json
 import math
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from torch.nn.modules import module as registration
 from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, read_json, tensor_shapes, weights_of
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.errors import ModelError
+from pnpvideo.scratch import scratch_folder
 
 HARMLESS = ("position_ids",)
 """A buffer that old text encoders saved and no code reads."""
@@ -100,8 +100,7 @@ def _loaded(kind: Any, folder: Path, sealed: Path, load: Callable[[], Any]) -> A
 @contextmanager
 def _sealed(folder: Path) -> Iterator[Path]:
     """A temporary folder with the known configs of ``folder``, made harmless, and links to its vocabularies."""
-    with tempfile.TemporaryDirectory(prefix="pnpvideo-model-") as name:
-        sealed = Path(name)
+    with scratch_folder() as sealed:
         for config in CONFIGS:
             if os.path.lexists(folder / config):
                 value = _harmless(read_json(folder / config), folder / config)

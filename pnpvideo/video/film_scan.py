@@ -1,7 +1,6 @@
 """DPX and EXR, as studios exchange frames: described by their headers, decoded by ffmpeg."""
 
 import struct
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO
 import numpy as np
 
 from pnpvideo.errors import DecodeError, InputError
+from pnpvideo.scratch import scratch_folder
 from pnpvideo.video import ffmpeg
 from pnpvideo.video.clip import MAX_PIXELS
 from pnpvideo.video.ffmpeg import printable
@@ -54,8 +54,8 @@ class FilmScan:
         """(h, w, 3) or (h, w, 4) uint8, alpha straight. DecodeError: damaged, or not what the header says."""
         for text in self.remarks:
             remark(text)
-        with tempfile.TemporaryDirectory(prefix="pnpvideo-") as folder:
-            raw = self._decoded(Path(folder, "raw"))
+        with scratch_folder() as folder:
+            raw = self._decoded(folder / "raw")
             shape = (self.height, self.width)
             if self.demuxer == "dpx_pipe":
                 colours = np.fromfile(raw, np.uint8).reshape(*shape, -1)

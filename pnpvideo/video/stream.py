@@ -5,7 +5,6 @@ import math
 import os
 import queue
 import re
-import tempfile
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Notice, Report
+from pnpvideo.scratch import scratch_folder
 from pnpvideo.video import ffmpeg
 from pnpvideo.video.clip import MAX_FRAMES, MAX_PIXELS, AudioTrack, ClipInfo, Colour, Frame
 from pnpvideo.video.ffmpeg import printable
@@ -101,8 +101,8 @@ class Stream:
         ]
 
     def _pass(self, start: int, stop: int | None, frame_bytes: int) -> Iterator[tuple[int, Fraction, bytes]]:
-        with tempfile.TemporaryDirectory(prefix="pnpvideo-") as folder:
-            stats = Path(folder, "times")
+        with scratch_folder() as folder:
+            stats = folder / "times"
             with (
                 ffmpeg.Child(self._arguments(start, stop, frame_bytes, str(stats)), stdout=True) as child,
                 contextlib.ExitStack() as closing,
