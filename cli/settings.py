@@ -199,6 +199,7 @@ _CLIP = (
     setting("compile", "--compile", is_flag=True, help="Compile the network first: minutes, for long runs on a GPU."),
     setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network."),
     setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input."),
+    setting("track", "--track", type=int, metavar="N", help="Picture track of the input, counted from 0."),
     setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT."),
 )
 

@@ -73,6 +73,7 @@ class TranslateOptions:
         windows, which share anchor keyframes.
     size: working size of the short side in pixels; None: the checkpoint's native size.
     frames: half-open span (start, stop) of input frames, counted from 0.
+    track: picture track of the input, counted from 0; None: see ``video.read.read``.
     allow_partial: take what can be read of a damaged input, and say so, instead of failing.
     generate: the guidance picture is generated from the source prompt; no input is read.
     batch: frames a network call, >= 1. The keyframes of a shot always go together: they attend to each other.
@@ -122,6 +123,7 @@ class TranslateOptions:
     device: str = "auto"
     dtype: str = "auto"
     decoder: str = "ffmpeg"
+    track: int | None = None
     allow_partial: bool = False
     compile: bool = False
     store: Path | None = None
@@ -134,6 +136,8 @@ class TranslateOptions:
         _one_of("placement", self.placement, PLACEMENTS)
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("decoder", self.decoder, ("ffmpeg", "decord"))
+        if self.track is not None:
+            _whole("track", self.track, 0, None)
         _one_of("preset", self.preset, tuple(PRESETS))
         if self.steps is not None:
             _whole("steps", self.steps, 1, 1000)

@@ -51,7 +51,14 @@ def plan(input: Path | str, options: TranslateOptions | None = None, *, report: 
     Reads the input once and asks the network a few times. A prompt changes nothing of it. Raises as ``translate`` does.
     """
     options = options or TranslateOptions()
-    clip = read(input, span=options.frames, decoder=options.decoder, allow_partial=options.allow_partial, report=report)
+    clip = read(
+        input,
+        span=options.frames,
+        decoder=options.decoder,
+        track=options.track,
+        allow_partial=options.allow_partial,
+        report=report,
+    )
     backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.size or backend.size, backend.multiple)

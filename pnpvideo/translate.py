@@ -96,7 +96,14 @@ def _read(input: Path | str | None, options: TranslateOptions, report: Report) -
         return None
     if input is None:
         raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
-    clip = read(input, span=options.frames, decoder=options.decoder, allow_partial=options.allow_partial, report=report)
+    clip = read(
+        input,
+        span=options.frames,
+        decoder=options.decoder,
+        track=options.track,
+        allow_partial=options.allow_partial,
+        report=report,
+    )
     for number, track in enumerate(clip.info.audio):
         if track.codec == UNREADABLE:
             report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))

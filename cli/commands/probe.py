@@ -1,6 +1,7 @@
 """pnpvideo probe: what would be read from a file."""
 
 import json
+import sys
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -8,20 +9,25 @@ from typing import Any
 
 import click
 
-from ..loudness import json_option, loudness_options
+from ..loudness import Loudness, json_option, loudness_options
+from ..render import rendering
 
 
 @click.command(short_help="Say what would be read from a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--allow-partial", is_flag=True, help="Count what can be read of a damaged FILE.")
+@click.option("--track", type=click.IntRange(min=0), metavar="N", help="Picture track of FILE, counted from 0.")
 @json_option("Print one JSON object.")
 @loudness_options
-def probe(file: Path, allow_partial: bool, as_json: bool) -> None:
+@click.pass_context
+def probe(context: click.Context, file: Path, allow_partial: bool, track: int | None, as_json: bool) -> None:
     """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
     from pnpvideo.video.ffmpeg import printable
     from pnpvideo.video.read import probe as look
 
-    found = plain(look(file, allow_partial=allow_partial))
+    quiet = context.ensure_object(Loudness).quiet
+    with rendering("none", quiet=quiet, stream=sys.stderr) as report:
+        found = plain(look(file, track=track, allow_partial=allow_partial, report=report))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return

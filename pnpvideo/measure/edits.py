@@ -131,7 +131,7 @@ CLIPS: dict[str, Recipe] = {
 FLOORS = ("truth", "source", "source, autoencoder")
 SET_HERE = (
     *("source_prompt", "captioner", "change", "directions", "mask", "frames", "generate"),
-    *("store", "overwrite", "size", "decoder", "allow_partial"),
+    *("store", "overwrite", "size", "decoder", "track", "allow_partial"),
 )
 """Options that the benchmark sets itself."""
 

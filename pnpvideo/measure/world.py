@@ -33,7 +33,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
 """Recipes that are measured by default: options that differ from those given."""
-SET_HERE = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "allow_partial")
+SET_HERE = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "track", "allow_partial")
 """Options that a benchmark sets itself."""
 
 

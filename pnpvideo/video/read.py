@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.events import Report, ignore
+from pnpvideo.events import Event, Notice, Report, ignore
 from pnpvideo.video.clip import MAX_FRAMES, AudioTrack, Clip, ClipInfo, Frame
 from pnpvideo.video.drawings import count
 from pnpvideo.video.ffmpeg import printable
@@ -23,24 +23,29 @@ def read(
     *,
     span: tuple[int, int | None] | None = None,
     decoder: str = "ffmpeg",
+    track: int | None = None,
     allow_partial: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
     report: Report = ignore,
 ) -> Clip:
-    """Opens a video (mp4, mov, mkv, webm, avi, ts, mpg, flv, ogg), an animation (GIF, APNG, WebP, AVIF), a still (see
-    ``picture_formats``) or a folder of stills.
+    """Opens a video (see ``containers``), an animation or a still (see ``picture_formats``) or a folder of stills.
 
     span: frames (start, stop) to deliver, half-open, counted from 0; stop None: to the end. A video is decoded
         once beforehand for the exact times of its span.
     decoder: "ffmpeg", or "decord" (videos only), whose frames' times are checked against ffmpeg's.
+    track: picture track of a video, counted from 0; None: of those that move, the one that is flagged as default, else
+        the longest.
     allow_partial: deliver the frames before the damage of a damaged video, and report the damage.
     patience_seconds: how long the decoder may stay silent before it is taken for hung and stopped.
 
     Frames are upright (rotation and EXIF orientation applied), at display size (sample aspect applied), 8 bits a
-    channel. Deeper, grey and 4:4:4 sources are converted by their own tags, untagged YUV as BT.601; HDR is not
-    tone-mapped. InputError: not a regular file or folder, not a known format, beyond the limits, or a span that
-    lies outside. DecodeError: recognised, but damaged.
+    channel. Deeper, grey and 4:4:4 sources are converted by their own tags, untagged YUV as BT.601; HDR and BT.2020
+    become SDR in BT.709. What is converted so, read in part, or chosen among several tracks, is reported. InputError:
+    not a regular file or folder, not a known format, beyond the limits, no such track, or a span that lies outside.
+    DecodeError: recognised, but damaged.
     """
+    if track is not None and track < 0:
+        raise OptionError(f"track is {track}; accepted is a picture track's number, counted from 0")
     if decoder not in ("ffmpeg", "decord"):
         raise OptionError(f"decoder is {decoder!r}; accepted: ffmpeg, decord")
     start, stop = span or (0, None)
@@ -49,7 +54,7 @@ def read(
     if max(start, stop or 0) > MAX_FRAMES:
         raise OptionError(f"the span is {start}:{'' if stop is None else stop}; clips have up to {MAX_FRAMES} frames")
     source: Source = open_source(
-        Path(path), allow_partial=allow_partial, patience_seconds=patience_seconds, report=report
+        Path(path), track=track, allow_partial=allow_partial, patience_seconds=patience_seconds, report=_once(report)
     )
     if decoder == "decord":
         source = Scrubbed.of(source)
@@ -70,6 +75,19 @@ def read(
         span=(start, stop),
         span_seconds=(edges[start], edges[stop]),
     )
+
+
+def _once(report: Report) -> Report:
+    """Passes each notice on once, though a clip may be gone through several times."""
+    said: set[str] = set()
+
+    def pass_on(event: Event) -> None:
+        if not isinstance(event, Notice) or event.message not in said:
+            report(event)
+        if isinstance(event, Notice):
+            said.add(event.message)
+
+    return pass_on
 
 
 def _ended(frames: Iterator[Frame], last: int, duration_seconds: Fraction) -> Iterator[Frame]:
@@ -107,9 +125,9 @@ class Probe:
     drawings: int
 
 
-def probe(path: str | Path, *, allow_partial: bool = False, report: Report = ignore) -> Probe:
-    """Reads the whole clip once and counts what ``read`` delivers. Errors as there."""
-    clip = read(path, allow_partial=allow_partial, report=report)
+def probe(path: str | Path, *, track: int | None = None, allow_partial: bool = False, report: Report = ignore) -> Probe:
+    """Reads the whole clip once and counts what ``read`` delivers. Options and errors as there."""
+    clip = read(path, track=track, allow_partial=allow_partial, report=report)
     times: list[Fraction] = []
     starts = [0]
 

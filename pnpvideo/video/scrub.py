@@ -37,8 +37,10 @@ class Scrubbed:
     def of(cls, source: "Source") -> "Scrubbed":
         """InputError: not a video that decord reads right, or decord is not installed. Decodes once, with ffmpeg."""
         named = printable(str(source.info.path))
-        if not isinstance(source, Stream) or source.demuxer not in DEMUXERS or source.info.alpha:
-            raise InputError(f"{named}: decord reads opaque mp4, mov, mkv, webm and avi only; use decoder ffmpeg")
+        if not isinstance(source, Stream) or source.demuxer not in DEMUXERS or source.info.alpha or source.tone:
+            raise InputError(
+                f"{named}: decord reads opaque mp4, mov, mkv, webm and avi in SDR only; use decoder ffmpeg"
+            )
         scrubbed = cls(stream=source, times=tuple(source.edges()))
         reader = scrubbed._reader()
         if len(reader) != len(scrubbed.times) - 1:

@@ -73,3 +73,21 @@ def test_a_truncated_file_exits_with_3_and_is_named(clip: Path, capsys: Output) 
     assert main(["probe", "cut short.mp4"]) == 3
     said = capsys.readouterr()
     assert "cut short.mp4" in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_a_track_is_chosen_and_what_was_chosen_is_said(capsys: Output) -> None:
+    sources = [
+        option for size in ("32x24", "96x64") for option in ("-f", "lavfi", "-i", f"testsrc=s={size}:r=10:d=0.5")
+    ]
+    coded = ["-map", "0", "-map", "1", "-c:v", "mpeg4", "-disposition:v:0", "0", "-disposition:v:1", "default"]
+    subprocess.run([ffmpeg.executable(), "-nostdin", "-v", "error", *sources, *coded, "two.mkv"], check=True)
+    assert main(["probe", "two.mkv", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["width"] == 96 and "track 1 is read" in said.err and said.err.count("\n") == 1
+    assert main(["probe", "two.mkv", "--json", "--track", "0"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["width"] == 32 and said.err == ""
+    assert main(["probe", "two.mkv", "--track", "2"]) == 3
+    assert "it has track 0 (mpeg4, 32x24)" in capsys.readouterr().err
+    assert main(["probe", "two.mkv", "-q"]) == 0
+    assert capsys.readouterr().err == ""

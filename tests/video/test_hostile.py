@@ -191,15 +191,23 @@ def test_a_giant_frame_of_a_video_is_refused(make: Callable[..., Path], monkeypa
         read(path)
 
 
-def test_a_size_that_changes_in_the_middle_stays_within_the_first(make: Callable[..., Path]) -> None:
+def test_a_size_that_changes_in_the_middle_ends_the_clip_where_partial_results_are_allowed(
+    make: Callable[..., Path],
+) -> None:
     stream = ("-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p", "-f", "h264")
     small = make("small.h264", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.4", *stream)
     large = make("large.h264", "-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=0.4", *stream)
     small.write_bytes(small.read_bytes() + large.read_bytes())
     both = make("both.ts", "-framerate", "25", "-f", "h264", "-i", str(small), "-c", "copy")
-    frames = list(read(both).frames())
-    assert len(frames) == 20
+    with pytest.raises(DecodeError, match=r"changes its size at frame 10, from 64x48 to 128x96; .*scale=64:48"):
+        list(read(both).frames())
+    said: list[Event] = []
+    frames = list(read(both, allow_partial=True, report=said.append).frames())
+    assert len(frames) == 10
     assert {frame.pixels.shape for frame in frames} == {(48, 64, 3)}
+    assert [str(event) for event in said if "only the 10 frames before" in str(event)]
+    with pytest.raises(DecodeError, match="changes its size at frame 10"):
+        read(both, span=(12, 15))
 
 
 def fake_ffmpeg(path: Path, real: str, script: str) -> str:
