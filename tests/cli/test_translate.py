@@ -36,7 +36,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64
-        --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --allow-partial
+        --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --track 1 --allow-partial
         --compile --store kept -y"""
     assert run(*flags.split()) == 0
     assert engine.options == TranslateOptions(
@@ -77,6 +77,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         dtype="bfloat16",
         compile=True,
         decoder="decord",
+        track=1,
         allow_partial=True,
         store=Path("kept"),
         overwrite=True,

@@ -17,6 +17,8 @@ from pnpvideo.video.read import read
 
 Make = Callable[..., Path]
 CLIP = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-c:v", "libx264", "-pix_fmt", "yuv420p")
+OWN = f"9{os.getpid()}"
+"""Seconds of this process's sleepers begin so: other runs of these tests have others."""
 posix = pytest.mark.skipif(os.name != "posix", reason="wrapper scripts and process groups")
 
 
@@ -48,10 +50,10 @@ def test_a_wrapper_that_waits_for_a_hanging_ffmpeg_is_stopped_with_it(
     make: Make, wrapper: Callable[[str], None]
 ) -> None:
     path = make("a.mp4", *CLIP)
-    wrapper('case "$*" in *rawvideo*) sleep 98761;; esac\n"$REAL" "$@"')
+    wrapper(f'case "$*" in *rawvideo*) sleep {OWN}1;; esac\n"$REAL" "$@"')
     with pytest.raises(DecodeError, match="hangs at frame 0"):
         list(read(path, patience_seconds=1).frames())
-    assert not running("sleep 98761")
+    assert not running(f"sleep {OWN}1")
 
 
 @posix
@@ -60,9 +62,9 @@ def test_what_a_wrapper_leaves_behind_delays_nothing_and_ends_with_it(
 ) -> None:
     """It holds standard error open, which would be read for as long as it sleeps."""
     path = make("a.mp4", *CLIP)
-    wrapper('sleep 98762 &\n"$REAL" "$@"')
+    wrapper(f'sleep {OWN}2 &\n"$REAL" "$@"')
     assert len(list(read(path, patience_seconds=20).frames())) == 25
-    assert not running("sleep 98762")
+    assert not running(f"sleep {OWN}2")
 
 
 @posix
@@ -76,7 +78,7 @@ def test_a_process_outside_of_the_group_that_holds_the_pipes_is_not_waited_for(
 
 
 @posix
-@pytest.mark.parametrize(("script", "why"), [("sleep 98763", "nothing came"), ("echo broken >&2; exit 3", "broken")])
+@pytest.mark.parametrize(("script", "why"), [(f"sleep {OWN}3", "nothing came"), ("echo broken >&2; exit 3", "broken")])
 def test_a_listing_that_fails_is_said_in_time(
     script: str, why: str, wrapper: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +86,7 @@ def test_a_listing_that_fails_is_said_in_time(
     wrapper(f"{script} # {os.getpid()}")
     with pytest.raises(PnPVideoError, match=f"-encoders failed: {why}.*IMAGEIO_FFMPEG_EXE"):
         ffmpeg.encoders()
-    assert not running("sleep 98763")
+    assert not running(f"sleep {OWN}3")
     ffmpeg._listing.cache_clear()
 
 

@@ -100,8 +100,8 @@ def test_alpha_that_cannot_be_carried_is_composited_over_white(name: str, tmp_pa
         (Colour(), ("bt709", "bt709", "bt709")),
         (Colour(matrix="smpte170m", primaries="smpte170m", transfer="smpte170m"), ("smpte170m",) * 3),
         (
-            Colour(matrix="bt2020nc", primaries="bt2020", transfer="smpte2084", full_range=True),
-            ("bt2020nc", "bt2020", "smpte2084"),
+            Colour(matrix="bt470bg", primaries="smpte432", transfer="iec61966-2-1", full_range=True),
+            ("bt470bg", "smpte432", "iec61966-2-1"),
         ),
     ],
 )
