@@ -19,7 +19,10 @@ def main() -> int:
         signal.signal(number, _end)
     from pnpvideo.cli.main import main as run
 
-    return run()
+    status = run()
+    for number in SIGNALS:  # all is done; while Python shuts down, a signal would change the status
+        signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -36,8 +36,8 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64
-        --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord --track 1 --allow-partial
-        --compile --store kept -y"""
+        --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
+        --track 1 --allow-partial --compile --store kept -y"""
     assert run(*flags.split()) == 0
     assert engine.options == TranslateOptions(
         model="sd15",
