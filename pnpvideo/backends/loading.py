@@ -32,6 +32,7 @@ HARMLESS = ("position_ids",)
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _SIDES = ("crop_size", "height", "longest_edge", "shortest_edge", "size", "width")
 _MOST_PIXELS, _MOST_COUNTED, _MOST_BUFFERED = 4096, 100_000, 1 << 28
+_TOKEN_FIELDS = {"content", "id", "lstrip", "normalized", "rstrip", "single_word", "special"}
 _ONE_AT_A_TIME = threading.RLock()  # the libraries replace parts of torch while they load
 _BOM = b"\xef\xbb\xbf"
 
@@ -107,6 +108,8 @@ def _sealed(folder: Path) -> Iterator[Path]:
                 (sealed / config).write_text(json.dumps(value), encoding="utf-8")
         for vocabulary in VOCABULARIES:
             if os.path.isfile(folder / vocabulary):
+                if vocabulary == "tokenizer.json":
+                    _check_tokens(folder / vocabulary)
                 _link(folder / vocabulary, sealed / vocabulary)
         yield sealed
 
@@ -124,9 +127,23 @@ def _harmless(value: Any, path: Path) -> Any:
         most = _MOST_PIXELS if key in _SIDES else _MOST_COUNTED if "layer" in key or key.startswith("num_") else None
         if most is not None and isinstance(item, int | float) and not abs(item) <= most:
             raise ModelError(f"{path}: {key} is {item}; accepted are up to {most}")
+        if isinstance(value.get("content"), str) and key not in (*_TOKEN_FIELDS, "__type"):
+            continue  # of an added token: see _check_tokens
         if key not in _CODE and not key.endswith(("_implementation", "_implementation_internal", "_file")):
             kept[key] = _harmless(item, path)
     return kept
+
+
+def _check_tokens(path: Path) -> None:
+    """Raises ModelError for fields of added tokens that the tokenizers library, which is not Python, would print."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8-sig"))
+        unknown = {field for token in stated["added_tokens"] for field in token} - _TOKEN_FIELDS
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return  # it is no vocabulary, as the library will say
+    if unknown:
+        accepted = ", ".join(sorted(_TOKEN_FIELDS))
+        raise ModelError(f"{path}: an added token has the field {min(unknown)!r}; accepted are {accepted}")
 
 
 def _names_code(folder: Path) -> bool:

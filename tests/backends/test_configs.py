@@ -1,5 +1,6 @@
 """Configs and files that lie: one line about what is wrong, at once, and nothing else on the terminal."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import torch
 from pnpvideo.cli.main import main
 from safetensors.torch import load_file, save_file
 
+from pnpvideo.backends.loading import load_reader
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 from pnpvideo.measure.judge import Judge, Tower
@@ -148,6 +150,29 @@ def test_a_network_larger_than_its_weights_is_not_built(
     assert "config.json states a network that is many times larger than its weights" in refused(copy, capfd)
 
 
+def test_quantised_weights_are_named(copy: Path) -> None:
+    stated = json.loads((copy / UNET).read_text())
+    (copy / UNET).write_text(json.dumps({**stated, "quantization_config": {"quant_method": "bitsandbytes"}}))
+    with pytest.raises(ModelError, match="states quantised weights"):
+        StableDiffusion(str(copy), torch.device("cpu"), torch.float32)
+
+
+class Library:
+    """What a library sees of a folder: the config that it would obey."""
+
+    @staticmethod
+    def from_pretrained(folder: Path, **_: object) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        return found
+
+
+def test_the_libraries_see_no_names_of_code(tmp_path: Path) -> None:
+    code = {"auto_map": {"AutoModel": "code.Model"}, "custom_pipelines": {"x": "y"}, "trust_remote_code": True}
+    stated = {"width": 3, **code, "inner": {"deeper": [{"auto_map": {}, "kept": 1}]}}
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    assert load_reader(Library, tmp_path) == {"width": 3, "inner": {"deeper": [{"kept": 1}]}}
+
+
 @pytest.mark.parametrize("steps", [0, "x", None, 10**9])
 def test_a_few_step_schedule_that_cannot_be_is_refused(
     steps: Any, copy: Path, capfd: pytest.CaptureFixture[str]
@@ -241,6 +266,26 @@ def test_a_processor_that_lies_is_refused(changes: dict[str, Any], match: str, t
     (folder / "processor_config.json").write_text(json.dumps(stated))
     with pytest.raises(ModelError, match=match):
         Captioner(str(folder)).captions([np.zeros((32, 32, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
+def test_unknown_fields_of_added_tokens_print_nothing(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(WEIGHTS / "captioner", tmp_path / "copy"))
+    path = folder / name
+    stated = json.loads(path.read_text()) if path.exists() else {}
+    token = {"content": "[PAD]", "lstrip": False, "normalised": False}
+    if name == "tokenizer.json":
+        stated["added_tokens"][0]["normalised"] = False
+    elif name == "tokenizer_config.json":
+        stated["added_tokens_decoder"] = {"0": token}
+    else:
+        stated["pad_token"] = token
+    path.write_text(json.dumps(stated))
+    with contextlib.suppress(ModelError):
+        Captioner(str(folder))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_language_model_that_lacks_weights_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
