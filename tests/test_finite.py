@@ -168,3 +168,22 @@ def test_what_overflows_in_half_precision_is_computed_again_in_fp32(
     assert half.network.dtype == torch.bfloat16
     notices = [event.message for event in said if isinstance(event, Notice)]
     assert notices.count("half precision gave NaN or infinity; such steps are computed again in fp32") == 1
+
+
+def test_a_spoiled_text_encoder_is_an_error(backend: StableDiffusion) -> None:
+    (norm,) = (part for name, part in backend.text.encoder.named_modules() if name.endswith("final_layer_norm"))
+    with spoiled(norm, at(0)), pytest.raises(NotFiniteError, match="text encoder"):
+        backend.embed("a fox")
+
+
+def test_a_spoiled_gradient_of_an_edit_is_an_error(backend: StableDiffusion, options: Options, tmp_path: Path) -> None:
+    def spoil(module: nn.Module, inward: object, outward: object) -> tuple[Tensor | None, ...]:
+        assert isinstance(inward, tuple)
+        return tuple(None if value is None else torch.full_like(value, float("nan")) for value in inward)
+
+    handle = backend.network.conv_in.register_full_backward_hook(spoil)
+    try:
+        with pytest.raises(NotFiniteError, match="gradient"):
+            run(backend, options(change=("a", "b"), source_prompt="a", **METHODS["pix2pix-zero"]))
+    finally:
+        handle.remove()

@@ -125,6 +125,13 @@ class TestEntry:
 
 
 class TestDamage:
+    def test_an_entry_that_was_moved_to_another_key_is_not_used(self, store: Store) -> None:
+        put(store, 1.0)
+        other = fingerprint("another key")
+        (store.root / "trajectory" / KEY).rename(store.root / "trajectory" / other)
+        with store.entry("trajectory", other) as entry:
+            assert entry.names() == []
+
     def test_a_flipped_byte_is_found_said_and_dropped(self, store: Store, notices: list[str]) -> None:
         put(store, 1.0)
         put(store, 2.0, "sound")

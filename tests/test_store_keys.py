@@ -56,6 +56,7 @@ class Run:
         stop: tuple[int, str, int] | None = None,
         shot: int = 0,
         fps: int = 8,
+        mask: np.ndarray | None = None,
     ) -> None:
         self.notices: list[str] = []
         self.steps = 0
@@ -66,7 +67,7 @@ class Run:
         parts = [pictures(FRAMES)] if windows is None else windows
         for part, given in enumerate(parts):
             frames = tuple(Frame(seen + n, Fraction(seen + n, fps), picture) for n, picture in enumerate(given))
-            drawings = Drawings(frames, tuple(range(len(frames))))
+            drawings = Drawings(frames, tuple(range(len(frames))), None if mask is None else (mask,) * len(frames))
             window = Shot(shot, frames, part=part, more=part + 1 < len(parts))
             self.results.append(translator.window(window, drawings, (32, 32)).pictures)
             seen += len(frames)
@@ -193,6 +194,8 @@ RESUMED: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "times": ({}, {"fps": 12}, False),
     "keeping the background": ({"change": ("a", "b")}, {"keep_background": True}, False),
     "noise of sdedit": ({"method": "sdedit", "strength": 1.0}, {"seed": 1}, False),
+    "coherence of sdedit": ({"method": "sdedit", "strength": 1.0, "coherence": "none"}, {"coherence": "joint"}, False),
+    "frames a call of sdedit": ({"method": "sdedit", "strength": 1.0, "coherence": "none"}, {"batch": 2}, False),
     "prompt of sdedit": ({"method": "sdedit", "strength": 1.0}, {"prompt": "a hen"}, False),
 }
 
@@ -230,6 +233,18 @@ def test_a_window_is_taken_up_only_beside_the_anchors_that_it_began_with(
     again = Run(backend, asked, windows=other_first)
     assert not again.resumed
     assert again.same(Run(backend, replace(asked, store=tmp_path / "alone"), windows=other_first))
+
+
+def test_an_interrupted_run_is_not_taken_up_for_another_mask(
+    backend: StableDiffusion, options: Options, tmp_path: Path
+) -> None:
+    asked, left = options(steps=STEPS, **SETTINGS["each frame"]), np.zeros((32, 32), np.uint8)
+    left[:, :16] = 255
+    with pytest.raises(KeyboardInterrupt):
+        Run(backend, asked, stop=(0, "sample", 1), mask=left)
+    again = Run(backend, asked, mask=255 - left)
+    assert not again.resumed
+    assert again.same(Run(backend, replace(asked, store=tmp_path / "alone"), mask=255 - left))
 
 
 def test_a_generated_guidance_depends_on_its_seed_and_prompt(backend: StableDiffusion, options: Options) -> None:

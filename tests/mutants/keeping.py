@@ -1,0 +1,189 @@
+"""Mutants of the store, and of the keys under which it keeps results."""
+
+from .mutant import Mutant
+
+_DURABLE, _ENTRY, _MANIFEST = "pnpvideo/store/durable.py", "pnpvideo/store/entry.py", "pnpvideo/store/manifest.py"
+_STORE, _DIGEST, _ENGINE = "pnpvideo/store/store.py", "pnpvideo/store/digest.py", "pnpvideo/engine.py"
+_TESTS = "tests/test_store.py"
+_DISK = ("tests/test_durable.py",)
+_KEY_TESTS = "tests/test_store_keys.py"
+_TAKEN_UP = "test_an_interrupted_run_is_taken_up_where_nothing_that_it_depends_on_has_changed"
+_KEYS = (_KEY_TESTS,)
+
+MUTANTS = (
+    Mutant(
+        "a file's content is on the disk before its name",
+        _DURABLE,
+        "            os.fsync(file.fileno())\n",
+        "",
+        _DISK,
+    ),
+    Mutant(
+        "a file's name is on the disk",
+        _DURABLE,
+        "            os.fsync(descriptor)\n",
+        "            pass\n",
+        _DISK,
+    ),
+    Mutant(
+        "a file is replaced in one step",
+        _DURABLE,
+        "        os.replace(name, path)\n",
+        "        path.write_bytes(Path(name).read_bytes())\n        os.unlink(name)\n",
+        (_TESTS,),
+    ),
+    Mutant(
+        "a failed write leaves no part behind",
+        _DURABLE,
+        "            os.unlink(name)\n        raise",
+        "            pass\n        raise",
+        (_TESTS,),
+    ),
+    Mutant(
+        "a part is what its checksum says",
+        _ENTRY,
+        "if hashlib.sha256(content).hexdigest() != part.sha256:",
+        "if False:",
+        (f"{_TESTS}::TestDamage",),
+    ),
+    Mutant(
+        "a part counts once the manifest names it",
+        _ENTRY,
+        "            replace_file(self._folder / part.file, content)\n"
+        "            self._commit({**self._manifest.parts, name: part})\n",
+        "            self._commit({**self._manifest.parts, name: part})\n"
+        "            replace_file(self._folder / part.file, content)\n",
+        (_TESTS,),
+    ),
+    Mutant(
+        "an entry is the one that was asked for",
+        _ENTRY,
+        "(found.kind, found.key) == (kind, key)",
+        "True",
+        (_TESTS,),
+    ),
+    Mutant(
+        "a name cannot leave the entry's folder",
+        _ENTRY,
+        "if not PART_NAME.fullmatch(name):",
+        "if False:",
+        (_TESTS,),
+    ),
+    Mutant(
+        "a key cannot leave the store",
+        _STORE,
+        "or not _KEY.fullmatch(key)",
+        "",
+        (_TESTS,),
+    ),
+    Mutant(
+        "the manifest is what its checksum says",
+        _MANIFEST,
+        'if hashlib.sha256(body.encode()).hexdigest() != record["sha256"]:',
+        "if False:",
+        (_TESTS,),
+    ),
+    Mutant(
+        "another version is left alone",
+        _MANIFEST,
+        'if record["format"] != FORMAT:',
+        "if False:",
+        (_TESTS,),
+    ),
+    Mutant(
+        "one key is worked on by one process at a time",
+        _STORE,
+        "            lock.acquire(blocking=False)\n",
+        "            pass\n",
+        (_TESTS,),
+    ),
+    Mutant(
+        "what is in use is not cleared",
+        _STORE,
+        "with self._locked(info.kind, info.key, wait=False):",
+        "if True:",
+        (_TESTS,),
+    ),
+    Mutant(
+        "arrays count with their shape",
+        _DIGEST,
+        '("tensor", str(value.dtype), tuple(value.shape))',
+        '("tensor", str(value.dtype))',
+        (_TESTS,),
+    ),
+    Mutant(
+        "texts count with their length",
+        _DIGEST,
+        'yield from _sized(b"s", value.encode("utf-8", "surrogatepass"))',
+        'yield b"s" + value.encode("utf-8", "surrogatepass")',
+        (_TESTS,),
+    ),
+    Mutant(
+        "a trajectory is of its model",
+        _ENGINE,
+        "            self.backend.fingerprint,\n            self.schedule,",
+        "            self.schedule,",
+        _KEYS,
+    ),
+    Mutant(
+        "a trajectory is of its precision",
+        _ENGINE,
+        "            self.backend.numerics,\n",
+        "",
+        _KEYS,
+    ),
+    Mutant(
+        "a trajectory is of its source prompt",
+        _ENGINE,
+        "            window.script.source,\n",
+        "",
+        _KEYS,
+    ),
+    Mutant(
+        "a trajectory is of its corrections",
+        _ENGINE,
+        "(self.resolved.inversion_rounds, self.resolved.regularize)",
+        "()",
+        _KEYS,
+    ),
+    Mutant(
+        "a run is of its prompt and its words",
+        _ENGINE,
+        "key, script.prompt, script.words, ",
+        "key, ",
+        (f"{_KEY_TESTS}::{_TAKEN_UP}",),
+    ),
+    Mutant("a run is of its guidance", _ENGINE, "window.guidance, window.shot", "window.shot", _KEYS),
+    Mutant("a run is of its method's parameters", _ENGINE, "self.method, window.guidance", "window.guidance", _KEYS),
+    Mutant(
+        "a run is of its coherence",
+        _ENGINE,
+        "            replace(self.coherence, batch=self.guard.batch),\n",
+        "",
+        _KEYS,
+    ),
+    Mutant(
+        "a run is of its anchors", _ENGINE, "None if window.anchors is None else window.anchors.run", "None", _KEYS
+    ),
+    Mutant(
+        "a trajectory is of the calls that made it",
+        "pnpvideo/inversion.py",
+        "found = fingerprint(key, calls)",
+        "found = key",
+        _KEYS,
+    ),
+    Mutant(
+        "a run is of the frames that share a call",
+        _ENGINE,
+        "replace(self.coherence, batch=self.guard.batch)",
+        "replace(self.coherence, batch=1)",
+        _KEYS,
+    ),
+    Mutant(
+        "a run is of its mask",
+        _ENGINE,
+        "tokens if masks is None or mask is None else mask.numpy()",
+        "tokens",
+        (f"{_KEY_TESTS}::test_an_interrupted_run_is_not_taken_up_for_another_mask",),
+    ),
+)  # fmt: skip

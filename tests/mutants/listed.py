@@ -1,0 +1,5 @@
+"""All mutants, in the order in which they are tried."""
+
+from . import keeping, loading, reading, writing
+
+MUTANTS = (*reading.MUTANTS, *writing.MUTANTS, *keeping.MUTANTS, *loading.MUTANTS)

@@ -1,0 +1,169 @@
+"""Mutants of what opens, probes and decodes clips."""
+
+from .mutant import Mutant
+
+_FFMPEG, _STREAM, _SOURCE = "pnpvideo/video/ffmpeg.py", "pnpvideo/video/stream.py", "pnpvideo/video/source.py"
+_ANIMATION, _FOLDER, _BORDER = (f"pnpvideo/video/{name}.py" for name in ("animation", "folder", "pillow_reader"))
+_HOSTILE, _LIMITS, _PICTURES = (f"tests/video/test_{name}.py" for name in ("hostile", "animation_limits", "pictures"))
+_CHILD = ("tests/video/test_ffmpeg.py",)
+
+MUTANTS = (
+    Mutant(
+        "ffmpeg opens files and pipes only",
+        _FFMPEG,
+        '"-protocol_whitelist", "file,pipe", ',
+        "",
+        _CHILD,
+    ),
+    Mutant(
+        "ffmpeg opens no other container",
+        _FFMPEG,
+        '"-format_whitelist", demuxer, ',
+        "",
+        _CHILD,
+    ),
+    Mutant(
+        "ffmpeg takes the container that the first bytes say",
+        _FFMPEG,
+        '*("-f", demuxer, "-i", file_url(path))',
+        '*("-i", file_url(path))',
+        _CHILD,
+    ),
+    Mutant("a path is a path and no address", _FFMPEG, 'f"file:{path.absolute()}"', 'f"{path.absolute()}"', _CHILD),
+    Mutant(
+        "ffmpeg reads no terminal",
+        _FFMPEG,
+        '"-hide_banner", "-nostdin", *arguments',
+        '"-hide_banner", *arguments',
+        _CHILD,
+    ),
+    Mutant(
+        "Ctrl-C reaches us alone, and all of a child can be ended", _FFMPEG, "start_new_session=True,", "", _CHILD
+    ),
+    Mutant(
+        "a frame beyond the limit is refused by ffmpeg",
+        _FFMPEG,
+        '"-max_pixels", str(MAX_PIXELS)',
+        '"-max_pixels", str(2**31 - 1)',
+        (f"{_HOSTILE}::test_a_giant_frame_of_a_video_is_refused",),
+    ),
+    Mutant(
+        "a frame beyond the limit is refused by its header",
+        _STREAM,
+        "if width * height > MAX_PIXELS:",
+        "if False:",
+        (f"{_HOSTILE}::test_a_giant_frame_of_a_video_is_refused",),
+    ),
+    Mutant(
+        "a clip has no more frames than the limit",
+        _STREAM,
+        "if index >= MAX_FRAMES:",
+        "if False:",
+        ("tests/video/test_ffmpeg.py::test_a_clip_of_more_frames_than_the_cap_is_refused",),
+    ),
+    Mutant(
+        "an animation has no more frames than the limit",
+        _ANIMATION,
+        "if frames > MAX_FRAMES:",
+        "if False:",
+        (f"{_LIMITS}::test_more_frames_than_the_cap_are_refused",),
+    ),
+    Mutant(
+        "a small file does not unfold to much",
+        _ANIMATION,
+        "if pixels > most:",
+        "if False:",
+        (f"{_LIMITS}::test_a_small_webp_that_unfolds_to_much_is_refused",),
+    ),
+    Mutant(
+        "a canvas is no larger than the limit",
+        _ANIMATION,
+        "if width * height > MAX_CANVAS:",
+        "if False:",
+        (f"{_LIMITS}::test_an_animation_on_a_giant_canvas_is_refused",),
+    ),
+    Mutant(
+        "an animation is read in time or not at all",
+        _ANIMATION,
+        "if time.monotonic() > until:",
+        "if False:",
+        (f"{_LIMITS}::test_an_animation_that_takes_longer_than_patience_is_refused",),
+    ),
+    Mutant(
+        "a folder has no more frames than the limit",
+        _FOLDER,
+        "if len(shown) > MAX_FRAMES:",
+        "if False:",
+        (f"{_LIMITS}::test_a_folder_of_more_frames_than_the_cap_is_refused",),
+    ),
+    Mutant(
+        "a folder's frames have one size",
+        _FOLDER,
+        "if (member.info.width, member.info.height) != (width, height):",
+        "if False:",
+        ("tests/video/test_read.py", _PICTURES),
+    ),
+    Mutant(
+        "a picture beyond the limit is refused unread",
+        _BORDER,
+        "if image.width * image.height > MAX_PIXELS:",
+        "if False:",
+        (f"{_HOSTILE}::test_a_giant_header_is_refused_unread",),
+    ),
+    Mutant(
+        "whatever Pillow raises is a DecodeError",
+        _BORDER,
+        "    except Exception as error:  # damaged",
+        "    except ValueError as error:  # damaged",
+        (f"{_PICTURES}::test_what_pillow_raises_is_one_clear_line",),
+    ),
+    Mutant(
+        "libtiff prints nothing",
+        _BORDER,
+        "            install(self._handler)\n",
+        "            pass\n",
+        (f"{_PICTURES}::test_libraries_print_nothing_and_what_they_say_is_reported",),
+    ),
+    Mutant(
+        "what ends too soon is damage",
+        _STREAM,
+        "lost = status != 0 or _LOSS.search(errors) is not None or",
+        "lost = status != 0 or",
+        (_HOSTILE,),
+    ),
+    Mutant(
+        "a decoder that hangs is stopped",
+        _STREAM,
+        "piece = pieces.get(timeout=patience_seconds)",
+        "piece = pieces.get(timeout=1000 + patience_seconds)",
+        (f"{_HOSTILE}::test_a_decode_that_hangs_is_stopped_and_leaves_no_child",),
+    ),
+    Mutant(
+        "frames come at increasing times",
+        _STREAM,
+        "(previous is not None and pts_seconds <= previous)",
+        "False",
+        ("tests/video/test_ffmpeg.py::test_frames_at_one_time_are_refused",),
+    ),
+    Mutant(
+        "pipes and devices are not opened",
+        _SOURCE,
+        "if not stat.S_ISREG(mode):",
+        "if False:",
+        (f"{_HOSTILE}::test_pipes_and_devices_are_refused_unopened",),
+    ),
+    Mutant(
+        "a sound track's description cannot drive a terminal",
+        _STREAM,
+        "description=ffmpeg.printable(match[2])",
+        "description=match[2]",
+        ("tests/video/test_ffmpeg.py::test_what_ffmpeg_says_of_a_sound_track_cannot_drive_a_terminal",),
+    ),
+    Mutant(
+        "a name cannot drive a terminal",
+        "pnpvideo/errors.py",
+        'c if c.isprintable() else c.encode("unicode_escape").decode("ascii")',
+        "c",
+        (f"{_HOSTILE}::test_control_characters_of_a_name_do_not_reach_the_message",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,193 @@
+"""Mutants of what encodes and publishes results, of finiteness, and of interrupts."""
+
+from .mutant import Mutant
+
+_PLACE, _ENCODER, _FORMATS = (f"pnpvideo/video/{name}.py" for name in ("destination", "encoder", "formats"))
+_PUBLISH, _TESTS, _RUN = "pnpvideo/publish.py", "tests/video/test_write.py", "tests/test_translate.py"
+
+_MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/test_finite.py"
+
+MUTANTS = (
+    Mutant(
+        "a result is on the disk before its name",
+        _PUBLISH,
+        "        os.fsync(handle)\n",
+        "        pass\n",
+        ("tests/test_durable.py",),
+    ),
+    Mutant(
+        "a result's name is on the disk before it is reported",
+        _PUBLISH,
+        "        _sync(self.target.absolute().parent)\n",
+        "",
+        ("tests/test_durable.py",),
+    ),
+    Mutant(
+        "one output is written by one run",
+        _PUBLISH,
+        "        lock.acquire(blocking=False)\n",
+        "        pass\n",
+        (f"{_TESTS}::test_one_output_is_written_by_one_run_at_a_time",),
+    ),
+    Mutant(
+        "what came meanwhile is not overwritten",
+        _PUBLISH,
+        "                _rename_new(self.path, self.target)\n",
+        "                os.replace(self.path, self.target)\n",
+        ("tests/test_publish.py::test_what_is_there_stays_unless_it_may_be_overwritten",),
+    ),
+    Mutant(
+        "what was put in a result's place is not published",
+        _PUBLISH,
+        "        self._check_private()\n",
+        "",
+        ("tests/test_publish.py::test_what_is_put_in_the_place_of_a_result_is_not_published",),
+    ),
+    Mutant(
+        "folders are exchanged in one step",
+        _PUBLISH,
+        "    if not _renameat2(new, old, _EXCHANGE):\n",
+        "    if True:\n",
+        ("tests/test_publish.py::test_a_kill_leaves_the_former_result_or_the_new_one",),
+    ),
+    Mutant(
+        "a folder that a killed run took away is put back",
+        _PUBLISH,
+        'if not os.path.lexists(target) and (left / "old").is_dir():',
+        "if False:",
+        ("tests/test_publish.py::test_between_two_renames_a_killed_run_leaves_a_folder_that_is_put_back",),
+    ),
+    Mutant(
+        "what a killed run left is removed",
+        _PUBLISH,
+        "                os.replace(left / \"old\", target)\n            shutil.rmtree(left, ignore_errors=True)\n",
+        "                os.replace(left / \"old\", target)\n",
+        ("tests/test_publish.py::test_a_kill_leaves_the_former_result_or_the_new_one",),
+    ),
+    Mutant(
+        "an exception leaves no part of a file",
+        _PUBLISH,
+        "            shutil.rmtree(self._folder, ignore_errors=True)\n",
+        "            pass\n",
+        (f"{_TESTS}::test_an_exception_leaves_nothing_and_the_old_file_intact",),
+    ),
+    Mutant(
+        "an output is not the input",
+        _PLACE,
+        "if target.samefile(source.path):",
+        "if False:",
+        ("tests/cli/test_files.py", _TESTS),
+    ),
+    Mutant(
+        "an output does not replace the folder of the input",
+        _PLACE,
+        "if target.resolve() in source.path.resolve().parents:",
+        "if False:",
+        (f"{_TESTS}::test_a_folder_that_holds_the_input_is_refused",),
+    ),
+    Mutant(
+        "an encoder that failed is no success",
+        _ENCODER,
+        "if status != 0:",
+        "if False:",
+        (_TESTS,),
+    ),
+    Mutant(
+        "an encoder encodes all frames",
+        _ENCODER,
+        "if not counted or int(counted[-1]) != self._appended:",
+        "if False:",
+        (f"{_TESTS}::test_frames_that_the_encoder_swallows_are_noticed",),
+    ),
+    Mutant(
+        "an encoder that hangs is given up",
+        _ENCODER,
+        "select.select([], [pipe], [], PATIENCE_SECONDS)",
+        "select.select([], [pipe], [], 1000)",
+        (f"{_TESTS}::test_an_encoder_that_hangs_is_given_up",),
+    ),
+    Mutant(
+        "video is written in limited range",
+        _FORMATS,
+        ":out_range=tv,",
+        ":out_range=pc,",
+        (f"{_TESTS}::test_colour_tags_are_the_sources_and_the_colours_agree_with_them",),
+    ),
+    Mutant(
+        "video says that it is in limited range",
+        _FORMATS,
+        ":range=tv",
+        ":range=pc",
+        (f"{_TESTS}::test_colour_tags_are_the_sources_and_the_colours_agree_with_them",),
+    ),
+    Mutant(
+        "an unreadable sound track is left out",
+        _FORMATS,
+        "[index for index, codec in enumerate(audio) if codec != UNREADABLE]",
+        "list(range(len(audio)))",
+        (f"{_TESTS}::test_a_sound_track_that_ffmpeg_does_not_know_is_left_out",),
+    ),
+    Mutant(
+        "NaN of a step is told and not kept",
+        "pnpvideo/checkpoints.py",
+        "            if not bool(finite):\n",
+        "            if False:\n",
+        (f"{_RUN}::test_nan_is_told_with_its_step_and_not_kept",),
+    ),
+    Mutant(
+        "latents are finite",
+        _MODEL,
+        "return finite(torch.cat(latents), ",
+        "return (lambda value, name: value)(torch.cat(latents), ",
+        (f"{_FINITE}::test_a_spoiled_decoder_or_encoder_is_an_error",),
+    ),
+    Mutant(
+        "pictures are finite",
+        _MODEL,
+        "finite(x[0].float(), \"the autoencoder's picture\")",
+        "x[0].float()",
+        (f"{_FINITE}::test_a_spoiled_decoder_or_encoder_is_an_error",),
+    ),
+    Mutant(
+        "answers of the network are finite",
+        _MODEL,
+        "return finite(output, ",
+        "return (lambda value, name: value)(output, ",
+        (_FINITE,),
+    ),
+    Mutant(
+        "texts are finite",
+        "pnpvideo/backends/text.py",
+        'return finite(embedded, "the text encoder\'s output")',
+        "return embedded",
+        (f"{_FINITE}::test_a_spoiled_text_encoder_is_an_error",),
+    ),
+    Mutant(
+        "the gradient of an edit is finite",
+        "pnpvideo/methods/pix2pix_zero.py",
+        'finite(slope / scale, "the gradient of the cross-attention loss")',
+        "slope / scale",
+        (f"{_FINITE}::test_a_spoiled_gradient_of_an_edit_is_an_error",),
+    ),
+    Mutant(
+        "what was made is kept when a run is interrupted",
+        "pnpvideo/checkpoints.py",
+        "        except BaseException:\n            self._flush()\n            raise",
+        "        except BaseException:\n            raise",
+        (f"{_RUN}::test_an_interrupted_run_goes_on_to_the_same_file",),
+    ),
+    Mutant(
+        "native code that does not listen is ended",
+        "cli/interrupt.py",
+        "            except TimeoutError:\n                again = received\n",
+        "            except TimeoutError:\n                again = b''\n",
+        ("tests/cli/test_main.py::TestSignals::test_native_code_that_does_not_listen_is_ended_after_the_grace",),
+    ),
+    Mutant(
+        "a mask has the input's aspect",
+        "pnpvideo/background.py",
+        "if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:",
+        "if False:",
+        ("tests/test_edit.py::test_a_mask_of_another_aspect_is_refused_before_the_model_is_read",),
+    ),
+)  # fmt: skip
