@@ -1,11 +1,11 @@
-# make demo, make test, make slow, make gpu, make bench, make check: each makes the environment it needs.
+# make demo, test, slow, gpu, bench, fuzz, mutants, check: each makes the environment it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow gpu bench check format
+.PHONY: demo test slow gpu bench fuzz mutants check format
 
 demo: $(READY)
 	$(BIN)/python -m samples.demo
@@ -21,6 +21,12 @@ gpu: $(READY)
 
 bench: $(READY)
 	$(BIN)/pnpvideo bench -o out/bench
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --inputs 10000 --seed 0
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 check: $(READY)
 	$(BIN)/ruff format --check .
