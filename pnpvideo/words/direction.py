@@ -7,7 +7,6 @@ which, and another one refuses it.
 
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +138,16 @@ def load(path: Path) -> Direction:
         raise InputError(f"{path} is no file; a direction is made by: pnpvideo direction build")
     if path.stat().st_size > LARGEST:
         raise InputError(f"{path} has {path.stat().st_size >> 20} MiB; a direction has up to {LARGEST >> 20}")
-    return _load_tensor(path) if zipfile.is_zipfile(path) else _load_own(path)
+    return _load_tensor(path) if _is_archive(path) else _load_own(path)
+
+
+def _is_archive(path: Path) -> bool:
+    """By the first bytes: zipfile.is_zipfile raises BadZipFile of some damaged ends."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False  # as the reader of our own files will say
 
 
 def _load_own(path: Path) -> Direction:

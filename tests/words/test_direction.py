@@ -138,7 +138,9 @@ def test_the_reference_projects_tensors_are_read(tmp_path: Path) -> None:
     found.check("whichever", (77, 768))
 
 
-@pytest.mark.parametrize("kind", ["code", "dict", "shape", "infinite", "text", "none", "other", "half"])
+@pytest.mark.parametrize(
+    "kind", ["code", "dict", "shape", "infinite", "text", "none", "other", "half", "several disks"]
+)
 def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "d.pt"
     if kind == "code":
@@ -156,6 +158,11 @@ def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
         torch.save(torch.full((1, 77, 768), float("inf")), path)
     elif kind == "text":
         path.write_text("no direction")
+    elif kind == "several disks":
+        torch.save(torch.zeros(1, 77, 768), path)
+        content = path.read_bytes()
+        place = content.rindex(b"PK\x06\x07")  # where the archive says of how many disks it is
+        path.write_bytes(content[: place + 16] + b"\x07" + content[place + 17 :])
     elif kind == "other":
         save_file({"direction": torch.zeros(2, 2)}, path)
     elif kind == "half":
