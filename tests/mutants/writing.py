@@ -6,6 +6,7 @@ _PLACE, _ENCODER, _FORMATS = (f"pnpvideo/video/{name}.py" for name in ("destinat
 _PUBLISH, _TESTS, _RUN = "pnpvideo/publish.py", "tests/video/test_write.py", "tests/test_translate.py"
 
 _MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/test_finite.py"
+_SCRATCH, _LEFT = "pnpvideo/scratch.py", "tests/test_scratch.py"
 
 MUTANTS = (
     Mutant(
@@ -182,6 +183,34 @@ MUTANTS = (
         "            except TimeoutError:\n                again = received\n",
         "            except TimeoutError:\n                again = b''\n",
         ("tests/cli/test_main.py::TestSignals::test_native_code_that_does_not_listen_is_ended_after_the_grace",),
+    ),
+    Mutant(
+        "SIGHUP stops the work as SIGTERM does",
+        "cli/interrupt.py",
+        '("SIGINT", "SIGTERM", "SIGHUP") if',
+        '("SIGINT", "SIGTERM") if',
+        ("tests/cli/test_signals.py::test_a_signal_while_modules_load",),
+    ),
+    Mutant(
+        "temporary folders of killed processes are removed",
+        _SCRATCH,
+        "    remove_leftovers()\n    with",
+        "    with",
+        (_LEFT,),
+    ),
+    Mutant(
+        "temporary folders of living processes stay",
+        _SCRATCH,
+        "                with FileLock(left / LOCK, blocking=False):\n",
+        "                if True:\n",
+        (_LEFT,),
+    ),
+    Mutant(
+        "a link among temporary folders is not followed",
+        _SCRATCH,
+        "left.is_symlink() or ",
+        "",
+        (_LEFT,),
     ),
     Mutant(
         "a mask has the input's aspect",
