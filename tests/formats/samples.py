@@ -69,6 +69,7 @@ _MPEG2, _MPEG4, _MJPEG, _THEORA = (
     ("-c:v", name, "-q:v", quality)
     for name, quality in (("mpeg2video", "2"), ("mpeg4", "2"), ("mjpeg", "2"), ("libtheora", "10"))
 )
+_WMV = ("-c:v", "wmv2", "-q:v", "2")
 _QTRLE, _FFV1, _HUFFYUV = (("-c:v", name) for name in ("qtrle", "ffv1", "huffyuv"))
 _M2TS = ("-mpegts_m2ts_mode", "1")
 
@@ -96,6 +97,8 @@ VIDEOS = (
     _video("MPEG-TS", "mpeg2.m2ts", "MPEG-2, yuv420p", (*_MPEG2, *_M2TS), "mp2", even=True, also=(".mts",)),
     _video("MPEG-PS", "mpeg2.mpg", "MPEG-2, yuv420p", _MPEG2, "mp2", even=True, also=(".mpeg", ".vob")),
     _video("FLV", "h264.flv", "H.264, yuv420p", _X264, "aac"),
+    _video("WMV", "wmv2.wmv", "WMV 8, yuv420p", _WMV, "wmav2", even=True, also=(".asf",)),
+    _video("MJPEG", "stream.mjpeg", "Motion JPEG, yuvj420p", _MJPEG, even=True, also=(".mjpg",)),
     _video("Ogg", "theora.ogv", "Theora, yuv420p", _THEORA, "libvorbis", even=True, also=(".ogg",)),
 )
 
