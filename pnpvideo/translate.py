@@ -19,9 +19,10 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
+from pnpvideo.video.destination import resolve
 from pnpvideo.video.drawings import Drawings, held
 from pnpvideo.video.fit import to_display, working_size
-from pnpvideo.video.formats import UNREADABLE
+from pnpvideo.video.formats import UNREADABLE, subtitle_encoders
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
@@ -55,6 +56,8 @@ def translate(
     started = time.monotonic()
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
+    if clip is not None:
+        _report_left_out(clip, output, report)
     masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames, report)
     backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
@@ -108,6 +111,16 @@ def _read(input: Path | str | None, options: TranslateOptions, report: Report) -
         if track.codec == UNREADABLE:
             report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))
     return clip
+
+
+def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
+    """Say which subtitles the output does not hold."""
+    _, form = resolve(output)
+    kept = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
+    for number, (track, encoder) in enumerate(zip(clip.info.subtitles, kept, strict=True)):
+        if encoder is None:
+            why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
+            report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
 
 
 def _generated_info(backend: Backend, options: TranslateOptions) -> ClipInfo:

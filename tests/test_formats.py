@@ -1,6 +1,5 @@
 """docs/formats.md says what reading and writing do to each format, and nothing is lost that it does not name."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,8 @@ def test_the_page_says_what_was_found(found: Findings) -> None:
 
 
 def test_nothing_that_a_file_has_is_lost_or_wrong(found: Findings) -> None:
-    """Subtitles are lost, as the page says."""
     kept = {video.name: facts for video, facts in found.videos} | {each.name: facts for each, facts in found.pictures}
-    assert [
-        name for name, facts in kept.items() if {"lost", "wrong"} & {*vars(replace(facts, subtitles="")).values()}
-    ] == []
+    assert [name for name, facts in kept.items() if {"lost", "wrong"} & {*vars(facts).values()}] == []
     assert [suffix for suffix, kept in found.outputs if "wrong" in vars(kept).values()] == []
 
 

@@ -49,6 +49,14 @@ class AudioTrack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SubtitleTrack:
+    """One subtitle track: its codec in ffmpeg's name ("subrip", "mov_text", "webvtt") and ffmpeg's own description."""
+
+    codec: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipInfo:
     """What is known of a clip before it is decoded.
 
@@ -60,7 +68,8 @@ class ClipInfo:
     fps: frames a second as the container states it; None for stills and where it says nothing.
     variable_rate: whether durations differ; None: not known until decoded.
     duration_seconds: as stated; None where not known.
-    audio: sound tracks in order.
+    audio, subtitles: sound and subtitle tracks in order.
+    language: of the picture track, such as "eng"; None where the file does not say.
     alpha: frames carry a fourth channel.
     loop: how often an animation plays, 0 for ever; None for anything that is no animation.
     colour: the source's colour tags; frames are in the source's own primaries and transfer.
@@ -80,6 +89,8 @@ class ClipInfo:
     variable_rate: bool | None = None
     duration_seconds: Fraction | None = None
     audio: tuple[AudioTrack, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+    language: str | None = None
     alpha: bool = False
     loop: int | None = None
     colour: Colour = field(default_factory=Colour)

@@ -13,7 +13,13 @@ import numpy as np
 from pnpvideo.errors import EncodeError
 from pnpvideo.video import apng, ffmpeg, matroska
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.formats import Format, audio_arguments, picture_arguments
+from pnpvideo.video.formats import (
+    Format,
+    audio_arguments,
+    picture_arguments,
+    subtitle_arguments,
+    subtitle_encoders,
+)
 
 TICKS = 90_000  # a second, where the source has no clock of its own
 MOST_TICKS = 2**31 - 1
@@ -109,6 +115,10 @@ def _arguments(
             length = span_seconds[1] - span_seconds[0]
             from_source += ["-copypriorss:a", "0", "-ss", "0", "-t", f"{float(length):.6f}"]
         from_source += sound
+        codecs = [track.codec for track in info.subtitles]
+        from_source += subtitle_arguments(subtitle_encoders(form, codecs, span_seconds is not None))
+    if form.audio:  # without it, our own stream would count as English, which is Matroska's default
+        from_source += ["-metadata:s:v:0", f"language={info.language or 'und'}"]
     if form.muxer != "gif":  # whose filter graph names its own input
         arguments += ["-map", "0:v"]
     arguments += [

@@ -30,6 +30,7 @@ class Format:
     encoder, alpha_encoder: ffmpeg options of opaque and of transparent pictures.
     audio: codecs that are copied as they are, none where the container has no sound.
     transcode: ffmpeg options for the other codecs.
+    subtitles: subtitle codecs that are copied as they are. subtitle_encoder: for other subtitles that are text.
     tick_seconds: the resolution of the container's clock, None where it is the clip's own.
     shortest_seconds: frames that are shown for less are shown for longer by viewers; None: no such limit.
     longest_side: pixels that the encoder takes.
@@ -42,6 +43,8 @@ class Format:
     alpha_encoder: tuple[str, ...] = ()
     audio: frozenset[str] = frozenset()
     transcode: tuple[str, ...] = ()
+    subtitles: frozenset[str] = frozenset()
+    subtitle_encoder: str = ""
     tick_seconds: Fraction | None = None
     shortest_seconds: Fraction | None = None
     longest_side: int = 16384
@@ -60,13 +63,26 @@ _MATROSKA_AUDIO = (
     | _PCM
     | frozenset({"mp1", "mp2", "dts", "truehd", "mlp", "vorbis", "wavpack", "tta", "pcm_u8", "pcm_f64le"})
 )
+_TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
+_MATROSKA_SUBTITLES = frozenset(
+    {"subrip", "srt", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
+)
 _MILLISECOND = Fraction(1, 1000)
 GIF_SHORTEST_SECONDS = Fraction(1, 50)  # a shorter delay is shown as a tenth of a second
 UNREADABLE = "none"  # ffmpeg's name for a codec that it does not know
 
+_MP4 = Format(
+    route="ffmpeg",
+    muxer="mp4",
+    encoder=_H264,
+    audio=_MP4_AUDIO,
+    transcode=_AAC,
+    subtitles=frozenset({"mov_text"}),
+    subtitle_encoder="mov_text",
+)
 FORMATS = {
-    ".mp4": Format(route="ffmpeg", muxer="mp4", encoder=_H264, audio=_MP4_AUDIO, transcode=_AAC),
-    ".m4v": Format(route="ffmpeg", muxer="mp4", encoder=_H264, audio=_MP4_AUDIO, transcode=_AAC),
+    ".mp4": _MP4,
+    ".m4v": _MP4,
     ".mov": Format(
         route="ffmpeg",
         muxer="mov",
@@ -75,6 +91,8 @@ FORMATS = {
         alpha_encoder=_PRORES,
         audio=_PCM | {"aac", "mp3", "ac3", "eac3", "alac"},
         transcode=_AAC,
+        subtitles=frozenset({"mov_text"}),
+        subtitle_encoder="mov_text",
     ),
     ".mkv": Format(
         route="ffmpeg",
@@ -84,6 +102,8 @@ FORMATS = {
         alpha_encoder=_VP9,
         audio=_MATROSKA_AUDIO,
         transcode=("flac",),
+        subtitles=_MATROSKA_SUBTITLES,
+        subtitle_encoder="srt",
         tick_seconds=_MILLISECOND,
     ),
     ".webm": Format(
@@ -94,6 +114,8 @@ FORMATS = {
         alpha_encoder=_VP9,
         audio=frozenset({"opus", "vorbis"}),
         transcode=_OPUS,
+        subtitles=frozenset({"webvtt"}),
+        subtitle_encoder="webvtt",
         tick_seconds=_MILLISECOND,
     ),
     ".gif": Format(
@@ -209,6 +231,34 @@ def audio_arguments(form: Format, audio: Sequence[str]) -> list[str]:
             arguments += [f"-c:a:{number}", *form.transcode[:1], *_numbered(form.transcode[1:], number)]
             if form.transcode[0] == "libopus":  # it takes these layouts only
                 arguments += [f"-filter:a:{number}", "aformat=channel_layouts=7.1|5.1|stereo|mono"]
+    return arguments
+
+
+def subtitle_encoders(form: Format, codecs: Sequence[str], span: bool) -> list[str | None]:
+    """For each subtitle track of the source: "copy", the encoder that converts it, or None where it is left out.
+
+    codecs: in ffmpeg's names. span: whether only a span of the source is written, which keeps no subtitles. Subtitles
+    that are text are converted into the container's own kind; pictures are copied where the container holds them.
+    """
+
+    def encoder(codec: str) -> str | None:
+        if span:
+            return None
+        if codec in form.subtitles:
+            return "copy"
+        wanted = form.subtitle_encoder if codec in _TEXT_SUBTITLES else ""
+        return wanted if wanted and wanted in ffmpeg.encoders() else None
+
+    return [encoder(codec) for codec in codecs]
+
+
+def subtitle_arguments(encoders: Sequence[str | None]) -> list[str]:
+    """ffmpeg's options for the subtitle tracks of the second input, by ``subtitle_encoders``."""
+    arguments, number = [], 0
+    for index, encoder in enumerate(encoders):
+        if encoder is not None:
+            arguments += ["-map", f"1:s:{index}", f"-c:s:{number}", encoder]
+            number += 1
     return arguments
 
 

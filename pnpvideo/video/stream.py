@@ -20,7 +20,7 @@ from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Notice, Report
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.video import decode_log, ffmpeg, tone, tracks
-from pnpvideo.video.clip import MAX_FRAMES, MAX_PIXELS, AudioTrack, ClipInfo, Colour, Frame
+from pnpvideo.video.clip import MAX_FRAMES, MAX_PIXELS, AudioTrack, ClipInfo, Colour, Frame, SubtitleTrack
 from pnpvideo.video.completeness import Completeness
 from pnpvideo.video.decode_log import DecodeLog
 from pnpvideo.video.ffmpeg import printable
@@ -273,6 +273,7 @@ def open_stream(
     if demuxer == "mjpeg":
         report(Notice(message=f"{named} is a stream of JPEGs without times; 25 frames a second are assumed"))
     info, stored = _described(path, demuxer, said)
+    info = dataclasses.replace(info, language=taken.language)
     what = tone.kind(info.colour)
     filters = tone.to_sdr(named, info.colour)
     if filters:
@@ -371,6 +372,10 @@ def _described(path: Path, demuxer: str, said: str) -> tuple[ClipInfo, tuple[int
         audio=tuple(
             AudioTrack(codec=track.codec, description=printable(track.description))
             for track in tracks.tracks(said, "Audio")
+        ),
+        subtitles=tuple(
+            SubtitleTrack(codec=track.codec, description=printable(track.description))
+            for track in tracks.tracks(said, "Subtitle")
         ),
         alpha=_ALPHA_FORMAT.search(frame[2]) is not None,
         colour=_colour(colour),

@@ -11,7 +11,10 @@ from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.video import ffmpeg
 from pnpvideo.video.ffmpeg import printable
 
-_STREAM = re.compile(r"^  Stream #0:(\d+)[^:\n]*: (Video|Audio): ((\w+).*)$", re.MULTILINE)
+_STREAM = re.compile(
+    r"^  Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\(([\w-]{2,35})\))?[^:\n]*: (Video|Audio|Subtitle): ((\w+).*)$",
+    re.MULTILINE,
+)
 _SIZE = re.compile(r", (\d+x\d+)[ ,]")
 BYTES_A_SECOND = 20_000_000  # at which packets are read at the least, without decoding
 OPENING_PACKETS = 1000  # in which the first keyframe of a stream is looked for
@@ -19,12 +22,13 @@ OPENING_PACKETS = 1000  # in which the first keyframe of a stream is looked for
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """One track: its index in the file, its codec in ffmpeg's name, ffmpeg's own description."""
+    """One track: its index in the file, its codec in ffmpeg's name, ffmpeg's own description, its language if known."""
 
     index: int
     codec: str
     description: str
     default: bool
+    language: str | None = None
 
     def __str__(self) -> str:
         size = _SIZE.search(self.description)
@@ -42,15 +46,21 @@ class Packets:
 
 
 def tracks(listing: str, kind: str) -> list[Track]:
-    """The tracks of one kind, "Video" or "Audio", in what ``ffmpeg -i`` says; pictures that are covers are left out."""
+    """The tracks of one kind, "Video", "Audio" or "Subtitle", in what ``ffmpeg -i`` says; covers are left out."""
     of_input = re.split(r"^(?:Stream mapping:|Output #0)", listing, maxsplit=1, flags=re.MULTILINE)[0]
     found = [
-        Track(index=int(match[1]), codec=match[4], description=match[3], default="(default)" in match[3])
+        Track(
+            index=int(match[1]),
+            codec=match[5],
+            description=match[4],
+            default="(default)" in match[4],
+            language=None if match[2] in (None, "und") else match[2],
+        )
         for match in _STREAM.finditer(of_input)
-        if match[2] == kind
+        if match[3] == kind
     ]
     covers = ("(attached pic)", "(timed thumbnails)", "(still image)")
-    return [track for track in found if kind == "Audio" or not any(mark in track.description for mark in covers)]
+    return [track for track in found if kind != "Video" or not any(mark in track.description for mark in covers)]
 
 
 def chosen(path: Path, demuxer: str, pictures: Sequence[Track], number: int | None, patience_seconds: float) -> Track:
