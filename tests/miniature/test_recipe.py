@@ -1,5 +1,6 @@
 """The recipe: it goes on exactly where it stopped, and what it exports loads as any checkpoint does."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration,
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
 from pnpvideo.miniature.recipe import stage as stage_module
@@ -53,11 +55,22 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Every stage run for two steps on four scenes, in two slices, and exported."""
     folder = tmp_path_factory.mktemp("recipe")
     steps = [f"--{name}-steps=2" for name in recipe.STAGES]
-    scenes = ["--scenes=4", "--half-size-scenes=2", "--full-size-scenes=2"]
-    asked = ["recipe", "--folder", str(folder), *scenes, "--batch=0.1", *steps]
+    scenes = ["--scenes=4", "--half-size-scenes=2", "--art-scenes=0"]
+    asked = [
+        "recipe",
+        "--folder",
+        str(folder),
+        *scenes,
+        "--batch=0.1",
+        "--widths=8,8,16,16",
+        *steps,
+        "--precision=fp32",
+    ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [*asked, "--only=judge", f"--export={folder / 'never'}"])
+        start = f"--start-from={WEIGHTS}"
+        patch.setattr(sys, "argv", [*asked, "--only=autoencoder", start, f"--export={folder / 'never'}"])
         recipe.main()
+        assert (folder / "pid").read_text() == f"{os.getpid()}\n"
         patch.setattr(sys, "argv", [*asked, f"--export={folder / 'made'}"])
         recipe.main()
     assert not (folder / "never").exists()
@@ -169,14 +182,14 @@ def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
             x = torch.cat([torch.randn(4, 3, generator=torch.Generator().manual_seed(n)) for n in numbers])
             return (module(x) - 1).square().mean()
 
-        return Stage("line", module, loss, 5, rate=1e-2, average=0.9)
+        return Stage(name="line", module=module, loss=loss, batch=4 * batches, steps=5, rate=1e-2, warm_up=3)
 
     found = []
     for workers in (1, 2):
         torch.manual_seed(0)
         module = torch.nn.Linear(3, 1)
         far = time.monotonic() + 60
-        train(stage(module, 2 if workers == 1 else 1), tmp_path / str(workers), far, "cpu", workers)
+        train(stage(module, 2 if workers == 1 else 1), tmp_path / str(workers), far, "cpu", workers, torch.float32)
         found.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
     assert torch.allclose(found[0], found[1], atol=1e-6)
     assert found[0].abs().sum() > 0
@@ -191,10 +204,10 @@ def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path, monk
             x = torch.randn(16, 3, generator=draw)
             return (module(x) - x.sum(1, keepdim=True)).square().mean()
 
-        return Stage("line", module, loss, steps, rate=1e-2, average=0.9)
+        return Stage(name="line", module=module, loss=loss, batch=16, steps=steps, rate=1e-2, warm_up=3)
 
     far = time.monotonic() + 60
-    assert train(stage(40), tmp_path / "whole", far, "cpu")
+    assert train(stage(40), tmp_path / "whole", far, "cpu", dtype=torch.float32)
     interrupted = stage(40)
     spent, plain = 0, interrupted.loss
 
@@ -205,12 +218,14 @@ def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path, monk
             raise KeyboardInterrupt
         return plain(step, draw)
 
-    assert not train(stage(40), tmp_path / "sliced", time.monotonic() - 1, "cpu")  # no time at all: step 0 is kept
+    assert not train(
+        stage(40), tmp_path / "sliced", time.monotonic() - 1, "cpu", dtype=torch.float32
+    )  # no time at all: step 0 is kept
     interrupted.loss = counted
     monkeypatch.setattr(stage_module, "SAVE_SECONDS", -1)  # every step is kept, as if each took minutes
     with pytest.raises(KeyboardInterrupt):
-        train(interrupted, tmp_path / "sliced", far, "cpu")
+        train(interrupted, tmp_path / "sliced", far, "cpu", dtype=torch.float32)
     assert torch.load(tmp_path / "sliced" / "line.pt", weights_only=True)["step"] == 14
-    assert train(stage(40), tmp_path / "sliced", far, "cpu")
+    assert train(stage(40), tmp_path / "sliced", far, "cpu", dtype=torch.float32)
     whole, sliced = (averaged_weights(tmp_path / name, "line") for name in ("whole", "sliced"))
     assert all(torch.equal(whole[name], sliced[name]) for name in whole)

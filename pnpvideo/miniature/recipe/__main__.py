@@ -1,44 +1,49 @@
 """``python -m pnpvideo.miniature.recipe --folder DIR --minutes M``: train the miniature, in slices of any length.
 
 Each slice goes on exactly where the last one stopped; when a stage is done, the next begins, and after the last the
-weights are exported. ``--only STAGE`` trains one stage (its predecessors must be done) and exports nothing.
+weights are exported. ``--only STAGE`` trains one stage (its predecessors must be done) and exports nothing. The number
+of the process stands in DIR/pid: it may be stopped (SIGSTOP), continued (SIGCONT) and killed at any moment.
 """
 
 import argparse
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from transformers import CLIPModel
 
-from pnpvideo.backends.loading import load_network
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
+    CROP,
     autoencoder_stage,
-    decoder_stage,
     encode_pictures,
-    latent_scale,
     new_autoencoder,
+    standardise_latents,
 )
 from pnpvideo.miniature.recipe.captioner import captioner_stage, new_caption_tokenizer, new_captioner
-from pnpvideo.miniature.recipe.data import SHARD, SIZE, Pictures, make_shards
-from pnpvideo.miniature.recipe.denoiser import denoiser_stage, new_unet
+from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, make_art_shards, make_shards
+from pnpvideo.miniature.recipe.denoiser import WIDTHS, Latents, denoiser_stage, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
+from pnpvideo.miniature.recipe.grow import grown
 from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
 
-STAGES = ("judge", "sight", "captioner", "autoencoder", "decoder", "denoiser-small", "denoiser-full")
 STEPS = {
+    "autoencoder": 60000,
+    "whole-autoencoder": 6000,
     "judge": 4000,
     "sight": 6000,
     "captioner": 8000,
-    "autoencoder": 24000,
-    "decoder": 4000,
-    "denoiser-small": 30000,
-    "denoiser-full": 8000,
+    "denoiser": 100000,
 }
+STAGES = tuple(STEPS)
+ART_SHARE = 0.25
+"""Of every batch of autoencoder and denoiser: pictures of the world of art."""
+PRECISIONS = {"fastest": None, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
@@ -48,19 +53,33 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--half-size-scenes", type=int, default=8000, help="scenes more, drawn at half size alone")
-    parser.add_argument("--full-size-scenes", type=int, default=1500, help="scenes encoded at full size")
+    parser.add_argument("--art-scenes", type=int, default=4000, help="scenes of the world of art; 0: without it")
+    parser.add_argument("--art", type=Path, help="where the packages of drawings are or go; without: FOLDER/art")
     parser.add_argument("--batch", type=float, default=1.0, help="multiple of the batches meant for a CPU")
     parser.add_argument("--workers", type=int, default=1, help="threads that share a batch, on a CPU: one a core")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fastest", help="timed when a slice begins")
+    parser.add_argument(
+        "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 32,64,128,128"
+    )
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")
-    parser.add_argument("--start-from", type=Path, help="an earlier edition whose autoencoder and UNet to begin with")
+    parser.add_argument("--start-from", type=Path, help="an earlier edition whose autoencoder to begin with")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
     asked = parser.parse_args()
-    for flag, scenes in (("--scenes", asked.scenes), ("--half-size-scenes", asked.half_size_scenes)):
+    for flag in ("scenes", "half_size_scenes", "art_scenes"):
+        scenes = getattr(asked, flag)
         if scenes % SHARD:
-            parser.error(f"{flag} is {scenes}; accepted are multiples of {SHARD}, the scenes of a shard")
+            flag = flag.replace("_", "-")
+            parser.error(f"--{flag} is {scenes}; accepted are multiples of {SHARD}, the scenes of a shard")
     _Recipe(asked).run()
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    widths = tuple(int(width) for width in text.split(","))
+    if len(widths) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} has {len(widths)} widths; accepted are four, with commas between")
+    return widths
 
 
 class _Recipe:
@@ -69,31 +88,34 @@ class _Recipe:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked, self.folder, self.device = asked, asked.folder, asked.device
         self.deadline = time.monotonic() + 60 * asked.minutes
-        whole, more = asked.scenes // SHARD, asked.half_size_scenes // SHARD
-        make_shards(self.folder / "data", whole, self.device, more)
-        self.pictures = Pictures(self.folder / "data", asked.scenes, asked.half_size_scenes)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "pid").write_text(f"{os.getpid()}\n")
+        data = self.folder / "data"
+        make_shards(data, asked.scenes // SHARD, self.device, asked.half_size_scenes // SHARD)
+        self.pictures = Pictures(data, asked.scenes, asked.half_size_scenes)
+        self.worlds: list[tuple[Pictures, float]] = [(self.pictures, 1.0)]
+        if asked.art_scenes:
+            make_art_shards(data, asked.art_scenes // SHARD, asked.art or self.folder / "art")
+            self.worlds = [(self.pictures, 1 - ART_SHARE), (ArtPictures(data, asked.art_scenes), ART_SHARE)]
         self.tokenizer = new_tokenizer(self.folder / "tokenizer")
         self.caption_tokenizer = new_caption_tokenizer(self.folder / "caption-tokenizer")
 
     def run(self) -> None:
-        chosen = [self.asked.only] if self.asked.only else list(STAGES)
-        stages = {
+        stages: dict[str, Callable[[str], Stage]] = {
+            "autoencoder": self.autoencoder,
+            "whole-autoencoder": self.autoencoder,
             "judge": self.judge,
             "sight": self.judge,
             "captioner": self.captioner,
-            "autoencoder": self.autoencoder,
-            "decoder": self.decoder,
+            "denoiser": self.denoiser,
         }
-        stages |= {"denoiser-small": self.denoiser, "denoiser-full": self.denoiser}
-        for name in chosen:
+        dtype = PRECISIONS[self.asked.precision]
+        for name in [self.asked.only] if self.asked.only else list(STAGES):
             torch.manual_seed(STAGES.index(name))
-            if not stages[name](name):
+            if not train(stages[name](name), self.folder, self.deadline, self.device, self.asked.workers, dtype):
                 return
         if not self.asked.only:
             self.export()
-
-    def train(self, stage: Stage) -> bool:
-        return train(stage, self.folder, self.deadline, self.device, self.asked.workers)
 
     def batch(self, meant: int) -> int:
         """The pictures of a step that one worker takes."""
@@ -102,12 +124,30 @@ class _Recipe:
     def steps(self, name: str) -> int:
         return getattr(self.asked, f"{name.replace('-', '_')}_steps")
 
-    def judge(self, name: str) -> bool:
+    def autoencoder(self, name: str) -> Stage:
+        """On crops first, then on whole pictures."""
+        whole, model = name == "whole-autoencoder", new_autoencoder()
+        if whole:
+            model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
+        elif self.asked.start_from:
+            model = grown(AutoencoderKL.from_pretrained(self.asked.start_from, subfolder="vae"), model)
+        return autoencoder_stage(
+            name,
+            model,
+            self.worlds,
+            side=SIZE if whole else CROP,
+            batch=self.batch(1 if whole else 16),
+            steps=self.steps(name),
+            rate=2e-4 if whole else 1e-3,
+            device=self.device,
+        )
+
+    def judge(self, name: str) -> Stage:
         """Both towers first; then sight alone, with the words at rest that the denoiser is trained on."""
         taught = Taught(new_judge(self.tokenizer))
         if name == "sight":
             taught.load_state_dict(averaged_weights(self.folder, "judge"))
-        stage = judge_stage(
+        return judge_stage(
             name,
             taught,
             self.tokenizer,
@@ -118,12 +158,10 @@ class _Recipe:
             rate=1e-3,
             device=self.device,
         )
-        return self.train(stage)
 
-    def captioner(self, name: str) -> bool:
-        model = new_captioner(self.caption_tokenizer)
-        stage = captioner_stage(
-            model,
+    def captioner(self, name: str) -> Stage:
+        return captioner_stage(
+            new_captioner(self.caption_tokenizer),
             self.caption_tokenizer,
             self.pictures,
             batch=self.batch(64),
@@ -131,57 +169,23 @@ class _Recipe:
             rate=1e-3,
             device=self.device,
         )
-        return self.train(stage)
 
-    def autoencoder(self, name: str) -> bool:
-        model = new_autoencoder()
-        if self.asked.start_from:
-            earlier = load_network(AutoencoderKL, self.asked.start_from / "vae")
-            model.load_state_dict(earlier.state_dict())
-        stage = autoencoder_stage(
-            model,
-            self.pictures,
-            batch=self.batch(16),
-            steps=self.steps(name),
-            rate=2e-3,
-            device=self.device,
-        )
-        return self.train(stage)
-
-    def decoder(self, name: str) -> bool:
-        model = new_autoencoder()
-        model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
-        stage = decoder_stage(
-            model, self.pictures, batch=self.batch(1), steps=self.steps(name), rate=3e-4, device=self.device
-        )
-        return self.train(stage)
-
-    def denoiser(self, name: str) -> bool:
-        small = name == "denoiser-small"
-        size, batch, rate, average = (SIZE // 2, 32, 1.5e-3, 0.999) if small else (SIZE, 16, 6e-4, 0.998)
-        count = min(self.asked.scenes, self.asked.full_size_scenes)
-        latents = self.folder / f"latents-{size}.npy"
-        shown = self.pictures if small else Pictures(self.folder / "data", count)
-        encode_pictures(self.trained_autoencoder(), shown, size, latents, self.device)
-        unet = new_unet()
-        if not small:
-            unet.load_state_dict(averaged_weights(self.folder, "denoiser-small"))
-        elif self.asked.start_from:
-            earlier = load_network(UNet2DConditionModel, self.asked.start_from / "unet")
-            unet.load_state_dict(earlier.state_dict())
-        stage = denoiser_stage(
-            name,
-            unet,
+    def denoiser(self, name: str) -> Stage:
+        autoencoder, cached = self.trained_autoencoder(), []
+        for number, (pictures, share) in enumerate(self.worlds):
+            path = self.folder / f"latents-{'art' if number else 'world'}.npy"
+            encode_pictures(autoencoder, pictures, path, self.device)
+            cached.append(Latents(pictures, path, share))
+        return denoiser_stage(
+            new_unet(self.asked.widths),
             self.trained_judge().text_model.to(self.device),
             self.tokenizer,
-            latents,
-            batch=self.batch(batch),
+            cached,
+            batch=self.batch(32),
             steps=self.steps(name),
-            rate=rate,
-            average=average,
+            rate=6e-4,
             device=self.device,
         )
-        return self.train(stage)
 
     def trained_judge(self) -> CLIPModel:
         taught = Taught(new_judge(self.tokenizer))
@@ -191,14 +195,14 @@ class _Recipe:
 
     def trained_autoencoder(self) -> AutoencoderKL:
         autoencoder = new_autoencoder()
-        latest = "decoder" if (self.folder / "decoder.pt").exists() else "autoencoder"
+        latest = "whole-autoencoder" if (self.folder / "whole-autoencoder.pt").exists() else "autoencoder"
         autoencoder.load_state_dict(averaged_weights(self.folder, latest))
-        autoencoder.register_to_config(scaling_factor=latent_scale(autoencoder, self.pictures))
+        standardise_latents(autoencoder, [pictures for pictures, _ in self.worlds])
         return autoencoder.eval()
 
     def export(self) -> None:
-        unet = new_unet()
-        unet.load_state_dict(averaged_weights(self.folder, "denoiser-full"))
+        unet = new_unet(self.asked.widths)
+        unet.load_state_dict(averaged_weights(self.folder, "denoiser"))
         judge, captioner = self.trained_judge(), new_captioner(self.caption_tokenizer)
         captioner.load_state_dict(averaged_weights(self.folder, "captioner"))
         export(self.asked.export, unet, self.trained_autoencoder(), judge.text_model, self.tokenizer)

@@ -82,13 +82,12 @@ def captioner_stage(
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         tokens.input_ids[:, 0] = begin
         labels = tokens.input_ids.masked_fill(tokens.attention_mask == 0, -100)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
-            told = model(
-                pixel_values=seen_by_judge(torch.stack(shown).to(device)),
-                input_ids=tokens.input_ids,
-                attention_mask=tokens.attention_mask,
-                labels=labels,
-            )
+        told = model(
+            pixel_values=seen_by_judge(torch.stack(shown).to(device)),
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
+            labels=labels,
+        )
         return told.loss
 
-    return Stage("captioner", model, loss, steps, rate, average=0.998)
+    return Stage(name="captioner", module=model, loss=loss, batch=batch, steps=steps, rate=rate)

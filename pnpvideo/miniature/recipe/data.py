@@ -1,19 +1,27 @@
-"""The training pictures: scenes of the world, each in some of its styles, rendered once and kept as uint8 shards.
+"""The training pictures: scenes of both worlds, each in three of its looks, rendered once and kept as uint8 shards.
 
-Scene ``i`` of the set is ``random_scene(i)`` at a moment drawn from ``i``; held-out scenes start at ``HELD_OUT``. The
-first scenes are drawn at full size; more of them, four times cheaper, at half size only, which is what most stages see.
-A shard is written under a temporary name and renamed, so an interrupted run goes on with the next one.
+Scene ``i`` of the procedural world is ``random_scene(i)`` at a moment drawn from ``i``; scene ``i`` of the world of art
+is ``random_art(i)`` likewise, from the names that are not held out. Scenes from ``HELD_OUT`` on are never trained on.
+The first scenes of the procedural world are drawn at full size; more of them, four times cheaper, at half size only. A
+shard is written under a temporary name and renamed, so an interrupted run goes on with the next one.
 """
 
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from pnpvideo.miniature.world import STYLES, Instant, random_scene, render
+from pnpvideo.miniature.art.captions import art_caption
+from pnpvideo.miniature.art.drawing import drawn
+from pnpvideo.miniature.art.names import trained_names
+from pnpvideo.miniature.art.scene import ArtInstant, random_art
+from pnpvideo.miniature.art.sprites import LOOKS, Sprites
+from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 
 HELD_OUT = 10_000_000
 TUNING = 20_000_000
@@ -21,8 +29,17 @@ TUNING = 20_000_000
 SHARD = 100
 BLOCK = 10
 DRAWN = 3
-"""Styles that each scene is drawn in; they are the same for a block of scenes, which a device renders as one batch."""
+"""Looks that each scene is drawn in; of the procedural world's six they are the same for a block of scenes, which a
+device renders as one batch."""
 SIZE = 256
+
+
+class Shard(NamedTuple):
+    """One file of pictures to make: its number, and the side of its pictures in pixels."""
+
+    path: Path
+    number: int
+    size: int
 
 
 def moment(index: int) -> Instant:
@@ -35,43 +52,67 @@ def styles_of(index: int) -> tuple[str, ...]:
     return tuple(Random(index // BLOCK).sample(list(STYLES), DRAWN))
 
 
+def art_moment(index: int) -> ArtInstant:
+    """What training scene ``index`` of the world of art shows."""
+    return random_art(index, trained_names()).at(Random(index + 1).random())
+
+
 def make_shards(folder: Path, count: int, device: str = "cpu", more: int = 0) -> None:
     """Render shards 0 ... ``count`` - 1, each (scenes, DRAWN, 3, size, size) uint8, unless there.
 
     ``more`` shards follow at half size. On a CPU each core renders shards of its own.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     sizes = [SIZE] * count + [SIZE // 2] * more
-    tasks = [(shard_path(folder, shard, size), shard, device, size) for shard, size in enumerate(sizes)]
-    missing = [task for task in tasks if not task[0].exists()]
-    if torch.device(device).type != "cpu":
-        for task in missing:
-            make_shard(*task)
-        return
-    workers = min(os.cpu_count() or 1, len(missing))
-    if workers:
-        with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
-            pool.starmap(make_shard, missing, chunksize=1)
+    shards = [Shard(shard_path(folder, number, size), number, size) for number, size in enumerate(sizes)]
+    missing = _missing(folder, shards)
+    if torch.device(device).type == "cpu":
+        _on_each_core(make_shard, [(shard, device) for shard in missing])
+    else:
+        for shard in missing:
+            make_shard(shard, device)
 
 
-def shard_path(folder: Path, shard: int, size: int) -> Path:
-    """Where a shard of pictures of ``size`` lies."""
-    return folder / f"{'pictures' if size == SIZE else 'halves'}-{shard:04d}.npy"
+def make_art_shards(folder: Path, count: int, packages: Path) -> None:
+    """Render shards 0 ... ``count`` - 1 of the world of art, each (scenes, looks, 3, SIZE, SIZE) uint8, unless there.
+
+    ``packages``: where the packages of drawings are, or are fetched to.
+    """
+    shards = [Shard(art_path(folder, number), number, SIZE) for number in range(count)]
+    _on_each_core(make_art_shard, [(shard, packages) for shard in _missing(folder, shards)])
 
 
-def make_shard(path: Path, shard: int, device: str, size: int) -> None:
-    """Render one shard to ``path``."""
+def shard_path(folder: Path, number: int, size: int) -> Path:
+    """Where a shard of the procedural world's pictures of ``size`` lies."""
+    return folder / f"{'pictures' if size == SIZE else 'halves'}-{number:04d}.npy"
+
+
+def art_path(folder: Path, number: int) -> Path:
+    """Where a shard of pictures of the world of art lies."""
+    return folder / f"art-{number:04d}.npy"
+
+
+def make_shard(shard: Shard, device: str) -> None:
+    """Render one shard of the procedural world."""
     chunk = 1 if torch.device(device).type == "cpu" else BLOCK
-    pictures = np.empty((SHARD, DRAWN, 3, size, size), np.uint8)
+    pictures = np.empty((SHARD, DRAWN, 3, shard.size, shard.size), np.uint8)
     for row in range(0, SHARD, chunk):
-        scenes = range(shard * SHARD + row, shard * SHARD + row + chunk)
+        scenes = range(shard.number * SHARD + row, shard.number * SHARD + row + chunk)
         styles = styles_of(scenes[0])
-        drawn = render([moment(scene) for scene in scenes], list(styles), size, device=device)
-        stack = torch.stack([drawn[style] for style in styles], 1)
+        rendered = render([moment(scene) for scene in scenes], list(styles), shard.size, device=device)
+        stack = torch.stack([rendered[style] for style in styles], 1)
         pictures[row : row + chunk] = (stack * 255).round().to(torch.uint8).cpu().numpy()
-    temporary = path.with_suffix(".part.npy")
-    np.save(temporary, pictures)
-    os.replace(temporary, path)
+    _save(shard.path, pictures)
+
+
+def make_art_shard(shard: Shard, packages: Path) -> None:
+    """Draw one shard of the world of art."""
+    sprites = Sprites(packages)
+    pictures = np.empty((SHARD, len(LOOKS), 3, shard.size, shard.size), np.uint8)
+    for row in range(SHARD):
+        scene = art_moment(shard.number * SHARD + row)
+        for column, look in enumerate(LOOKS):
+            pictures[row, column] = drawn(scene, look, sprites, shard.size).transpose(2, 0, 1)
+    _save(shard.path, pictures)
 
 
 class Pictures:
@@ -85,11 +126,21 @@ class Pictures:
         if more and count % SHARD:
             raise ValueError(f"{count} scenes at full size are no whole shards of {SHARD}")
         whole = -(-count // SHARD)
-        paths = [shard_path(folder, shard, SIZE) for shard in range(whole)]
-        paths += [shard_path(folder, whole + shard, SIZE // 2) for shard in range(-(-more // SHARD))]
+        paths = [self.path(folder, number) for number in range(whole)]
+        paths += [shard_path(folder, whole + number, SIZE // 2) for number in range(-(-more // SHARD))]
         self.count, self.scenes = count, count + more
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
         self.halved: dict[int, np.ndarray] = {}
+
+    @staticmethod
+    def path(folder: Path, number: int) -> Path:
+        """Where shard ``number`` at full size lies."""
+        return shard_path(folder, number, SIZE)
+
+    @staticmethod
+    def caption(index: int, column: int, draw: Random | None = None) -> str:
+        """What scene ``index`` in its ``column``-th look shows; without ``draw`` the plain form."""
+        return caption(moment(index), styles_of(index)[column], draw)
 
     def __len__(self) -> int:
         return self.count
@@ -98,11 +149,11 @@ class Pictures:
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD]))
 
     def picture(self, index: int, column: int) -> torch.Tensor:
-        """Scene ``index`` in its ``column``-th style, (3, size, size) uint8."""
+        """Scene ``index`` in its ``column``-th look, (3, size, size) uint8."""
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD, column]))
 
     def halves(self, index: int) -> torch.Tensor:
-        """Scene ``index`` in all its styles at half the size, (DRAWN, 3, size / 2, size / 2) uint8."""
+        """Scene ``index`` in all its looks at half the size, (DRAWN, 3, size / 2, size / 2) uint8."""
         number = index // SHARD
         if index >= self.count:
             return torch.from_numpy(np.array(self.shards[number][index % SHARD]))
@@ -112,7 +163,38 @@ class Pictures:
             self.halved[number] = torch.stack(halves).numpy()
         return torch.from_numpy(self.halved[number][index % SHARD])
 
-    def crop(self, index: int, style: int, top: int, left: int, side: int) -> torch.Tensor:
+    def crop(self, index: int, column: int, top: int, left: int, side: int) -> torch.Tensor:
         """(3, side, side) uint8."""
         shard = self.shards[index // SHARD]
-        return torch.from_numpy(np.array(shard[index % SHARD, style, :, top : top + side, left : left + side]))
+        return torch.from_numpy(np.array(shard[index % SHARD, column, :, top : top + side, left : left + side]))
+
+
+class ArtPictures(Pictures):
+    """Scenes of the world of art."""
+
+    @staticmethod
+    def path(folder: Path, number: int) -> Path:
+        return art_path(folder, number)
+
+    @staticmethod
+    def caption(index: int, column: int, draw: Random | None = None) -> str:
+        return art_caption(art_moment(index), LOOKS[column], draw)
+
+
+def _missing(folder: Path, shards: list[Shard]) -> list[Shard]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return [shard for shard in shards if not shard.path.exists()]
+
+
+def _on_each_core(make: Callable[..., None], tasks: list[tuple]) -> None:
+    """Call ``make`` on every task, each core its own."""
+    workers = min(os.cpu_count() or 1, len(tasks))
+    if workers:
+        with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+            pool.starmap(make, tasks, chunksize=1)
+
+
+def _save(path: Path, pictures: np.ndarray) -> None:
+    temporary = path.with_suffix(".part.npy")
+    np.save(temporary, pictures)
+    os.replace(temporary, path)

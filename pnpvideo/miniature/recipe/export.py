@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor2_0
 from transformers import (
     BertTokenizer,
     BlipForConditionalGeneration,
@@ -43,7 +42,6 @@ def export(
     tokenizer: CLIPTokenizer,
 ) -> None:
     """Write unet, vae, text_encoder, tokenizer, scheduler and model_index.json; safetensors, fp16."""
-    unet.set_attn_processor(AttnProcessor2_0())
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,

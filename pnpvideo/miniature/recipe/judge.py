@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.precision import precision
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
@@ -150,12 +151,12 @@ def judge_stage(
             truths.append(answers(scene, style))
         asked = [(question, answer) for question, choices in QUESTIONS.items() for answer in choices]
         prompts = [draw.choice(QUESTIONS[question][answer]) for question, answer in asked]
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
-            sight = model.get_image_features(pixel_values=seen_by_judge(torch.stack(shown).to(device)))
-            seen = torch.nn.functional.normalize(sight.pooler_output.float(), dim=-1)
-            told = taught.patches(sight.last_hidden_state[:, 1:])
-            said = text_features([*captions, *lies, *prompts])
-        logits = model.logit_scale.exp().clamp(max=100) * seen @ said.T
+        sight = model.get_image_features(pixel_values=seen_by_judge(torch.stack(shown).to(device)))
+        seen = torch.nn.functional.normalize(sight.pooler_output.float(), dim=-1)
+        told = taught.patches(sight.last_hidden_state[:, 1:])
+        said = text_features([*captions, *lies, *prompts])
+        with precision(device, None):  # cosines times 100: bfloat16 would round them to units
+            logits = model.logit_scale.exp().clamp(max=100) * seen @ said.T
         same = torch.tensor(
             [
                 [a == b or s == t for b, t in zip(captions, drawn, strict=True)]
@@ -181,7 +182,7 @@ def judge_stage(
             first += len(choices)
         return total
 
-    return Stage(name, taught, loss, steps, rate, average=0.998)
+    return Stage(name=name, module=taught, loss=loss, batch=batch, steps=steps, rate=rate)
 
 
 def _cross_entropy(logits: Tensor, true: Tensor) -> Tensor:

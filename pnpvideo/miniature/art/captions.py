@@ -1,0 +1,39 @@
+"""A scene of drawings in words: "a 3d render of a fish on a plain blue background"."""
+
+from random import Random
+
+from pnpvideo.miniature.art.scene import ArtInstant, Plain
+from pnpvideo.miniature.world.captions import GROUND_WORDS, JOINTS, SKY_WORDS
+
+LOOK_WORDS = {
+    "flat": ("a flat drawing of", "a flat illustration of", "a flat vector drawing of", "a flat icon of"),
+    "gradient": ("a gradient drawing of", "a shaded illustration of", "a vector drawing with gradients of"),
+    "3d": ("a 3d render of", "a 3d model of", "a 3d rendering of", "a glossy 3d render of"),
+}
+
+
+def art_caption(scene: ArtInstant, look: str, draw: Random | None = None) -> str:
+    """What ``scene`` in ``look`` shows; without ``draw`` the plain form, the first of all wordings, complete."""
+
+    def pick(words: tuple[str, ...]) -> str:
+        return words[0] if draw is None or draw.random() < 0.5 else draw.choice(words)
+
+    what = pick(JOINTS).join(with_article(thing.name.text) for thing in scene.things)
+    if isinstance(scene.backdrop, Plain):
+        if scene.backdrop.below is None:
+            places = [with_article(f"{scene.backdrop.colour} background", "on ", pick(("plain ", "")))]
+        else:
+            places = [f"on a graded background from {scene.backdrop.colour} to {scene.backdrop.below}"]
+    else:
+        places = [pick(GROUND_WORDS[scene.backdrop.ground]), pick(SKY_WORDS[scene.backdrop.sky])]
+    if draw is not None and draw.random() < 0.25:
+        places = places[: draw.randrange(len(places))]
+    return " ".join([pick(LOOK_WORDS[look]), what, *places])
+
+
+def with_article(noun: str, before: str = "", between: str = "") -> str:
+    """ "an owl", "on a plain owl"; plural names go without."""
+    words = f"{between}{noun}"
+    if noun.endswith("s") and not noun.endswith(("ss", "us")) and "background" not in noun:
+        return f"{before}{words}"
+    return f"{before}{'an' if words[0] in 'aeiou' else 'a'} {words}"

@@ -1,0 +1,103 @@
+"""The world of art: a thing in several looks, in the same place, and words that say it; some names are held out."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.art import packages
+from pnpvideo.miniature.art.captions import art_caption
+from pnpvideo.miniature.art.drawing import drawn, placed
+from pnpvideo.miniature.art.names import Name, all_names, held_out_names, trained_names
+from pnpvideo.miniature.art.scene import ArtInstant, ArtScene, Placed, Plain, random_art
+from pnpvideo.miniature.art.sprites import LOOKS, SIDE, Sprites, rasterised
+from pnpvideo.miniature.recipe.data import art_moment
+from pnpvideo.miniature.world import Instant
+
+CAT = Name("cat", "cat", "1f408", False)
+
+
+class Discs(Sprites):
+    """A disc in a colour of its own for every look, in place of the packages' drawings."""
+
+    COLOURS: ClassVar = {"flat": (255, 0, 0), "gradient": (0, 255, 0), "3d": (0, 0, 255)}
+
+    def sprite(self, name: Name, look: str) -> np.ndarray:
+        rows, columns = np.mgrid[:SIDE, :SIDE]
+        inside = np.hypot(rows - 127.5, columns - 127.5) < 96
+        picture = np.zeros((SIDE, SIDE, 4), np.uint8)
+        picture[inside] = (*self.COLOURS[look], 255)
+        return picture
+
+
+def test_150_names_are_held_out_and_none_of_them_is_trained_on() -> None:
+    assert len(held_out_names()) == 150 and len(trained_names()) >= 300
+    assert len({name.text for name in all_names()}) == len(all_names())
+    assert {name.text for name in trained_names()} >= {"cat", "dog", "fish"}
+    trained = {thing.name for index in range(400) for thing in art_moment(index).things}
+    assert not trained & set(held_out_names())
+
+
+def test_a_scene_is_the_same_in_every_look(tmp_path: Path) -> None:
+    scene = ArtInstant(things=(Placed(name=CAT, x=0.4, y=0.6, size=0.5),), backdrop=Plain(colour="white"))
+    pictures = {look: drawn(scene, look, Discs(tmp_path), 64) for look in LOOKS}
+    masks = [(picture.astype(int).min(2) < 128) for picture in pictures.values()]
+    assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all() and masks[0].any()
+    rows, columns = np.nonzero(masks[0])
+    assert rows.mean() == pytest.approx(0.6 * 64 - 0.5, abs=0.6) and columns.mean() == pytest.approx(25.1, abs=0.6)
+    assert np.ptp(columns) == pytest.approx(0.75 * 32, abs=1.5)
+    assert tuple(pictures["flat"][0, 0]) == (255, 255, 255)
+
+
+def test_things_on_the_worlds_ground_cast_a_shadow_there(tmp_path: Path) -> None:
+    seed = next(n for n in range(99) if isinstance(random_art(n, (CAT,) * 3).start.backdrop, Instant))
+    scene = random_art(seed, (CAT,) * 3).start
+    alone = drawn(ArtInstant(things=(), backdrop=scene.backdrop), "flat", Discs(tmp_path), 64)
+    with_things = drawn(scene, "flat", Discs(tmp_path), 64)
+    changed = np.abs(alone.astype(int) - with_things).max(2) > 8
+    red = (with_things[..., 0] > 200) & (with_things[..., 1:].max(2) < 60)
+    assert (changed & ~red).sum() > 10
+
+
+@pytest.mark.parametrize("motion", ["slide", "bounce", "turn", "zoom"])
+def test_every_motion_moves_the_thing(motion: str) -> None:
+    scene = ArtScene(
+        start=ArtInstant(things=(Placed(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=Plain(colour="white")),
+        motions=(motion,),
+    )
+    assert scene.at(0.3) != scene.at(0.6)
+    assert scene.at(0.3) == scene.at(0.3)
+
+
+def test_a_large_drawing_is_halved_before_it_is_placed() -> None:
+    stripes = np.zeros((SIDE, SIDE, 4), np.uint8)
+    stripes[:, ::2] = 255
+    stripes[..., 3] = 255
+    small = placed(Placed(name=CAT, x=0.5, y=0.5, size=0.25), stripes, 64)
+    inner = small[28:36, 28:36, 0]
+    assert inner.min() > 0.45 and inner.max() < 0.55
+
+
+def test_captions_say_thing_look_and_place() -> None:
+    scene = ArtInstant(things=(Placed(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=Plain(colour="orange"))
+    assert art_caption(scene, "3d") == "a 3d render of a cat on a plain orange background"
+    assert art_caption(scene, "flat") == "a flat drawing of a cat on a plain orange background"
+    for index in range(30):
+        scene = art_moment(index)
+        for thing in scene.things:
+            assert thing.name.text in art_caption(scene, "gradient")
+
+
+def test_svg_is_rendered_with_its_transparency() -> None:
+    pytest.importorskip("resvg_py")
+    picture = rasterised('<rect width="16" height="32" fill="#f00"/>', 64)
+    assert picture.shape == (64, 64, 4)
+    assert tuple(picture[10, 10]) == (255, 0, 0, 255) and picture[10, 40, 3] == 0
+
+
+def test_without_npm_the_missing_package_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PnPVideoError, match="npm"):
+        packages.package(tmp_path, packages.FLAT)

@@ -1,0 +1,190 @@
+"""How the recipe trains: its losses, the networks it begins with, its log, and what it says of a network's parts."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
+from pnpvideo.miniature.recipe.data import Pictures
+from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
+from pnpvideo.miniature.recipe.grow import grown
+from pnpvideo.miniature.recipe.levels import Probe, branches, errors, level_of, levels
+from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
+from pnpvideo.miniature.recipe.precision import fastest
+from pnpvideo.miniature.recipe.stage import Stage, train
+
+
+def small_autoencoder(widths: tuple[int, ...] = (8, 16), channels: int = 4) -> AutoencoderKL:
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
+        latent_channels=channels,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+    )
+
+
+def line(steps: int = 200, batch: int = 16) -> Stage:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(3, 1)
+
+    def loss(step: int, draw: torch.Generator) -> torch.Tensor:
+        return (module(torch.randn(batch, 3, generator=draw)) - 1).square().mean()
+
+    return Stage(name="line", module=module, loss=loss, batch=batch, steps=steps, rate=1e-2)
+
+
+class Grey(Pictures):
+    """Ten pictures of noise on grey, without a file."""
+
+    def __init__(self) -> None:
+        draw = torch.Generator().manual_seed(0)
+        self.count = self.scenes = 10
+        self.noise = torch.randint(64, 192, (10, 3, 3, 256, 256), generator=draw, dtype=torch.uint8)
+
+    def picture(self, index: int, column: int) -> torch.Tensor:
+        return self.noise[index, column]
+
+    def crop(self, index: int, column: int, top: int, left: int, side: int) -> torch.Tensor:
+        return self.noise[index, column, :, top : top + side, left : left + side]
+
+
+@pytest.mark.parametrize("loss", [structure_loss, contrast_loss, band_loss])
+def test_losses_are_nothing_for_the_truth_and_more_for_a_blurred_one(loss) -> None:
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    assert float(loss(x, x)) == pytest.approx(0, abs=1e-3)
+    assert float(loss(blurred, x)) > 0.1
+
+
+def test_the_contrast_loss_alone_asks_for_the_truths_contrast() -> None:
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fainter = 0.5 * x
+    assert float(structure_loss(fainter, x)) < 0.01 < 0.15 < float(contrast_loss(fainter, x))
+    faint = contrast_loss(0.05 * fainter, 0.05 * x)
+    assert float(faint) == pytest.approx(float(contrast_loss(fainter, x)), abs=0.1)  # as much as a bold one
+
+
+def test_an_autoencoder_that_grows_keeps_its_function() -> None:
+    small = small_autoencoder((4, 8, 32))
+    large = grown(small, small_autoencoder((8, 16, 32), channels=6))
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        before, after = small.encode(x).latent_dist, large.encode(x).latent_dist
+        assert after.mean.shape[1] == 6
+        assert torch.allclose(before.mean, after.mean[:, :4], atol=1e-4)
+        assert torch.allclose(before.logvar, after.logvar[:, :4], atol=1e-4)
+        assert after.mean[:, 4:].std() > 0
+        assert torch.allclose(small.decode(before.mean).sample, large.decode(after.mean).sample, atol=1e-4)
+    with pytest.raises(ValueError, match="fewer"):
+        grown(large, small)
+
+
+def test_standard_latents_decode_to_the_same_pictures() -> None:
+    model, world = small_autoencoder(), Grey()
+    x = world.picture(0, 0)[None, :, :64, :64].float() / 127.5 - 1
+    with torch.no_grad():
+        before = model.decode(model.encode(x).latent_dist.mean).sample
+        standardise_latents(model, [world], count=10)
+        after = model.decode(model.encode(x).latent_dist.mean).sample
+        latents = torch.cat(
+            [model.encode(world.picture(i, i % 3)[None].float() / 127.5 - 1).latent_dist.mean for i in range(10)]
+        )
+    assert torch.allclose(before, after, atol=1e-3)
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(4), atol=1e-2)
+    assert torch.allclose(latents.std((0, 2, 3)), torch.ones(4), atol=1e-2)
+    assert model.config.scaling_factor == 1.0
+
+
+def test_the_autoencoder_is_trained_on_squares_of_all_worlds() -> None:
+    stage = autoencoder_stage(
+        "autoencoder",
+        small_autoencoder(),
+        [(Grey(), 0.5), (Grey(), 0.5)],
+        side=32,
+        batch=2,
+        steps=5,
+        rate=1e-3,
+        device="cpu",
+    )
+    losses = [float(stage.loss(3, torch.Generator().manual_seed(3)).detach()) for _ in range(2)]
+    assert losses[0] == losses[1] and losses[0] > 0
+
+
+def test_the_denoiser_begins_with_every_branch_at_zero() -> None:
+    unet = new_unet((8, 8, 16, 16))
+    x = torch.randn(1, unet.config.in_channels, 16, 16)
+    words = torch.randn(1, 4, unet.config.cross_attention_dim)
+    assert float(unet(x, 500, words).sample.detach().abs().max()) == 0
+    torch.nn.init.normal_(unet.conv_out.weight)
+    whole = unet(x, 500, words).sample
+    whole.square().mean().backward()
+    parts = branches(unet)
+    assert len(parts) > 20
+    weights = [next(layer.parameters()) for layer in parts.values()]
+    assert not any(weight.any() for weight in weights)
+    assert all(weight.grad is not None and weight.grad.any() for weight in weights)
+
+
+def test_the_table_of_levels_finds_the_parts_that_work() -> None:
+    torch.manual_seed(0)
+    unet = new_unet((8, 8, 16, 16))
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
+    alive = "up_blocks.3.resnets.2"
+    torch.nn.init.normal_(unet.get_submodule(alive).conv2.weight, std=0.1)
+    probe = Probe(
+        latents=torch.randn(2, unet.config.in_channels, 16, 16),
+        context=torch.randn(2, 4, unet.config.cross_attention_dim),
+        alphas=new_scheduler().alphas_cumprod,
+    )
+    found = levels(unet, probe)
+    assert found["growth"]["level 3"] == [0, 0, 0, 0] and found["growth"]["levels 2 and below"] == [0, 0, 0, 0]
+    assert max(abs(each) for each in found["growth"]["level 0"]) > 0
+    assert found["shares"][alive] > 0 and found["shares"]["mid_block.resnets.0"] == 0
+    assert found["streams"][alive] > 0
+    assert errors(unet, probe) == found["errors"]  # nothing stays cut
+    assert [level_of(name, 3) for name in (alive, "mid_block.resnets.0", "down_blocks.1.resnets.0")] == [0, 3, 1]
+
+
+def test_the_faster_number_format_is_taken() -> None:
+    seconds = {torch.float32: 2.0, torch.bfloat16: 3.0}
+    assert fastest("cpu", seconds.__getitem__)[0] == torch.float32
+    seconds[torch.bfloat16] = 1.0
+    assert fastest("cpu", seconds.__getitem__) == (torch.bfloat16, {"torch.float32": 2.0, "torch.bfloat16": 1.0})
+    assert fastest("cuda", seconds.__getitem__)[0] == torch.bfloat16
+
+
+def test_the_log_says_samples_and_how_many_an_hour(tmp_path: Path) -> None:
+    stage = line()
+    stage.inspect = lambda module: {"weights": float(next(module.parameters()).detach().abs().sum())}
+    assert train(stage, tmp_path, time.monotonic() + 60, "cpu", workers=2)
+    rows = [json.loads(row) for row in (tmp_path / "line.jsonl").read_text().splitlines()]
+    assert set(rows[0]["seconds_a_batch"]) == {"torch.float32", "torch.bfloat16"}
+    assert [row["samples"] for row in rows if "samples" in row] == [100 * 32, 200 * 32]
+    assert all(row["samples_an_hour"] > 0 and row["samples_a_processor_hour"] > 0 for row in rows if "samples" in row)
+    assert rows[-1]["weights"] > 0 and rows[-1]["step"] == 200
+
+
+def test_the_rate_is_constant_between_warm_up_and_cooldown() -> None:
+    stage = Stage(
+        name="x", module=torch.nn.Identity(), loss=lambda *_: torch.zeros(()), batch=1, steps=1000, rate=1.0, warm_up=10
+    )
+    assert [stage.rate_at(step) for step in (0, 4, 9, 400, 799)] == [0.1, 0.5, 1, 1, 1]
+    assert stage.rate_at(900) == pytest.approx(0.5) and stage.rate_at(999) == pytest.approx(0.005)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was(tmp_path: Path) -> None:
+    stage, far = line(10), time.monotonic() + 60
+    plain = stage.loss
+    stage.loss = lambda step, draw: plain(step, draw) * (float("nan") if step == 5 else 1)
+    assert not train(line(10), tmp_path, time.monotonic() - 1, "cpu", dtype=torch.float32)
+    with pytest.raises(PnPVideoError, match="not a number at step 5"):
+        train(stage, tmp_path, far, "cpu", dtype=torch.float32)
+    assert torch.load(tmp_path / "line.pt", weights_only=True)["step"] == 0
