@@ -71,7 +71,7 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
         patch.setattr(sys, "argv", [*asked, "--only=autoencoder", start, f"--export={folder / 'never'}"])
         recipe.main()
         assert (folder / "pid").read_text() == f"{os.getpid()}\n"
-        patch.setattr(sys, "argv", [*asked, f"--export={folder / 'made'}"])
+        patch.setattr(sys, "argv", [*asked, start, f"--export={folder / 'made'}"])
         recipe.main()
     assert not (folder / "never").exists()
     return folder / "made"

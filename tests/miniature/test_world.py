@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pnpvideo.miniature.recipe.data import HELD_OUT
-from pnpvideo.miniature.recipe.judge import lie
+from pnpvideo.miniature.recipe.lessons import lie
 from pnpvideo.miniature.world import (
     STYLES,
     Camera,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from transformers import CLIPModel
+from transformers import BertTokenizer, BlipForConditionalGeneration, CLIPModel, CLIPTokenizer
 
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
@@ -28,6 +28,7 @@ from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, m
 from pnpvideo.miniature.recipe.denoiser import WIDTHS, Latents, denoiser_stage, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.grow import grown
+from pnpvideo.miniature.recipe.inherit import inherit
 from pnpvideo.miniature.recipe.judge import Taught, judge_stage, new_judge
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
 from pnpvideo.miniature.recipe.words import new_tokenizer
@@ -43,6 +44,8 @@ STEPS = {
 STAGES = tuple(STEPS)
 ART_SHARE = 0.25
 """Of every batch of autoencoder and denoiser: pictures of the world of art."""
+ART_TOLD = 0.4
+"""Of every batch of judge and captioner, who have to learn its names."""
 PRECISIONS = {"fastest": None, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -62,7 +65,7 @@ def main() -> None:
         "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 32,64,128,128"
     )
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")
-    parser.add_argument("--start-from", type=Path, help="an earlier edition whose autoencoder to begin with")
+    parser.add_argument("--start-from", type=Path, help="an earlier edition to begin with; the denoiser begins anew")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
@@ -94,9 +97,12 @@ class _Recipe:
         make_shards(data, asked.scenes // SHARD, self.device, asked.half_size_scenes // SHARD)
         self.pictures = Pictures(data, asked.scenes, asked.half_size_scenes)
         self.worlds: list[tuple[Pictures, float]] = [(self.pictures, 1.0)]
+        self.told = self.worlds
         if asked.art_scenes:
             make_art_shards(data, asked.art_scenes // SHARD, asked.art or self.folder / "art")
-            self.worlds = [(self.pictures, 1 - ART_SHARE), (ArtPictures(data, asked.art_scenes), ART_SHARE)]
+            art = ArtPictures(data, asked.art_scenes)
+            self.worlds = [(self.pictures, 1 - ART_SHARE), (art, ART_SHARE)]
+            self.told = [(self.pictures, 1 - ART_TOLD), (art, ART_TOLD)]
         self.tokenizer = new_tokenizer(self.folder / "tokenizer")
         self.caption_tokenizer = new_caption_tokenizer(self.folder / "caption-tokenizer")
 
@@ -144,14 +150,22 @@ class _Recipe:
 
     def judge(self, name: str) -> Stage:
         """Both towers first; then sight alone, with the words at rest that the denoiser is trained on."""
-        taught = Taught(new_judge(self.tokenizer))
+        taught, start = Taught(new_judge(self.tokenizer)), self.asked.start_from
         if name == "sight":
             taught.load_state_dict(averaged_weights(self.folder, "judge"))
+        elif start:
+            earlier = CLIPTokenizer.from_pretrained(start / "judge", trust_remote_code=False)
+            inherit(
+                taught.judge,
+                CLIPModel.from_pretrained(start / "judge", trust_remote_code=False, use_safetensors=True),
+                self.tokenizer.get_vocab(),
+                earlier.get_vocab(),
+            )
         return judge_stage(
             name,
             taught,
             self.tokenizer,
-            self.pictures,
+            self.told,
             words=name == "judge",
             batch=self.batch(96),
             steps=self.steps(name),
@@ -160,10 +174,20 @@ class _Recipe:
         )
 
     def captioner(self, name: str) -> Stage:
+        captioner, start = new_captioner(self.caption_tokenizer), self.asked.start_from
+        if start:
+            inherit(
+                captioner,
+                BlipForConditionalGeneration.from_pretrained(
+                    start / "captioner", trust_remote_code=False, use_safetensors=True
+                ),
+                self.caption_tokenizer.get_vocab(),
+                BertTokenizer.from_pretrained(start / "captioner").get_vocab(),
+            )
         return captioner_stage(
-            new_captioner(self.caption_tokenizer),
+            captioner,
             self.caption_tokenizer,
-            self.pictures,
+            self.told,
             batch=self.batch(64),
             steps=self.steps(name),
             rate=1e-3,

@@ -1,5 +1,6 @@
 """The captioner's stage: a small BlipForConditionalGeneration that says what a picture of the world shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -7,12 +8,10 @@ import torch
 from torch import Tensor
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
 
-from pnpvideo.backends.loading import load_reader
-from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.data import DRAWN, Pictures
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import WIDTH, every_word
-from pnpvideo.miniature.world import caption
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
@@ -24,7 +23,7 @@ def new_caption_tokenizer(folder: Path) -> BertTokenizer:
     words = [word for word in every_word() if len(word) > 1]
     vocabulary = [*_SPECIAL, *_LETTERS, *(f"##{letter}" for letter in _LETTERS), *words]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    tokenizer = load_reader(BertTokenizer, folder)
+    tokenizer = BertTokenizer.from_pretrained(folder)
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     return tokenizer
 
@@ -62,7 +61,7 @@ def new_captioner(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
 def captioner_stage(
     model: BlipForConditionalGeneration,
     tokenizer: BertTokenizer,
-    pictures: Pictures,
+    worlds: Sequence[tuple[Pictures, float]],
     *,
     batch: int,
     steps: int,
@@ -76,9 +75,10 @@ def captioner_stage(
         draw = Random(step)
         shown, texts = [], []
         for _ in range(batch):
+            pictures = draw.choices([pictures for pictures, _ in worlds], [share for _, share in worlds])[0]
             index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
             shown.append(View.drawn(draw).seen(pictures.halves(index)[column]))
-            texts.append(caption(moment(index), styles_of(index)[column]))
+            texts.append(pictures.caption(index, column))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         tokens.input_ids[:, 0] = begin
         labels = tokens.input_ids.masked_fill(tokens.attention_mask == 0, -100)

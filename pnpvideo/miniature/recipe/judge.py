@@ -6,22 +6,21 @@ each caption brings a false twin (one fact changed), each picture answers the wo
 known (several may be), and each patch says what it shows (a head that only training has).
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 from random import Random
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
-from pnpvideo.miniature.recipe.data import DRAWN, Pictures, moment, styles_of
+from pnpvideo.miniature.recipe.data import DRAWN, ArtPictures, Pictures, moment
+from pnpvideo.miniature.recipe.lessons import lesson, questions
 from pnpvideo.miniature.recipe.precision import precision
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
-from pnpvideo.miniature.world import STYLES, Instant, caption, look
+from pnpvideo.miniature.world import Instant, look
 from pnpvideo.miniature.world.geometry import FIRST_THING
-from pnpvideo.miniature.world.questions import QUESTIONS, answers
-from pnpvideo.miniature.world.scene import COLOURS, GROUNDS, SKIES
 from pnpvideo.miniature.world.shapes import SHAPES
 
 LAYERS = 6
@@ -83,38 +82,11 @@ def patch_contents(scenes: list[Instant], views: list[View], device: str) -> Ten
     return rays.unflatten(2, (side, 2)).unflatten(4, (side, 2)).mean((3, 5)).flatten(2).mT
 
 
-def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:
-    """The same with one fact changed: a thing's colour or shape, two things' colours swapped, ground, sky or style."""
-
-    def other(values: tuple[str, ...], true: str) -> str:
-        return draw.choice([value for value in values if value != true])
-
-    kind = draw.choice(("colour", "shape", "swap", "ground", "sky", "style"))
-    things = list(scene.things)
-    which = draw.randrange(len(things))
-    if kind == "swap" and len(things) > 1 and things[0].shape != things[1].shape:
-        things[0], things[1] = (
-            replace(things[0], colour=things[1].colour),
-            replace(things[1], colour=things[0].colour),
-        )
-    elif kind in ("colour", "swap"):
-        things[which] = replace(things[which], colour=other(tuple(COLOURS), things[which].colour))
-    elif kind == "shape":
-        things[which] = replace(things[which], shape=other(tuple(SHAPES), things[which].shape))
-    elif kind == "ground":
-        return replace(scene, ground=other(GROUNDS, scene.ground)), style
-    elif kind == "sky":
-        return replace(scene, sky=other(SKIES, scene.sky)), style
-    else:
-        return scene, other(tuple(STYLES), style)
-    return replace(scene, things=tuple(things)), style
-
-
 def judge_stage(
     name: str,
     taught: Taught,
     tokenizer: CLIPTokenizer,
-    pictures: Pictures,
+    worlds: Sequence[tuple[Pictures, float]],
     *,
     words: bool,
     batch: int,
@@ -137,20 +109,19 @@ def judge_stage(
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         draw = Random(step)
-        shown, captions, lies, truths, scenes, views, drawn = [], [], [], [], [], [], []
+        shown, lessons, views, drawn, scenes = [], [], [], [], []
         for _ in range(batch):
+            which = draw.choices(range(len(worlds)), [share for _, share in worlds])[0]
+            pictures = worlds[which][0]
             index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
-            style, scene = styles_of(index)[column], moment(index)
             views.append(View.drawn(draw))
             shown.append(views[-1].seen(pictures.halves(index)[column]))
-            scenes.append(scene)
-            drawn.append((index, column))
-            wording = draw.getrandbits(32)
-            captions.append(caption(scene, style, Random(wording)))
-            lies.append(caption(*lie(scene, style, draw), Random(wording)))
-            truths.append(answers(scene, style))
-        asked = [(question, answer) for question, choices in QUESTIONS.items() for answer in choices]
-        prompts = [draw.choice(QUESTIONS[question][answer]) for question, answer in asked]
+            lessons.append(lesson(pictures, index, column, draw))
+            drawn.append((which, index, column))
+            scenes.append(None if isinstance(pictures, ArtPictures) else moment(index))
+        captions, lies, truths = (list(each) for each in zip(*lessons, strict=True))
+        asked = questions({name for truth in truths for name in truth.get("name", ())}, draw)
+        prompts = [draw.choice(wordings) for choices in asked.values() for wordings in choices.values()]
         sight = model.get_image_features(pixel_values=seen_by_judge(torch.stack(shown).to(device)))
         seen = torch.nn.functional.normalize(sight.pooler_output.float(), dim=-1)
         told = taught.patches(sight.last_hidden_state[:, 1:])
@@ -168,17 +139,19 @@ def judge_stage(
         to_words = logits[:, : 2 * batch].masked_fill(torch.cat((torch.zeros_like(twin), twin.T), 1), -1e4)
         total = _cross_entropy(to_words, torch.cat((same, torch.zeros_like(same)), 1))
         total = total + _cross_entropy(logits[:, :batch].T, same)
-        contents = patch_contents(scenes, views, device)
-        total = total - 3 * (contents * told.float().log_softmax(-1)).sum(-1).mean()
+        known = [number for number, scene in enumerate(scenes) if scene is not None]
+        if known:
+            contents = patch_contents([scene for scene in scenes if scene], [views[number] for number in known], device)
+            total = total - 3 * (contents * told[known].float().log_softmax(-1)).sum(-1).mean()
         first = 2 * batch
-        for question, choices in QUESTIONS.items():
-            true = torch.tensor([[answer in truth[question] for answer in choices] for truth in truths], device=device)
+        for question, choices in asked.items():
+            true = torch.tensor(
+                [[answer in truth.get(question, ()) for answer in choices] for truth in truths], device=device
+            )
             rows = true.any(1)
-            if not rows.any():  # a batch of nights has no sky to ask for
-                first += len(choices)
-                continue
-            weight = 1 if words else SIGHT_WEIGHTS.get(question, 1)
-            total = total + weight * _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
+            if rows.any():  # a batch of nights has no sky to ask for
+                weight = 1 if words else SIGHT_WEIGHTS.get(question, 1)
+                total = total + weight * _cross_entropy(logits[rows, first : first + len(choices)], true[rows])
             first += len(choices)
         return total
 

@@ -7,7 +7,10 @@ from random import Random
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from pnpvideo.backends.loading import load_reader
+from pnpvideo.miniature.art.captions import art_caption
+from pnpvideo.miniature.art.names import trained_names
+from pnpvideo.miniature.art.scene import random_art
+from pnpvideo.miniature.art.sprites import LOOKS
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 
@@ -27,20 +30,20 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     """
     if not (folder / "merges.txt").exists():
         _learn(folder)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": LENGTH}))
-    return load_reader(CLIPTokenizer, folder)
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
 
 
 def _learn(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draw = Random(0)
     lines = [caption(random_scene(seed), style, draw) for seed in range(3000) for style in STYLES]
+    lines += art_lines(3000, draw)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=1100, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=1, show_progress=False
+        vocab_size=1600, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=1, show_progress=False
     )
     learner.train_from_iterator([*lines, *[_PLAIN] * 3], trainer)
     merges = [" ".join(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
@@ -54,10 +57,18 @@ def _learn(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
 
 
+def art_lines(count: int, draw: Random) -> list[str]:
+    """Captions of the world of art: ``count`` scenes in every look, and all names that are trained."""
+    scenes = [random_art(seed, trained_names()).start for seed in range(count)]
+    lines = [art_caption(scene, look, draw) for scene in scenes for look in LOOKS]
+    return lines + [name.text for name in trained_names()] * 3
+
+
 def every_word() -> list[str]:
     """All words that captions and questions can use, and some plain English around them, in order of the alphabet."""
     draw = Random(1)
     lines = [caption(random_scene(seed), style, draw) for seed in range(2000) for style in STYLES]
     lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
+    lines += art_lines(3000, draw)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     return sorted({word for line in [*lines, _PLAIN] for word in line.replace(",", " ").split()})
