@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pnpvideo.measure.blocks import worst_block
 from pnpvideo.measure.drift import drift
 from pnpvideo.measure.edges import edge_agreement
 from pnpvideo.measure.flicker import flicker
 from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.masks import mask_agreement
+from pnpvideo.measure.outline import outline_error
+from pnpvideo.measure.sharpness import sharpness
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.success import attributes_found, edit_success
 from pnpvideo.measure.translation import translation
@@ -41,6 +44,12 @@ COLUMNS = {
     "ssim": Column("SSIM", "high"),
     "colour_inside": Column("colour, objects", "low", digits=1),
     "colour_outside": Column("colour, rest", "low", digits=1),
+    "sharp_inside": Column("sharpness, objects", "near 1"),
+    "sharp_outside": Column("sharpness, rest", "near 1"),
+    "laplacian": Column("Laplacian", "near 1"),
+    "worst": Column("worst block", "low", digits=1),
+    "outline": Column("outline px", "low", digits=2),
+    "spill": Column("spill", "low"),
     "edges": Column("edge F1", "high"),
     "masks": Column("mask IoU", "high"),
     "structure": Column("structure", "low", digits=2),
@@ -66,6 +75,11 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
         **edit_success(judge, result, footage.prompt, footage.source_prompt),
         "found": attributes_found(judge, result, footage.scene, footage.wanted),
         **translation(result, footage.truth, footage.masks),
+        "sharp_inside": sharpness(result, footage.truth, footage.masks)[0],
+        "sharp_outside": sharpness(result, footage.truth, footage.outside)[0],
+        "laplacian": sharpness(result, footage.truth)[1],
+        "worst": worst_block(result, footage.truth),
+        **dict(zip(("outline", "spill"), outline_error(result, footage.truth, footage.masks), strict=True)),
         "edges": mean([edge_agreement(*each) for each in zip(result, footage.lines, strict=True)]),
         "masks": mean([mask_agreement(*each) for each in objects]),
         "structure": structure_distance(judge.tower, result, footage.source),

@@ -18,6 +18,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.sharpness import sharpness
 from pnpvideo.miniature.recipe.data import HELD_OUT, moment
 from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
@@ -49,8 +50,13 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
     backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
     found = []
     for style in STYLES:
-        found += [autoencoder_psnr(backend, HELD_OUT + number, style) for number in range(exam.pictures)]
+        pictures = [picture(HELD_OUT + number, style, backend.size) for number in range(exam.pictures)]
+        back = [backend.decode(backend.encode(given)) for given in pictures]
+        found += [psnr(*pair) for pair in zip(back, pictures, strict=True)]
         yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
+        gradient, laplacian = sharpness([each[0] for each in back], [each[0] for each in pictures])
+        yield f"autoencoder, {style}, gradient kept", gradient, "share"
+        yield f"autoencoder, {style}, Laplacian kept", laplacian, "share"
     yield "autoencoder, all styles", float(np.mean(found)), "dB"
     folder = Path(resolve(model))
     judge = Judge(str(folder / "judge"))

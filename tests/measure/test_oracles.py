@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pnpvideo.measure.blocks import worst_block
 from pnpvideo.measure.drift import drift
 from pnpvideo.measure.edges import edge_agreement
 from pnpvideo.measure.figures import figures
@@ -15,6 +16,8 @@ from pnpvideo.measure.footage import Footage, blurred, floors
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.masks import mask_agreement
 from pnpvideo.measure.motion import Motion, estimated_motion
+from pnpvideo.measure.outline import REACH, outline_error
+from pnpvideo.measure.sharpness import gradient, laplacian, sharpness
 from pnpvideo.measure.structure import structure_distance
 from pnpvideo.measure.translation import colour_error, structural_similarity, translation
 from pnpvideo.measure.warp import warp_error
@@ -65,6 +68,8 @@ def test_the_truth_scores_perfectly(found: Figures) -> None:
     assert truth["success"] == 1 and truth["found"] > 0.75
     assert truth["flicker"] < 0.5
     assert truth["edges"] > 0.7 and truth["masks"] > 0.85
+    assert truth["sharp_inside"] == truth["sharp_outside"] == truth["laplacian"] == 1
+    assert truth["worst"] == truth["outline"] == truth["spill"] == 0
     for name, row in found.items():
         if name not in ("truth", "source"):  # the drawing's own lines are sharper than any photo's
             assert row["edges"] <= truth["edges"] + 0.05, name
@@ -88,6 +93,9 @@ def test_the_truth_scores_perfectly(found: Figures) -> None:
         ("another scene", "match", 0.6),
         ("another scene", "found", 0.9),
         ("source", "found", 0.9),
+        ("blurred", "sharp_inside", 0.85),
+        ("blurred", "sharp_outside", 0.9),
+        ("blurred", "laplacian", 0.5),
     ],
 )
 def test_what_should_be_high_falls(spoilt: str, measure: str, share: float, found: Figures) -> None:
@@ -119,6 +127,48 @@ def test_the_source_is_no_success_and_far_from_the_truth(found: Figures) -> None
 def test_lag_and_shuffling_are_seen_by_likeness(found: Figures) -> None:
     for spoilt, most in (("lagging", 30), ("shuffled", 25), ("blurred", 36), ("moved aside", 30)):
         assert found[spoilt]["psnr"] < most, spoilt
+
+
+def test_outlines_and_blocks_see_what_is_out_of_place(found: Figures) -> None:
+    assert 4 < found["moved aside"]["outline"] < 12 and found["moved aside"]["spill"] > 0.15
+    assert found["lagging"]["outline"] > 1
+    assert found["flickering"]["worst"] > 8 and found["another scene"]["worst"] > 25
+    assert found["noise"]["laplacian"] > 3
+
+
+def test_a_lobe_on_an_outline_is_spill_and_a_bright_spot_is_a_worst_block() -> None:
+    truth, mask = np.full((64, 64, 3), 60, np.uint8), np.zeros((64, 64), bool)
+    cv2.circle(lit := mask.astype(np.uint8), (32, 32), 14, 1, -1)
+    mask = lit > 0
+    truth[mask] = (220, 30, 30)
+    assert outline_error([truth], [truth], [mask]) == (0, 0)
+    larger = truth.copy()
+    cv2.circle(larger, (32, 32), 18, (220, 30, 30), -1)
+    distance, spill = outline_error([larger], [truth], [mask])
+    assert distance == pytest.approx(4, abs=1) and spill == pytest.approx(2 / (REACH - 2), abs=0.12)
+    smaller = truth.copy()
+    cv2.circle(smaller, (32, 32), 14, (60, 60, 60), -1)
+    cv2.circle(smaller, (32, 32), 11, (220, 30, 30), -1)
+    distance, spill = outline_error([smaller], [truth], [mask])
+    assert distance == pytest.approx(3, abs=1) and spill == 0
+    alike = np.full_like(truth, 60)
+    assert np.isnan(outline_error([alike], [alike], [mask])).all()
+    spot = truth.copy()
+    spot[:16, :16] += 40
+    assert worst_block([spot], [truth]) == 40 and worst_block([truth], [truth]) == 0
+
+
+def test_sharpness_is_that_of_what_the_mask_shows() -> None:
+    truth = np.zeros((32, 32, 3), np.uint8)
+    truth[:, ::2] = 100
+    half = truth.copy()
+    half[:, 16:] //= 2
+    left = np.zeros((32, 32), bool)
+    left[:, :15] = True
+    assert sharpness([half], [truth], [left]) == (1, 1)
+    assert sharpness([half], [truth], [~left])[0] == pytest.approx(0.5, abs=0.03)
+    assert gradient(truth) == 50 and laplacian(truth) == 50
+    assert np.isnan(gradient(truth, ~(left | True))) and np.isnan(sharpness([truth], [truth], [~(left | True)])[0])
 
 
 @pytest.mark.parametrize("shift", [(-2, 0), (2, 0), (0, -2), (0, 2)])

@@ -18,6 +18,8 @@ CROP, CELL = 64, 8
 """Pixels: crops start where cells of the latent do, as the sketch's strokes repeat with them."""
 HALF_SIZE = 0.2
 """Share of crops from pictures of half the size: detail twice as fine for its size."""
+BUSY, CANDIDATES = 0.6, 3
+"""Share of crops that are the busiest of so many."""
 PRIOR = 2e-4
 """Weight of the pull of the latents to a standard normal."""
 
@@ -74,11 +76,18 @@ def distance(y: Tensor, x: Tensor) -> Tensor:
 
 
 def square(pictures: Pictures, side: int, draw: torch.Generator) -> Tensor:
-    """A random square of a random picture, (3, side, side) float in [0, 255], mirrored half of the time."""
+    """A square of a random picture, (3, side, side) float in [0, 255], mirrored half of the time.
+
+    Mostly the busiest of a few random ones: most squares are plain sky, ground or backdrop, which is soon learnt.
+    """
     index, column = (int(torch.randint(count, (1,), generator=draw)) for count in (len(pictures), DRAWN))
     shrink = 2 if 2 * side <= SIZE and float(torch.rand(1, generator=draw)) < HALF_SIZE else 1
-    places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=draw) * CELL * shrink
-    crop = pictures.crop(index, column, int(places[0]), int(places[1]), side * shrink).float()
+    looked_at = CANDIDATES if side < SIZE and float(torch.rand(1, generator=draw)) < BUSY else 1
+    crops = []
+    for _ in range(looked_at):
+        places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=draw) * CELL * shrink
+        crops.append(pictures.crop(index, column, int(places[0]), int(places[1]), side * shrink).float())
+    crop = max(crops, key=lambda each: float(each[:, ::2, ::2].diff(dim=2).abs().mean()))
     crop = torch.nn.functional.avg_pool2d(crop, shrink)
     return crop.flip(2) if float(torch.rand(1, generator=draw)) < 0.5 else crop
 
