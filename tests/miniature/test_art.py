@@ -1,5 +1,6 @@
 """The world of art: a thing in several looks, in the same place, and words that say it; some names are held out."""
 
+import tarfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -101,3 +102,13 @@ def test_without_npm_the_missing_package_is_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PnPVideoError, match="npm"):
         packages.package(tmp_path, packages.FLAT)
+
+
+def test_an_archive_that_is_there_is_unpacked_without_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "icons.json").write_text('{"icons": {"cat": {"body": "<g/>"}}}')
+    with tarfile.open(
+        tmp_path / f"iconify-json-fluent-emoji-flat-{packages.VERSIONS[packages.FLAT]}.tgz", "w:gz"
+    ) as to:
+        to.add(tmp_path / "icons.json", "package/icons.json")
+    assert (packages.package(tmp_path, packages.FLAT) / "icons.json").exists()

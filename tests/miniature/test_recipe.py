@@ -189,7 +189,14 @@ def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
         torch.manual_seed(0)
         module = torch.nn.Linear(3, 1)
         far = time.monotonic() + 60
-        train(stage(module, 2 if workers == 1 else 1), tmp_path / str(workers), far, "cpu", workers, torch.float32)
+        train(
+            stage(module, 2 if workers == 1 else 1),
+            tmp_path / str(workers),
+            far,
+            "cpu",
+            workers=workers,
+            dtype=torch.float32,
+        )
         found.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
     assert torch.allclose(found[0], found[1], atol=1e-6)
     assert found[0].abs().sum() > 0

@@ -180,6 +180,15 @@ def test_the_rate_is_constant_between_warm_up_and_cooldown() -> None:
     assert stage.rate_at(900) == pytest.approx(0.5) and stage.rate_at(999) == pytest.approx(0.005)
 
 
+def test_a_stage_that_is_to_fit_ends_with_its_slice(tmp_path: Path) -> None:
+    stage = line(steps=10_000_000)
+    assert train(stage, tmp_path, time.monotonic() + 0.2, "cpu", dtype=torch.float32, fit=True)
+    step = torch.load(tmp_path / "line.pt", weights_only=True)["step"]
+    assert train(line(steps=10_000_000), tmp_path, time.monotonic() + 60, "cpu", dtype=torch.float32)  # it is done
+    assert torch.load(tmp_path / "line.pt", weights_only=True)["step"] == step > 0
+    assert stage.rate_at(500, time_left=0.1) == stage.rate / 2 and stage.rate_at(500, time_left=0.5) == stage.rate
+
+
 def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was(tmp_path: Path) -> None:
     stage, far = line(10), time.monotonic() + 60
     plain = stage.loss

@@ -25,7 +25,7 @@ from pnpvideo.miniature.recipe.autoencoder import (
 )
 from pnpvideo.miniature.recipe.captioner import captioner_stage, new_caption_tokenizer, new_captioner
 from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, make_art_shards, make_shards
-from pnpvideo.miniature.recipe.denoiser import WIDTHS, Latents, denoiser_stage, new_unet
+from pnpvideo.miniature.recipe.denoiser import WIDTHS, denoiser_stage, new_unet, samples
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.grow import grown
 from pnpvideo.miniature.recipe.inherit import inherit
@@ -62,8 +62,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="threads that share a batch, on a CPU: one a core")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fastest", help="timed when a slice begins")
     parser.add_argument(
-        "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 32,64,128,128"
+        "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 48,96,128,128"
     )
+    parser.add_argument("--fit", action="store_true", help="end the stage, cooldown included, with this slice")
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")
     parser.add_argument("--start-from", type=Path, help="an earlier edition to begin with; the denoiser begins anew")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
@@ -118,7 +119,15 @@ class _Recipe:
         dtype = PRECISIONS[self.asked.precision]
         for name in [self.asked.only] if self.asked.only else list(STAGES):
             torch.manual_seed(STAGES.index(name))
-            if not train(stages[name](name), self.folder, self.deadline, self.device, self.asked.workers, dtype):
+            if not train(
+                stages[name](name),
+                self.folder,
+                self.deadline,
+                self.device,
+                workers=self.asked.workers,
+                dtype=dtype,
+                fit=self.asked.fit,
+            ):
                 return
         if not self.asked.only:
             self.export()
@@ -199,7 +208,7 @@ class _Recipe:
         for number, (pictures, share) in enumerate(self.worlds):
             path = self.folder / f"latents-{'art' if number else 'world'}.npy"
             encode_pictures(autoencoder, pictures, path, self.device)
-            cached.append(Latents(pictures, path, share))
+            cached.append(samples(path, pictures, self.tokenizer, share, self.device))
         return denoiser_stage(
             new_unet(self.asked.widths),
             self.trained_judge().text_model.to(self.device),

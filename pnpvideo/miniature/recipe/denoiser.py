@@ -21,17 +21,37 @@ from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
 
 EMPTY_CAPTIONS, MIN_SNR = 0.1, 5.0
-WIDTHS = (32, 64, 128, 128)
+WIDTHS = (48, 96, 128, 128)
 PROBED = 16
 """The last scenes of the first world: not trained on, but to look into the network."""
+WORDINGS = 4
+"""Of each picture's caption."""
 
 
-class Latents(NamedTuple):
-    """Cached latents of ``pictures``, (scenes, DRAWN, 2, c, h, w), and the share of a batch that comes from them."""
+class Samples(NamedTuple):
+    """What is denoised of one world.
 
-    pictures: Pictures
-    path: Path
+    latents: (scenes, DRAWN, mirrored, c, h, w); tokens: (scenes, DRAWN, wordings, LENGTH). share: of every batch that
+    comes from here. On an accelerator both lie on it.
+    """
+
+    latents: Tensor
+    tokens: Tensor
     share: float
+
+
+def samples(latents: Path, pictures: Pictures, tokenizer: CLIPTokenizer, share: float, device: str) -> Samples:
+    """Read cached latents, and word every picture WORDINGS times: first plainly, then freely."""
+    texts = [
+        pictures.caption(index, column, Random(f"{index} {column} {wording}") if wording else None)
+        for index in range(len(pictures))
+        for column in range(DRAWN)
+        for wording in range(WORDINGS)
+    ]
+    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+    shaped = tokens.reshape(len(pictures), DRAWN, WORDINGS, LENGTH)
+    cached = torch.from_numpy(np.load(latents, mmap_mode="c"))  # copied on write, so that torch may hold it
+    return Samples(cached.to(device), shaped.to(device), share)
 
 
 def new_unet(widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
@@ -86,7 +106,7 @@ def denoiser_stage(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    worlds: Sequence[Latents],
+    worlds: Sequence[Samples],
     *,
     batch: int,
     steps: int,
@@ -95,35 +115,38 @@ def denoiser_stage(
 ) -> Stage:
     """Epsilon prediction, min-SNR weighting (arXiv 2303.09556), one caption in ten left empty.
 
-    Every hour the log receives the table of levels.
+    Every hour the log receives the table of levels, made with the last scenes of the first world.
     """
-    latents = [np.load(world.path, mmap_mode="r") for world in worlds]
-    trained = [len(array) for array in latents]
-    probed = range(trained[0] - min(PROBED, trained[0] // 2), trained[0])
-    trained[0] = probed.start
-    alphas = new_scheduler().alphas_cumprod
+    scenes = [len(world.latents) for world in worlds]
+    probed = range(scenes[0] - min(PROBED, scenes[0] // 2), scenes[0])
+    scenes[0] = probed.start
+    alphas = new_scheduler().alphas_cumprod.to(device)
+    empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids.to(device)
+    shares = torch.tensor([world.share for world in worlds])
     unet.set_attn_processor(AttnProcessor2_0())
+    unet.to(memory_format=torch.channels_last)
 
-    def context(texts: list[str]) -> Tensor:
-        tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
+    def context(tokens: Tensor) -> Tensor:
         with torch.no_grad():
-            return text_encoder(tokens.input_ids.to(device)).last_hidden_state
+            return text_encoder(tokens).last_hidden_state
 
     def loss(step: int, draw: torch.Generator) -> Tensor:
-        words = Random(step)
-        x, texts = [], []
-        for _ in range(batch):
-            which = words.choices(range(len(worlds)), [world.share for world in worlds])[0]
-            index, column, mirror = words.randrange(trained[which]), words.randrange(DRAWN), words.randrange(2)
-            x.append(torch.from_numpy(np.array(latents[which][index, column, mirror])).float())
-            empty = words.random() < EMPTY_CAPTIONS
-            texts.append("" if empty else worlds[which].pictures.caption(index, column, words))
-        latent = torch.stack(x).to(device)
+        def any_of(count: int, many: int) -> Tensor:
+            return torch.randint(count, (many,), generator=draw).to(device)
+
+        x, tokens = [], []
+        counts = torch.multinomial(shares, batch, replacement=True, generator=draw).bincount(minlength=len(worlds))
+        for world, count, many in zip(worlds, scenes, counts.tolist(), strict=True):
+            index, column = any_of(count, many), any_of(DRAWN, many)
+            x.append(world.latents[index, column, any_of(2, many)].float())
+            tokens.append(world.tokens[index, column, any_of(WORDINGS, many)])
+        latent, words = torch.cat(x), torch.cat(tokens)
+        unworded = (torch.rand(batch, 1, generator=draw) < EMPTY_CAPTIONS).to(device)
         noise = torch.randn(latent.shape, generator=draw).to(device)
-        timestep = torch.randint(0, 1000, (batch,), generator=draw)
-        alpha = alphas[timestep].reshape(-1, 1, 1, 1).to(device)
-        noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * noise
-        guess = unet(noisy, timestep.to(device), context(texts)).sample
+        timestep = any_of(1000, batch)
+        alpha = alphas[timestep].reshape(-1, 1, 1, 1)
+        noisy = (alpha.sqrt() * latent + (1 - alpha).sqrt() * noise).contiguous(memory_format=torch.channels_last)
+        guess = unet(noisy, timestep, context(torch.where(unworded, empty, words))).sample
         snr = (alpha / (1 - alpha)).flatten()
         weight = snr.clamp(max=MIN_SNR) / snr
         error = (guess.float() - noise).square().mean(dim=(1, 2, 3))
@@ -131,11 +154,9 @@ def denoiser_stage(
 
     columns = [index % DRAWN for index in probed]
     probe = Probe(
-        latents=torch.stack(
-            [torch.from_numpy(np.array(latents[0][i, c, 0])).float() for i, c in zip(probed, columns, strict=True)]
-        ).to(device),
-        context=context([worlds[0].pictures.caption(i, c) for i, c in zip(probed, columns, strict=True)]),
-        alphas=alphas.to(device),
+        latents=worlds[0].latents[list(probed), columns, 0].float(),
+        context=context(worlds[0].tokens[list(probed), columns, 0]),
+        alphas=alphas,
     )
     return Stage(
         name="denoiser",

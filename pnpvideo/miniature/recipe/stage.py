@@ -44,21 +44,29 @@ class Stage:
     beta2: float = 0.98
     inspect: Callable[[nn.Module], dict[str, Any]] | None = None
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of ``step``."""
-        left = (self.steps - step) / max(1.0, self.cooldown * self.steps)
-        return self.rate * min(1.0, (step + 1) / self.warm_up, left)
+    def rate_at(self, step: int, time_left: float = 1.0) -> float:
+        """The learning rate of ``step``; ``time_left``: share of the slice, where the stage ends with it."""
+        left = min(time_left, (self.steps - step) / self.steps)
+        return self.rate * min(1.0, (step + 1) / self.warm_up, left / self.cooldown)
 
 
 def train(
-    stage: Stage, folder: Path, deadline: float, device: str, workers: int = 1, dtype: torch.dtype | None = None
+    stage: Stage,
+    folder: Path,
+    deadline: float,
+    device: str,
+    *,
+    workers: int = 1,
+    dtype: torch.dtype | None = None,
+    fit: bool = False,
 ) -> bool:
     """Run ``stage`` until it is done or ``deadline`` (of time.monotonic) passes; True when it is done.
 
     ``folder`` receives NAME.pt (the checkpoint) and NAME.jsonl (the log). ``workers`` threads make a batch each of
     every step, and their gradients are averaged: on a CPU so small a network keeps one core busy, not two. A slice with
     another number of them goes on too, but with other batches. ``dtype``: of autocast; None: whichever of float32 and
-    bfloat16 makes a step faster here. Raises PnPVideoError when the loss is no longer a number.
+    bfloat16 makes a step faster here. ``fit``: the stage ends with this slice, whose last part is the cooldown. Raises
+    PnPVideoError when the loss is no longer a number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device).train()
@@ -71,21 +79,22 @@ def train(
         module.load_state_dict(saved["module"])
         optimiser.load_state_dict(saved["optimiser"])
         averaged, step, spent_before = saved["averaged"], saved["step"], saved["processor_seconds"]
+        if step >= stage.steps or saved.get("done"):
+            return True
     log = _Log(folder / f"{stage.name}.jsonl", stage.batch * workers)
-    if step >= stage.steps:
-        return True
 
     def gradients(number: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         with precision(device, dtype):
             loss = stage.loss(number, torch.Generator().manual_seed(number))
         return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
 
-    def save() -> None:
+    def save(done: bool = False) -> None:
         state = {
             "module": module.state_dict(),
             "optimiser": optimiser.state_dict(),
             "averaged": averaged,
             "step": step,
+            "done": done,
             "processor_seconds": spent_before + time.process_time() - began,
         }
         torch.save(state, path.with_suffix(".part"))
@@ -96,10 +105,12 @@ def train(
         log.write(step, precision=str(dtype), seconds_a_batch=timed)
     began, saved_at = time.process_time(), time.monotonic()
     inspected_at = saved_at - INSPECT_SECONDS if step else saved_at
+    whole_slice = max(1e-9, deadline - saved_at)
     with ThreadPoolExecutor(workers) as pool:
         while step < stage.steps and time.monotonic() < deadline:
             for group in optimiser.param_groups:
-                group["lr"] = stage.rate_at(step)
+                time_left = max(0.0, deadline - time.monotonic()) / whole_slice if fit else 1.0
+                group["lr"] = stage.rate_at(step, time_left)
             numbers = range(step * workers, (step + 1) * workers)
             found = list(pool.map(gradients, numbers) if workers > 1 else map(gradients, numbers))
             for parameter, *each in zip(parameters, *(grads for _, grads in found), strict=True):
@@ -118,10 +129,11 @@ def train(
             if time.monotonic() - saved_at > SAVE_SECONDS:
                 save()
                 saved_at = time.monotonic()
-    save()
-    if stage.inspect and step >= stage.steps:
+    done = fit or step >= stage.steps
+    save(done)
+    if stage.inspect and done:
         log.write(step, **stage.inspect(module))
-    return step >= stage.steps
+    return done
 
 
 def averaged_weights(folder: Path, name: str) -> dict[str, Tensor]:
