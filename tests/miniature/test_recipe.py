@@ -64,7 +64,7 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
         "--batch=0.1",
         "--widths=8,8,16,16",
         *steps,
-        "--precision=fp32",
+        "--precision=bf16",
     ]
     with pytest.MonkeyPatch.context() as patch:
         start = f"--start-from={WEIGHTS}"

@@ -10,13 +10,14 @@ from diffusers import AutoencoderKL
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
+from pnpvideo.miniature.recipe.carry import carry
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 from pnpvideo.miniature.recipe.grow import grown
 from pnpvideo.miniature.recipe.levels import Probe, branches, errors, level_of, levels
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
 from pnpvideo.miniature.recipe.precision import fastest
-from pnpvideo.miniature.recipe.stage import Stage, train
+from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
 
 
 def small_autoencoder(widths: tuple[int, ...] = (8, 16), channels: int = 4) -> AutoencoderKL:
@@ -197,3 +198,14 @@ def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was(tmp_path: Pat
     with pytest.raises(PnPVideoError, match="not a number at step 5"):
         train(stage, tmp_path, far, "cpu", dtype=torch.float32)
     assert torch.load(tmp_path / "line.pt", weights_only=True)["step"] == 0
+
+
+def test_what_is_carried_to_another_machine_is_a_stage_that_is_done(tmp_path: Path) -> None:
+    far = time.monotonic() + 60
+    assert train(line(20), tmp_path, far, "cpu", dtype=torch.float32)
+    average = averaged_weights(tmp_path, "line")
+    carry(tmp_path / "line.pt", tmp_path / "smaller.pt")
+    (tmp_path / "smaller.pt").replace(tmp_path / "line.pt")
+    assert train(line(40), tmp_path, far, "cpu", dtype=torch.float32)
+    carried = averaged_weights(tmp_path, "line")
+    assert all(torch.equal(carried[name].float(), value.half().float()) for name, value in average.items())

@@ -141,7 +141,10 @@ def judge_stage(
         total = total + _cross_entropy(logits[:, :batch].T, same)
         known = [number for number, scene in enumerate(scenes) if scene is not None]
         if known:
-            contents = patch_contents([scene for scene in scenes if scene], [views[number] for number in known], device)
+            with precision(device, None):  # rays are cast
+                contents = patch_contents(
+                    [scene for scene in scenes if scene], [views[number] for number in known], device
+                )
             total = total - 3 * (contents * told[known].float().log_softmax(-1)).sum(-1).mean()
         first = 2 * batch
         for question, choices in asked.items():

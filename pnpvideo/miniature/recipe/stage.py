@@ -76,11 +76,12 @@ def train(
     path, step, spent_before = folder / f"{stage.name}.pt", 0, 0.0
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
-        module.load_state_dict(saved["module"])
-        optimiser.load_state_dict(saved["optimiser"])
-        averaged, step, spent_before = saved["averaged"], saved["step"], saved["processor_seconds"]
+        step = saved["step"]
         if step >= stage.steps or saved.get("done"):
             return True
+        module.load_state_dict(saved["module"])
+        optimiser.load_state_dict(saved["optimiser"])
+        averaged, spent_before = saved["averaged"], saved["processor_seconds"]
     log = _Log(folder / f"{stage.name}.jsonl", stage.batch * workers)
 
     def gradients(number: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
