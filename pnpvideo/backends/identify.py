@@ -124,10 +124,11 @@ def _unet(shapes: Shapes) -> Kind:
     if any(".label_emb." in name or name.startswith(("add_embedding.", "conditioner.embedders.")) for name in shapes):
         return Kind.SDXL
     first = shapes.get("model.diffusion_model.input_blocks.0.0.weight" if single else "conv_in.weight", ())
-    taken = first[1] if len(first) == 4 else 4
-    if taken == 9:
+    last = shapes.get("model.diffusion_model.out.2.weight" if single else "conv_out.weight", ())
+    taken, given = (first[1] if len(first) == 4 else 4), (last[0] if len(last) == 4 else 4)
+    if taken == 2 * given + 1:  # the latent, another beside it and a mask
         return Kind.INPAINTING
-    if taken != 4:
+    if taken != given:
         return Kind.EXTRA_INPUT
     return Kind.SD if single else Kind.UNET
 

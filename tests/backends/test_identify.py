@@ -112,6 +112,13 @@ def test_a_checkpoint_for_another_task_says_so(channels: int, says: str, checkpo
         StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
 
 
+@pytest.mark.parametrize("channels", [4, 8])
+def test_a_latent_may_have_any_number_of_channels(channels: int, tmp_path: Path) -> None:
+    ends = {"conv_in.weight": (8, channels, 3, 3), "conv_out.weight": (channels, 8, 3, 3)}
+    tensors(tmp_path / "unet" / "diffusion_pytorch_model.safetensors", {**UNET, **ends})
+    assert identify(tmp_path).kind == Kind.SD
+
+
 def test_a_missing_scheduler_says_what_it_is_for(checkpoint: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
     shutil.rmtree(folder / "scheduler")

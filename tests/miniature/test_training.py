@@ -10,14 +10,13 @@ from diffusers import AutoencoderKL
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
-from pnpvideo.miniature.recipe.carry import carry
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 from pnpvideo.miniature.recipe.grow import grown
 from pnpvideo.miniature.recipe.levels import Probe, branches, errors, level_of, levels
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
 from pnpvideo.miniature.recipe.precision import fastest
-from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
+from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, carry, train
 
 
 def small_autoencoder(widths: tuple[int, ...] = (8, 16), channels: int = 4) -> AutoencoderKL:

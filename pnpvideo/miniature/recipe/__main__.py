@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import BertTokenizer, BlipForConditionalGeneration, CLIPModel, CLIPTokenizer
 
+from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
     CROP,
@@ -145,7 +146,7 @@ class _Recipe:
         if whole:
             model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
         elif self.asked.start_from:
-            model = grown(AutoencoderKL.from_pretrained(self.asked.start_from, subfolder="vae"), model)
+            model = grown(load_network(AutoencoderKL, self.asked.start_from / "vae"), model)
         return autoencoder_stage(
             name,
             model,
@@ -163,13 +164,8 @@ class _Recipe:
         if name == "sight":
             taught.load_state_dict(averaged_weights(self.folder, "judge"))
         elif start:
-            earlier = CLIPTokenizer.from_pretrained(start / "judge", trust_remote_code=False)
-            inherit(
-                taught.judge,
-                CLIPModel.from_pretrained(start / "judge", trust_remote_code=False, use_safetensors=True),
-                self.tokenizer.get_vocab(),
-                earlier.get_vocab(),
-            )
+            earlier, reader = load_network(CLIPModel, start / "judge"), load_reader(CLIPTokenizer, start / "judge")
+            inherit(taught.judge, earlier, self.tokenizer.get_vocab(), reader.get_vocab())
         return judge_stage(
             name,
             taught,
@@ -185,14 +181,9 @@ class _Recipe:
     def captioner(self, name: str) -> Stage:
         captioner, start = new_captioner(self.caption_tokenizer), self.asked.start_from
         if start:
-            inherit(
-                captioner,
-                BlipForConditionalGeneration.from_pretrained(
-                    start / "captioner", trust_remote_code=False, use_safetensors=True
-                ),
-                self.caption_tokenizer.get_vocab(),
-                BertTokenizer.from_pretrained(start / "captioner").get_vocab(),
-            )
+            earlier = load_network(BlipForConditionalGeneration, start / "captioner")
+            reader = load_reader(BertTokenizer, start / "captioner")
+            inherit(captioner, earlier, self.caption_tokenizer.get_vocab(), reader.get_vocab())
         return captioner_stage(
             captioner,
             self.caption_tokenizer,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
 
+from pnpvideo.backends.loading import load_reader
 from pnpvideo.miniature.recipe.data import DRAWN, Pictures
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
@@ -23,7 +24,7 @@ def new_caption_tokenizer(folder: Path) -> BertTokenizer:
     words = [word for word in every_word() if len(word) > 1]
     vocabulary = [*_SPECIAL, *_LETTERS, *(f"##{letter}" for letter in _LETTERS), *words]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    tokenizer = BertTokenizer.from_pretrained(folder)
+    tokenizer = load_reader(BertTokenizer, folder)
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     return tokenizer
 

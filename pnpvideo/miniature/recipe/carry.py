@@ -1,20 +1,9 @@
-"""``python -m pnpvideo.miniature.recipe.carry CHECKPOINT SMALLER``: what is worth carrying to another machine.
-
-The moving average alone, in fp16, as a checkpoint that is done: later stages begin with it; it cannot be trained on.
-"""
+"""``python -m pnpvideo.miniature.recipe.carry CHECKPOINT SMALLER``: keep what is worth carrying to another machine."""
 
 import argparse
 from pathlib import Path
 
-import torch
-
-
-def carry(checkpoint: Path, smaller: Path) -> None:
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    averaged = {name: value.half() for name, value in saved["averaged"].items()}
-    kept = {key: saved[key] for key in ("step", "processor_seconds")}
-    torch.save({"averaged": averaged, "done": True, **kept}, smaller)
-
+from pnpvideo.miniature.recipe.stage import carry
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -142,6 +142,17 @@ def averaged_weights(folder: Path, name: str) -> dict[str, Tensor]:
     return torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)["averaged"]
 
 
+def carry(checkpoint: Path, smaller: Path) -> None:
+    """Write what of a checkpoint is worth carrying to another machine: the moving average alone, in fp16.
+
+    It counts as a stage that is done: later stages begin with it, and it cannot be trained on.
+    """
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    averaged = {name: value.half() for name, value in saved["averaged"].items()}
+    kept = {key: saved[key] for key in ("step", "processor_seconds")}
+    torch.save({"averaged": averaged, "done": True, **kept}, smaller)
+
+
 def _average(averaged: dict[str, Tensor], module: nn.Module, step: int) -> None:
     """Move the average towards the weights after ``step`` steps."""
     share = 1 - (1 - 1 / step) ** (AVERAGE_POWER + 1)

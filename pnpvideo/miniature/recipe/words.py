@@ -7,6 +7,7 @@ from random import Random
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from pnpvideo.backends.loading import load_reader
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.names import trained_names
 from pnpvideo.miniature.art.scene import random_art
@@ -30,7 +31,9 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     """
     if not (folder / "merges.txt").exists():
         _learn(folder)
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+    tokenizer = load_reader(CLIPTokenizer, folder)
+    tokenizer.model_max_length = LENGTH
+    return tokenizer
 
 
 def _learn(folder: Path) -> None:
