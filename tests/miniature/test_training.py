@@ -108,7 +108,7 @@ def test_the_autoencoder_is_trained_on_squares_of_all_worlds() -> None:
         "autoencoder",
         small_autoencoder(),
         [(Grey(), 0.5), (Grey(), 0.5)],
-        side=32,
+        sides=((32, 0.5), (64, 0.5)),
         batch=2,
         steps=5,
         rate=1e-3,

@@ -18,7 +18,7 @@ from transformers import BertTokenizer, BlipForConditionalGeneration, CLIPModel,
 from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.autoencoder import (
-    CROP,
+    SIDES,
     autoencoder_stage,
     encode_pictures,
     new_autoencoder,
@@ -151,8 +151,8 @@ class _Recipe:
             name,
             model,
             self.worlds,
-            side=SIZE if whole else CROP,
-            batch=self.batch(1 if whole else 16),
+            sides=((SIZE, 1.0),) if whole else SIDES,
+            batch=self.batch(16),
             steps=self.steps(name),
             rate=2e-4 if whole else 1e-3,
             device=self.device,

@@ -16,6 +16,9 @@ from pnpvideo.store import fingerprint
 LATENT_CHANNELS = 8
 CROP, CELL = 64, 8
 """Pixels: crops start where cells of the latent do, as the sketch's strokes repeat with them."""
+SIDES = ((CROP, 0.4), (2 * CROP, 0.35), (SIZE, 0.25))
+"""Sides of squares in pixels and how often each is taken: in small ones most is learnt for the time, but group norms
+see other statistics there than in whole pictures, and tint them."""
 HALF_SIZE = 0.2
 """Share of crops from pictures of half the size: detail twice as fine for its size."""
 BUSY, CANDIDATES = 0.6, 3
@@ -43,20 +46,19 @@ def autoencoder_stage(
     model: AutoencoderKL,
     worlds: Sequence[tuple[Pictures, float]],
     *,
-    side: int,
+    sides: Sequence[tuple[int, float]] = SIDES,
     batch: int,
     steps: int,
     rate: float,
     device: str,
 ) -> Stage:
-    """Encoder and decoder on squares of ``side`` pixels, from each of ``worlds`` by its share.
-
-    SIZE as ``side`` means whole pictures: group norms see other statistics there than in crops.
-    """
-    shares = torch.tensor([share for _, share in worlds])
+    """Encoder and decoder on squares from each of ``worlds`` by its share; ``batch``: of CROP pixels, or their area."""
+    shares, often = torch.tensor([share for _, share in worlds]), torch.tensor([share for _, share in sides])
 
     def loss(step: int, draw: torch.Generator) -> Tensor:
-        chosen = torch.multinomial(shares, batch, replacement=True, generator=draw)
+        side = sides[int(torch.multinomial(often, 1, generator=draw))][0]
+        many = max(1, batch * CROP**2 // side**2)
+        chosen = torch.multinomial(shares, many, replacement=True, generator=draw)
         squares = [square(worlds[int(which)][0], side, draw) for which in chosen]
         x = torch.stack(squares).to(device).div(127.5).sub(1)
         posterior = model.encode(x).latent_dist
