@@ -274,6 +274,18 @@ def open_stream(
         report(Notice(message=f"{named} is a stream of JPEGs without times; 25 frames a second are assumed"))
     info, stored = _described(path, demuxer, said)
     info = dataclasses.replace(info, language=taken.language)
+    if (
+        demuxer in STREAMED
+        and info.audio
+        and tracks.times_jump(path, demuxer, taken.index, patience_seconds=patience_seconds)
+    ):
+        report(
+            Notice(
+                message=f"{named} was joined from pieces, each with times of its own, so its sound is left out; to keep "
+                "it, join the times first: ffmpeg -i INPUT -c copy OUTPUT.mkv"
+            )
+        )
+        info = dataclasses.replace(info, audio=())
     what = tone.kind(info.colour)
     filters = tone.to_sdr(named, info.colour)
     if filters:

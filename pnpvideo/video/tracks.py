@@ -106,6 +106,14 @@ def packets(
         return _counted((line.decode("ascii", "replace") for line in listing), len(indices))
 
 
+def times_jump(path: Path, demuxer: str, index: int, *, patience_seconds: float) -> bool:
+    """Whether the time stamps of a track start anew on the way, as in pieces that were joined; read without decoding."""
+    limit = patience_seconds + path.stat().st_size / BYTES_A_SECOND
+    see = ["-map", f"0:{index}", "-c", "copy", "-f", "null", "-"]
+    _, said = ffmpeg.run(["-v", "warning", *ffmpeg.input_arguments(path, demuxer), *see], limit)
+    return "timestamp discontinuity" in said
+
+
 def _counted(lines: Iterable[str], number: int) -> list[Packets]:
     """Reads ffmpeg's framecrc format: "track, dts, pts, duration, bytes, checksum, flags", behind lines of "#"."""
     clocks = [Fraction(1)] * number

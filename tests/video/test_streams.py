@@ -74,6 +74,20 @@ def test_joined_pieces_are_read_as_one_and_said(make: Make) -> None:
     assert "packet counter jumps once and its time stamps jump once; all 50 frames" in str(notice)
 
 
+def test_the_sound_of_joined_pieces_is_kept_once_their_times_are_joined(make: Make) -> None:
+    """Copied as it is, the second piece's sound would lie upon the first's."""
+    sound = ("-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac")
+    piece = make("a.ts", *SECOND, *sound, *X264)
+    assert len(read(piece).info.audio) == 1
+    both = piece.with_name("both.ts")
+    both.write_bytes(piece.read_bytes() * 2)
+    said: list[Event] = []
+    assert read(both, report=said.append).info.audio == ()
+    assert "its sound is left out; to keep it, join the times first: ffmpeg -i INPUT -c copy OUTPUT.mkv" in str(said)
+    clip = read(make("joined.mkv", "-i", str(both), "-c", "copy"))
+    assert (len(clip.info.audio), len(list(clip.frames()))) == (1, 50)
+
+
 def test_what_cannot_be_decoded_in_the_middle_of_a_stream_is_damage(make: Make) -> None:
     whole = bytearray(make("a.ts", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=1", *X264).read_bytes())
     middle = len(whole) // 2 // TS * TS
