@@ -281,7 +281,7 @@ def open_stream(
     ):
         report(
             Notice(
-                message=f"{named} was joined from pieces, each with times of its own, so its sound is left out; to keep "
+                message=f"{named} was joined from pieces with times of their own, so its sound is left out; to keep "
                 "it, join the times first: ffmpeg -i INPUT -c copy OUTPUT.mkv"
             )
         )

@@ -107,7 +107,7 @@ def packets(
 
 
 def times_jump(path: Path, demuxer: str, index: int, *, patience_seconds: float) -> bool:
-    """Whether the time stamps of a track start anew on the way, as in pieces that were joined; read without decoding."""
+    """Whether the time stamps of a track start anew on the way, as in joined pieces; read without decoding."""
     limit = patience_seconds + path.stat().st_size / BYTES_A_SECOND
     see = ["-map", f"0:{index}", "-c", "copy", "-f", "null", "-"]
     _, said = ffmpeg.run(["-v", "warning", *ffmpeg.input_arguments(path, demuxer), *see], limit)
