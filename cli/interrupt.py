@@ -34,7 +34,8 @@ def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[list[int]]:
 
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    previous = {number: signal.signal(number, stop) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    previous = {number: signal.signal(number, stop) for number in heeded}
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     watch = threading.Thread(target=_watch, args=(ours, grace_seconds), name="interrupt", daemon=True)
     watch.start()

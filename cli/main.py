@@ -16,7 +16,7 @@ from types import TracebackType
 import click
 
 from pnpvideo import __version__
-from pnpvideo.errors import PnPVideoError
+from pnpvideo.errors import PnPVideoError, printable
 
 from .commands.bench import bench
 from .commands.direction import direction
@@ -90,8 +90,6 @@ def _unexpected(
 
 
 def _complain(message: str) -> None:
-    from pnpvideo.video.ffmpeg import printable
-
     click.echo(f"pnpvideo: {printable(message)}", err=True)
 
 

@@ -20,7 +20,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROJECT_FILE = "pnpvideo.toml"
 USER_FILE = "config.toml"
-MAX_BYTES = 1_000_000
+MAX_BYTES = 20_000
+"""Of a file of options; the time that a TOML parser takes grows with the square of a dotted key's parts."""
 ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
 """Stand-ins for what options of a file may need besides, and flags may say."""
 DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
@@ -267,6 +268,8 @@ def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
         raise OptionError(f"{path}: {error}") from error
     except click.BadParameter as error:
         raise OptionError(f"{path}: {name}: {error.message}") from error
+    except (RecursionError, ValueError) as error:  # a value that is nested too deep, or a number too long, to be shown
+        raise OptionError(f"{path}: a value is not one that any option takes: {error}") from error
     return values
 
 

@@ -16,7 +16,8 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 def main() -> int:
     """Run the command line and return its exit status."""
     for number in SIGNALS:
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it for SIGHUP
+            signal.signal(number, _end)
     from pnpvideo.cli.main import main as run
 
     status = run()

@@ -63,6 +63,19 @@ def test_a_signal_while_modules_load(number: signal.Signals, clip_of: Callable[.
     check(translate, number, 0.3, tmp_path)
 
 
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(clip_of: Callable[..., Path], tmp_path: Path) -> None:
+    """As by nohup."""
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN);" + STARTED
+    command = [sys.executable, "-c", code, "probe", str(clip_of(3))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.05)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize("command", [0, 1])
@@ -74,7 +87,7 @@ def test_a_signal_at_many_moments(
         check(commands(source, tmp_path)[command], number, 3 * draw.random(), tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["device", "pipe", "large", "deep", "bytes"])
+@pytest.mark.parametrize("kind", ["device", "pipe", "large", "deep", "dotted", "number", "bytes"])
 def test_a_file_of_options_that_is_none_is_one_line_at_once(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "options.toml"
     if kind == "device":
@@ -85,7 +98,11 @@ def test_a_file_of_options_that_is_none_is_one_line_at_once(kind: str, tmp_path:
         with path.open("wb") as file:
             file.truncate(7 << 30)  # no disk is used
     elif kind == "deep":
-        path.write_text("a = " + "[" * 100_000)
+        path.write_text("a = " + "[" * 9_000 + "]" * 9_000)
+    elif kind == "dotted":
+        path.write_text(".".join("a" * 20_000) + " = 1")
+    elif kind == "number":
+        path.write_text("steps = 0x" + "f" * 10_000)
     else:
         path.write_bytes(b"\xff\xfe\x00")
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2);"
