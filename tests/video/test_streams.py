@@ -351,6 +351,7 @@ def test_ffmpeg_opens_one_demuxer_and_local_files_only(
         path.rename(tmp_path / spelled) if path.exists() else None
         path = tmp_path / spelled
         assert ffmpeg.run([*ffmpeg.input_arguments(Path(spelled), "matroska"), *see], 20)[0] == 0, spelled
+    assert ffmpeg.file_url(Path("a.mkv")) == f"file:{tmp_path / 'a.mkv'}", "a drive's letter is no protocol either"
     arguments = ffmpeg.input_arguments(path, "matroska")
     assert arguments[arguments.index("-protocol_whitelist") + 1] == "file,pipe"
     assert arguments[arguments.index("-format_whitelist") + 1] == "matroska"
