@@ -127,15 +127,15 @@ MUTANTS = (
     Mutant(
         "what ends too soon is damage",
         _STREAM,
-        "lost = status != 0 or _LOSS.search(errors) is not None or",
-        "lost = status != 0 or",
+        "lost = status != 0 or why or _LOSS.search(errors) is not None or",
+        "lost = status != 0 or why or",
         (_HOSTILE,),
     ),
     Mutant(
         "a decoder that hangs is stopped",
         _STREAM,
-        "piece = pieces.get(timeout=patience_seconds)",
-        "piece = pieces.get(timeout=1000 + patience_seconds)",
+        "until = time.monotonic() + patience_seconds",
+        "until = time.monotonic() + patience_seconds + 1000",
         (f"{_HOSTILE}::test_a_decode_that_hangs_is_stopped_and_leaves_no_child",),
     ),
     Mutant(
@@ -155,8 +155,8 @@ MUTANTS = (
     Mutant(
         "a sound track's description cannot drive a terminal",
         _STREAM,
-        "description=ffmpeg.printable(match[2])",
-        "description=match[2]",
+        "AudioTrack(codec=track.codec, description=printable(track.description))",
+        "AudioTrack(codec=track.codec, description=track.description)",
         ("tests/video/test_ffmpeg.py::test_what_ffmpeg_says_of_a_sound_track_cannot_drive_a_terminal",),
     ),
     Mutant(
