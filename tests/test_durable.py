@@ -1,6 +1,7 @@
 """What a crash of the machine leaves: content is on the disk before its name, the name before success is reported."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pnpvideo.publish import published
 from pnpvideo.store import Store
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.write import Writer
@@ -72,3 +74,21 @@ def test_a_result_is_on_the_disk_when_it_is_reported(
             frames = {frame.stat().st_ino for frame in path.iterdir()}
             assert frames <= {sync.inode for sync in syncs}
         syncs.clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs renameat2")
+def test_a_folder_that_is_replaced_never_goes_without_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, replace, gone = tmp_path / "frames", os.replace, list[str]()
+    target.mkdir()
+    (target / "old.png").write_bytes(b"old")
+
+    def noted(source: str | Path, destination: str | Path) -> None:
+        replace(source, destination)
+        gone.extend([] if target.exists() else [str(source)])
+
+    monkeypatch.setattr(os, "replace", noted)
+    with published(target) as path:
+        path.mkdir()
+        (path / "new.png").write_bytes(b"new")
+    assert [entry.name for entry in target.iterdir()] == ["new.png"]
+    assert gone == []

@@ -47,8 +47,8 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_stays(temporary: P
     both[0].send_signal(signal.SIGKILL)
     both[0].communicate()
     assert all(folder.exists() for folder in folders)
-    remove_leftovers()
-    assert not folders[0].parent.exists() and (folders[1] / "x").exists()
+    with scratch_folder():
+        assert not folders[0].parent.exists() and (folders[1] / "x").exists()
     both[1].communicate()
     assert list(temporary.iterdir()) == []
 

@@ -5,6 +5,7 @@ from .mutant import Mutant
 _FFMPEG, _STREAM, _SOURCE = "pnpvideo/video/ffmpeg.py", "pnpvideo/video/stream.py", "pnpvideo/video/source.py"
 _ANIMATION, _FOLDER, _BORDER = (f"pnpvideo/video/{name}.py" for name in ("animation", "folder", "pillow_reader"))
 _HOSTILE, _LIMITS, _PICTURES = (f"tests/video/test_{name}.py" for name in ("hostile", "animation_limits", "pictures"))
+_CHILDREN, _TRACKS = "tests/video/test_children.py", "pnpvideo/video/tracks.py"
 _CHILD = ("tests/video/test_ffmpeg.py",)
 
 MUTANTS = (
@@ -59,7 +60,7 @@ MUTANTS = (
         _STREAM,
         "if index >= MAX_FRAMES:",
         "if False:",
-        ("tests/video/test_ffmpeg.py::test_a_clip_of_more_frames_than_the_cap_is_refused",),
+        ("tests/video/test_streams.py::test_a_video_of_too_many_frames_is_refused",),
     ),
     Mutant(
         "an animation has no more frames than the limit",
@@ -137,6 +138,48 @@ MUTANTS = (
         "until = time.monotonic() + patience_seconds",
         "until = time.monotonic() + patience_seconds + 1000",
         (f"{_HOSTILE}::test_a_decode_that_hangs_is_stopped_and_leaves_no_child",),
+    ),
+    Mutant(
+        "a wrapper of ffmpeg is ended with what it started",
+        _FFMPEG,
+        "                os.killpg(self.process.pid, signal.SIGKILL)\n",
+        "                self.process.kill()\n",
+        (f"{_CHILDREN}::test_a_wrapper_that_waits_for_a_hanging_ffmpeg_is_stopped_with_it",),
+    ),
+    Mutant(
+        "a frame that comes in part is damage",
+        _STREAM,
+        "                raise EOFError\n",
+        "                return\n",
+        (f"{_CHILDREN}::test_a_frame_that_comes_in_part_is_damage",),
+    ),
+    Mutant(
+        "frames are counted against what ffmpeg decoded",
+        _STREAM,
+        "(log.decoded is None or log.decoded > index)",
+        "False",
+        (f"{_CHILDREN}::test_an_ffmpeg_that_ends_early_with_success_loses_no_frame_in_silence",),
+    ),
+    Mutant(
+        "packets that are lost in whole are said",
+        _STREAM,
+        "(doubt := completeness.doubt()) is not None",
+        "(doubt := None) is not None",
+        ("tests/video/test_streams.py::test_packets_that_are_lost_in_whole_are_said",),
+    ),
+    Mutant(
+        "the track that is flagged as default is read",
+        _TRACKS,
+        "candidates = [track for track in moving if track.default] or moving",
+        "candidates = moving",
+        ("tests/video/test_tracks.py::test_the_default_track_is_read_and_named",),
+    ),
+    Mutant(
+        "a cover is not read instead of the film",
+        _TRACKS,
+        "moving = [track for track in pictures if by_index[track.index].count > 1] or list(pictures)",
+        "moving = list(pictures)",
+        ("tests/video/test_tracks.py",),
     ),
     Mutant(
         "frames come at increasing times",

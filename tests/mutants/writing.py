@@ -49,7 +49,7 @@ MUTANTS = (
         _PUBLISH,
         "    if not _renameat2(new, old, _EXCHANGE):\n",
         "    if True:\n",
-        ("tests/test_publish.py::test_a_kill_leaves_the_former_result_or_the_new_one",),
+        ("tests/test_durable.py::test_a_folder_that_is_replaced_never_goes_without_its_name",),
     ),
     Mutant(
         "a folder that a killed run took away is put back",
@@ -203,13 +203,6 @@ MUTANTS = (
         _SCRATCH,
         "                with FileLock(left / LOCK, blocking=False):\n",
         "                if True:\n",
-        (_LEFT,),
-    ),
-    Mutant(
-        "a link among temporary folders is not followed",
-        _SCRATCH,
-        "left.is_symlink() or ",
-        "",
         (_LEFT,),
     ),
     Mutant(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pnpvideo.errors import DecodeError, InputError
+from pnpvideo.errors import DecodeError
 from pnpvideo.video import matroska
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import probe, read
@@ -80,15 +80,6 @@ def test_every_start_is_confined_to_the_one_file(
         assert options["-protocol_whitelist"] == "file,pipe"
         assert options["-format_whitelist"] == options["-f"] == "matroska"
         assert int(options["-max_pixels"]) <= 2**26
-
-
-def test_a_clip_of_more_frames_than_the_cap_is_refused(
-    make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = make("in.mp4", *CLIP)  # of five frames
-    monkeypatch.setattr("pnpvideo.video.stream.MAX_FRAMES", 3)
-    with pytest.raises(InputError, match="more than 3 frames"):
-        list(read(source).frames())
 
 
 def test_frames_at_one_time_are_refused(tmp_path: Path) -> None:
