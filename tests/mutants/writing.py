@@ -189,7 +189,7 @@ MUTANTS = (
         "cli/interrupt.py",
         '("SIGINT", "SIGTERM", "SIGHUP") if',
         '("SIGINT", "SIGTERM") if',
-        ("tests/cli/test_signals.py::test_a_signal_while_modules_load",),
+        ("tests/cli/test_main.py::TestSignals::test_the_work_is_told_to_stop_and_keeps_its_state",),
     ),
     Mutant(
         "temporary folders of killed processes are removed",
