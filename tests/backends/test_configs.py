@@ -157,6 +157,20 @@ def test_quantised_weights_are_named(copy: Path) -> None:
         StableDiffusion(str(copy), torch.device("cpu"), torch.float32)
 
 
+def test_counts_that_no_network_has_are_named(copy: Path) -> None:
+    stated = json.loads((copy / WORDS).read_text())
+    (copy / WORDS).write_text(json.dumps({**stated, "num_hidden_layers": 10**6}))
+    with pytest.raises(ModelError, match="num_hidden_layers is 1000000; accepted are up to"):
+        StableDiffusion(str(copy), torch.device("cpu"), torch.float32)
+
+
+def test_a_network_that_is_far_larger_than_its_weights_is_named(copy: Path) -> None:
+    stated = json.loads((copy / UNET).read_text())
+    (copy / UNET).write_text(json.dumps({**stated, "block_out_channels": [16, 32, 32, 512]}))
+    with pytest.raises(ModelError, match="many times larger than its weights"):
+        StableDiffusion(str(copy), torch.device("cpu"), torch.float32)
+
+
 class Library:
     """What a library sees of a folder: the config that it would obey."""
 

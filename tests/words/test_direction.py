@@ -1,6 +1,7 @@
 """Directions: built from means, bound to their text encoder, read back, added and scaled."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_reference_projects_tensors_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["code", "dict", "shape", "infinite", "text", "none", "other", "half", "several disks"]
+    "kind", ["code", "dict", "shape", "infinite", "text", "none", "other", "half", "compressed", "several disks"]
 )
 def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "d.pt"
@@ -158,6 +159,14 @@ def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
         torch.save(torch.full((1, 77, 768), float("inf")), path)
     elif kind == "text":
         path.write_text("no direction")
+    elif kind == "compressed":
+        torch.save(torch.zeros(1, 77, 768), tmp_path / "plain.pt")
+        with (
+            zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed,
+        ):
+            for name in plain.namelist():
+                packed.writestr(name, plain.read(name))
     elif kind == "several disks":
         torch.save(torch.zeros(1, 77, 768), path)
         content = path.read_bytes()
