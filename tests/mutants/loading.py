@@ -187,6 +187,27 @@ MUTANTS = (
         ("tests/words/test_direction.py::test_what_is_no_direction_is_refused",),
     ),
     Mutant(
+        "an index names files of its own folder only",
+        _FILES,
+        r' or name != os.path.basename(name.replace("\\", "/"))',
+        "",
+        (f"{_CANARY}::test_an_index_names_nothing_but_safetensors_of_its_folder",),
+    ),
+    Mutant(
+        "a saved tensor names what it must, and nothing else",
+        _TENSOR,
+        "if name not in (_REBUILD, _HOOKS, *_DTYPES):",
+        "if False:",
+        ("tests/words",),
+    ),
+    Mutant(
+        "a saved tensor stays inside of its bytes",
+        _TENSOR,
+        " or last >= storage.elements:",
+        ":",
+        ("tests/words",),
+    ),
+    Mutant(
         "a direction is finite",
         "pnpvideo/words/direction.py",
         " or not bool(torch.isfinite(tensor).all())",

@@ -206,6 +206,13 @@ MUTANTS = (
         (_LEFT,),
     ),
     Mutant(
+        "a link among temporary folders is not followed",
+        _SCRATCH,
+        "left.is_symlink() or ",
+        "",
+        (_LEFT,),
+    ),
+    Mutant(
         "a mask has the input's aspect",
         "pnpvideo/background.py",
         "if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:",
