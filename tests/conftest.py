@@ -1,5 +1,6 @@
 """A Stable Diffusion checkpoint of random weights, small enough for any test, and clips to translate."""
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,13 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.video.ffmpeg import executable
 
 LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
+
+
+def pytest_configure() -> None:
+    """Heed signals that a shell's background job or nohup ignores: processes that tests start would inherit that."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+            signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session")
