@@ -12,7 +12,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ from pnpvideo.measure.peak import Peak
 from pnpvideo.measure.speed import PLAIN, SAME_AS, YARDSTICK, Plain, machine, made
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import random_scene
-from pnpvideo.options import TranslateOptions
-from pnpvideo.presets import PRESETS
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
+from pnpvideo.settings.presets import PRESETS
 
 PROFILED = 16
 """Operations that are named in the profile."""
@@ -80,7 +79,7 @@ def alone(backend: StableDiffusion, size: int, batch: int) -> float:
     return batch / min(seconds)
 
 
-def rows(backend: StableDiffusion, base: TranslateOptions, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
+def rows(backend: StableDiffusion, base: Options, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
     """Of each preset and, where asked for, of the published recipes: the cells of the table."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", frames, size)
     recipes: dict[str, Plain | dict[str, Any]] = {
@@ -88,7 +87,7 @@ def rows(backend: StableDiffusion, base: TranslateOptions, frames: int, size: in
         **{name: {"preset": name} for name in reversed(PRESETS)},
     }
     top, once = ceiling(backend.device, backend.dtype), operations(backend, size)
-    speed = alone(backend, size, base.batch)
+    speed = alone(backend, size, base.runtime.batch)
     yield ["the network alone", "-", "-", f"{speed:.2f}", f"{speed * once / top:.0%}", "-"]
     for name, recipe in recipes.items():
         _, cost = made(backend, base, recipe, footage)
@@ -103,18 +102,18 @@ def rows(backend: StableDiffusion, base: TranslateOptions, frames: int, size: in
         ]
 
 
-def long(base: TranslateOptions, frames: int, device: torch.device) -> list[str]:
+def long(base: Options, frames: int, device: torch.device) -> list[str]:
     """The same of a clip of so many frames, read from a file and written to one; seconds with all that this takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, peak, started = clip(folder, frames, 1), Peak(device), time.perf_counter()
-        options = replace(base, preset="draft", source_prompt="", store=folder / "store")
+        options = base.changed({"preset": "draft", "source_prompt": "", "store": folder / "store"})
         translate(source, "a photo of a ball", folder / "out.mkv", options)
         seconds = (time.perf_counter() - started) / frames
     return [f"draft, {frames:,} frames", "-", f"{seconds:.3f}", "-", "-", f"{peak.bytes() / 2**20:.0f}"]
 
 
-def profile(backend: StableDiffusion, base: TranslateOptions, size: int) -> str:
+def profile(backend: StableDiffusion, base: Options, size: int) -> str:
     """Where the time of eight frames in two steps goes, by operation."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", 8, size)
     with torch.profiler.profile() as found:
@@ -141,15 +140,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
         dtype = choose_dtype(asked.dtype, device)
-        base = TranslateOptions(
-            model=str(model),
-            size=asked.size,
-            batch=asked.batch,
-            device=str(device),
-            dtype=str(dtype).removeprefix("torch."),
-            compile=asked.compile,
+        base = Options.from_flat(
+            {
+                "model": str(model),
+                "size": asked.size,
+                "batch": asked.batch,
+                "device": str(device),
+                "dtype": str(dtype).removeprefix("torch."),
+                "compile": asked.compile,
+            }
         )
-        backend = StableDiffusion.of(base)
+        backend = StableDiffusion(str(model), device, dtype, asked.compile)
         print(machine(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
         print(f"{ceiling(device, dtype) / 1e12:.2f} T operations a second at the most", end=", ")
         print(f"{operations(backend, asked.size) / 1e12:.3f} T an evaluation\n")

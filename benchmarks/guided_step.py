@@ -22,18 +22,18 @@ from torch import Tensor
 from benchmarks.topology import SCHEDULER, TOKENS, TOPOLOGIES, network
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import sites_of
+from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Walked
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
+from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.measure.peak import Peak
-from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.sdedit import SDEdit
-from pnpvideo.methods.trajectory import Walked
 
 TOPOLOGY = TOPOLOGIES["sd15"]
 ROWS: dict[str, dict[str, Any]] = {
@@ -72,7 +72,13 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     row = dict(row)
     keeps_all = row.pop("keeps_all", False)
     plain = "weight" in row
-    method: Method = SDEdit() if plain else Pix2PixZero(**row)
+    method: Method = (
+        SDEdit()
+        if plain
+        else Pix2PixZero(
+            cross_attention=0.1, map_pixels=row.get("most_pixels"), checkpointing=row.get("checkpointing", False)
+        )
+    )
     backend = cast(Backend, Bare(network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
     schedule = Schedule.from_config(SCHEDULER, steps)
     draw = torch.Generator().manual_seed(1)
@@ -82,7 +88,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
         for lane in ("source", "negative", "positive")
     }
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
-    coherence = Coherence(kind="none", every=8, batch=1, seed=0)
+    coherence = Independent()
     with injected(backend.network, []) as session:
         walked = Walked([x] * (steps + 1))
         step = Denoiser(

@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.coherence.joint import JointAttention
 from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.measure.peak import Peak
-from pnpvideo.methods.coherence import Coherence
-from pnpvideo.options import TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 
 
@@ -41,7 +41,7 @@ def clip(folder: Path, frames: int, hold: int) -> Path:
 def run(frames: int, hold: int, size: int, preset: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        options = TranslateOptions(source_prompt="", size=size, preset=preset, store=folder / "store")
+        options = Options.from_flat({"source_prompt": "", "size": size, "preset": preset, "store": folder / "store"})
         source, started = clip(folder, frames, hold), time.perf_counter()
         report = translate(source, "a photo of a red ball", folder / "out.mkv", options).report
         seconds = time.perf_counter() - started
@@ -52,7 +52,7 @@ def run(frames: int, hold: int, size: int, preset: str) -> dict[str, float]:
 def attention(keyframes: int, size: int) -> dict[str, float]:
     """One pass of shared attention over so many keyframes."""
     backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
-    coherence = Coherence(kind="joint", every=1, batch=8, seed=0)
+    coherence = JointAttention(keyframe_every=1)
     chosen = tuple(range(keyframes))
     sharing = coherence.edits([], backend.sites, [float(frame) for frame in chosen])
     x, words = torch.zeros(keyframes, *backend.latent_shape(size, size)), backend.embed("")

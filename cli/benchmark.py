@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import TranslateOptions
-
 from .loudness import Loudness, json_option, loudness_options
 from .render import progress_option, rendering
-from .settings import Command, config_option, given, read_tables, recipe_settings, resolve
+from .settings import RECIPE, Command, config_option, given, read_tables, resolve, settings
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
 
@@ -58,7 +56,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
             help=f"TOML file with a table of options for each recipe; without it, {usual}.",
         ),
         click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again."),
-        recipe_settings,
+        settings(RECIPE),
         config_option,
         json_option("Print the figures as one JSON object."),
         progress_option,
@@ -101,7 +99,7 @@ def on_world(
 ) -> Any:
     """What ``benchmark`` measures as ``asked`` by the options of world_settings; ``recipes``, ``tasks``: where none are
     named."""
-    base = TranslateOptions.from_mapping(resolve(given(context), asked["config"]))
+    base = resolve(given(context), asked["config"]).options()
     from pnpvideo.measure.pareto import check_plots
     from pnpvideo.measure.world import WorldOptions
 

@@ -3,31 +3,44 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pnpvideo.events import Event, Notice, Progress
-from pnpvideo.options import TranslateOptions
 
 from .loudness import Loudness, hush_libraries
 from .render import rendering
+from .settings import Stated
+
+if TYPE_CHECKING:
+    from pnpvideo.settings.options import Options
+
+explain_option = click.option(
+    "--explain", is_flag=True, help="Print the value of every option and who set it, and do nothing else."
+)
 
 
 def run(
     context: click.Context,
     source: Path | None,
     prompt: str | None,
-    output: Path,
-    options: TranslateOptions,
-    progress: str,
-    as_json: bool,
+    output: Path | None,
+    stated: Stated,
+    explain: bool,
 ) -> None:
     """Translate ``source`` into ``output``; ``prompt`` None: as the options say without one."""
-    loudness = context.ensure_object(Loudness)
+    loudness, as_json = context.ensure_object(Loudness), bool(context.params["as_json"])
+    options = stated.options()
     hush_libraries(loudness)
-    from pnpvideo.translate import translate
+    if explain:
+        click.echo(explained(options, as_json))
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    from pnpvideo.pipeline import translate
 
-    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+    with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
 
         def listen(event: Event) -> None:
             loudness.kept = loudness.kept or (isinstance(event, Progress) and event.unit == "step")
@@ -37,3 +50,20 @@ def run(
         report(Notice(message=f"wrote {result.output}"))
     if as_json:
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
+
+
+def explained(options: "Options", as_json: bool) -> str:
+    """Every option of a run, its value, and who set it: a table, or a JSON object."""
+    from pnpvideo.backends.checkpoint import describe
+    from pnpvideo.backends.models import resolve
+    from pnpvideo.option import plain
+    from pnpvideo.settings.effective import effective
+
+    used = effective(options, describe(resolve(options.model)))
+    values: dict[str, Any] = plain(used.flat())
+    rows = {name: {"value": value, "set by": used.origins.get(name, "default")} for name, value in values.items()}
+    if as_json:
+        return json.dumps(rows, indent=2)
+    shown = {name: "-" if row["value"] is None else str(row["value"]) for name, row in rows.items()}
+    first, second = max(map(len, rows)), min(40, max(map(len, shown.values())))
+    return "\n".join(f"{name:<{first}}  {shown[name]:<{second}}  {row['set by']}" for name, row in rows.items())

@@ -1,20 +1,22 @@
-"""Where options come from: flags over PNPVIDEO_* variables over --config over pnpvideo.toml over the user's file."""
+"""Options on the command line: flags, PNPVIDEO_* variables and files of options, derived from their declarations.
+
+Flags count over variables, variables over --config, that over pnpvideo.toml, and that over the user's own file.
+"""
 
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from pnpvideo import option as kinds
 from pnpvideo.errors import OptionError
-from pnpvideo.options import COHERENCES, DTYPES, PLACEMENTS, SOLVERS, SPACINGS, UPDATES, TranslateOptions
-from pnpvideo.presets import PRESETS
-
-from .values import Bytes, Direction, Shares, Span, parse_span
+from pnpvideo.option import SECTIONS, Kind, Spec, flag_of
+from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,225 +25,184 @@ USER_FILE = "config.toml"
 MAX_BYTES = 20_000
 """Of a file of options; the time that a TOML parser takes grows with the square of a dotted key's parts."""
 ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
-"""Stand-ins for what options of a file may need besides, and flags may say."""
-DEFAULTS = {field.name: field.default for field in fields(TranslateOptions)}
-TEXTS = (
-    *(
-        "preset",
-        "solver",
-        "spacing",
-        "model",
-        "source_prompt",
-        "negative",
-        "captioner",
-        "method",
-        "update",
-        "placement",
-    ),
-    *("coherence", "device", "dtype", "decoder", "store", "mask"),
-)
-SWITCHES = ("generate", "overwrite", "allow_partial", "checkpointing", "keep_background", "compile")
+"""Stand-ins for options that the options of a file may need besides, and that flags may set."""
+EDITS_ONLY = ("change", "change_strength")
+"""Options of a run without a prompt, which commands that take a prompt do not have."""
 
 
-def setting(field: str, *flags: str, help: str, usual: Any = None, **attributes: Any) -> Callable[[Command], Command]:
-    """The click option for ``field`` of TranslateOptions, with its variable, and its default in the help.
+class Parsed(click.ParamType[Any]):
+    """The click type of an option whose kind parses text by itself."""
 
-    usual: the command's own default, which the command sets; None: that of TranslateOptions.
+    def __init__(self, option: str, kind: Kind) -> None:
+        self.option, self.kind, self.name = option, kind, kind.metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.kind.parse(self.option, value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Setting(click.Option):
+    """A click option with the heading under which the help shows it."""
+
+    def __init__(self, *arguments: Any, section: str = "", **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose --help shows its own options and the usual ones; --help-all shows all, under headings."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        everything = click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=self._show_all,
+            help="Show every option and exit.",
+        )
+        *params, short = super().get_params(ctx)
+        return [*params, short, everything]
+
+    def _show_all(self, ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta["pnpvideo.help_all"] = True
+            click.echo(ctx.get_help())
+            ctx.exit()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"": [], **{name: [] for name in SECTIONS}}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                sections[getattr(param, "section", "")].append(record)
+        shown = SECTIONS if ctx.meta.get("pnpvideo.help_all") else ("usual",)
+        with formatter.section("Options"):
+            formatter.write_dl(sections[""])
+        for name in shown:
+            if sections[name]:
+                with formatter.section("Usual options" if name == "usual" else name.capitalize()):
+                    formatter.write_dl(sections[name])
+        hidden = sum(len(sections[name]) for name in SECTIONS if name not in shown)
+        if hidden:
+            formatter.write_paragraph()
+            formatter.write_text(f"{hidden} more options: --help-all")
+
+
+def setting(name: str, *, usual: Any = None, **attributes: Any) -> Callable[[Command], Command]:
+    """The flag of the option ``name``, with its variable, and its default in the help.
+
+    usual: the command's own default, which the command sets; None: that of the option. attributes: of click, instead of
+    the derived ones.
     """
-    default = DEFAULTS[field] if usual is None else usual
-    shown = help if default is None or default is False or default == () else f"{help}  [default: {default}]"
-    attributes.setdefault("envvar", f"PNPVIDEO_{field.upper()}")
-    return click.option(*flags, field, help=shown, **attributes)
+    spec = KNOWN[name]
+    default = KNOWN_DEFAULTS[name] if usual is None else usual
+    derived: dict[str, Any] = {
+        "help": f"{spec.help}{_default(spec, default)}",
+        "section": spec.section,
+        "envvar": f"PNPVIDEO_{name.upper()}" if spec.variable else None,
+        "metavar": spec.metavar or (None if isinstance(spec.kind, kinds.Choice | kinds.Switch) else spec.kind.metavar),
+    }
+    if isinstance(spec.kind, kinds.Switch):
+        derived["is_flag"] = True
+    else:
+        derived |= {"type": _click_type(name, spec.kind), "multiple": isinstance(spec.kind, kinds.Directions)}
+    return click.option(*flag_of(name, spec), name, cls=Setting, **{**derived, **attributes})
 
+
+def _click_type(name: str, kind: Kind) -> Any:
+    if isinstance(kind, kinds.Choice):
+        return click.Choice(kind.values)
+    if isinstance(kind, kinds.File):
+        return click.Path(path_type=Path, file_okay=not kind.folder)
+    if isinstance(kind, kinds.Bytes | kinds.Frames | kinds.Shares | kinds.Directions):
+        return Parsed(name, kind)
+    if isinstance(kind, kinds.Whole):
+        return click.INT
+    return click.FLOAT if isinstance(kind, kinds.Real | kinds.Number) else click.STRING
+
+
+def _default(spec: Spec, default: Any) -> str:
+    if spec.card:
+        otherwise = "" if spec.otherwise is None else f", else {spec.otherwise}"
+        return f"  [default: the model's own{otherwise}]"
+    if default is None or default is False or default == ():
+        return ""
+    shown = ":".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
+    return f"  [default: {shown}]"
+
+
+def settings(names: Collection[str] = tuple(KNOWN), without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """The flags of several options, in the order of their sections; ``without``: of those, which not."""
+    chosen = [name for name in names if name not in without and KNOWN[name].flag is not None]
+    ordered = sorted(chosen, key=lambda name: SECTIONS.index(KNOWN[name].section))
+
+    def apply(command: Command) -> Command:
+        for name in reversed(ordered):
+            command = setting(name)(command)
+        return command
+
+    return apply
+
+
+RECIPE = (
+    *("model", "negative", "preset", "steps", "solver", "spacing", "guidance", "guidance_span", "feature_until"),
+    *("attention_until", "fresh_noise", "inversion_rounds", "seed", "batch", "device"),
+)
+"""The options of every command that runs recipes on material of its own."""
 
 config_option = click.option(
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with options."
 )
-store_option = setting(
-    "store",
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the store; without it, one in the user's cache folder.",
-)
 
 
-_RECIPE = (
-    setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id."),
-    setting(
-        "negative", "--negative", metavar="TEXT", help="What the result must not show; {source}: the source prompt."
-    ),
-    setting(
-        "preset", "--preset", type=click.Choice(tuple(PRESETS)), help="What a run spends where nothing else is asked."
-    ),
-    setting("steps", "--steps", type=int, help="Denoising steps, and inversion steps; without it, the preset's."),
-    setting(
-        "solver",
-        "--solver",
-        type=click.Choice(SOLVERS),
-        help="Of second order up and down, or DDIM; without it, the preset's.",
-    ),
-    setting(
-        "spacing",
-        "--spacing",
-        type=click.Choice(SPACINGS),
-        help="Of the steps: even in the third root of the noise, or the checkpoint's; without it, the preset's.",
-    ),
-    setting("guidance", "--guidance", type=float, help="Guidance scale; without it, the model's own."),
-    setting(
-        "guidance_span",
-        "--guidance-span",
-        type=Shares(),
-        metavar="A:B",
-        usual="0:1",
-        help="Shares of the run between which there is guidance.",
-    ),
-    setting(
-        "feature_until",
-        "--feature-until",
-        type=float,
-        help="Share of the steps that inject residual features; without it, the model's own.",
-    ),
-    setting(
-        "attention_until",
-        "--attention-until",
-        type=float,
-        help="Share of the steps that inject self-attention; without it, the model's own.",
-    ),
-    setting(
-        "fresh_noise",
-        "--fresh-noise",
-        type=float,
-        help="Share of pnp's starting noise that is drawn anew; without it, the model's own.",
-    ),
-    setting(
-        "inversion_rounds",
-        "--inversion-rounds",
-        type=int,
-        metavar="N",
-        help="With --solver ddim: corrections of an inversion step, a network call each; without it, the model's.",
-    ),
-    setting("seed", "--seed", type=int, help="Seed of all noise."),
-    setting("batch", "--batch", type=int, metavar="FRAMES", help="Frames for each call of the network."),
-    setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),
-)
+@dataclass(frozen=True)
+class Stated:
+    """Options that somebody set. origins: option -> who did: "flag", "variable NAME" or a file's path."""
 
+    values: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
-def recipe_settings(command: Command) -> Command:
-    """The options of one translation that every command has which translates, in the order of _RECIPE."""
-    for option in reversed(_RECIPE):
-        command = option(command)
-    return command
+    def over(self, other: "Stated") -> "Stated":
+        """These options, and those of ``other`` where these do not say."""
+        return Stated({**other.values, **self.values}, {**other.origins, **self.origins})
 
-
-_CLIP = (
-    setting("source_prompt", "--source-prompt", metavar="TEXT", help="What the input shows; without it, a caption."),
-    setting(
-        "captioner", "--captioner", metavar="MODEL", help="Folder or hub id of a BLIP; without it, the model's own."
-    ),
-    setting(
-        "directions",
-        "--direction",
-        type=Direction(),
-        multiple=True,
-        envvar=None,  # a list has no place in a variable
-        metavar="FILE[:STRENGTH]",
-        help="Edit direction to add to what the model reads; may be given again.",
-    ),
-    setting("placement", "--placement", type=click.Choice(PLACEMENTS), help="Where directions enter the text."),
-    setting(
-        "mask",
-        "--mask",
-        type=click.Path(path_type=Path),
-        help="Still or clip, white where the result may change; the rest stays as it is.",
-    ),
-    setting(
-        "keep_background",
-        "--keep-background",
-        is_flag=True,
-        help="The same, with a mask of where the network looks for what changes (--from, or the first --direction).",
-    ),
-    setting(
-        "cross_attention",
-        "--cross-attention",
-        type=float,
-        help="pix2pix-zero: how strongly the content is kept; without it, the model's own, usually 0.1.",
-    ),
-    setting(
-        "cross_attention_until",
-        "--cross-attention-until",
-        type=float,
-        help="pix2pix-zero: share of the steps that do so; without it, the model's own.",
-    ),
-    setting(
-        "update",
-        "--update",
-        type=click.Choice(UPDATES),
-        help="pix2pix-zero: its step as the paper has it, or as its authors' code.",
-    ),
-    setting("map_pixels", "--map-pixels", type=int, help="pix2pix-zero: only maps of at most so many pixels guide."),
-    setting("checkpointing", "--checkpointing", is_flag=True, help="pix2pix-zero: less memory, more time."),
-    setting(
-        "regularize",
-        "--regularize",
-        type=float,
-        metavar="GAIN",
-        help="Regularised inversion: 1 or 2; 0: plain; without it, 2 for pix2pix-zero.",
-    ),
-    setting("coherence", "--coherence", type=click.Choice(COHERENCES), help="What ties the frames together."),
-    setting("keyframe_every", "--keyframe-every", type=int, metavar="FRAMES", help="Frames between keyframes."),
-    setting(
-        "window", "--window", type=int, metavar="FRAMES", help="Frames of a long shot that are translated together."
-    ),
-    setting("memory", "--memory", type=Bytes(), help="Such as 8G: keep within, by smaller network calls and windows."),
-    setting(
-        "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
-    ),
-    setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0."),
-    setting("compile", "--compile", is_flag=True, help="Compile the network first: minutes, for long runs on a GPU."),
-    setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network."),
-    setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input."),
-    setting("track", "--track", type=int, metavar="N", help="Picture track of the input, counted from 0."),
-    setting("allow_partial", "--allow-partial", is_flag=True, help="Take what can be read of a damaged INPUT."),
-)
-
-
-def clip_settings(command: Command) -> Command:
-    """The options of every command that makes one clip of another, in the order of _CLIP."""
-    for option in reversed(_CLIP):
-        command = option(command)
-    return command
-
-
-EDITED_BY = "pix2pix-zero"
-"""The method of an edit where none is said."""
+    def options(self) -> Options:
+        return Options.from_flat(self.values, self.origins)
 
 
 def change_of(before: str | None, after: str | None) -> tuple[str, str] | None:
-    """What --from and --to say together. UsageError where one of them is missing."""
+    """The change that --from and --to name together. UsageError where one of them is missing."""
     if (before is None) != (after is None):
         raise click.UsageError("give --from and --to together")
     return None if before is None or after is None else (before, after)
 
 
-def given(context: click.Context) -> dict[str, Any]:
+def given(context: click.Context) -> Stated:
     """The options that flags or variables set."""
-    stated = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
-    return {
-        name: value
-        for name, value in context.params.items()
-        if name in DEFAULTS and context.get_parameter_source(name) in stated
-    }
+    values, origins = {}, {}
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        if name in KNOWN and source == click.core.ParameterSource.COMMANDLINE:
+            values[name], origins[name] = value, "flag"
+        elif name in KNOWN and source == click.core.ParameterSource.ENVIRONMENT:
+            values[name], origins[name] = value, f"variable PNPVIDEO_{name.upper()}"
+    return Stated(values, origins)
 
 
-def resolve(stated: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
-    """``stated`` over the files' values; what nobody sets is left out. Raises OptionError, naming file and field."""
+def resolve(stated: Stated, config: Path | None) -> Stated:
+    """``stated`` over the files' options. Raises OptionError, naming file and option."""
     from platformdirs import user_config_path
 
     found = [path for path in (user_config_path("pnpvideo") / USER_FILE, Path(PROJECT_FILE)) if path.is_file()]
-    values: dict[str, Any] = {}
+    merged = Stated()
     for path in [*found, *([config] if config is not None else [])]:
-        values.update(read_file(path))
-    return {**values, **stated}
+        values = read_file(path)
+        merged = Stated(values, dict.fromkeys(values, str(path))).over(merged)
+    return stated.over(merged)
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -262,15 +223,21 @@ def read_tables(path: Path) -> dict[str, dict[str, Any]]:
 def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     try:
         for name, value in values.items():
-            values[name] = _value(name, value, path.parent)
-        TranslateOptions.from_mapping({**ELSEWHERE, **values})
+            if name in KNOWN:
+                values[name] = _loaded(name, value, path.parent)
+        Options.from_flat({**ELSEWHERE, **values})
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from error
-    except click.BadParameter as error:
-        raise OptionError(f"{path}: {name}: {error.message}") from error
     except (RecursionError, ValueError) as error:  # a value that is nested too deep, or a number too long, to be shown
         raise OptionError(f"{path}: a value is not one that any option takes: {error}") from error
     return values
+
+
+def _loaded(name: str, value: Any, folder: Path) -> Any:
+    try:
+        return KNOWN[name].kind.load(name, value, folder)
+    except OptionError as error:
+        raise OptionError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -291,30 +258,3 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise OptionError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise OptionError(f"{path} is no TOML file: {error}") from error
-
-
-def _value(name: str, value: Any, folder: Path) -> Any:
-    if name in TEXTS and not isinstance(value, str):
-        raise OptionError(f"{name} is {value!r}; accepted is a text in quotes")
-    if name in SWITCHES and not isinstance(value, bool):
-        raise OptionError(f"{name} is {value!r}; accepted is true or false")
-    if name == "frames":
-        if not isinstance(value, str):
-            raise OptionError(f'frames is {value!r}; accepted is a text such as "0:25"')
-        return parse_span(value)
-    if name == "guidance_span" and isinstance(value, str):
-        return Shares().convert(value, None, None)
-    if name == "memory" and isinstance(value, str):
-        return Bytes().convert(value, None, None)
-    if name in ("change", "guidance_span") and isinstance(value, list):
-        return tuple(value)
-    if name == "directions":
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise OptionError(
-                f'directions is {value!r}; accepted is a list of texts such as "ball2cube.safetensors:1.2"'
-            )
-        pairs = [Direction().convert(item, None, None) for item in value]
-        return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
-    if name in ("store", "mask"):
-        return folder / Path(value).expanduser()
-    return value

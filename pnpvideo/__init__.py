@@ -1,13 +1,24 @@
 """Translate videos, animations and stills with a prompt, by steering a pretrained diffusion model from inside.
 
-Public names are loaded when they are first asked for, so that ``import pnpvideo`` stays quick.
-The one call that does everything is ``pnpvideo.translate.translate``.
+    translate(input, prompt, output)      a clip or a still into what the prompt says
+    edit(input, (from, to), output)       one thing into another, with no prompt
+    plan(input)                           what a translation will take
+    probe(input)                          what a file holds
+    load(model)                           a model to be used many times: a Translator
+
+Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit), ``coherence`` (TokenFlow, JointAttention,
+Independent), ``prompts``, ``sampling``, ``region``, ``reading`` and ``runtime``. Names are loaded when they are first
+used, so that ``import pnpvideo`` stays quick.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pnpvideo.coherence.flow import TokenFlow
+    from pnpvideo.coherence.independent import Independent
+    from pnpvideo.coherence.joint import JointAttention
+    from pnpvideo.engine.plan import Plan
     from pnpvideo.errors import (
         DecodeError,
         DeviceError,
@@ -22,10 +33,13 @@ if TYPE_CHECKING:
         StoreError,
     )
     from pnpvideo.events import Event, Notice, Progress, Report
-    from pnpvideo.options import TranslateOptions
-    from pnpvideo.plan import Plan
+    from pnpvideo.methods.pix2pix_zero import Pix2PixZero
+    from pnpvideo.methods.plug_and_play import PlugAndPlay
+    from pnpvideo.methods.sdedit import SDEdit
+    from pnpvideo.pipeline import Result
+    from pnpvideo.settings.options import Options, Prompts, Reading, Region, Runtime, Sampling
     from pnpvideo.store import Store
-    from pnpvideo.translate import Result
+    from pnpvideo.translator import Translator, edit, load, plan, translate
     from pnpvideo.video.read import probe
 
 __version__ = "0.1.0"
@@ -35,40 +49,64 @@ __all__ = [
     "DeviceError",
     "EncodeError",
     "Event",
+    "Independent",
     "InputError",
+    "JointAttention",
     "ModelError",
     "NoMatchingSite",
     "NotFiniteError",
     "Notice",
     "OptionError",
+    "Options",
     "OutputError",
+    "Pix2PixZero",
     "Plan",
+    "PlugAndPlay",
     "PnPVideoError",
     "Progress",
+    "Prompts",
+    "Reading",
+    "Region",
     "Report",
     "Result",
+    "Runtime",
+    "SDEdit",
+    "Sampling",
     "Store",
     "StoreError",
-    "TranslateOptions",
+    "TokenFlow",
+    "Translator",
     "__version__",
+    "edit",
+    "load",
+    "plan",
     "probe",
+    "translate",
 ]
 
-_EVENTS = ("Event", "Notice", "Progress", "Report")
-_ELSEWHERE = {
-    "Plan": "pnpvideo.plan",
-    "Result": "pnpvideo.translate",
-    "Store": "pnpvideo.store",
-    "TranslateOptions": "pnpvideo.options",
-    "probe": "pnpvideo.video.read",
+_MODULES = {
+    "pnpvideo.coherence.flow": ("TokenFlow",),
+    "pnpvideo.coherence.independent": ("Independent",),
+    "pnpvideo.coherence.joint": ("JointAttention",),
+    "pnpvideo.engine.plan": ("Plan",),
+    "pnpvideo.events": ("Event", "Notice", "Progress", "Report"),
+    "pnpvideo.methods.pix2pix_zero": ("Pix2PixZero",),
+    "pnpvideo.methods.plug_and_play": ("PlugAndPlay",),
+    "pnpvideo.methods.sdedit": ("SDEdit",),
+    "pnpvideo.pipeline": ("Result",),
+    "pnpvideo.settings.options": ("Options", "Reading", "Region", "Runtime", "Sampling"),
+    "pnpvideo.settings.prompts": ("Prompts",),
+    "pnpvideo.store": ("Store",),
+    "pnpvideo.translator": ("Translator", "edit", "load", "plan", "translate"),
+    "pnpvideo.video.read": ("probe",),
 }
+_ELSEWHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = _ELSEWHERE.get(name, "pnpvideo.events" if name in _EVENTS else "pnpvideo.errors")
-    return getattr(import_module(module), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "pnpvideo.errors")), name)
 
 
 def __dir__() -> list[str]:

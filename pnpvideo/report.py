@@ -1,52 +1,44 @@
-"""The facts of a run, ready for JSON: enough to repeat it and to check what came out."""
+"""The facts of a run, ready for JSON: enough to repeat it and to check its output."""
 
 import hashlib
 import platform
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pnpvideo import __version__
-from pnpvideo.options import TranslateOptions
-from pnpvideo.resolved import Resolved
+from pnpvideo.engine.shot import ClipTranslator
+from pnpvideo.option import plain
+from pnpvideo.settings.options import Options
 from pnpvideo.video.write import Writer
-
-
-class Translated(Protocol):
-    """What the report asks of the engine."""
-
-    resolved: Resolved
-    texts: list[dict[str, str]]
-    counts: dict[str, int]
-    timings: dict[str, float]
 
 
 def run_report(
     input: Path | str | None,
     prompt: str | None,
-    options: TranslateOptions,
+    options: Options,
     writer: Writer,
-    model: str,
-    translator: Translated,
+    translator: ClipTranslator,
     seconds: float,
 ) -> dict[str, Any]:
-    """model: fingerprint of the weights. options: as given; what "auto" and None came to is said beside them."""
-    stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
-    stated["directions"] = [list(pair) for pair in options.directions]
-    stated["mask"] = None if options.mask is None else str(options.mask)
-    stated["store"] = None if options.store is None else str(options.store)
+    """options: as the user gave them. "resolved" has the values that the run used, "origins" who decided each."""
+    run = translator.run
+    used = run.options.flat() | {
+        "device": str(run.backend.device),
+        "dtype": str(run.backend.dtype).removeprefix("torch."),
+    }
     return {
         "input": None if input is None else str(input),
         "input_sha256": _hash_if_file(input),
         "prompt": prompt,
-        "options": stated,
-        "resolved": asdict(translator.resolved),
+        "options": plain(options.flat()),
+        "resolved": plain(used),
+        "origins": dict(run.options.origins),
         "texts": translator.texts,
         **translator.counts,
         "seconds": round(seconds, 3),
-        "seconds_by_stage": {stage: round(value, 3) for stage, value in translator.timings.items()},
-        "model_fingerprint": model,
+        "seconds_by_stage": {stage: round(value, 3) for stage, value in run.timings.items()},
+        "model_fingerprint": run.backend.fingerprint,
         "output": str(writer.path),
         "output_sha256": _hash_if_file(writer.path),
         "versions": {

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from pnpvideo import TranslateOptions
-from pnpvideo.translate import translate
+import pnpvideo
 
 here = Path(__file__).parent
 out = here.parent / "out"
 out.mkdir(exist_ok=True)
 
-result = translate(
+result = pnpvideo.translate(
     here / "ball.mp4",
     "a photo of a red ball on grass at sunset",
     out / "01.mp4",
     # The source prompt says what the input shows; it helps the inversion.
-    TranslateOptions(source_prompt="a cartoon of a red ball on grass at sunset", overwrite=True),
+    prompts=pnpvideo.Prompts(source_prompt="a cartoon of a red ball on grass at sunset"),
+    overwrite=True,
 )
 print(f"{result.output}: {result.report['frames']} frames in {result.report['seconds']:.0f} s")

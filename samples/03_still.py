@@ -1,11 +1,10 @@
-"""A still is translated by the same call: ``python samples/03_still.py``."""
+"""A still is translated by the same call, from a file or in memory: ``python samples/03_still.py``."""
 
 from pathlib import Path
 
 from PIL import Image
 
-from pnpvideo import TranslateOptions
-from pnpvideo.translate import translate
+import pnpvideo
 from pnpvideo.video.read import read
 
 here = Path(__file__).parent
@@ -13,12 +12,12 @@ out = here.parent / "out"
 out.mkdir(exist_ok=True)
 
 first = next(read(here / "cube.mp4").frames())
-Image.fromarray(first.pixels).save(out / "03-source.png")
+picture = Image.fromarray(first.pixels)
 
-result = translate(
-    out / "03-source.png",
+(translated,) = pnpvideo.load("miniature").translate_frames(
+    [picture],
     "a photo of a blue cube on snow in daylight",
-    out / "03.png",
-    TranslateOptions(source_prompt="a cartoon of a blue cube on snow in daylight", overwrite=True),
+    prompts=pnpvideo.Prompts(source_prompt="a cartoon of a blue cube on snow in daylight"),
 )
-print(result.output)
+translated.save(out / "03.png")
+print(out / "03.png")

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pnpvideo import Event, Notice, PnPVideoError, TranslateOptions
-from pnpvideo.translate import translate
+import pnpvideo
+from pnpvideo import Event, Notice, PnPVideoError
 
 here = Path(__file__).parent
 out = here.parent / "out"
@@ -15,20 +15,22 @@ def show(event: Event) -> None:
     if isinstance(event, Notice):
         print(f"note: {event.message}")
     else:
-        print(f"shot {event.shot}, {event.stage}: {event.unit} {event.done} of {event.total}")
+        print(f"shot {event.shot + 1}, {event.stage}: {event.unit} {event.done} of {event.total}")
 
 
-options = TranslateOptions(
-    source_prompt="a cartoon of a yellow cylinder on grass in daylight",
-    steps=20,
-    frames=(6, 18),  # half-open, counted from 0; the cut lies within, so two shots are translated
-    overwrite=True,
-)
 try:
-    result = translate(
-        here / "cut.mp4", "a photo of a yellow cylinder on grass in daylight", out / "04.mp4", options, report=show
+    result = pnpvideo.translate(
+        here / "cut.mp4",
+        "a photo of a yellow cylinder on grass in daylight",
+        out / "04.mp4",
+        prompts=pnpvideo.Prompts(source_prompt="a cartoon of a yellow cylinder on grass in daylight"),
+        sampling=pnpvideo.Sampling(steps=20),
+        # half-open, counted from 0; the cut lies within, so two shots are translated
+        reading=pnpvideo.Reading(frames=(6, 18)),
+        overwrite=True,
+        report=show,
     )
-except PnPVideoError as error:  # the root of all that pnpvideo raises on purpose
+except PnPVideoError as error:  # the root of all errors that pnpvideo raises on purpose
     print(f"error: {error}")
     raise SystemExit(error.exit_code) from error
 print(json.dumps(result.report, indent=2))

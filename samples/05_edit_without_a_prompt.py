@@ -7,8 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pnpvideo import TranslateOptions
-from pnpvideo.translate import translate
+import pnpvideo
 from pnpvideo.video.read import read
 
 here = Path(__file__).parent
@@ -18,10 +17,5 @@ out.mkdir(exist_ok=True)
 first = next(read(here / "ball.mp4").frames())
 Image.fromarray(first.pixels).save(out / "05-source.png")
 
-result = translate(
-    out / "05-source.png",
-    None,
-    out / "05.png",
-    TranslateOptions(method="pix2pix-zero", change=("ball", "cube"), overwrite=True),
-)
+result = pnpvideo.edit(out / "05-source.png", ("ball", "cube"), out / "05.png", overwrite=True)
 print(result.report["texts"], result.output)

@@ -15,8 +15,8 @@ from pnpvideo.cli.loudness import Loudness, hush_libraries
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.measure.sheet import contact_sheet
-from pnpvideo.options import TranslateOptions
 from pnpvideo.publish import published
+from pnpvideo.settings.options import Options, Prompts, Runtime, Sampling
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
@@ -46,9 +46,9 @@ def pixels(path: Path) -> np.ndarray:
     return np.stack([frame.pixels for frame in read(path).frames()])
 
 
-def demonstrate(name: str, options: TranslateOptions, folder: Path) -> None:
+def demonstrate(name: str, options: Options, folder: Path) -> None:
     """Translate sample ``name`` into ``folder`` and compare it with its ground truth. Raises PnPVideoError."""
-    from pnpvideo.translate import translate  # loads the network's libraries, which takes seconds
+    from pnpvideo.pipeline import translate  # loads the network's libraries, which takes seconds
 
     words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))[name]
     source, truth = SAMPLES / f"{name}.mp4", SAMPLES / f"{name}.truth.mp4"
@@ -81,11 +81,11 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no sample is called {given.name!r}; there are: {', '.join(words)}")
     hush_libraries(Loudness())
     try:
-        options = TranslateOptions(
+        options = Options(
             model=given.model,
-            steps=given.steps,
-            source_prompt=words[given.name]["source_prompt"],
-            store=given.out / "store",
+            prompts=Prompts(source_prompt=words[given.name]["source_prompt"]),
+            sampling=Sampling(steps=given.steps),
+            runtime=Runtime(store=given.out / "store"),
             overwrite=True,
         )
         demonstrate(given.name, options, given.out)

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.topology import tokenizer_of_letters
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 
 LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
@@ -99,12 +99,12 @@ def clip_of(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def options(checkpoint: Path, tmp_path: Path) -> Callable[..., TranslateOptions]:
+def options(checkpoint: Path, tmp_path: Path) -> Callable[..., Options]:
     """Options of a small, quick run."""
 
-    def make(**given: Any) -> TranslateOptions:
+    def make(**given: Any) -> Options:
         usual = {"model": str(checkpoint), "store": tmp_path / "store", "steps": 2, "size": 32, "device": "cpu"}
-        return TranslateOptions(**{**usual, "source_prompt": "", **given})
+        return Options.from_flat({**usual, "source_prompt": "", **given})
 
     return make
 

@@ -15,9 +15,9 @@ from PIL import Image
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Event, Notice
-from pnpvideo.options import TranslateOptions
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.translate import translate
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import read
 from pnpvideo.words.caption import Captioner
@@ -25,15 +25,15 @@ from pnpvideo.words.direction import save, templated
 from pnpvideo.words.script import BLIPS
 
 Clips = Callable[..., Path]
-Options = Callable[..., TranslateOptions]
+MakeOptions = Callable[..., Options]
 
 
 @pytest.fixture
-def options(checkpoint: Path, tmp_path: Path) -> Options:
-    def make(**given: Any) -> TranslateOptions:
+def options(checkpoint: Path, tmp_path: Path) -> MakeOptions:
+    def make(**given: Any) -> Options:
         usual = {"model": str(checkpoint), "store": tmp_path / "store", "steps": 2, "size": 64, "device": "cpu"}
         usual |= {"method": "pix2pix-zero", "source_prompt": "a hen", "change": ("hen", "fox"), "overwrite": True}
-        return TranslateOptions(**{**usual, **given})
+        return Options.from_flat({**usual, **given})
 
     return make
 
@@ -50,7 +50,9 @@ def pixels(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["pix2pix-zero", "pnp", "sdedit"])
-def test_a_direction_takes_the_place_of_a_prompt(method: str, still: Path, options: Options, tmp_path: Path) -> None:
+def test_a_direction_takes_the_place_of_a_prompt(
+    method: str, still: Path, options: MakeOptions, tmp_path: Path
+) -> None:
     """Composition, not a third method: any method reads the embedding that the direction has moved."""
     edited = pixels(translate(still, None, tmp_path / "a.png", options(method=method)).output)
     plain = pixels(translate(still, "a hen", tmp_path / "b.png", options(method=method, change=None)).output)
@@ -58,7 +60,7 @@ def test_a_direction_takes_the_place_of_a_prompt(method: str, still: Path, optio
 
 
 def test_a_files_direction_is_that_of_its_concepts(
-    backend: StableDiffusion, still: Path, options: Options, tmp_path: Path
+    backend: StableDiffusion, still: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "hen2fox.safetensors"
     save(templated(backend.text, "hen", "fox"), file)
@@ -73,7 +75,7 @@ def test_a_files_direction_is_that_of_its_concepts(
 
 
 def test_without_words_the_captioner_speaks(
-    still: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    still: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[np.ndarray] = []
 
@@ -98,7 +100,7 @@ def test_without_words_the_captioner_speaks(
 
 
 def test_where_no_captioner_is_the_reason_is_told(
-    still: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    still: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tried: list[str] = []
 
@@ -117,7 +119,7 @@ def test_where_no_captioner_is_the_reason_is_told(
     assert any("the empty caption is used" in event.message for event in events if isinstance(event, Notice))
 
 
-def test_what_the_mask_keeps_is_the_source_to_the_bit(still: Path, options: Options, tmp_path: Path) -> None:
+def test_what_the_mask_keeps_is_the_source_to_the_bit(still: Path, options: MakeOptions, tmp_path: Path) -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[16:48, 24:56] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -133,7 +135,7 @@ def test_what_the_mask_keeps_is_the_source_to_the_bit(still: Path, options: Opti
     assert np.array_equal(white, free)
 
 
-def test_a_clip_has_a_mask_for_each_frame(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_clip_has_a_mask_for_each_frame(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     source, folder = clip_of(3), tmp_path / "masks"
     folder.mkdir()
     for number in range(3):
@@ -150,7 +152,9 @@ def test_a_clip_has_a_mask_for_each_frame(clip_of: Clips, options: Options, tmp_
     assert not (tmp_path / "other").exists()
 
 
-def test_a_damaged_clip_may_have_fewer_frames_than_its_mask(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_damaged_clip_may_have_fewer_frames_than_its_mask(
+    clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
     whole, path, folder = clip_of(24), tmp_path / "cut.mp4", tmp_path / "masks"
     copied = [executable(), "-v", "error", "-i", str(whole), "-c", "copy", "-movflags", "+faststart", str(path)]
     subprocess.run(copied, check=True)
@@ -164,7 +168,7 @@ def test_a_damaged_clip_may_have_fewer_frames_than_its_mask(clip_of: Clips, opti
 
 
 def test_the_background_of_a_word_is_kept(
-    backend: StableDiffusion, still: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    backend: StableDiffusion, still: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[tuple[int, list[int]]] = []
 
@@ -176,7 +180,7 @@ def test_the_background_of_a_word_is_kept(
         mask[..., : width // 2] = 1
         return mask
 
-    monkeypatch.setattr("pnpvideo.background.word_mask", left)
+    monkeypatch.setattr("pnpvideo.engine.region.word_mask", left)
     given = options(keep_background=True, source_prompt="a hen")
     kept, source = pixels(translate(still, None, tmp_path / "a.png", given).output)[0], pixels(still)[0]
     assert len(asked) == 1 and asked[0][1] == [2, 3, 4]  # of the tokens of "a hen", one a letter after the start
@@ -204,10 +208,10 @@ def test_the_background_of_a_word_is_kept(
 )
 def test_options_that_make_no_edit(given: dict[str, Any], match: str) -> None:
     with pytest.raises(OptionError, match=match):
-        TranslateOptions(**{"change": ("hen", "fox"), **given})
+        Options.from_flat({"change": ("hen", "fox"), **given})
 
 
-def test_a_mask_of_a_span_has_all_frames_or_the_spans(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_mask_of_a_span_has_all_frames_or_the_spans(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     source, made = clip_of(4), []
     for name, count in (("all", 4), ("span", 2)):
         (tmp_path / name).mkdir()
@@ -222,7 +226,7 @@ def test_a_mask_of_a_span_has_all_frames_or_the_spans(clip_of: Clips, options: O
 
 
 def test_a_mask_of_another_aspect_is_refused_before_the_model_is_read(
-    still: Path, options: Options, tmp_path: Path
+    still: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     Image.new("L", (64, 16), 255).save(tmp_path / "mask.png")
     with pytest.raises(OptionError, match="is 64 x 16, the input 64 x 64: give a mask of the same aspect"):
@@ -230,7 +234,7 @@ def test_a_mask_of_another_aspect_is_refused_before_the_model_is_read(
 
 
 def test_a_shot_without_what_changes_is_kept(
-    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Two shots: one shows a hen, of the other the caption says a cow."""
 
@@ -257,7 +261,7 @@ def test_a_shot_without_what_changes_is_kept(
 
 
 def test_the_run_of_a_words_mask_is_found_again_however_its_pixels_come_out(
-    still: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    still: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Threads and devices round differently; the run is known by the words."""
     runs: list[str] = []
@@ -270,17 +274,19 @@ def test_the_run_of_a_words_mask_is_found_again_however_its_pixels_come_out(
 
     monkeypatch.setattr(Store, "entry", noted)
     for shade in (0.5, 0.75):
-        monkeypatch.setattr("pnpvideo.engine.of_word", lambda *_, shade=shade: torch.full((1, 1, 8, 8), shade))
+        monkeypatch.setattr(
+            "pnpvideo.engine.window.word_masks", lambda *_, shade=shade: torch.full((1, 1, 8, 8), shade)
+        )
         translate(still, None, tmp_path / "a.png", options(keep_background=True))
     assert len(set(runs)) == 1
 
 
-def test_neither_prompt_nor_direction_is_refused(still: Path, options: Options, tmp_path: Path) -> None:
+def test_neither_prompt_nor_direction_is_refused(still: Path, options: MakeOptions, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no prompt and no direction"):
         translate(still, None, tmp_path / "a.png", options(change=None))
 
 
-def test_an_edit_of_a_clip_is_the_same_whatever_the_batch(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_an_edit_of_a_clip_is_the_same_whatever_the_batch(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     source = clip_of(3)
     made = []
     for batch in (1, 8):
@@ -292,7 +298,7 @@ def test_an_edit_of_a_clip_is_the_same_whatever_the_batch(clip_of: Clips, option
 
 
 def test_a_generated_picture_without_an_edit_is_itself(
-    backend: StableDiffusion, options: Options, tmp_path: Path
+    backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "hen2fox.safetensors"
     save(templated(backend.text, "hen", "fox"), file)
@@ -310,7 +316,7 @@ def test_a_generated_picture_without_an_edit_is_itself(
 
 
 def test_a_regularised_inversion_serves_every_seed_and_goes_on_after_an_interruption(
-    still: Path, options: Options, tmp_path: Path
+    still: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     def run(name: str, **given: Any) -> tuple[bytes, str]:
         events: list[Event] = []
@@ -338,7 +344,9 @@ def test_a_regularised_inversion_serves_every_seed_and_goes_on_after_an_interrup
     assert "reusing" not in run("one.png", regularize=1)[1]
 
 
-def test_a_held_drawing_is_edited_anew_where_its_mask_changes(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_held_drawing_is_edited_anew_where_its_mask_changes(
+    clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
     source, folder = clip_of(4, hold=4), tmp_path / "masks"
     folder.mkdir()
     for number in range(4):
@@ -353,7 +361,7 @@ def test_a_held_drawing_is_edited_anew_where_its_mask_changes(clip_of: Clips, op
     assert not (tmp_path / "other").exists()
 
 
-def test_options_that_the_method_does_not_read_are_told(still: Path, options: Options, tmp_path: Path) -> None:
+def test_options_that_the_method_does_not_read_are_told(still: Path, options: MakeOptions, tmp_path: Path) -> None:
     def said(**given: Any) -> list[str]:
         events: list[Event] = []
         translate(still, None, tmp_path / "a.png", options(**given), report=events.append)
@@ -364,7 +372,9 @@ def test_options_that_the_method_does_not_read_are_told(still: Path, options: Op
     assert len(said(strength=0.5, feature_until=0.0)) == 2  # not 0 for want of a value: 0 is one
 
 
-def test_a_checkpoint_recommends_its_own_edit(checkpoint: Path, still: Path, options: Options, tmp_path: Path) -> None:
+def test_a_checkpoint_recommends_its_own_edit(
+    checkpoint: Path, still: Path, options: MakeOptions, tmp_path: Path
+) -> None:
     own = tmp_path / "own"
     shutil.copytree(checkpoint, own)
     card = {"edit_guidance": 2.0, "edit_negative": "no {source}", "cross_attention": 9.0, "cross_attention_until": 0.5}

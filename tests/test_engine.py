@@ -5,35 +5,39 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.coherence.coherence import Coherence, Place
+from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import Walked, shot_noise
+from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import injected
 from pnpvideo.measure.published import Published
-from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.plug_and_play import PlugAndPlay
-from pnpvideo.methods.trajectory import Walked, shot_noise
 
 FRAMES, STEPS, SCALE = 5, 3, 6.0
+
+
+def coherence_of(kind: str) -> Coherence:
+    return COHERENCES[kind](**{} if kind == "none" else {"keyframe_every": 3})
 
 
 def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8) -> tuple[Tensor, list[Tensor]]:
     generator = torch.Generator().manual_seed(1)
     states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
     words = {"source": backend.embed("a hen"), "empty": backend.embed(""), "positive": backend.embed("a fox")}
-    coherence = Coherence(kind=kind, every=3, batch=batch, seed=0)
+    coherence = coherence_of(kind)
     edits = coherence.edits(method.edits(backend.sites), backend.sites, [index / 12 for index in range(FRAMES)])
     schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
+        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states), batch=batch)
         return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1], states
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
 def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> None:
     result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
-    coherence = Coherence(kind=kind, every=3, batch=8, seed=0)
-    keyframes = [coherence.keyframes(FRAMES, (0, 0), step) for step in range(STEPS)]
+    keyframes = [coherence_of(kind).keyframes(FRAMES, Place(0), step) for step in range(STEPS)]
     words = [backend.embed(text) for text in ("a hen", "", "a fox")]
     plain = Published(backend.network, kind, batch=3)
     expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
@@ -45,7 +49,7 @@ def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> Non
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
 def test_the_batch_does_not_matter(kind: str, backend: StableDiffusion) -> None:
-    one, eight = (run(backend, kind, PlugAndPlay(), batch)[0] for batch in (1, 8))
+    one, eight = (run(backend, kind, PlugAndPlay(feature_until=0.8, attention_until=0.5), batch)[0] for batch in (1, 8))
     assert torch.allclose(one, eight, rtol=0, atol=1e-4 * float(eight.abs().max()))
 
 

@@ -15,17 +15,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.engine import Translator
+from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Event, Notice, ignore
-from pnpvideo.options import TranslateOptions
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.translate import translate
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 
 STEPS, FRAMES = 3, 2
-Options = Callable[..., TranslateOptions]
+MakeOptions = Callable[..., Options]
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def backend(checkpoint: Path) -> StableDiffusion:
     return StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
 
 
-def run(backend: StableDiffusion, options: TranslateOptions, said: list[Event] | None = None) -> np.ndarray:
+def run(backend: StableDiffusion, options: Options, said: list[Event] | None = None) -> np.ndarray:
     """The translated drawings of a short clip."""
     pictures = np.random.default_rng(0).integers(0, 256, (FRAMES, 32, 32, 3), np.uint8)
     frames = tuple(Frame(index, Fraction(index, 8), picture) for index, picture in enumerate(pictures))
-    store = Store(options.store)
-    translator = Translator(backend, options, "a fox", store, ignore if said is None else said.append)
-    made = translator.window(Shot(0, frames), Drawings(frames, tuple(range(FRAMES))), (32, 32))
+    store = Store(options.runtime.store)
+    translator = ClipTranslator.of(backend, options, "a fox", store, ignore if said is None else said.append)
+    made = translator.translate(Shot(0, frames), Drawings(frames, tuple(range(FRAMES))), (32, 32))
     translator.finish()
     return made.pictures
 
@@ -86,7 +86,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_spoiled_answer_of_the_network_at_any_call_is_an_error_that_names_the_place(
-    name: str, backend: StableDiffusion, options: Options, tmp_path: Path
+    name: str, backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     asked = options(steps=STEPS, **METHODS[name])
     with spoiled(backend.network, lambda call, _: False) as calls:
@@ -106,7 +106,7 @@ def test_a_spoiled_answer_of_the_network_at_any_call_is_an_error_that_names_the_
 )
 @pytest.mark.parametrize("name", ["flow", "pix2pix-zero"])
 def test_a_spoiled_layer_is_found_in_passes_that_stop_early_too(
-    layer: str, name: str, backend: StableDiffusion, options: Options, tmp_path: Path
+    layer: str, name: str, backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     module, known = backend.network.get_submodule(layer), tmp_path / "known"
     run(backend, options(steps=STEPS, store=known, **METHODS[name]))  # the inversion: what follows is sampling
@@ -119,7 +119,7 @@ def test_a_spoiled_layer_is_found_in_passes_that_stop_early_too(
             run(backend, options(steps=STEPS, store=store, **METHODS[name]))
 
 
-def test_a_spoiled_decoder_or_encoder_is_an_error(backend: StableDiffusion, options: Options) -> None:
+def test_a_spoiled_decoder_or_encoder_is_an_error(backend: StableDiffusion, options: MakeOptions) -> None:
     for part, stage in ((backend.vae.decoder, "decode"), (backend.vae.encoder, "encode")):
         with (
             spoiled(part, lambda call, _: call == FRAMES - 1),
@@ -138,7 +138,13 @@ def test_a_spoiled_decoder_or_encoder_is_an_error(backend: StableDiffusion, opti
     ],
 )
 def test_damaged_weights_leave_no_output_and_what_was_there_stays(
-    part: str, file: str, weight: str, checkpoint: Path, clip_of: Callable[..., Path], options: Options, tmp_path: Path
+    part: str,
+    file: str,
+    weight: str,
+    checkpoint: Path,
+    clip_of: Callable[..., Path],
+    options: MakeOptions,
+    tmp_path: Path,
 ) -> None:
     copied = shutil.copytree(checkpoint, tmp_path / "damaged")
     tensors = load_file(copied / part / file)
@@ -155,7 +161,7 @@ def test_damaged_weights_leave_no_output_and_what_was_there_stays(
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_overflows_in_half_precision_is_computed_again_in_fp32(
-    name: str, checkpoint: Path, options: Options, tmp_path: Path
+    name: str, checkpoint: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     half = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.bfloat16)
     rounded = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
@@ -176,7 +182,9 @@ def test_a_spoiled_text_encoder_is_an_error(backend: StableDiffusion) -> None:
         backend.embed("a fox")
 
 
-def test_a_spoiled_gradient_of_an_edit_is_an_error(backend: StableDiffusion, options: Options, tmp_path: Path) -> None:
+def test_a_spoiled_gradient_of_an_edit_is_an_error(
+    backend: StableDiffusion, options: MakeOptions, tmp_path: Path
+) -> None:
     def spoil(module: nn.Module, inward: object, outward: object) -> tuple[Tensor | None, ...]:
         assert isinstance(inward, tuple)
         return tuple(None if value is None else torch.full_like(value, float("nan")) for value in inward)

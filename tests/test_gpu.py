@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.options import TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.video.read import read
 
 pytestmark = [
@@ -20,7 +20,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def made(clip_of: Callable[..., Path], options: Callable[..., TranslateOptions], tmp_path: Path) -> Callable[..., Any]:
+def made(clip_of: Callable[..., Path], options: Callable[..., Options], tmp_path: Path) -> Callable[..., Any]:
     """The frames of the same clip of nine, translated with other options and an empty store."""
     source = clip_of(9, 128, 96)
     runs: list[Path] = []

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.engine.memory import CallGuard, memory_errors
 from pnpvideo.errors import DeviceError, NotFiniteError
 from pnpvideo.events import Event, Notice
-from pnpvideo.memory import CallGuard, memory_errors
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 

@@ -9,16 +9,16 @@ import torch
 
 from pnpvideo.backends.footprint import Living
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.engine.estimate import Estimate, Size, fit_memory, largest
+from pnpvideo.engine.plan import plan
 from pnpvideo.errors import OptionError
-from pnpvideo.estimate import Estimate, Size, fitted, largest
 from pnpvideo.injection import Kind, select
-from pnpvideo.options import TranslateOptions
-from pnpvideo.plan import plan
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.translate import translate
 
 Clips = Callable[..., Path]
-Options = Callable[..., TranslateOptions]
+MakeOptions = Callable[..., Options]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ Options = Callable[..., TranslateOptions]
     ],
 )
 def test_as_many_evaluations_as_were_said(
-    given: dict[str, Any], clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+    given: dict[str, Any], clip_of: Clips, options: MakeOptions, calls: list[int], tmp_path: Path
 ) -> None:
     source, chosen = clip_of(11, hold=1), options(**given)
     said = plan(source, chosen)
@@ -52,7 +52,7 @@ def test_as_many_evaluations_as_were_said(
     assert sum(calls) == said.evaluations
 
 
-def test_held_drawings_count_once(clip_of: Clips, options: Options) -> None:
+def test_held_drawings_count_once(clip_of: Clips, options: MakeOptions) -> None:
     ones, twos = plan(clip_of(8), options()), plan(clip_of(8, hold=2), options())
     assert (ones.drawings, twos.drawings, twos.frames) == (8, 4, 8)
     assert 2 * twos.evaluations == ones.evaluations and 2 * twos.disk_bytes == ones.disk_bytes
@@ -61,14 +61,14 @@ def test_held_drawings_count_once(clip_of: Clips, options: Options) -> None:
 
 @pytest.mark.parametrize("given", [{"steps": 20}, {"method": "sdedit", "strength": 1.0}, {"window": 3}])
 def test_the_disk_holds_what_was_said_within_a_fifth(
-    given: dict[str, Any], clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    given: dict[str, Any], clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """At 256 x 384 pixels, beside which headers and manifests are small; before the run forgets its own state."""
     source, chosen = clip_of(7), options(size=256, **given)
     said = plan(source, chosen)
-    monkeypatch.setattr("pnpvideo.engine.Translator.finish", lambda self: None)
+    monkeypatch.setattr("pnpvideo.engine.shot.ClipTranslator.finish", lambda self: None)
     translate(source, "a fox", tmp_path / "out.mp4", chosen)
-    held = sum(info.bytes for info in Store(chosen.store).list())
+    held = sum(info.bytes for info in Store(chosen.runtime.store).list())
     assert held == pytest.approx(said.disk_bytes, rel=0.2)
 
 
@@ -95,21 +95,21 @@ def test_a_call_holds_what_was_said(backend: StableDiffusion) -> None:
     [({"coherence": "none"}, {"batch": 2}), ({}, {"batch": 1, "window": 8}), ({"coherence": "none"}, {"batch": 8})],
 )
 def test_memory_is_kept_within_by_a_smaller_batch_then_a_smaller_window(
-    given: dict[str, Any], small: dict[str, Any], backend: StableDiffusion, options: Options
+    given: dict[str, Any], small: dict[str, Any], backend: StableDiffusion, options: MakeOptions
 ) -> None:
     size, usual = (256, 384), {"batch": 8, "window": 16, "keyframe_every": 4, **given}
     held = backend.footprint(*size)
     wanted = options(**{**usual, **small})
     limit = Estimate(backend, wanted).memory(largest(wanted, None), held)
-    found = fitted(backend, options(**usual, memory=limit), None, size)
+    found = fit_memory(backend, options(**usual, memory=limit), None, size)
     assert Estimate(backend, found).memory(largest(found, None), held) <= limit
-    assert found.window == wanted.window and found.batch >= wanted.batch
-    assert fitted(backend, options(**usual), None, size) == options(**usual)
+    assert found.runtime.window == wanted.runtime.window and found.runtime.batch >= wanted.runtime.batch
+    assert fit_memory(backend, options(**usual), None, size) == options(**usual)
     with pytest.raises(OptionError, match=r"GiB at the least; a smaller --size"):
-        fitted(backend, options(memory=1000), None, size)
+        fit_memory(backend, options(memory=1000), None, size)
 
 
-def test_memory_grows_with_keyframes_and_not_with_the_length(backend: StableDiffusion, options: Options) -> None:
+def test_memory_grows_with_keyframes_and_not_with_the_length(backend: StableDiffusion, options: MakeOptions) -> None:
     held = backend.footprint(256, 384)
 
     def memory(frames: int, **given: Any) -> int:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.engine import Translator
+from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.events import Event, Notice, Progress
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 
-Options = Callable[..., TranslateOptions]
+MakeOptions = Callable[..., Options]
 STEPS, FRAMES = 2, 4
 
 
@@ -50,7 +49,7 @@ class Run:
     def __init__(
         self,
         backend: StableDiffusion,
-        options: TranslateOptions,
+        options: Options,
         prompt: str = "a fox",
         windows: list[list[np.ndarray]] | None = None,
         stop: tuple[int, str, int] | None = None,
@@ -62,14 +61,14 @@ class Run:
         self.steps = 0
         self.stop = stop
         self.results: list[np.ndarray] = []
-        translator = Translator(backend, options, prompt, Store(options.store), self.listen)
+        translator = ClipTranslator.of(backend, options, prompt, Store(options.runtime.store), self.listen)
         seen = 0
         parts = [pictures(FRAMES)] if windows is None else windows
         for part, given in enumerate(parts):
             frames = tuple(Frame(seen + n, Fraction(seen + n, fps), picture) for n, picture in enumerate(given))
             drawings = Drawings(frames, tuple(range(len(frames))), None if mask is None else (mask,) * len(frames))
             window = Shot(shot, frames, part=part, more=part + 1 < len(parts))
-            self.results.append(translator.window(window, drawings, (32, 32)).pictures)
+            self.results.append(translator.translate(window, drawings, (32, 32)).pictures)
             seen += len(frames)
         translator.finish()
 
@@ -105,7 +104,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def test_results_do_not_depend_on_what_earlier_runs_left_in_the_store(
-    backend: StableDiffusion, options: Options, tmp_path: Path
+    backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     alone = {
         name: Run(backend, options(steps=STEPS, store=tmp_path / name, **given)) for name, given in SETTINGS.items()
@@ -120,13 +119,15 @@ def test_results_do_not_depend_on_what_earlier_runs_left_in_the_store(
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_an_inversion_that_another_setting_left_unfinished_changes_nothing(
-    level: int, backend: StableDiffusion, options: Options, tmp_path: Path
+    level: int, backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     flow = options(steps=STEPS, store=tmp_path / "shared", **SETTINGS["flow"])
     with pytest.raises(KeyboardInterrupt):
         Run(backend, flow, stop=(0, "invert", level))
-    whole = Run(backend, replace(flow, store=tmp_path / "alone"))
-    assert Run(backend, replace(flow, batch=1)).same(Run(backend, replace(flow, batch=1, store=tmp_path / "other")))
+    whole = Run(backend, flow.changed({"store": tmp_path / "alone"}))
+    assert Run(backend, flow.changed({"batch": 1})).same(
+        Run(backend, flow.changed({"batch": 1, "store": tmp_path / "other"}))
+    )
     assert Run(backend, flow).same(whole)
 
 
@@ -156,7 +157,7 @@ def test_an_inversion_is_reused_where_nothing_that_it_depends_on_has_changed(
     backend: StableDiffusion,
     other: StableDiffusion,
     half: StableDiffusion,
-    options: Options,
+    options: MakeOptions,
     tmp_path: Path,
 ) -> None:
     given, reused = REUSED[changed]
@@ -170,7 +171,7 @@ def test_an_inversion_is_reused_where_nothing_that_it_depends_on_has_changed(
     assert again.same(Run(model, options(**second, store=tmp_path / "alone"), **rest))
 
 
-def test_corrections_of_the_inversion_are_part_of_its_key(backend: StableDiffusion, options: Options) -> None:
+def test_corrections_of_the_inversion_are_part_of_its_key(backend: StableDiffusion, options: MakeOptions) -> None:
     Run(backend, options(solver="ddim", coherence="none"))
     assert not Run(backend, options(solver="ddim", coherence="none", inversion_rounds=1)).reused
     assert Run(backend, options(solver="ddim", coherence="none", inversion_rounds=1)).reused
@@ -206,7 +207,7 @@ def test_an_interrupted_run_is_taken_up_where_nothing_that_it_depends_on_has_cha
     backend: StableDiffusion,
     other: StableDiffusion,
     half: StableDiffusion,
-    options: Options,
+    options: MakeOptions,
     tmp_path: Path,
 ) -> None:
     first, given, resumed = RESUMED[changed]
@@ -223,7 +224,7 @@ def test_an_interrupted_run_is_taken_up_where_nothing_that_it_depends_on_has_cha
 
 
 def test_a_window_is_taken_up_only_beside_the_anchors_that_it_began_with(
-    backend: StableDiffusion, options: Options, tmp_path: Path
+    backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     asked = options(steps=STEPS, **SETTINGS["joint"])
     second = pictures(FRAMES, seed=2)
@@ -232,11 +233,11 @@ def test_a_window_is_taken_up_only_beside_the_anchors_that_it_began_with(
     other_first = [pictures(FRAMES, seed=1), second]
     again = Run(backend, asked, windows=other_first)
     assert not again.resumed
-    assert again.same(Run(backend, replace(asked, store=tmp_path / "alone"), windows=other_first))
+    assert again.same(Run(backend, asked.changed({"store": tmp_path / "alone"}), windows=other_first))
 
 
 def test_an_interrupted_run_is_not_taken_up_for_another_mask(
-    backend: StableDiffusion, options: Options, tmp_path: Path
+    backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     asked, left = options(steps=STEPS, **SETTINGS["each frame"]), np.zeros((32, 32), np.uint8)
     left[:, :16] = 255
@@ -244,10 +245,10 @@ def test_an_interrupted_run_is_not_taken_up_for_another_mask(
         Run(backend, asked, stop=(0, "sample", 1), mask=left)
     again = Run(backend, asked, mask=255 - left)
     assert not again.resumed
-    assert again.same(Run(backend, replace(asked, store=tmp_path / "alone"), mask=255 - left))
+    assert again.same(Run(backend, asked.changed({"store": tmp_path / "alone"}), mask=255 - left))
 
 
-def test_a_generated_guidance_depends_on_its_seed_and_prompt(backend: StableDiffusion, options: Options) -> None:
+def test_a_generated_guidance_depends_on_its_seed_and_prompt(backend: StableDiffusion, options: MakeOptions) -> None:
     blank = [[np.zeros((32, 32, 3), np.uint8)]]
 
     def run(**given: Any) -> Run:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -18,16 +17,16 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solver import lookahead
+from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.injection import Kind, Moment
-from pnpvideo.methods.denoiser import Denoiser
-from pnpvideo.options import COHERENCES, TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import COHERENCES, Options
 from pnpvideo.video.read import read
 
 Clips = Callable[..., Path]
-Options = Callable[..., TranslateOptions]
+MakeOptions = Callable[..., Options]
 SELF, RESIDUAL = Kind.SELF, Kind.RESIDUAL
 
 
@@ -36,7 +35,7 @@ def notices(events: list[Event]) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 9, 17])
-def test_every_frame_comes_back_at_its_time(count: int, clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_every_frame_comes_back_at_its_time(count: int, clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     source, output = clip_of(count), tmp_path / "out.mp4"
     result = translate(source, "a fox", output, options())
     before, after = list(read(source).frames()), list(read(output).frames())
@@ -49,21 +48,21 @@ def test_every_frame_comes_back_at_its_time(count: int, clip_of: Clips, options:
 @pytest.mark.parametrize("coherence", COHERENCES)
 @pytest.mark.parametrize("method", ["pnp", "sdedit"])
 def test_odd_sizes_come_back_whatever_the_method(
-    method: str, coherence: str, clip_of: Clips, options: Options, tmp_path: Path
+    method: str, coherence: str, clip_of: Clips, options: MakeOptions, tmp_path: Path
 ) -> None:
     chosen = options(method=method, coherence=coherence, keyframe_every=2)
     translate(clip_of(3, 97, 65), "a fox", tmp_path / "out.mp4", chosen)
     assert [frame.pixels.shape for frame in read(tmp_path / "out.mp4").frames()] == [(65, 97, 3)] * 3
 
 
-def test_a_still(options: Options, tmp_path: Path) -> None:
+def test_a_still(options: MakeOptions, tmp_path: Path) -> None:
     Image.new("RGB", (45, 70), (10, 200, 90)).save(tmp_path / "in.png")
     translate(tmp_path / "in.png", "a fox", tmp_path / "out.png", options())
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (45, 70)
 
 
-def test_a_generated_guidance_depends_on_its_seed(options: Options, tmp_path: Path) -> None:
+def test_a_generated_guidance_depends_on_its_seed(options: MakeOptions, tmp_path: Path) -> None:
     def picture(name: str, seed: int) -> bytes:
         chosen = options(generate=True, source_prompt="a hen", seed=seed, store=tmp_path / name)
         translate(None, "a fox", tmp_path / f"{name}.png", chosen)
@@ -74,7 +73,9 @@ def test_a_generated_guidance_depends_on_its_seed(options: Options, tmp_path: Pa
     assert picture("a", 1) == picture("b", 1) != picture("c", 2)
 
 
-def test_held_drawings_are_translated_once(clip_of: Clips, options: Options, calls: list[int], tmp_path: Path) -> None:
+def test_held_drawings_are_translated_once(
+    clip_of: Clips, options: MakeOptions, calls: list[int], tmp_path: Path
+) -> None:
     chosen = options(coherence="none", guidance=1.0, feature_until=0.5)
     result = translate(clip_of(8, hold=2), "a fox", tmp_path / "out.mp4", chosen)
     assert (result.report["frames"], result.report["drawings"]) == (8, 4)
@@ -83,11 +84,11 @@ def test_held_drawings_are_translated_once(clip_of: Clips, options: Options, cal
 
 
 @pytest.mark.parametrize("prompt", ["", "🦊", "ein Füchschen"])
-def test_any_text_is_a_prompt(prompt: str, clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_any_text_is_a_prompt(prompt: str, clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     assert translate(clip_of(1), prompt, tmp_path / "out.mp4", options()).output.is_file()
 
 
-def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     events: list[Event] = []
     translate(clip_of(1), "abcdefghijklmnopqrstuvwxyz", tmp_path / "out.mp4", options(), report=events.append)
     assert "not read: 'stuvwxyz'" in notices(events)
@@ -110,7 +111,7 @@ def test_what_is_not_read_of_a_long_prompt_is_said(clip_of: Clips, options: Opti
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_file(
-    stage: str, step: int, given: dict[str, Any], clip_of: Clips, options: Options, tmp_path: Path
+    stage: str, step: int, given: dict[str, Any], clip_of: Clips, options: MakeOptions, tmp_path: Path
 ) -> None:
     made: list[tuple[str, int]] = []
 
@@ -124,7 +125,7 @@ def test_an_interrupted_run_goes_on_to_the_same_file(
 
     source, name = (None, "out.png") if "generate" in given else (clip_of(3), "out.mp4")
     chosen = options(steps=3, keyframe_every=2, **given)
-    elsewhere = replace(chosen, store=tmp_path / "other")
+    elsewhere = chosen.changed({"store": tmp_path / "other"})
     whole = translate(source, "a fox", tmp_path / f"whole-{name}", elsewhere, report=listen)
     of_whole = made.copy()
     made.clear()
@@ -139,11 +140,11 @@ def test_an_interrupted_run_goes_on_to_the_same_file(
 
 @pytest.mark.parametrize("stopped", [0, 4])
 def test_a_long_shot_goes_in_windows_and_is_resumed(
-    stopped: int, clip_of: Clips, options: Options, tmp_path: Path
+    stopped: int, clip_of: Clips, options: MakeOptions, tmp_path: Path
 ) -> None:
     """Interrupted in one of its windows, it goes on to the file of the whole run, anchors included."""
     source, chosen = clip_of(11), options(window=4, keyframe_every=2, steps=3)
-    whole = translate(source, "a fox", tmp_path / "whole.mp4", replace(chosen, store=tmp_path / "other"))
+    whole = translate(source, "a fox", tmp_path / "whole.mp4", chosen.changed({"store": tmp_path / "other"}))
     assert [whole.report[name] for name in ("shots", "windows", "frames")] == [1, 3, 11]  # of 4, 4 and 3
     sampled: list[Event] = []
 
@@ -163,16 +164,18 @@ def frames_of(path: Path) -> np.ndarray:
     return np.stack([frame.pixels for frame in read(path).frames()]).astype(float)
 
 
-def test_windows_of_frames_that_share_nothing_are_the_whole(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_windows_of_frames_that_share_nothing_are_the_whole(
+    clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
     source, apart = clip_of(7), options(coherence="none", window=3)
     windows = translate(source, "a fox", tmp_path / "windows", apart).output
-    whole = translate(source, "a fox", tmp_path / "whole", replace(apart, window=48)).output
+    whole = translate(source, "a fox", tmp_path / "whole", apart.changed({"window": 48})).output
     assert np.abs(frames_of(windows) - frames_of(whole)).max() <= 1
 
 
 @pytest.mark.parametrize("coherence", ["flow", "joint"])
 def test_windows_attend_to_their_anchors(
-    coherence: str, clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    coherence: str, clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The second window's keyframes are, at each step, its own and two of the first window's, as those were then."""
     seen: list[tuple[tuple[int, ...], torch.Tensor]] = []
@@ -209,7 +212,7 @@ def test_what_inversion_saw_serves_token_flow(
     given: dict[str, Any],
     needed: list[tuple[int, bool, Kind]],
     clip_of: Clips,
-    options: Options,
+    options: MakeOptions,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -233,7 +236,7 @@ def test_what_inversion_saw_serves_token_flow(
     assert again.output.read_bytes() == first.output.read_bytes()
 
 
-def test_a_drawing_that_windows_share_is_translated_once(options: Options, tmp_path: Path) -> None:
+def test_a_drawing_that_windows_share_is_translated_once(options: MakeOptions, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for index in range(12):
         Image.new("RGB", (48, 32), (200, 30 * (index >= 9), 40)).save(tmp_path / "in" / f"{index:03d}.png")
@@ -243,7 +246,7 @@ def test_a_drawing_that_windows_share_is_translated_once(options: Options, tmp_p
     assert (made[:9] == made[0]).all() and (made[9:] == made[9]).all() and (made[9] != made[0]).any()
 
 
-def test_each_shot_is_translated_by_itself(options: Options, tmp_path: Path) -> None:
+def test_each_shot_is_translated_by_itself(options: MakeOptions, tmp_path: Path) -> None:
     """Two shots in one folder of frames give what each gives in a folder of its own with its own number."""
     drawing = Random(3)
     blocks = [np.array([[drawing.randrange(256) for _ in range(3)] for _ in range(24)], np.uint8) for _ in range(2)]
@@ -261,7 +264,7 @@ def test_each_shot_is_translated_by_itself(options: Options, tmp_path: Path) -> 
         assert np.array_equal(frame.pixels, same.pixels)
 
 
-def test_a_negative_prompt_changes_the_picture(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_negative_prompt_changes_the_picture(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     def pixels(name: str, **given: Any) -> bytes:
         translate(clip_of(1), "a fox", tmp_path / name, options(steps=3, **given))
         return next(read(tmp_path / name).frames()).pixels.tobytes()
@@ -294,15 +297,15 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
     assert error(40) < error(5) / 10
 
 
-def test_the_second_order_of_the_way_down_is_the_sources(options: Options, tmp_path: Path) -> None:
+def test_the_second_order_of_the_way_down_is_the_sources(options: MakeOptions, tmp_path: Path) -> None:
     """Without injection and guidance a run is the prompt's answers, each carried on by six tenths of how the source's
     path bends there."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "in.png")
     alone = options(steps=5, size=64, guidance=1.0, feature_until=0.0, attention_until=0.0, coherence="none")
-    given = replace(alone, solver="2m", spacing="karras", source_prompt="a hen")
+    given = alone.changed({"solver": "2m", "spacing": "karras", "source_prompt": "a hen"})
     found = next(read(translate(tmp_path / "in.png", "a fox", tmp_path / "out.png", given).output).frames()).pixels
-    backend = StableDiffusion.of(given)
+    backend = StableDiffusion(given.model, torch.device("cpu"), torch.float32)
     schedule = backend.schedule(5, "karras")
     hen, fox = (backend.embed(text).unsqueeze(0) for text in ("a hen", "a fox"))
     with torch.no_grad():
@@ -324,7 +327,7 @@ def test_the_second_order_of_the_way_down_is_the_sources(options: Options, tmp_p
 
 
 def test_another_prompt_reuses_the_inversion(
-    clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+    clip_of: Clips, options: MakeOptions, calls: list[int], tmp_path: Path
 ) -> None:
     source, events, chosen = clip_of(2), list[Event](), options(coherence="none")
     translate(source, "a fox", tmp_path / "fox.mp4", chosen)
@@ -335,7 +338,7 @@ def test_another_prompt_reuses_the_inversion(
 
 
 def test_a_corrected_inversion_is_another_trajectory(
-    clip_of: Clips, options: Options, calls: list[int], tmp_path: Path
+    clip_of: Clips, options: MakeOptions, calls: list[int], tmp_path: Path
 ) -> None:
     def run(name: str, **given: Any) -> tuple[int, str, bytes]:
         before, events = len(calls), list[Event]()
@@ -351,7 +354,7 @@ def test_a_corrected_inversion_is_another_trajectory(
 
 
 def test_nan_is_told_with_its_step_and_not_kept(
-    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     source, predict, made = clip_of(1), StableDiffusion.predict, list[int]()
 
@@ -378,7 +381,7 @@ def test_nan_is_told_with_its_step_and_not_kept(
     ],
 )
 def test_exhausted_memory_says_what_needs_less(
-    failure: Exception, clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    failure: Exception, clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def full(*_: object) -> torch.Tensor:
         raise failure
@@ -390,7 +393,7 @@ def test_exhausted_memory_says_what_needs_less(
 
 
 def test_where_memory_runs_out_the_batch_is_halved(
-    clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A device that holds four latents at a time: 7 frames of two lanes, asked for by 8, go through by 2."""
     source, predict, events = clip_of(7), StableDiffusion.predict, list[Event]()
@@ -403,7 +406,7 @@ def test_where_memory_runs_out_the_batch_is_halved(
         return predict(self, x, timestep, context)
 
     monkeypatch.setattr(StableDiffusion, "predict", small)
-    elsewhere = replace(chosen, store=tmp_path / "other")
+    elsewhere = chosen.changed({"store": tmp_path / "other"})
     split = translate(source, "a fox", tmp_path / "split", elsewhere, report=events.append).output
     assert [line for line in notices(events).splitlines() if "memory" in line] == [
         "memory ran out; 4 frames a network call from here on",
@@ -412,7 +415,7 @@ def test_where_memory_runs_out_the_batch_is_halved(
     assert np.abs(frames_of(split) - frames_of(whole)).max() <= 1
 
 
-def test_an_interrupted_run_is_not_taken_up_for_other_times(options: Options, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_not_taken_up_for_other_times(options: MakeOptions, tmp_path: Path) -> None:
     """The same frames at other times flow otherwise: what is half done for one is of no use for the other."""
 
     def clip(name: str, milliseconds: list[int]) -> Path:
@@ -435,7 +438,7 @@ def test_an_interrupted_run_is_not_taken_up_for_other_times(options: Options, tm
 
 
 @pytest.mark.parametrize("method", ["pnp", "sdedit"])
-def test_a_generated_guidance_is_of_its_source_prompt(method: str, options: Options, tmp_path: Path) -> None:
+def test_a_generated_guidance_is_of_its_source_prompt(method: str, options: MakeOptions, tmp_path: Path) -> None:
     def picture(name: str, source_prompt: str) -> bytes:
         chosen = options(method=method, generate=True, source_prompt=source_prompt, negative="", strength=0.5)
         translate(None, "a fox", tmp_path / name, chosen)
@@ -465,15 +468,15 @@ def test_a_generated_guidance_is_of_its_source_prompt(method: str, options: Opti
 )
 def test_options_that_do_not_go_together(given: dict[str, Any], match: str) -> None:
     with pytest.raises(OptionError, match=match):
-        TranslateOptions(**given)
+        Options.from_flat(given)
 
 
-def test_a_generated_guidance_takes_no_input(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_a_generated_guidance_takes_no_input(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="an input was given too"):
         translate(clip_of(1), "a fox", tmp_path / "o.mp4", options(generate=True, source_prompt="a hen"))
 
 
-def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options, tmp_path: Path) -> None:
+def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     events: list[Event] = []
     report = translate(clip_of(2), "a fox", tmp_path / "o.mp4", options(), report=events.append).report
     assert json.loads(json.dumps(report)) == report
@@ -503,7 +506,7 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: Options
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_network_is_left_as_it_was(
-    fails: bool, clip_of: Clips, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fails: bool, clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[tuple[Any, list[Any]]] = []
     load = StableDiffusion.__init__

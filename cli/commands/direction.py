@@ -36,9 +36,9 @@ def direction() -> None:
     help="Folder or hub id of a language model, causal or seq2seq, that writes the sentences.",
 )
 @click.option("--count", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Sentences it writes.")
-@setting("model", "--model", metavar="MODEL", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.")
-@setting("seed", "--seed", type=int, help="Seed of the language model's choices.")
-@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@setting("model")
+@setting("seed", help="Seed of the language model's choices.  [default: 0]")
+@setting("device")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @json_option("Print what was built as one JSON object.")
 @progress_option
@@ -76,7 +76,7 @@ def build(
         raise OutputError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
-    options = resolve(given(context), None)
+    options = resolve(given(context), None).values
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
     from pnpvideo.backends.checkpoint import locate_text

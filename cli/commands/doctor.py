@@ -6,11 +6,11 @@ from dataclasses import asdict
 import click
 
 from ..loudness import json_option, loudness_options
-from ..settings import given, resolve, store_option
+from ..settings import given, resolve, setting
 
 
 @click.command(short_help="Check that this machine can translate.")
-@store_option
+@setting("store")
 @json_option("Print one JSON object.")
 @loudness_options
 @click.pass_context
@@ -21,7 +21,7 @@ def doctor(context: click.Context, as_json: bool, **_stated: object) -> None:
     """
     from ..checks import examine
 
-    checks = examine(resolve(given(context), None).get("store"))
+    checks = examine(resolve(given(context), None).values.get("store"))
     usable = all(check.ok for check in checks)
     if as_json:
         click.echo(json.dumps({"usable": usable, "checks": [asdict(check) for check in checks]}, indent=2))

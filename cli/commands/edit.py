@@ -5,39 +5,23 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import TranslateOptions
+from pnpvideo.methods.registry import EDITS, USUAL_EDIT
 
 from ..loudness import json_option, loudness_options
 from ..render import progress_option
-from ..run import run
-from ..settings import (
-    EDITED_BY,
-    change_of,
-    clip_settings,
-    config_option,
-    given,
-    read_file,
-    recipe_settings,
-    resolve,
-    setting,
-    store_option,
-)
-
-METHODS = (EDITED_BY, "pnp")
+from ..run import explain_option, run
+from ..settings import SectionedCommand, Stated, change_of, config_option, given, read_file, resolve, setting, settings
 
 
-@click.command(short_help="Change one thing into another, with no prompt.")
+@click.command(cls=SectionedCommand, short_help="Change one thing into another, with no prompt.")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
 @click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
 @click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
-@setting("change_strength", "--change-strength", type=float, help="How far it goes; above 1, beyond.")
-@setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
-@recipe_settings
-@clip_settings
-@setting("method", "--method", type=click.Choice(METHODS), usual=EDITED_BY, envvar=None, help="How the rest is kept.")
-@store_option
+@setting("method", usual=USUAL_EDIT, type=click.Choice(EDITS), envvar=None, help="How the rest is kept.")
+@settings(without=("change", "method", "strength", "generate"))
 @config_option
+@explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option
 @loudness_options
@@ -45,10 +29,11 @@ METHODS = (EDITED_BY, "pnp")
 def edit(
     context: click.Context,
     source: Path,
-    output: Path,
+    output: Path | None,
     before: str | None,
     after: str | None,
     config: Path | None,
+    explain: bool,
     as_json: bool,
     progress: str,
     **_stated: Any,
@@ -62,12 +47,19 @@ def edit(
     pnpvideo edit clip.mp4 --from ball --to cube -o out.mp4
     pnpvideo edit photo.png --direction ball2cube.safetensors:1.2 -o out.png
     """
-    stated = given(context)
-    own = read_file(config).get("method") if config else None  # the method of other files is translate's
-    wanted = {**resolve(stated, config), "method": stated.get("method", own if own in METHODS else EDITED_BY)}
+    run(context, source, None, output, edit_options(context, before, after, config), explain)
+
+
+def edit_options(context: click.Context, before: str | None, after: str | None, config: Path | None) -> Stated:
+    """The options of an edit: its method is its own, not translate's, wherever a file names that one."""
+    flags = given(context)
+    stated = resolve(flags, config)
+    named = read_file(config).get("method") if config else None  # the method of other files is translate's
+    method = flags.values.get("method", named if named in EDITS else USUAL_EDIT)
+    origin = stated.origins.get("method", "default") if "method" in flags.values or named in EDITS else "default"
+    changed: dict[str, Any] = {"method": method}
     if change := change_of(before, after):
-        wanted["change"] = change
-    elif not wanted.get("directions") and not wanted.get("change"):
+        changed["change"] = change
+    elif not stated.values.get("directions") and not stated.values.get("change"):
         raise click.UsageError("give --from and --to, or a --direction")
-    options = TranslateOptions.from_mapping(wanted)
-    run(context, source, None, output, options, progress, as_json)
+    return Stated(changed, {"method": origin, "change": "flag"}).over(stated)

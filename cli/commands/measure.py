@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import SOLVERS, SPACINGS, TranslateOptions
-from pnpvideo.presets import PRESETS
-
 from ..benchmark import JUDGE_HELP, benchmark_settings, on_world, only, told, world_settings
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..settings import given, read_tables, resolve, setting
+from ..settings import given, read_tables, resolve, settings
 
 
 @click.group(short_help="Measure a result, recipes or a checkpoint.")
@@ -53,7 +50,7 @@ def edits(context: click.Context, **asked: Any) -> None:
     on.
     """
     hush_libraries(context.ensure_object(Loudness))
-    base = TranslateOptions.from_mapping(resolve(given(context), asked["config"]))
+    base = resolve(given(context), asked["config"]).options()
     from pnpvideo.measure.edits import CLIPS, STILLS, TASKS, EditsOptions, Recipe, measure_edits
 
     still = asked["length"] == 1
@@ -77,13 +74,7 @@ def edits(context: click.Context, **asked: Any) -> None:
 @click.option(
     "--pixels", type=click.IntRange(64), default=256, show_default=True, help="Width and height of a picture."
 )
-@setting("model", "--model", metavar="MODEL", help="Alias or folder of a checkpoint of the world.")
-@setting("preset", "--preset", type=click.Choice(tuple(PRESETS)), help="Steps, solver and spacing, where not said.")
-@setting("steps", "--steps", type=int, help="Inversion steps.")
-@setting("solver", "--solver", type=click.Choice(SOLVERS), help="Of second order, or DDIM.")
-@setting("spacing", "--spacing", type=click.Choice(SPACINGS), help="Of the steps.")
-@setting("inversion_rounds", "--inversion-rounds", type=int, metavar="N", help="Corrections of each step.")
-@setting("device", "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@settings(("model", "preset", "steps", "solver", "spacing", "inversion_rounds", "device"))
 @json_option("Print the figures as one JSON object.")
 @loudness_options
 @click.pass_context
@@ -93,7 +84,7 @@ def inversion(context: click.Context, pictures: int, pixels: int, as_json: bool,
     White noise of the same size stands beside it.
     """
     hush_libraries(context.ensure_object(Loudness))
-    base = TranslateOptions.from_mapping(resolve(given(context), None))
+    base = resolve(given(context), None).options()
     from pnpvideo.measure.figures import finite, table
     from pnpvideo.measure.inversion import measure_inversion
 

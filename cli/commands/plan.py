@@ -8,21 +8,17 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import METHODS, TranslateOptions
-
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import progress_option, rendering
-from ..settings import EDITED_BY, change_of, clip_settings, config_option, given, recipe_settings, resolve, setting
+from ..settings import SectionedCommand, config_option, given, resolve, settings
+from .edit import edit_options
 
 
-@click.command(short_help="Say what a translation will take.")
+@click.command(cls=SectionedCommand, short_help="Say what a translation will take.")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@recipe_settings
-@clip_settings
 @click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
 @click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
-@setting("method", "--method", type=click.Choice(METHODS), help="Of an edit pix2pix-zero, unless said.")
-@setting("strength", "--strength", type=float, help="Share of the steps that sdedit runs; 1: from pure noise.")
+@settings(without=("change", "overwrite", "generate", "store"))
 @config_option
 @json_option("Print one JSON object.")
 @progress_option
@@ -48,11 +44,10 @@ def plan(
     """
     loudness = context.ensure_object(Loudness)
     hush_libraries(loudness)
-    wanted = resolve(stated := given(context), config)
-    if change := change_of(before, after):
-        wanted |= {"change": change, "method": stated.get("method", EDITED_BY)}
-    options = TranslateOptions.from_mapping(wanted)
-    from pnpvideo.plan import plan as planned
+    of_edit = before is not None or after is not None
+    stated = edit_options(context, before, after, config) if of_edit else resolve(given(context), config)
+    options = stated.options()
+    from pnpvideo.engine.plan import plan as planned
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         found = planned(source, options, report=report)

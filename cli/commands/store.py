@@ -9,7 +9,7 @@ import click
 from pnpvideo.errors import printable
 
 from ..loudness import Loudness, json_option, loudness_options
-from ..settings import given, resolve, store_option
+from ..settings import given, resolve, setting
 
 if TYPE_CHECKING:
     from pnpvideo.store import Store
@@ -23,7 +23,7 @@ def store() -> None:
 
 
 @store.command("list")
-@store_option
+@setting("store")
 @json_option("Print one JSON object.")
 @loudness_options
 @click.pass_context
@@ -58,7 +58,7 @@ def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
 @store.command()
 @click.option("--kind", type=click.Choice(KINDS), help="Only entries of this kind.")
 @click.option("--key", help="Only the entry whose key begins so.")
-@store_option
+@setting("store")
 @json_option("Print one JSON object.")
 @loudness_options
 @click.pass_context
@@ -85,7 +85,7 @@ def opened_store(context: click.Context) -> "Store":
 
     from ..render import Lines
 
-    folder = resolve(given(context), None).get("store")
+    folder = resolve(given(context), None).values.get("store")
     if context.ensure_object(Loudness).quiet:
         return Store(folder)
     return Store(folder, report=Lines(sys.stderr))

@@ -5,25 +5,18 @@ from typing import Any
 
 import click
 
-from pnpvideo.options import METHODS, TranslateOptions
-
 from ..loudness import json_option, loudness_options
 from ..render import progress_option
-from ..run import run
-from ..settings import clip_settings, config_option, given, recipe_settings, resolve, setting, store_option
+from ..run import explain_option, run
+from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 
 
-@click.command(short_help="Translate a clip or a still with a prompt.")
+@click.command(cls=SectionedCommand, short_help="Translate a clip or a still with a prompt.")
 @click.argument("words", nargs=-1, metavar="INPUT PROMPT")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
-@setting("overwrite", "-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
-@recipe_settings
-@clip_settings
-@setting("method", "--method", type=click.Choice(METHODS), help="How the input steers the result.")
-@setting("strength", "--strength", type=float, help="Share of the steps that sdedit runs; 1: from pure noise.")
-@setting("generate", "--generate", is_flag=True, help="Draw the guidance picture from the source prompt; no INPUT.")
-@store_option
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
+@settings(without=EDITS_ONLY)
 @config_option
+@explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option
 @loudness_options
@@ -31,8 +24,9 @@ from ..settings import clip_settings, config_option, given, recipe_settings, res
 def translate(
     context: click.Context,
     words: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     config: Path | None,
+    explain: bool,
     as_json: bool,
     progress: str,
     **_stated: Any,
@@ -49,10 +43,9 @@ def translate(
     pnpvideo translate clip.mp4 "a photo of a red ball on grass at sunset" -o out.mp4
     pnpvideo translate --generate "a photo of a cube" --source-prompt "a cartoon of a cube" -o out.png
     """
-    wanted = resolve(given(context), config)
-    source, prompt = _source_and_prompt(words, bool(wanted.get("generate")))
-    options = TranslateOptions.from_mapping(wanted)
-    run(context, source, prompt, output, options, progress, as_json)
+    stated = resolve(given(context), config)
+    source, prompt = _source_and_prompt(words, bool(stated.values.get("generate")))
+    run(context, source, prompt, output, stated, explain)
 
 
 def _source_and_prompt(words: tuple[str, ...], generate: bool) -> tuple[Path | None, str]:

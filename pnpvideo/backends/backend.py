@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,31 +11,7 @@ from torch import Tensor, nn
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.injection import Site
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """What a checkpoint recommends for itself, read from its ``pnpvideo.json`` where it has one.
-
-    guidance: scale for translation. negative: negative prompt, in which "{source}" stands for the source prompt.
-    feature_until, attention_until, fresh_noise: of Plug-and-Play. edit_guidance, edit_negative, cross_attention,
-    cross_attention_until: of pix2pix-zero. inversion_rounds: of both (see TranslateOptions). outside_notice: what to
-    tell a user whose picture is from outside the model's world: the network, asked for the noise in it a quarter of the
-    way up, errs by more than ``familiar_error`` in the mean square.
-    """
-
-    guidance: float = 7.5
-    negative: str = ""
-    feature_until: float = 0.8
-    attention_until: float = 0.5
-    fresh_noise: float = 0.0
-    cross_attention: float = 0.0
-    cross_attention_until: float = 1.0
-    edit_guidance: float = 5.0
-    edit_negative: str = "{source}"
-    inversion_rounds: int = 0
-    outside_notice: str | None = None
-    familiar_error: float = 0.0
+from pnpvideo.settings.card import Card
 
 
 class Text(Protocol):
@@ -72,10 +47,12 @@ class Backend(Protocol):
 
     network: runs in ``dtype`` on ``device``. fingerprint names its weights. text: what reads its prompts. captioner:
     folder of its own captioner, if it has one. few_step: was it distilled to draw in few steps? sites are in execution
-    order. size is its native size in pixels; working sizes are multiples of ``multiple``.
+    order. size is its native size in pixels; working sizes are multiples of ``multiple``. busy: held by whoever makes
+    network calls, for edits are installed in the network itself, and threads may share a backend.
     """
 
     network: nn.Module
+    busy: AbstractContextManager[Any]
     device: torch.device
     dtype: torch.dtype
     card: Card
@@ -88,6 +65,11 @@ class Backend(Protocol):
 
     @property
     def text(self) -> Text: ...
+
+    @property
+    def prediction(self) -> str:
+        """What the network predicts: "epsilon", "sample" or "v_prediction"."""
+        ...
 
     def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule: ...
 

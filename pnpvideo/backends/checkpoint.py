@@ -3,15 +3,15 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pnpvideo.backends.backend import Card
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
-from pnpvideo.errors import ModelError
+from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.settings.card import Card
 from pnpvideo.video.ffmpeg import printable
 
 PARTS = ("unet", "vae", "text_encoder")
@@ -22,9 +22,6 @@ SCHEDULER = "scheduler/scheduler_config.json"
 FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
 """Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
 2403.14602)."""
-_SHARES = ("feature_until", "attention_until", "fresh_noise", "cross_attention_until")
-_MOST = {"inversion_rounds": 100, "cross_attention": 1e6, **dict.fromkeys(_SHARES, 1)}
-_MOST_USUAL = 100
 
 
 def locate(model: str) -> Path:
@@ -88,22 +85,40 @@ def few_step(scheduler: Mapping[str, Any]) -> bool:
 
 
 def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
-    """What the checkpoint recommends; ``usual``: where it says nothing, over Card's defaults. Raises ModelError."""
+    """What the checkpoint recommends; ``usual``: what counts where it says nothing. Raises ModelError."""
     path = folder / "pnpvideo.json"
-    if not os.path.lexists(path):
-        return Card(**usual)
-    known: dict[str, Any] = {field.name: field.type for field in fields(Card)}
-    given = read_json(path)
-    for name, value in given.items():
-        if name not in known:
-            raise ModelError(f"{path}: {name!r} is no recommendation; known are: {', '.join(known)}")
-        if known[name] in (int, float):
-            number(given, name, path, 0, _MOST.get(name, _MOST_USUAL), whole=known[name] is int)
-        elif not isinstance(value, known[name]):
-            raise ModelError(f"{path}: {name} is {value!r}; accepted is a text")
-    return Card(
-        **{**usual, **{name: printable(value) if isinstance(value, str) else value for name, value in given.items()}}
-    )
+    given = read_json(path) if os.path.lexists(path) else {}
+    try:
+        card = Card.from_mapping(given, usual)
+    except OptionError as error:
+        raise ModelError(f"{path}: {error}") from error
+    texts = {name: printable(value) for name, value in card.recommended.items() if isinstance(value, str)}
+    notice = None if card.outside_notice is None else printable(card.outside_notice)
+    return replace(card, recommended={**card.recommended, **texts}, outside_notice=notice)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says of itself without its weights being loaded (see settings.effective.Checkpoint)."""
+
+    card: Card
+    few_step: bool
+    size: int
+    prediction: str
+
+
+def describe(model: str) -> Description:
+    """Read the configs of the checkpoint ``model``, a folder or a hub id. Raises ModelError."""
+    from pnpvideo.diffusion.schedule import Schedule  # loads torch
+
+    folder = locate(model)
+    scheduler = read_json(folder / SCHEDULER)
+    few = few_step(scheduler)
+    network, autoencoder = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    cells = int(number(network, "sample_size", folder / "unet" / "config.json", 1, 1024, whole=True))
+    factor = 2 ** (len(autoencoder.get("block_out_channels", ())) - 1)
+    card = read_card(folder, FEW_STEP_CARD if few else {})
+    return Description(card, few, cells * factor, Schedule.from_config(scheduler, 1).prediction)
 
 
 def number(

@@ -1,6 +1,7 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 
 from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, SCHEDULER, few_step, locate, number, read_card
 from pnpvideo.backends.compiled import compile_blocks
-from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.loading import load_network
@@ -25,7 +25,6 @@ from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Kind, Site
-from pnpvideo.options import TranslateOptions
 
 GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
@@ -52,6 +51,7 @@ class StableDiffusion:
         self.vae: AutoencoderKL = load_network(AutoencoderKL, folder / "vae", torch.float32).to(device)
         self.text = TextTower(folder, device)
         self.device, self.dtype, self._offloaded = device, dtype, False
+        self.busy: AbstractContextManager[Any] = threading.RLock()
         self._check(folder)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
@@ -62,12 +62,6 @@ class StableDiffusion:
         self._compiled = compile
         if compile:
             compile_blocks(self.network)
-
-    @classmethod
-    def of(cls, options: TranslateOptions) -> "StableDiffusion":
-        """The model that the options name, where they want it."""
-        device = choose_device(options.device)
-        return cls(options.model, device, choose_dtype(options.dtype, device), options.compile)
 
     def _check(self, folder: Path) -> None:
         channels, width = self.vae.config.latent_channels, self.text.width
@@ -81,6 +75,10 @@ class StableDiffusion:
                 f"{folder}: the network reads text of width {self.network.config.cross_attention_dim}, "
                 f"the text encoder writes {width}; the two do not belong together"
             )
+
+    @property
+    def prediction(self) -> str:
+        return self.schedule(1).prediction
 
     def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule:
         return Schedule.from_config(self.scheduler_config, steps, spacing)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pnpvideo.errors import ModelError, OptionError
-from pnpvideo.options import SPACINGS
+
+SPACINGS = ("karras", "checkpoint")
 
 RHO = 3.0
 """Measured on the miniature: of the grids tried, the one whose inversions in 8 to 16 steps return best."""

@@ -66,15 +66,16 @@ def _joined(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {lane: tokens.flatten(0, 1).unsqueeze(0) for lane, tokens in values.items()}
 
 
-def draw_keyframes(frames: int, every: int, seed: int, place: tuple[int, int], step: int) -> tuple[int, ...]:
+def draw_keyframes(frames: int, every: int, place: tuple[int, int, int], step: int) -> tuple[int, ...]:
     """Choose one keyframe of each segment of ``every`` frames, a different one at every step; ascending.
 
     The last, shorter segment has one too. Each segment's first keyframe is random; every further step moves on by the
     golden ratio of the segment, so that all of its frames are keyframes equally often even after few steps. (With a
     random draw at every step, as published, some frames never are; docs/architecture.md has figures.) The result
-    depends on the arguments alone, so a resumed run draws the same. place: index of the shot, and of its window.
+    depends on the arguments alone, so a resumed run draws the same. place: the run's seed, and the indices of the shot
+    and of its window.
     """
-    shot, window = place
+    seed, shot, window = place
     number = seed * 1_000_003 + shot + window * 2_147_483_659
     generator = torch.Generator().manual_seed(number % (2**63))
     keyframes = []

@@ -76,7 +76,7 @@ def _compact(index: Tensor) -> Tensor:
     return index.to(torch.int16 if index.shape[-1] <= 2**15 else torch.int32).cpu()
 
 
-class TokenFlow:
+class TokenPropagation:
     """Store keyframes' attention output; other frames gather their tokens from it along the correspondences.
 
     Past and next keyframe are blended by distance in time (eq. 5). Deviation: the weights are linear,

@@ -3,7 +3,7 @@
 Only ``install`` changes a network; ``attention`` knows how diffusers' attention layers compute.
 """
 
-from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, ResidualEdit, StopForward
+from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Recordable, ResidualEdit, StopForward
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "Lanes",
     "Moment",
+    "Recordable",
     "ResidualEdit",
     "Session",
     "Site",

@@ -91,3 +91,16 @@ class ResidualEdit(Edit, Protocol):
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
         """Return the residual features (rows, c, h, w) to go on with; ``features`` itself is not modified."""
         ...
+
+
+@runtime_checkable
+class Recordable(Edit, Protocol):
+    """An edit that only reads the source's passes, so that its findings may be recorded ahead, during inversion."""
+
+    def forget(self, moment: Moment | None = None) -> None:
+        """Drop what was recorded for this step; None: for all steps."""
+        ...
+
+    def keep(self, moment: Moment) -> None:
+        """Record what was found since ``begin`` as this step's findings; the source is not needed for them again."""
+        ...

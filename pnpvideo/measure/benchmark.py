@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.load import load
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report
 from pnpvideo.measure.figures import finite, mean, table
 from pnpvideo.measure.journal import Journal
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 
 Frames = list[np.ndarray]
 """Pictures (h, w, 3) uint8, in order."""
@@ -130,7 +131,7 @@ def check_split(split: str, name: str, clips: int) -> None:
 
 
 def check_recipes(
-    base: TranslateOptions, recipes: Mapping[str, Mapping[str, Any]], references: Collection[str], own: Collection[str]
+    base: Options, recipes: Mapping[str, Mapping[str, Any]], references: Collection[str], own: Collection[str]
 ) -> None:
     """Raise OptionError if there is no recipe, if one has the name of a reference row, or if one (or ``base``) sets an
     option of ``own``, those that the benchmark sets itself."""
@@ -143,9 +144,9 @@ def check_recipes(
             raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
 
 
-def load_model(base: TranslateOptions, size: int) -> StableDiffusion:
+def load_model(base: Options, size: int) -> Backend:
     """Load the model of ``base``. Raises OptionError if it takes no pictures of ``size`` pixels."""
-    backend = StableDiffusion.of(base)
+    backend = load(base.model, base.runtime)
     if size % backend.multiple:
         raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")
     return backend

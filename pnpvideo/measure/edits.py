@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.engine import Translator
+from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
 from pnpvideo.measure import benchmark
@@ -26,7 +26,8 @@ from pnpvideo.measure.translation import translation
 from pnpvideo.measure.warp import warp_error
 from pnpvideo.miniature.world import STYLES, Scene, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
-from pnpvideo.options import TranslateOptions
+from pnpvideo.option import plain
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Shot
 from pnpvideo.words.caption import Captioner
@@ -185,7 +186,7 @@ def edit_figures(judge: Judge, task: Task, footage: Footage, result: Sequence[np
 
 def measure_edits(
     options: EditsOptions,
-    base: TranslateOptions,
+    base: Options,
     recipes: Mapping[str, Recipe] | None = None,
     tasks: Sequence[Task] = TASKS,
     report: Report = ignore,
@@ -223,7 +224,7 @@ def measure_edits(
         rows, examples = benchmark.run(
             [table(task) for task in tasks], options.pictures, known, report, shown=shown, unit="edit"
         )
-    return Measured({"benchmark": asdict(options), "translation": asdict(base)}, rows, examples)
+    return Measured({"benchmark": asdict(options), "translation": plain(base.flat())}, rows, examples)
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,8 @@ class _Picture:
     judge: Judge
     task: Task
     footage: Footage
-    edited: Callable[[TranslateOptions, Recipe], Frames]
-    base: TranslateOptions
+    edited: Callable[[Options, Recipe], Frames]
+    base: Options
     recipes: Mapping[str, Recipe]
 
     def references(self) -> dict[str, Frames]:
@@ -251,17 +252,17 @@ class _Picture:
 
 def editor(
     backend: Backend, captioner: Captioner, task: Task, footage: Footage, store: Store
-) -> Callable[[TranslateOptions, Recipe], Frames]:
+) -> Callable[[Options, Recipe], Frames]:
     """Edits the footage by a recipe, with a model that is loaded; ``store`` keeps inversions, which recipes share."""
     caption = captioner.captions([footage.source[footage.frames // 2]])[0]
     drawings = footage.drawings()
 
-    def edited(base: TranslateOptions, recipe: Recipe) -> Frames:
+    def edited(base: Options, recipe: Recipe) -> Frames:
         asked = {**recipe.changes, "source_prompt": caption, "size": footage.size}
-        options = replace(base, **asked, change=None if recipe.swapped else task.words)
+        options = base.changed({**asked, "change": None if recipe.swapped else task.words})
         prompt = task.swapped(caption) if recipe.swapped else None
-        translator = Translator(backend, options, prompt, store, ignore)
-        made = translator.window(Shot(0, drawings.frames), drawings, (footage.size, footage.size))
+        translator = ClipTranslator.of(backend, options, prompt, store, ignore)
+        made = translator.translate(Shot(0, drawings.frames), drawings, (footage.size, footage.size))
         translator.finish()
         return list(made.pictures)
 

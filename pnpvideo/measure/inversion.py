@@ -1,25 +1,24 @@
 """Measure inverted noise: how white it is, and how well it samples back, by the gain of the regularisation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from random import Random
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.load import load
 from pnpvideo.diffusion.invert import invert
-from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import shot_noise
+from pnpvideo.engine.inversion import regularisation
+from pnpvideo.engine.run import Run
+from pnpvideo.events import ignore
 from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
-from pnpvideo.methods.trajectory import shot_noise
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import STYLES, caption, random_scene
-from pnpvideo.options import TranslateOptions
-from pnpvideo.resolved import Resolved
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
 
 
 def noise_figures(noise: Tensor) -> dict[str, float]:
@@ -38,43 +37,39 @@ def noise_figures(noise: Tensor) -> dict[str, float]:
     }
 
 
-def measure_inversion(base: TranslateOptions, pictures: int, size: int) -> dict[str, dict[str, float]]:
+def measure_inversion(base: Options, pictures: int, size: int) -> dict[str, dict[str, float]]:
     """Row -> figure, mean over held-out stills: white noise, plain inversion, and with a pyramid's gain of 1 and 2.
 
     Each still is inverted as ``base`` has it, with its own caption of the world, and sampled back: "returned" is the
     signal to noise in dB of the latents, 10 log10(sum x^2 / sum (x' - x)^2).
     """
-    backend = StableDiffusion.of(base)
+    backend = load(base.model, base.runtime)
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]
         scene = random_scene(HELD_OUT + number, things=1)
         picture = Footage(scene, style, style, 1, size).source
-        white = shot_noise(backend.latent_shape(size, size), base.seed, number)
+        white = shot_noise(backend.latent_shape(size, size), base.sampling.seed, number)
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
             clean, noise, back = there_and_back(
-                backend, picture, caption(scene, style), Resolved.of(replace(base, regularize=gain), backend)
+                Run.of(backend, base.changed({"regularize": gain}), Store(), ignore), picture, caption(scene, style)
             )
             returned = 10 * float(torch.log10(clean.square().sum() / (back - clean).square().sum()))
             found.setdefault(name, []).append({**noise_figures(noise), "returned": returned})
     return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
 
 
-def there_and_back(
-    backend: Backend, pictures: Sequence[np.ndarray], caption: str, resolved: Resolved
-) -> tuple[Tensor, Tensor, Tensor]:
+def there_and_back(run: Run, pictures: Sequence[np.ndarray], caption: str) -> tuple[Tensor, Tensor, Tensor]:
     """Invert pictures (h, w, 3) uint8 and sample back with the same caption at guidance 1: (latents, noise, result)."""
-    words, schedule = backend.embed(caption), backend.schedule(resolved.steps, resolved.spacing)
-    regularise = Regularisation(pyramid_gain=resolved.regularize)
+    backend, schedule, sampling = run.backend, run.schedule, run.options.sampling
     clean = backend.encode(np.stack(pictures))
-    told = words.unsqueeze(0).expand(len(clean), -1, -1)
+    words = backend.embed(caption).unsqueeze(0).expand(len(clean), -1, -1)
 
     def predict(x: Tensor, level: int) -> Tensor:
-        return backend.predict(x, schedule.timestep(level), told)
+        return backend.predict(x, schedule.timestep(level), words)
 
-    refine = (lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None
-    rounds, solver = resolved.inversion_rounds, resolved.solver
-    *_, noisy = invert(predict, clean, schedule, rounds=rounds, refine=refine, solver=solver)
-    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, schedule.steps, solver=solver)
+    rounds, refine = sampling.inversion_rounds or 0, regularisation(run)
+    *_, noisy = invert(predict, clean, schedule, rounds=rounds, refine=refine, solver=run.solver)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, schedule.steps, solver=run.solver)
     return clean, noisy.x, back.x

@@ -8,9 +8,9 @@ from typing import Any
 
 from pnpvideo import __version__
 from pnpvideo.backends.backend import Backend
-from pnpvideo.engine import FORMAT
+from pnpvideo.engine.keys import FORMAT
 from pnpvideo.measure.figures import finite
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 
 
 class Journal:
@@ -26,7 +26,7 @@ class Journal:
                     self.rows[entry["key"]] = entry["figures"]
 
     @classmethod
-    def of(cls, path: Path | None, backend: Backend, options: Any, base: TranslateOptions) -> "Journal":
+    def of(cls, path: Path | None, backend: Backend, options: Any, base: Options) -> "Journal":
         """Open the journal of a benchmark: figures depend on the model, ``options`` and what ``base`` states."""
         return cls(path, backend.fingerprint, options, base.stated(), backend.card, backend.device)
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.engine import Translator
+from pnpvideo.coherence.coherence import Place
+from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Moment, Until
@@ -27,11 +28,12 @@ from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.peak import Peak
 from pnpvideo.measure.published import Published
 from pnpvideo.measure.world import SET_HERE, WorldOptions
-from pnpvideo.methods.coherence import Coherence
+from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import random_scene
-from pnpvideo.options import TranslateOptions
-from pnpvideo.resolved import Resolved
+from pnpvideo.option import plain
+from pnpvideo.settings.effective import effective
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Shot
 
@@ -66,7 +68,7 @@ OURS: dict[str, dict[str, Any]] = {
 
 def measure_speed(
     options: WorldOptions,
-    base: TranslateOptions,
+    base: Options,
     recipes: Mapping[str, Plain | Mapping[str, Any]] | None = None,
     report: Report = ignore,
     journal: Path | None = None,
@@ -82,10 +84,10 @@ def measure_speed(
     ours_alone = {name: recipe for name, recipe in recipes.items() if not isinstance(recipe, Plain)}
     check_recipes(base, ours_alone or OURS, FLOORS, SET_HERE)
     backend = load_model(base, options.size)
-    judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
+    judge, base = Judge(options.judge, str(backend.device)), base.changed({"size": options.size})
     _check_runnable(backend, base, recipes)
     with torch.no_grad():  # warm up: the first call of a network is slower
-        ours(backend, replace(base, steps=1), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
+        ours(backend, base.changed({"steps": 1}), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size))
     known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
     keys = {
         name: tuple(sorted((asdict(recipe) if isinstance(recipe, Plain) else recipe).items()))
@@ -103,18 +105,18 @@ def measure_speed(
         if YARDSTICK in means:
             for name in recipes:
                 means[name]["ratio"] = means[YARDSTICK]["seconds"] / means[name]["seconds"]
-    protocol = {"benchmark": asdict(options), "translation": asdict(base), "machine": machine(backend.device)}
+    protocol = {"benchmark": asdict(options), "translation": plain(base.flat()), "machine": machine(backend.device)}
     return Measured(protocol, rows, examples)
 
 
-def _check_runnable(backend: Backend, base: TranslateOptions, recipes: Mapping[str, Plain | Mapping[str, Any]]) -> None:
+def _check_runnable(backend: Backend, base: Options, recipes: Mapping[str, Plain | Mapping[str, Any]]) -> None:
     """Raise OptionError for recipes that cannot run, before hours of measuring."""
     alike = [option for option in ("preset", "steps", "solver", "spacing") if option in base.stated()]
     for recipe in recipes.values():
         if not isinstance(recipe, Plain):
             if alike and "preset" in recipe:
                 raise OptionError(f"{alike[0]} is set, and would make the presets alike; name recipes of your own")
-            Resolved.of(replace(base, **recipe), backend)
+            effective(base.changed(recipe), backend)
         elif backend.schedule(recipe.steps).prediction != "epsilon":
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
 
@@ -126,7 +128,7 @@ class _Clip:
     backend: Backend
     judge: Judge
     footage: Footage
-    base: TranslateOptions
+    base: Options
     recipes: Mapping[str, Plain | Mapping[str, Any]]
     compared: bool
     published: Frames | None = None
@@ -147,7 +149,7 @@ class _Clip:
 
 
 def made(
-    backend: Backend, base: TranslateOptions, recipe: Plain | Mapping[str, Any], footage: Footage
+    backend: Backend, base: Options, recipe: Plain | Mapping[str, Any], footage: Footage
 ) -> tuple[Frames, dict[str, float]]:
     """The translated frames, and what they took: evaluations and seconds a frame, peak mebibytes."""
     with counted(backend) as evaluations:
@@ -155,7 +157,7 @@ def made(
         if isinstance(recipe, Plain):
             frames = plainly(backend, base, recipe, footage)
         else:
-            frames = ours(backend, replace(base, **recipe), footage)
+            frames = ours(backend, base.changed(recipe), footage)
         if backend.device.type == "cuda":
             torch.cuda.synchronize(backend.device)
         seconds = time.perf_counter() - started
@@ -182,36 +184,39 @@ def counted(backend: Backend) -> Iterator[list[int]]:
         hook.remove()
 
 
-def ours(backend: Backend, options: TranslateOptions, footage: Footage) -> Frames:
+def ours(backend: Backend, options: Options, footage: Footage) -> Frames:
     drawings = footage.drawings()
     with tempfile.TemporaryDirectory() as folder:
-        asked = replace(options, source_prompt=footage.source_prompt)
-        translator = Translator(backend, asked, footage.prompt, Store(Path(folder)), ignore)
-        return list(translator.window(Shot(0, drawings.frames), drawings, (footage.size, footage.size)).pictures)
+        asked = options.changed({"source_prompt": footage.source_prompt})
+        translator = ClipTranslator.of(backend, asked, footage.prompt, Store(Path(folder)), ignore)
+        return list(translator.translate(Shot(0, drawings.frames), drawings, (footage.size, footage.size)).pictures)
 
 
 @torch.no_grad()
-def plainly(backend: Backend, base: TranslateOptions, recipe: Plain, footage: Footage) -> Frames:
+def plainly(backend: Backend, base: Options, recipe: Plain, footage: Footage) -> Frames:
     """By a published recipe, with what ``base`` comes to where the recipe says nothing."""
-    resolved = Resolved.of(base, backend)
-    plain = Published(backend.network, recipe.kind, base.batch)
+    known = effective(base.changed({"method": "pnp"}), backend)
+    pnp, guidance = known.method, known.sampling.guidance
+    assert isinstance(pnp, PlugAndPlay) and guidance is not None
+    published = Published(backend.network, recipe.kind, base.runtime.batch)
     words = [backend.embed(text) for text in (footage.source_prompt, "", footage.prompt)]
     up, down = backend.schedule(recipe.inversion), backend.schedule(recipe.steps)
     clean = backend.encode(np.stack(footage.source))
-    states = plain.invert(clean, up, words[0])
+    states = published.invert(clean, up, words[0])
     if recipe.reconstructed:
-        plain.reconstruct(states[-1], up, words[0])
-    coherence = Coherence(kind=recipe.kind, every=base.keyframe_every, batch=base.batch, seed=base.seed)
-    keyframes = [coherence.keyframes(len(clean), (0, 0), step) for step in range(recipe.steps)]
+        published.reconstruct(states[-1], up, words[0])
+    coherence = base.changed({"coherence": recipe.kind}).coherence
+    place = Place(base.sampling.seed)
+    keyframes = [coherence.keyframes(len(clean), place, step) for step in range(recipe.steps)]
     features, attention = (
         sum(Moment(step, recipe.steps, 0) in Until(share) for step in range(recipe.steps))
-        for share in (resolved.feature_until, resolved.attention_until)
+        for share in (pnp.feature_until or 0.0, pnp.attention_until or 0.0)
     )
     level = {timestep: number + 1 for number, timestep in enumerate(up.timesteps)}
     if missing := [timestep for timestep in down.timesteps if timestep not in level]:
         raise OptionError(f"the grid of {recipe.inversion} steps of this checkpoint has no timestep {missing[0]}")
     source = [clean, *(states[level[timestep]] for timestep in down.timesteps)]
-    x = plain.sample(source, down, words, resolved.guidance, features, attention, keyframes)
+    x = published.sample(source, down, words, guidance, features, attention, keyframes)
     return list(backend.decode(x))
 
 

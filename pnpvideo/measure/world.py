@@ -19,8 +19,9 @@ from pnpvideo.measure.footage import FLOORS, Footage, floors
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.world import STYLES, random_scene
-from pnpvideo.options import TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.option import plain
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.video.read import read
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -64,7 +65,7 @@ class WorldOptions:
 
 def measure_world(
     options: WorldOptions,
-    base: TranslateOptions,
+    base: Options,
     recipes: dict[str, dict[str, Any]] | None = None,
     report: Report = ignore,
     journal: Path | None = None,
@@ -77,7 +78,7 @@ def measure_world(
     recipes = RECIPES if recipes is None else recipes
     check_recipes(base, recipes, FLOORS, SET_HERE)
     backend = load_model(base, options.size)
-    judge, base = Judge(options.judge, str(backend.device)), replace(base, size=options.size)
+    judge, base = Judge(options.judge, str(backend.device)), base.changed({"size": options.size})
     known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
     keys = {name: tuple(sorted(changes.items())) for name, changes in recipes.items()}
 
@@ -91,7 +92,7 @@ def measure_world(
         return Task(" to ".join(styles), opened, keys)
 
     rows, examples = run([task(styles) for styles in options.tasks], options.clips, known, report)
-    return Measured({"benchmark": asdict(options), "translation": asdict(base)}, rows, examples)
+    return Measured({"benchmark": asdict(options), "translation": plain(base.flat())}, rows, examples)
 
 
 @dataclass(frozen=True)
@@ -101,29 +102,29 @@ class _Clip:
     backend: Backend
     judge: Judge
     footage: Footage
-    translated: Callable[[TranslateOptions], Frames]
-    base: TranslateOptions
+    translated: Callable[[Options], Frames]
+    base: Options
     recipes: dict[str, dict[str, Any]]
 
     def references(self) -> dict[str, Frames]:
         return floors(self.footage, lambda frames: list(self.backend.decode(self.backend.encode(np.stack(frames)))))
 
     def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
-        return self.translated(replace(self.base, **self.recipes[recipe])), {}
+        return self.translated(self.base.changed(self.recipes[recipe])), {}
 
     def figures(self, name: str, frames: Frames) -> dict[str, float]:
         return figures(self.judge, self.footage, frames)
 
 
-def translator(folder: Path, footage: Footage) -> Callable[[TranslateOptions], Frames]:
+def translator(folder: Path, footage: Footage) -> Callable[[Options], Frames]:
     """A function that translates the footage's source clip; ``folder`` keeps inversions, which recipes share."""
     given = folder / "source"
     given.mkdir()
     for index, picture in enumerate(footage.source):
         Image.fromarray(picture).save(given / f"{index:03d}.png")
 
-    def translated(options: TranslateOptions) -> Frames:
-        asked = replace(options, source_prompt=footage.source_prompt, store=folder / "store", overwrite=True)
+    def translated(options: Options) -> Frames:
+        asked = options.changed({"source_prompt": footage.source_prompt, "store": folder / "store", "overwrite": True})
         translate(given, footage.prompt, folder / "result", asked)
         return [frame.pixels for frame in read(folder / "result").frames()]
 

@@ -1,33 +1,31 @@
-"""What a method is, and the trajectory that its source lane follows."""
+"""What a method is: the options, start and edits of one way to translate."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from torch import Tensor
+from pnpvideo.option import check_options
 
-from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Edit, Lanes, Moment, Site
+if TYPE_CHECKING:  # options are read before torch is loaded
+    from torch import Tensor
 
+    from pnpvideo.diffusion.schedule import Schedule
+    from pnpvideo.diffusion.trajectory import Trajectory
+    from pnpvideo.injection import Edit, Lanes, Moment, Site
 
-class Trajectory(Protocol):
-    """The source's latents at every level."""
-
-    def at(self, level: int) -> Tensor:
-        """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
-        ...
-
-
-Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
-"""One network call, up to where its edits have seen enough: lanes, latents of each lane (frames, c, h, w), words of
-each lane (tokens, channels)."""
+    Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
+    """One network call, up to the last site that its edits need: lanes, latents of each lane (frames, c, h, w), prompt
+    embedding of each lane (tokens, channels)."""
 
 
 class Probe(Protocol):
-    """What a correction may ask: the network, outside the run's own edits.
+    """Network calls that a correction may make, apart from the run's own edits.
 
-    lanes: those that the guidance asks for at this step; words: lane -> (tokens, channels); sites: the network's.
+    lanes: those that guidance evaluates at this step. words: lane -> prompt embedding (tokens, channels). sites: the
+    network's.
     """
 
     @property
@@ -40,46 +38,76 @@ class Probe(Protocol):
     def sites(self) -> Sequence[Site]: ...
 
     def source(self, frame: int) -> Tensor:
-        """The source's latents of this level, (1, c, h, w), where the edited ones are."""
+        """The source's latents of this level, (1, c, h, w), on the device of the edited ones."""
         ...
 
     def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> AbstractContextManager[Pass]:
-        """Network calls with these edits alone; each begins them anew. A gradient must be taken inside."""
+        """Network calls with these edits alone; each begins them anew. A gradient must be taken inside the block."""
         ...
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """lanes: the latents (f, c, h, w) that each lane is asked about. origin: those that the step starts from."""
+    """lanes: the latents (f, c, h, w) at which each lane is evaluated. origin: those that the step starts from."""
 
     lanes: Mapping[str, Tensor]
     origin: Tensor
 
     @classmethod
-    def unchanged(cls, x: Tensor, lanes: Sequence[str]) -> "Corrected":
+    def unchanged(cls, x: Tensor, lanes: Sequence[str]) -> Corrected:
         return cls(dict.fromkeys(lanes, x), x)
 
 
-class Method(Protocol):
-    """Temporal coherence is no part of it but another axis: coherence.py."""
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Base of all methods: plain sampling from the source's noisiest latents, with no edits.
 
-    @property
-    def inverts(self) -> bool:
-        """Does it need the source's inverted trajectory?"""
-        ...
+    A method is a frozen dataclass whose fields are its options. None stands for the checkpoint's recommendation, else
+    for the field's ``otherwise``; the engine is given a copy in which every option has its value (see
+    settings.effective). Temporal coherence is an axis of its own and no part of a method.
+    """
+
+    inverts: ClassVar[bool] = True
+    """Whether the method needs the source's inverted trajectory."""
+    card_names: ClassVar[Mapping[str, str]] = {}
+    """Options of other groups for which a checkpoint has a recommendation of its own for this method -> its name."""
+    negative_otherwise: ClassVar[str] = ""
+    """Negative prompt where neither the user nor the checkpoint names one; "{source}" is the source prompt."""
+    negative_generated: ClassVar[str] = "{source}"
+    """The same beside a generated guidance picture, for which a checkpoint recommends none."""
+    needs_caption: ClassVar[bool] = False
+    """Whether the method has to know what the source shows, even where a prompt says what to make of it."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def otherwise(self, prediction: str, generate: bool) -> Mapping[str, Any]:
+        """Values of options, this method's or of other groups, that suit it where nobody recommends one.
+
+        prediction: what the network predicts. generate: the guidance picture is generated.
+        """
+        return {}
+
+    def empty_share(self, generate: bool) -> float:
+        """Share of the empty caption in the negative side of guidance at the first step, beside a negative prompt."""
+        return 0.75 if generate else 1.0
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Options of this run, with every value known, that change nothing -> why."""
+        return {}
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         """The latents that sampling starts from, and their level; ``noise`` (1, c, h, w) is the shot's own, fp32."""
-        ...
+        return trajectory.at(schedule.steps), schedule.steps
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         """The method's edits for a network with these sites, outermost first."""
-        ...
+        return []
 
     def corrects(self, moment: Moment) -> bool:
-        """Does a correction ask the network at this step?"""
-        ...
+        """Whether a correction makes network calls at this step."""
+        return False
 
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        """A change of the latents before a step: none for all but pix2pix-zero."""
-        ...
+        """Change the latents before a step."""
+        return Corrected.unchanged(x, probe.lanes)

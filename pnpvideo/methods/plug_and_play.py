@@ -1,52 +1,83 @@
 """Plug-and-Play diffusion features (arXiv 2211.12572)."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from pnpvideo.methods.method import Method
+from pnpvideo.option import SHARE, Spec, option
 
-from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
-from pnpvideo.injection import Edit, Kind, Moment, Site, Until, select
-from pnpvideo.methods.method import Corrected, Probe, Trajectory
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pnpvideo.diffusion.schedule import Schedule
+    from pnpvideo.diffusion.trajectory import Trajectory
+    from pnpvideo.injection import Edit, Site
 
 FEATURE_LAYER = 4
 ATTENTION_LAYERS = range(4, 12)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlugAndPlay:
-    """Starts from the source's noise; injects its features (tau_f) and self-attention (tau_A) into the edited lanes.
+class PlugAndPlay(Method):
+    """Start from the source's inverted noise; inject its residual features and self-attention into the edited lanes."""
 
-    fresh_noise: share n in [0, 1] of the start that is drawn anew, x_T = sqrt(1 - n^2) x_T(source) + n eps, the same
-    eps for all frames: our own addition, for inverted noise still holds the source's colours. 0: as published.
-    """
+    feature_until: float | None = option(
+        None,
+        Spec(
+            kind=SHARE,
+            section="look",
+            otherwise=0.8,
+            card=True,
+            help="pnp: share of the steps that inject residual features (tau_f).",
+        ),
+    )
+    attention_until: float | None = option(
+        None,
+        Spec(
+            kind=SHARE,
+            section="usual",
+            otherwise=0.5,
+            card=True,
+            help="pnp: share of the steps that inject self-attention (tau_A); less frees the shapes.",
+        ),
+    )
+    fresh_noise: float | None = option(
+        None,
+        Spec(
+            kind=SHARE,
+            section="look",
+            otherwise=0.0,
+            card=True,
+            help="pnp: share of the starting noise that is drawn anew; more frees the colours, and seeds then differ.",
+        ),
+    )
 
-    feature_until: float = 0.8
-    attention_until: float = 0.5
-    fresh_noise: float = 0.0
-
-    @property
-    def inverts(self) -> bool:
-        return True
+    def without_effect(self) -> Mapping[str, str]:
+        if self.fresh_noise:
+            return {}
+        return {"seed": "inverted noise is used as it is; --fresh-noise 0.3 gives a variation for each seed"}
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
-        inverted = trajectory.at(schedule.steps)
-        if self.fresh_noise == 0.0:
+        """x_T = sqrt(1 - n^2) x_T(source) + n eps, n the share of fresh noise and eps the same for all frames.
+
+        The fresh noise is our own addition: inverted noise still holds the source's colours. n = 0: as published.
+        """
+        inverted, share = trajectory.at(schedule.steps), self.fresh_noise
+        if not share:
             return inverted, schedule.steps
-        share = self.fresh_noise
         return (1 - share**2) ** 0.5 * inverted + share * noise.to(inverted), schedule.steps
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
+        from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
+        from pnpvideo.injection import Kind, Until, select
+
+        assert self.feature_until is not None and self.attention_until is not None
         features = select(sites, Kind.RESIDUAL, "decoder", [FEATURE_LAYER])
         attention = select(sites, Kind.SELF, "decoder", ATTENTION_LAYERS)
         return [
             FeatureInjection(features, Until(self.feature_until)),
             SelfAttentionInjection(attention, Until(self.attention_until)),
         ]
-
-    def corrects(self, moment: Moment) -> bool:
-        return False
-
-    def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        return Corrected.unchanged(x, probe.lanes)

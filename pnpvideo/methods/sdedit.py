@@ -1,34 +1,35 @@
 """SDEdit (arXiv 2108.01073): noise the source part of the way, then sample with the new prompt."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
+from pnpvideo.methods.method import Method
+from pnpvideo.option import Real, Spec, option
 
-from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Edit, Moment, Site
-from pnpvideo.methods.method import Corrected, Probe, Trajectory
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pnpvideo.diffusion.schedule import Schedule
+    from pnpvideo.diffusion.trajectory import Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)
-class SDEdit:
-    """``strength`` in (0, 1] is the share of the steps that is run: 1 starts from pure noise."""
+class SDEdit(Method):
+    """The source's latents under the noise of the level at which sampling starts; no inversion and no edits."""
 
-    strength: float = 0.6
+    strength: float = option(
+        0.6,
+        Spec(
+            kind=Real(0.0, 1.0, above=True),
+            section="look",
+            help="sdedit: share of the steps that are run; 1: from pure noise.",
+        ),
+    )
 
-    @property
-    def inverts(self) -> bool:
-        return False
+    inverts: ClassVar[bool] = False
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         level = max(1, int(self.strength * schedule.steps + 0.5))
         return trajectory.at(level), level
-
-    def edits(self, sites: Sequence[Site]) -> list[Edit]:
-        return []
-
-    def corrects(self, moment: Moment) -> bool:
-        return False
-
-    def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        return Corrected.unchanged(x, probe.lanes)

@@ -11,7 +11,7 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Notice, Progress, Report
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, tensors_of
@@ -34,15 +34,14 @@ class Script:
 class Scripts:
     """Writes the script of each shot. ``prompt`` None: what the source shows, moved along the directions."""
 
-    def __init__(
-        self, backend: Backend, options: TranslateOptions, prompt: str | None, store: Store, report: Report
-    ) -> None:
-        self.backend, self.options, self.prompt, self.report = backend, options, prompt, report
+    def __init__(self, backend: Backend, options: Options, prompt: str | None, store: Store, report: Report) -> None:
+        self.backend, self.options, self.prompt, self.report = backend, options.prompts, prompt, report
+        self.needs_caption = options.method.needs_caption
         self.store = store
-        self.files = [(load(Path(path)), strength) for path, strength in options.directions]
+        self.files = [(load(Path(path)), strength) for path, strength in options.prompts.directions]
         for direction, _ in self.files:
             direction.check(backend.text.fingerprint, (backend.text.length, backend.text.width))
-        if prompt is None and not self.files and options.change is None:
+        if prompt is None and not self.files and options.prompts.change is None:
             raise OptionError("there is no prompt and no direction; give one of the two: what is to change?")
         self._told: set[str] = set()
         self._embedded: dict[str, Tensor] = {}
@@ -53,10 +52,7 @@ class Scripts:
         source = self.options.source_prompt
         if source is None:
             source = self._caption(picture)
-        negative = self.options.negative
-        if negative is None:
-            negative = self._usual_negative(source)
-        negative = negative.replace("{source}", source)
+        negative = (self.options.negative or "").replace("{source}", source)
         prompt = source if self.prompt is None else self.prompt
         words = {
             "source": self._embed(source),
@@ -67,13 +63,6 @@ class Scripts:
             ),
         }
         return Script(source, prompt, negative, words)
-
-    def _usual_negative(self, source: str) -> str:
-        """Of pix2pix-zero the card's, which is the caption unless it says otherwise, and of a generated picture
-        nothing, as its own run had; of others a generated picture's source, or the card's."""
-        if self.options.method == "pix2pix-zero":
-            return "" if self.options.generate else self.backend.card.edit_negative
-        return source if self.options.generate else self.backend.card.negative
 
     def _caption(self, picture: Callable[[], np.ndarray]) -> str:
         if self._captioner is None:
@@ -93,7 +82,7 @@ class Scripts:
                 return Captioner(name, self.backend.device)
             except ModelError as absent:
                 failed = failed or absent
-        if self.options.captioner is not None or self.prompt is None or self.options.method == "pix2pix-zero":
+        if self.options.captioner is not None or self.prompt is None or self.needs_caption:
             raise ModelError(f"{failed}; or say what the input shows: --source-prompt") from failed
         self._tell(f"nothing says what the input shows ({failed}); the empty caption is used: see --source-prompt")
         return None

@@ -13,9 +13,9 @@ from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DCondit
 from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.errors import OptionError
-from pnpvideo.options import TranslateOptions
-from pnpvideo.resolved import Resolved
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.effective import effective
+from pnpvideo.settings.options import Options
 
 LCM = {"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 TURBO = {**LCM, "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
@@ -47,10 +47,10 @@ def test_a_few_step_checkpoint_is_known_by_its_scheduler(
     config: dict[str, Any], few: bool, with_scheduler: Callable[[dict[str, Any]], Path]
 ) -> None:
     backend = StableDiffusion(str(with_scheduler(config)), torch.device("cpu"), torch.float32)
-    resolved = Resolved.of(TranslateOptions(), backend)
+    known = effective(Options(), backend).sampling
     assert backend.few_step == few
     expected = (4, "ddim", "checkpoint", 1.0, 2) if few else (12, "2m", "karras", 7.5, 0)
-    found = resolved.steps, resolved.solver, resolved.spacing, resolved.guidance, resolved.inversion_rounds
+    found = known.steps, known.solver, known.spacing, known.guidance, known.inversion_rounds
     assert found == expected
 
 
@@ -86,7 +86,7 @@ def test_a_model_that_wants_to_be_told_its_guidance_is(with_scheduler: Callable[
 
 def test_a_clip_in_few_steps(
     with_scheduler: Callable[[dict[str, Any]], Path],
-    options: Callable[..., TranslateOptions],
+    options: Callable[..., Options],
     clip_of: Callable[..., Path],
     calls: list[int],
     tmp_path: Path,

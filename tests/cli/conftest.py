@@ -11,27 +11,29 @@ from typing import Any
 import pytest
 
 from pnpvideo.events import Report
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 
 
 @dataclass
 class Engine:
     """Takes the place of ``pnpvideo.translate``, and remembers how it was called."""
 
-    calls: list[tuple[Path | None, str | None, Path, TranslateOptions]] = field(default_factory=list)
+    calls: list[tuple[Path | None, str | None, Path, Options]] = field(default_factory=list)
     work: Callable[[Report], None] = lambda report: None
 
     def translate(
-        self, input: Path | None, prompt: str | None, output: Path, options: TranslateOptions, *, report: Report
+        self, input: Path | None, prompt: str | None, output: Path, options: Options, *, report: Report
     ) -> Any:
         self.calls.append((input, prompt, output, options))
         self.work(report)
         result = ModuleType("result")
-        result.__dict__.update(output=output, clip=None, report={"seed": options.seed, "timings": {"sample": 1.5}})
+        result.__dict__.update(
+            output=output, clip=None, report={"seed": options.sampling.seed, "timings": {"sample": 1.5}}
+        )
         return result
 
     @property
-    def options(self) -> TranslateOptions:
+    def options(self) -> Options:
         (call,) = self.calls
         return call[3]
 
@@ -39,9 +41,9 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
-    module = ModuleType("pnpvideo.translate")
+    module = ModuleType("pnpvideo.pipeline")
     module.__dict__["translate"] = engine.translate
-    monkeypatch.setitem(sys.modules, "pnpvideo.translate", module)
+    monkeypatch.setitem(sys.modules, "pnpvideo.pipeline", module)
     return engine
 
 

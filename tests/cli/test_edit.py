@@ -7,7 +7,9 @@ import pytest
 import torch
 from pnpvideo.cli.main import main
 
-from pnpvideo.options import TranslateOptions
+from pnpvideo.methods.pix2pix_zero import Pix2PixZero
+from pnpvideo.methods.plug_and_play import PlugAndPlay
+from pnpvideo.settings.options import Options
 from pnpvideo.words.direction import Direction, load, save
 
 from .conftest import Engine
@@ -21,15 +23,15 @@ def edit(*words: str) -> int:
 
 def test_two_concepts_are_enough(engine: Engine) -> None:
     assert edit("--from", "ball", "--to", "cube") == 0
-    asked = TranslateOptions(method="pix2pix-zero", change=("ball", "cube"))
+    asked = Options.from_flat({"method": "pix2pix-zero", "change": ("ball", "cube")})
     assert engine.calls == [(Path("in.mp4"), None, Path("out.mp4"), asked)]
 
 
 def test_directions_come_with_strengths(engine: Engine) -> None:
     files = ("a.safetensors:1.2", "b.pt", "c:d.safetensors:-0.5")
     assert edit(*(word for file in files for word in ("--direction", file)), "--method", "pnp") == 0
-    assert engine.options.directions == (("a.safetensors", 1.2), ("b.pt", 1.0), ("c:d.safetensors", -0.5))
-    assert engine.options.method == "pnp" and engine.options.change is None
+    assert engine.options.prompts.directions == (("a.safetensors", 1.2), ("b.pt", 1.0), ("c:d.safetensors", -0.5))
+    assert isinstance(engine.options.method, PlugAndPlay) and engine.options.prompts.change is None
 
 
 def test_a_file_of_options_keeps_the_method_of_edit(engine: Engine) -> None:
@@ -39,13 +41,9 @@ def test_a_file_of_options_keeps_the_method_of_edit(engine: Engine) -> None:
     )
     assert edit() == 0
     asked = engine.options
-    assert (asked.method, asked.steps, asked.mask, list(asked.change or ())) == (
-        "pix2pix-zero",
-        7,
-        Path("m.png"),
-        ["ball", "cube"],
-    )
-    assert asked.directions == (("far/a.safetensors", 2.0),)
+    assert isinstance(asked.method, Pix2PixZero) and asked.sampling.steps == 7
+    assert (asked.region.mask, asked.prompts.change) == (Path("m.png"), ("ball", "cube"))
+    assert asked.prompts.directions == (("far/a.safetensors", 2.0),)
 
 
 @pytest.mark.parametrize(

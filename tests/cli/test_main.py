@@ -14,7 +14,7 @@ STAND_IN = """
     import hashlib, sys, time
     from types import ModuleType
     from pnpvideo.cli.main import main
-    module = sys.modules["pnpvideo.translate"] = ModuleType("pnpvideo.translate")
+    module = sys.modules["pnpvideo.pipeline"] = ModuleType("pnpvideo.pipeline")
     def translate(*arguments, **more):
         {work}
     module.translate = translate

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from pnpvideo.cli.commands.plan import spoken
 from pnpvideo.cli.main import pnpvideo
 
+from pnpvideo.engine.plan import Plan
 from pnpvideo.events import Report
-from pnpvideo.options import TranslateOptions
-from pnpvideo.plan import Plan
+from pnpvideo.settings.options import Options
 
 
 def made(**given: int) -> Plan:
@@ -20,16 +20,19 @@ def made(**given: int) -> Plan:
 
 
 def test_a_plan_is_told_in_lines_or_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[tuple[Path, TranslateOptions]] = []
+    seen: list[tuple[Path, Options]] = []
 
-    def planned(source: Path, options: TranslateOptions, report: Report) -> Plan:
+    def planned(source: Path, options: Options, report: Report) -> Plan:
         seen.append((source, options))
         return made()
 
-    monkeypatch.setattr("pnpvideo.plan.plan", planned)
+    monkeypatch.setattr("pnpvideo.engine.plan.plan", planned)
     ran = CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--preset", "best", "--memory", "2.5G", "-q"])
     assert ran.exit_code == 0, ran.output
-    assert seen[0][0] == Path("clip.mp4") and (seen[0][1].preset, seen[0][1].memory) == ("best", 5 * 2**29)
+    assert seen[0][0] == Path("clip.mp4") and (
+        seen[0][1].sampling.preset,
+        seen[0][1].runtime.memory,
+    ) == ("best", 5 * 2**29)
     assert ran.output.splitlines() == [
         "input   8 frames, 4 drawings, 1 shots, 1 windows",
         "work    20 steps at 64 x 64, 1,200 network evaluations",
@@ -76,18 +79,18 @@ def test_bench_keeps_its_table_and_pictures(tmp_path: Path) -> None:
 
 
 def test_an_edit_is_planned_as_edit_would_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[TranslateOptions] = []
+    seen: list[Options] = []
 
-    def planned(source: Path, options: TranslateOptions, report: Report) -> Plan:
+    def planned(source: Path, options: Options, report: Report) -> Plan:
         seen.append(options)
         return made()
 
-    monkeypatch.setattr("pnpvideo.plan.plan", planned)
+    monkeypatch.setattr("pnpvideo.engine.plan.plan", planned)
     asked = ["plan", "clip.mp4", "--from", "ball", "--to", "cube", "--keep-background", "-q"]
     for more in ([], ["--method", "pnp"]):
         ran = CliRunner().invoke(pnpvideo, [*asked, *more])
         assert ran.exit_code == 0, ran.output
-    assert [(options.change, options.method) for options in seen] == [
+    assert [(options.prompts.change, options.flat()["method"]) for options in seen] == [
         (("ball", "cube"), "pix2pix-zero"),
         (("ball", "cube"), "pnp"),
     ]

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from pnpvideo.cli.main import main
-from pnpvideo.cli.settings import DEFAULTS
 
 from pnpvideo import errors
 from pnpvideo.events import Notice, Progress, Report
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import KNOWN, Options
 
 from .conftest import Engine
 
@@ -23,7 +22,7 @@ def run(*words: str) -> int:
 
 def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: Output) -> None:
     assert run() == 0
-    assert engine.calls == [(Path("in.mp4"), "a prompt", Path("out.mp4"), TranslateOptions())]
+    assert engine.calls == [(Path("in.mp4"), "a prompt", Path("out.mp4"), Options())]
     said = capsys.readouterr()
     assert said.out == "" and said.err == "pnpvideo: wrote out.mp4\n"
 
@@ -39,60 +38,62 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
         --track 1 --allow-partial --compile --store kept -y"""
     assert run(*flags.split()) == 0
-    assert engine.options == TranslateOptions(
-        model="sd15",
-        source_prompt="s",
-        negative="n",
-        method="sdedit",
-        coherence="joint",
-        preset="draft",
-        solver="ddim",
-        spacing="checkpoint",
-        window=12,
-        memory=3 * 2**29,
-        guidance_span=(0.0, 0.6),
-        steps=7,
-        guidance=2.5,
-        feature_until=0.7,
-        attention_until=0.4,
-        fresh_noise=0.1,
-        inversion_rounds=2,
-        captioner="c",
-        placement="start",
-        directions=(("d", 0.5),),
-        mask=Path("m.png"),
-        cross_attention=0.2,
-        cross_attention_until=0.6,
-        update="code",
-        map_pixels=64,
-        checkpointing=True,
-        regularize=1.0,
-        strength=0.3,
-        keyframe_every=4,
-        seed=9,
-        size=256,
-        frames=(2, 9),
-        batch=3,
-        device="cpu",
-        dtype="bfloat16",
-        compile=True,
-        decoder="decord",
-        track=1,
-        allow_partial=True,
-        store=Path("kept"),
-        overwrite=True,
+    expected = Options.from_flat(
+        {
+            "model": "sd15",
+            "source_prompt": "s",
+            "negative": "n",
+            "method": "sdedit",
+            "coherence": "joint",
+            "preset": "draft",
+            "solver": "ddim",
+            "spacing": "checkpoint",
+            "window": 12,
+            "memory": 3 * 2**29,
+            "guidance_span": (0.0, 0.6),
+            "steps": 7,
+            "guidance": 2.5,
+            "feature_until": 0.7,
+            "attention_until": 0.4,
+            "fresh_noise": 0.1,
+            "inversion_rounds": 2,
+            "captioner": "c",
+            "placement": "start",
+            "directions": (("d", 0.5),),
+            "mask": Path("m.png"),
+            "cross_attention": 0.2,
+            "cross_attention_until": 0.6,
+            "update": "code",
+            "map_pixels": 64,
+            "checkpointing": True,
+            "regularize": 1.0,
+            "strength": 0.3,
+            "keyframe_every": 4,
+            "seed": 9,
+            "size": 256,
+            "frames": (2, 9),
+            "batch": 3,
+            "device": "cpu",
+            "dtype": "bfloat16",
+            "compile": True,
+            "decoder": "decord",
+            "track": 1,
+            "allow_partial": True,
+            "store": Path("kept"),
+            "overwrite": True,
+        }
     )
-    unset = [name for name, value in DEFAULTS.items() if getattr(engine.options, name) == value]
-    assert unset == ["change", "change_strength", "keep_background", "generate"], (
-        "each field of TranslateOptions has its flag"
-    )
+    assert engine.options == expected and engine.options.unread == expected.unread
+    assert set(engine.options.unread) >= {"feature_until", "cross_attention", "update"}  # of other methods than sdedit
+    unset = [name for name in KNOWN if name not in engine.options.origins]
+    assert unset == ["generate", "change", "change_strength", "keep_background"], "every other option has its flag"
 
 
 def test_generate_takes_a_prompt_and_no_input(engine: Engine) -> None:
     words = ["translate", "--generate", "a photo", "-o", "out.png", "--source-prompt", "a cartoon"]
     assert main(words) == 0
     ((source, prompt, _, options),) = engine.calls
-    assert (source, prompt, options.generate, options.source_prompt) == (None, "a photo", True, "a cartoon")
+    assert (source, prompt, options.generate, options.prompts.source_prompt) == (None, "a photo", True, "a cartoon")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_value_that_is_not_accepted_names_its_field(
 )
 def test_spans(engine: Engine, text: str, span: tuple[int, int | None]) -> None:
     assert run("--frames", text) == 0
-    assert engine.options.frames == span
+    assert engine.options.reading.frames == span
 
 
 @pytest.mark.parametrize("text", ["5", "", "a:b", "-1:5", "1:2:3", "1.5:3", " 1:2", "٣:٤"])
@@ -237,20 +238,22 @@ class TestSettings:
 
     def test_each_source_gives_way_to_the_one_above(self, engine: Engine) -> None:
         assert run("--config", "given.toml", "--steps", "15") == 0
-        options = engine.options
-        assert (options.steps, options.seed, options.batch, options.size, options.model) == (15, 14, 13, 120, "user")
+        flat = engine.options.flat()
+        assert [flat[name] for name in ("steps", "seed", "batch", "size", "model")] == [15, 14, 13, 120, "user"]
+        origins = [engine.options.origins[name] for name in ("steps", "seed", "batch", "size")]
+        assert origins == ["flag", "variable PNPVIDEO_SEED", "given.toml", "pnpvideo.toml"]
 
     def test_a_switch_can_come_from_a_variable(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PNPVIDEO_OVERWRITE", "1")
         monkeypatch.setenv("PNPVIDEO_FRAMES", "1:3")
         assert run() == 0
-        assert engine.options.overwrite and engine.options.frames == (1, 3)
+        assert engine.options.overwrite and engine.options.reading.frames == (1, 3)
 
     def test_a_folder_in_a_file_starts_at_the_file(self, engine: Engine) -> None:
         Path("deep").mkdir()
         Path("deep/given.toml").write_text('store = "kept"\nframes = "4:"\n')
         assert run("--config", "deep/given.toml") == 0
-        assert engine.options.store == Path("deep/kept") and engine.options.frames == (4, None)
+        assert engine.options.runtime.store == Path("deep/kept") and engine.options.reading.frames == (4, None)
 
     @pytest.mark.parametrize(
         ("line", "complaint"),

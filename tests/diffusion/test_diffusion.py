@@ -13,9 +13,9 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solver import Answer, lookahead, solver_step
+from pnpvideo.diffusion.trajectory import Noised
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import Lanes, Moment, Until
-from pnpvideo.methods.trajectory import Noised
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 

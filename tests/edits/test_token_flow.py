@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.edits.shared_attention import draw_keyframes
-from pnpvideo.edits.token_flow import Correspondences, TokenFlow, correspondence, neighbours
+from pnpvideo.edits.token_flow import Correspondences, TokenPropagation, correspondence, neighbours
 from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site
 from pnpvideo.injection.edit import AttentionEdit
 
@@ -20,7 +20,7 @@ class Steered:
 
     def __init__(self, times: Sequence[float], keyframes: Sequence[int]) -> None:
         self.correspondences = Correspondences((SITE,), times)
-        self.flow = TokenFlow(self.correspondences)
+        self.flow = TokenPropagation(self.correspondences)
         self.moment = Moment(0, 1, 981, tuple(keyframes))
 
     def __call__(self, source: Tensor, hidden: Tensor, frames: Sequence[int]) -> Tensor:
@@ -108,21 +108,21 @@ def test_neighbours_are_weighed_by_time(frame: int, past: tuple[int, float], fol
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 17])
 def test_each_segment_has_one_keyframe(frames: int) -> None:
-    drawn = [draw_keyframes(frames, 8, 5, (0, 0), step) for step in range(99)]
+    drawn = [draw_keyframes(frames, 8, (5, 0, 0), step) for step in range(99)]
     for keyframes in drawn:
         assert [keyframe // 8 for keyframe in keyframes] == list(range(-(-frames // 8)))
         assert keyframes[-1] < frames
     assert {keyframe for keyframes in drawn for keyframe in keyframes} == set(range(frames))  # any frame can be one
-    assert drawn == [draw_keyframes(frames, 8, 5, (0, 0), step) for step in range(99)]
+    assert drawn == [draw_keyframes(frames, 8, (5, 0, 0), step) for step in range(99)]
 
 
 def test_soon_every_frame_was_a_keyframe() -> None:
     """After 13 steps of the golden section no gap is an eighth wide, wherever it began."""
     for seed in range(5):
-        drawn = [draw_keyframes(24, 8, seed, (1, 2), step) for step in range(40)]
+        drawn = [draw_keyframes(24, 8, (seed, 1, 2), step) for step in range(40)]
         for first in range(40 - 13):
             assert {frame for keyframes in drawn[first : first + 13] for frame in keyframes} == set(range(24))
     assert (
-        len({draw_keyframes(24, 8, seed, (shot, window), 0) for seed in (0, 1) for shot in (0, 1) for window in (0, 1)})
+        len({draw_keyframes(24, 8, (seed, shot, window), 0) for seed in (0, 1) for shot in (0, 1) for window in (0, 1)})
         > 4
     )

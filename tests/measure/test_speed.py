@@ -14,7 +14,7 @@ from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.speed import Plain, measure_speed
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.world import random_scene
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 
 FRAMES, STEPS, EVERY = 3, 4, 2
 ONCE = 1 / FRAMES  # the miniature is asked once whether it knows such pictures
@@ -39,7 +39,7 @@ def miniature() -> StableDiffusion:
 def test_evaluations_are_those_that_were_asked(
     recipe: Plain | dict[str, Any], evaluations: float, miniature: StableDiffusion
 ) -> None:
-    base = TranslateOptions(keyframe_every=EVERY, size=64)
+    base = Options.from_flat({"keyframe_every": EVERY, "size": 64})
     footage = Footage(random_scene(3), "cartoon", "photo", FRAMES, 64)
     frames, cost = speed.made(miniature, base, recipe, footage)
     assert cost["evaluations"] == pytest.approx(evaluations)
@@ -49,7 +49,7 @@ def test_evaluations_are_those_that_were_asked(
 
 def test_ours_is_the_published_result(miniature: StableDiffusion) -> None:
     """Same steps, same keyframes: no pixel differs by more than rounding."""
-    base = TranslateOptions(keyframe_every=EVERY, size=64)
+    base = Options.from_flat({"keyframe_every": EVERY, "size": 64})
     footage = Footage(random_scene(3), "cartoon", "photo", FRAMES, 64)
     plain, _ = speed.made(miniature, base, Plain(kind="flow", inversion=STEPS, steps=STEPS), footage)
     ours, _ = speed.made(miniature, base, SAME, footage)
@@ -64,7 +64,7 @@ def test_the_table_holds_each_recipe_beside_the_yardstick(monkeypatch: pytest.Mo
         speed.SAME: SAME,
     }
     options = WorldOptions(clips=2, frames=2, size=64, tasks=(("cartoon", "photo"),), split="tuning")
-    base, journal = TranslateOptions(keyframe_every=EVERY), tmp_path / "journal.jsonl"
+    base, journal = Options.from_flat({"keyframe_every": EVERY}), tmp_path / "journal.jsonl"
     first = measure_speed(options, base, recipes, journal=journal)
     rows = first.rows["cartoon to photo"]
     assert rows[speed.YARDSTICK]["ratio"] == 1.0
@@ -85,4 +85,4 @@ def test_the_table_holds_each_recipe_beside_the_yardstick(monkeypatch: pytest.Mo
 
 def test_presets_are_not_made_alike() -> None:
     with pytest.raises(OptionError, match="steps is set, and would make the presets alike"):
-        measure_speed(WorldOptions(clips=1, frames=2, size=64), TranslateOptions(steps=4))
+        measure_speed(WorldOptions(clips=1, frames=2, size=64), Options.from_flat({"steps": 4}))

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.diffusion.ddim import clean_and_noise
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import Walked
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
+from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import AttentionCall, Site, injected
 from pnpvideo.injection.edit import Attend
-from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
-from pnpvideo.methods.trajectory import Walked
 from pnpvideo.store import fingerprint
 
 STEPS, WEIGHT = 3, 500.0
@@ -47,12 +47,12 @@ def run(
     kind: str = "none",
 ) -> Tensor:
     schedule = backend.schedule(STEPS)
-    coherence = Coherence(kind=kind, every=2, batch=batch, seed=0)
+    coherence = COHERENCES[kind](**{} if kind == "none" else {"keyframe_every": 2})
     times = [index / 12 for index in range(len(states[0]))]
     edits = coherence.edits(method.edits(backend.sites), backend.sites, times)
     words = words or words_of(backend)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
+        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states), batch=batch)
         return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1]
 
 
@@ -134,7 +134,7 @@ def test_in_lock_step_the_method_is_the_equations_in_two_passes(
     backend = copy(backend)
     backend.scheduler_config = {**backend.scheduler_config, "prediction_type": prediction}
     one, words = [state[:1] for state in states], words_of(backend)
-    result = run(backend, one, Pix2PixZero(weight=WEIGHT, update=update), words=words)
+    result = run(backend, one, Pix2PixZero(cross_attention=WEIGHT, update=update), words=words)
     expected = by_hand(backend, one, WEIGHT, update, words)
     scale = float(expected.abs().max())
     assert torch.allclose(result, expected, rtol=0, atol=1e-4 * scale)
@@ -143,9 +143,9 @@ def test_in_lock_step_the_method_is_the_equations_in_two_passes(
 
 
 def test_a_batch_of_two_is_two_runs_of_one(backend: StableDiffusion, states: list[Tensor]) -> None:
-    both, split = (run(backend, states, Pix2PixZero(weight=WEIGHT), batch=batch) for batch in (8, 1))
+    both, split = (run(backend, states, Pix2PixZero(cross_attention=WEIGHT), batch=batch) for batch in (8, 1))
     alone = torch.cat(
-        [run(backend, [state[n : n + 1] for state in states], Pix2PixZero(weight=WEIGHT)) for n in range(2)]
+        [run(backend, [state[n : n + 1] for state in states], Pix2PixZero(cross_attention=WEIGHT)) for n in range(2)]
     )
     limit = 1e-4 * float(both.abs().max())
     assert torch.allclose(both, alone, rtol=0, atol=limit) and torch.allclose(split, alone, rtol=0, atol=limit)
@@ -154,15 +154,16 @@ def test_a_batch_of_two_is_two_runs_of_one(backend: StableDiffusion, states: lis
 def test_no_weight_is_plain_guidance(backend: StableDiffusion, states: list[Tensor]) -> None:
     words = words_of(backend)
     plain = by_guidance(backend, states, words)
-    assert torch.allclose(run(backend, states, Pix2PixZero(weight=0.0), words=words), plain, rtol=0, atol=1e-5)
+    assert torch.allclose(run(backend, states, Pix2PixZero(cross_attention=0.0), words=words), plain, rtol=0, atol=1e-5)
 
 
 def test_it_ends_after_its_share_of_the_steps(backend: StableDiffusion, states: list[Tensor]) -> None:
     none, one, all_steps = (
-        run(backend, states, Pix2PixZero(weight=WEIGHT, until=share)) for share in (0.0, 1 / STEPS, 1.0)
+        run(backend, states, Pix2PixZero(cross_attention=WEIGHT, cross_attention_until=share))
+        for share in (0.0, 1 / STEPS, 1.0)
     )
-    assert torch.equal(none, run(backend, states, Pix2PixZero(weight=0.0)))
-    assert torch.equal(all_steps, run(backend, states, Pix2PixZero(weight=WEIGHT)))
+    assert torch.equal(none, run(backend, states, Pix2PixZero(cross_attention=0.0)))
+    assert torch.equal(all_steps, run(backend, states, Pix2PixZero(cross_attention=WEIGHT)))
     assert not torch.equal(one, none) and not torch.equal(one, all_steps)
 
 
@@ -179,8 +180,10 @@ def by_guidance(backend: StableDiffusion, states: list[Tensor], words: dict[str,
 
 def test_guidance_of_one_still_edits(backend: StableDiffusion, states: list[Tensor]) -> None:
     words = words_of(backend)
-    edited = run(backend, states, Pix2PixZero(weight=0.0), Guidance(scale=1.0, negative=True), words)
-    same = run(backend, states, Pix2PixZero(weight=0.0), Guidance(scale=1.0), {**words, "positive": words["source"]})
+    edited = run(backend, states, Pix2PixZero(cross_attention=0.0), Guidance(scale=1.0, negative=True), words)
+    same = run(
+        backend, states, Pix2PixZero(cross_attention=0.0), Guidance(scale=1.0), {**words, "positive": words["source"]}
+    )
     assert (edited - same).abs().max() > 1e-3
 
 
@@ -199,7 +202,9 @@ def test_without_an_edit_the_reference_comes_back(negative: str, backend: Stable
         return x, REAL.combine(parts, STEPS - level, STEPS)
 
     states |= {state.level: state.x for state in sample(denoise, x, schedule, STEPS)}
-    result = run(backend, [states[level] for level in range(STEPS + 1)], Pix2PixZero(weight=WEIGHT), words=words)
+    result = run(
+        backend, [states[level] for level in range(STEPS + 1)], Pix2PixZero(cross_attention=WEIGHT), words=words
+    )
     assert torch.allclose(result, states[0], rtol=0, atol=1e-5 * float(states[0].abs().max()))
 
 
@@ -214,15 +219,15 @@ def test_recomputing_changes_nothing(
         return look(self, call, attend)
 
     monkeypatch.setattr(CrossAttentionMaps, "__call__", counted)
-    kept = run(backend, states, Pix2PixZero(weight=WEIGHT))
+    kept = run(backend, states, Pix2PixZero(cross_attention=WEIGHT))
     once = len(looked)
-    again = run(backend, states, Pix2PixZero(weight=WEIGHT, checkpointing=True))
+    again = run(backend, states, Pix2PixZero(cross_attention=WEIGHT, checkpointing=True))
     assert len(looked) - once == 1.5 * once  # of two passes, that with a gradient is run again, up to the last map
     assert torch.allclose(kept, again, rtol=0, atol=1e-5 * float(kept.abs().max()))
     assert (
         fingerprint(Pix2PixZero())
         == fingerprint(Pix2PixZero(checkpointing=True))
-        != fingerprint(Pix2PixZero(weight=2.0))
+        != fingerprint(Pix2PixZero(cross_attention=2.0))
     )
     assert not backend.network.is_gradient_checkpointing
 
@@ -233,10 +238,10 @@ def test_a_pass_ends_where_all_is_seen(
     ended = [0]
     head = backend.network.conv_out.register_forward_hook(lambda *_: ended.__setitem__(0, ended[0] + 1))
     try:
-        short = run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=4), batch=1)
+        short = run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=4), batch=1)
         counted = ended[0]
         monkeypatch.setattr(CrossAttentionMaps, "last", property(lambda self: None, lambda self, site: None), False)
-        whole = run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=4), batch=1)
+        whole = run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=4), batch=1)
     finally:
         head.remove()
     assert torch.equal(short, whole)
@@ -248,17 +253,19 @@ def test_a_pass_ends_where_all_is_seen(
 @pytest.mark.parametrize("kind", ["joint", "flow"])
 def test_it_composes_with_coherence(kind: str, backend: StableDiffusion, states: list[Tensor]) -> None:
     before = {name: type(processor) for name, processor in backend.network.attn_processors.items()}
-    alone, together = (run(backend, states, Pix2PixZero(weight=WEIGHT), kind=each) for each in ("none", kind))
+    alone, together = (run(backend, states, Pix2PixZero(cross_attention=WEIGHT), kind=each) for each in ("none", kind))
     assert (alone - together).abs().max() > 1e-4 * float(alone.abs().max())
     assert {name: type(processor) for name, processor in backend.network.attn_processors.items()} == before
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in backend.network.parameters())
 
 
 def test_only_small_maps_count_where_asked(backend: StableDiffusion, states: list[Tensor]) -> None:
-    every, small, none = (run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=most)) for most in (None, 4, 64))
+    every, small, none = (
+        run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=most)) for most in (None, 4, 64)
+    )
     assert torch.equal(every, none) and not torch.allclose(every, small)
     with pytest.raises(OptionError, match="map_pixels is 0; the smallest attention map at this size has 1"):
-        run(backend, states, Pix2PixZero(weight=WEIGHT, most_pixels=0))
+        run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=0))
 
 
 def test_pure_noise_can_be_stepped_from(backend: StableDiffusion, states: list[Tensor]) -> None:
@@ -266,7 +273,7 @@ def test_pure_noise_can_be_stepped_from(backend: StableDiffusion, states: list[T
     zero = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
     backend.scheduler_config = {**backend.scheduler_config, **zero}
     assert backend.schedule(STEPS).alphas[STEPS] == pytest.approx(0, abs=1e-12)
-    assert torch.isfinite(run(backend, states, Pix2PixZero(weight=WEIGHT))).all()
+    assert torch.isfinite(run(backend, states, Pix2PixZero(cross_attention=WEIGHT))).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -276,7 +283,7 @@ def test_in_half_precision_the_gradient_neither_vanishes_nor_breaks(
     """Where the network runs in half, loss and maps do not, and the loss is scaled against underflow."""
     half = StableDiffusion(str(checkpoint), torch.device("cpu"), dtype)
     words = words_of(backend)
-    full, low = (run(each, states, Pix2PixZero(weight=WEIGHT), words=words) for each in (backend, half))
-    plain = run(half, states, Pix2PixZero(weight=0.0), words=words)
+    full, low = (run(each, states, Pix2PixZero(cross_attention=WEIGHT), words=words) for each in (backend, half))
+    plain = run(half, states, Pix2PixZero(cross_attention=0.0), words=words)
     moved, off = (low - plain).abs().mean(), (low - full).abs().mean()
     assert torch.isfinite(low).all() and moved > 3 * off

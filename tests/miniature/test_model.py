@@ -15,8 +15,8 @@ from pnpvideo.measure.model import autoencoder_psnr, one_thing, picture, right_a
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe.data import HELD_OUT, moment
 from pnpvideo.miniature.world import caption
-from pnpvideo.options import TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import read
 
@@ -76,7 +76,7 @@ def world_picture(style: str, path: Path) -> Path:
 def test_a_cartoon_comes_nearer_to_the_photo_of_the_same_scene(tmp_path: Path) -> None:
     source, truth = world_picture("cartoon", tmp_path / "in.png"), picture(HELD_OUT, "photo", 256)[0]
     words = [caption(moment(HELD_OUT), style) for style in ("cartoon", "photo")]
-    options = TranslateOptions(source_prompt=words[0], steps=10, store=tmp_path / "store", device="cpu")
+    options = Options.from_flat({"source_prompt": words[0], "steps": 10, "store": tmp_path / "store", "device": "cpu"})
     translate(source, words[1], tmp_path / "out.png", options)
     before, after = (psnr(next(read(path).frames()).pixels, truth) for path in (source, tmp_path / "out.png"))
     assert after > before + 3
@@ -91,7 +91,9 @@ def test_a_picture_from_outside_its_world_is_said(known: bool, tmp_path: Path) -
         stains = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
         Image.fromarray(stains).resize((256, 256), Image.Resampling.BICUBIC).save(source)
     events: list[Event] = []
-    options = TranslateOptions(method="sdedit", strength=0.5, steps=2, store=tmp_path / "store", device="cpu")
+    options = Options.from_flat(
+        {"method": "sdedit", "strength": 0.5, "steps": 2, "store": tmp_path / "store", "device": "cpu"}
+    )
     translate(source, "a photo of a red ball", tmp_path / "out.png", options, report=events.append)
     said = [event.message for event in events if isinstance(event, Notice)]
     assert any("outside the miniature's small world" in message for message in said) is not known

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pnpvideo.events import Event, Notice
-from pnpvideo.options import TranslateOptions
-from pnpvideo.translate import translate
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
@@ -94,7 +94,7 @@ def test_subtitles_that_are_left_out_are_said(
     given: dict[str, Any],
     why: str,
     source: Callable[..., Path],
-    options: Callable[..., TranslateOptions],
+    options: Callable[..., Options],
     tmp_path: Path,
 ) -> None:
     said: list[Event] = []

@@ -1,13 +1,21 @@
-"""Two trajectories: one that was walked (inversion, or a generated guidance), one that is known in closed form."""
+"""Trajectories: a source's latents at every level, recorded step by step or known in closed form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.methods.method import Trajectory
+
+
+class Trajectory(Protocol):
+    """The source's latents at every level."""
+
+    def at(self, level: int) -> Tensor:
+        """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
+        ...
 
 
 @dataclass(frozen=True)

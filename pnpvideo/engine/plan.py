@@ -1,4 +1,4 @@
-"""What a translation will take, said beforehand: shots, drawings, evaluations, time, memory, disk."""
+"""Plan a translation before it is begun: shots, drawings, evaluations, time, memory, disk."""
 
 import time
 from collections.abc import Iterator
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.estimate import Estimate, Size, fitted
+from pnpvideo.backends.load import load
+from pnpvideo.engine.anchors import remembered_drawings, remembered_windows
+from pnpvideo.engine.estimate import Estimate, Size, fit_memory
+from pnpvideo.engine.memory import memory_errors
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.memory import memory_errors
-from pnpvideo.options import TranslateOptions
+from pnpvideo.settings.options import Options
 from pnpvideo.video.clip import Clip
 from pnpvideo.video.drawings import Drawings, held
 from pnpvideo.video.fit import working_size
@@ -45,64 +46,78 @@ class Plan:
     disk_bytes: int
 
 
-def plan(input: Path | str, options: TranslateOptions | None = None, *, report: Report = ignore) -> Plan:
+def plan(
+    input: Path | str, options: Options | None = None, *, backend: Backend | None = None, report: Report = ignore
+) -> Plan:
     """What ``translate`` would take for ``input`` with ``options``, on this machine, with nothing in the store.
 
-    Reads the input once and asks the network a few times. A prompt changes nothing of it. Raises as ``translate`` does.
+    Reads the input once and times a few network calls. The prompt makes no difference. Raises as ``translate`` does.
     """
-    options = options or TranslateOptions()
+    options = options or Options()
+    reading = options.reading
     clip = read(
         input,
-        span=options.frames,
-        decoder=options.decoder,
-        track=options.track,
-        allow_partial=options.allow_partial,
+        span=reading.frames,
+        decoder=reading.decoder,
+        track=reading.track,
+        allow_partial=reading.allow_partial,
         report=report,
     )
-    backend = StableDiffusion.of(options)
+    backend = backend or load(options.model, options.runtime)
     report(Progress(stage="load", done=1, total=1, unit="model"))
-    size = working_size(clip.info.width, clip.info.height, options.size or backend.size, backend.multiple)
-    options = fitted(backend, options, clip.info.frames, size, report)
+    size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
+    options = fit_memory(backend, options, clip.info.frames, size, report)
     estimate = Estimate(backend, options)
     windows = list(_windows(clip, options, report))
-    work = estimate.work([Size(drawn, anchors) for _, _, drawn, anchors in windows])
-    most = max((Size(drawn, anchors) for _, _, drawn, anchors in windows), key=lambda one: one.drawings + one.anchors)
-    drawings = sum(drawn for _, _, drawn, _ in windows)
-    with memory_errors():
-        an_evaluation, a_picture = timed(backend, size, options.batch)
+    sizes = [window.size for window in windows]
+    work = estimate.work(sizes)
+    drawings = sum(size.drawings for size in sizes)
+    batch = options.runtime.batch
+    with backend.busy, memory_errors():
+        an_evaluation, a_picture = timed(backend, size, batch)
     return Plan(
-        shots=len({shot for shot, *_ in windows}),
+        shots=len({window.shot for window in windows}),
         windows=len(windows),
-        frames=sum(frames for _, frames, _, _ in windows),
+        frames=sum(window.frames for window in windows),
         drawings=drawings,
         width=size[0],
         height=size[1],
         device=str(backend.device),
         dtype=str(backend.dtype).removeprefix("torch."),
-        steps=estimate.resolved.steps,
-        batch=options.batch,
-        window=options.window,
+        steps=estimate.run.schedule.steps,
+        batch=batch,
+        window=options.runtime.window,
         evaluations=work.evaluations,
         seconds=work.effort * an_evaluation + drawings * a_picture,
-        memory_bytes=estimate.memory(most, backend.footprint(*size)),
+        memory_bytes=estimate.memory(max(sizes, key=lambda one: one.drawings + one.anchors), backend.footprint(*size)),
         disk_bytes=estimate.disk(drawings, backend.latent_shape(*size)),
     )
 
 
-def _windows(clip: Clip, options: TranslateOptions, report: Report) -> Iterator[tuple[int, int, int, int]]:
-    """Of each window: its shot, its frames, its own drawings and the anchors that go along with them."""
+@dataclass(frozen=True)
+class _Window:
+    """shot: its index. frames: of the input."""
+
+    shot: int
+    frames: int
+    size: Size
+
+
+def _windows(clip: Clip, options: Options, report: Report) -> Iterator[_Window]:
+    """The windows that the engine will make, with the anchors of each."""
     before: Drawings | None = None
-    kept = first = seen = 0
-    for shot in shots(clip.frames(), options.window):
+    anchored: list[int] = []
+    seen = 0
+    for shot in shots(clip.frames(), options.runtime.window):
         drawings = held(shot, None, before)
         own = len(drawings.frames) - drawings.carried
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
         if shot.part == 0:
-            kept = first = 0
-        yield shot.index, len(shot.frames), own, kept
-        if shot.more and own and options.coherence != "none":
-            first, kept = (min(own, 2),) * 2 if kept == 0 else (first, first + 1)
+            anchored = []
+        yield _Window(shot.index, len(shot.frames), Size(own, sum(anchored)))
+        if shot.more and own and options.coherence.anchored:
+            anchored = remembered_windows(anchored, len(remembered_drawings(not anchored, own)))
         before = drawings.last()
         del shot, drawings
 

@@ -1,32 +1,48 @@
-"""One guided evaluation of all frames of a shot: lanes, passes, correction and guidance put together."""
+"""One guided evaluation of all frames of a window: lanes, passes, correction and guidance put together."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.coherence.coherence import FIRST, Coherence, Place
 from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solver import lookahead
+from pnpvideo.diffusion.trajectory import Trajectory
+from pnpvideo.engine.run import Run, Window
 from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
-from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
+from pnpvideo.methods.method import Corrected, Method
 
-OF_SOURCE = 0.6
-"""How much of what the source does in a step an edit does too; chosen on clips (docs/architecture.md)."""
+if TYPE_CHECKING:
+    from pnpvideo.methods.method import Pass
+
+SOURCE_SECOND_ORDER = 0.6
+"""Share of the source's second-order term of a step that an edit's step takes; chosen on clips (architecture.md)."""
+
+
+class Calls(NamedTuple):
+    """The network calls of one step. lanes: the edited ones. passes: the frames of each call, and the last site at
+    which an edit reads the source of these frames, None where none does: then a call of the source alone goes before.
+    """
+
+    moment: Moment
+    lanes: tuple[str, ...]
+    passes: list[tuple[tuple[int, ...], Site | None]]
 
 
 @dataclass(frozen=True)
 class Denoiser:
     """Called as ``denoiser(x, level)`` by the sampler.
 
-    words: lane -> text embedding (tokens, channels). place: which shot, and which window of it. anchors: how many
-    frames, the first ones, are keyframes at every step.
+    words: lane -> prompt embedding (tokens, channels). anchors: the first so many frames are keyframes at every step.
+    batch: frames a network call.
     """
 
     backend: Backend
@@ -37,24 +53,48 @@ class Denoiser:
     guidance: Guidance
     words: Mapping[str, Tensor]
     trajectory: Trajectory
-    place: tuple[int, int] = (0, 0)
+    place: Place = FIRST
     anchors: int = 0
+    batch: int = 8
 
-    def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
-        steps, frames = self.schedule.steps, x.shape[0]
+    @classmethod
+    def of(cls, run: Run, window: Window, session: Session, trajectory: Trajectory) -> "Denoiser":
+        """For a window of a run; ``trajectory``: of its anchors and its own drawings."""
+        return cls(
+            run.backend,
+            session,
+            run.schedule,
+            run.options.method,
+            run.options.coherence,
+            window.guidance,
+            window.script.words,
+            trajectory,
+            window.place,
+            len(window.anchors),
+            run.guard.batch,
+        )
+
+    def calls(self, frames: int, level: int) -> Calls:
+        """The network calls of the step down from ``level``, but for those of a correction."""
+        steps = self.schedule.steps
         step = steps - level
         keyframes = self.coherence.keyframes(frames, self.place, step, self.anchors)
         moment = Moment(step, steps, self.schedule.timestep(level), keyframes)
+        passes = self.coherence.passes(frames, keyframes, self.batch)
+        lanes = self.guidance.lanes(step, steps)
+        return Calls(moment, lanes, [(chosen, self._last_of_source(moment, chosen)) for chosen in passes])
+
+    def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
+        moment, edited, passes = self.calls(len(x), level)
         for edit in self.session.edits:
             edit.begin(moment)
-        edited = self.guidance.lanes(step, steps)
         corrected = self.method.correct(x, moment, _Probe(self, x, moment, level, edited))
         outputs = {name: torch.empty_like(x) for name in edited}
-        for chosen in self.coherence.passes(frames, keyframes):
-            lanes, rows = Lanes(edited, chosen), list(chosen)
-            if (last := self._last_of_source(moment, chosen)) is not None:
-                alone = Lanes((SOURCE,), chosen)
+        for frames, last in passes:
+            lanes, rows = Lanes(edited, frames), list(frames)
+            if last is not None:
+                alone = Lanes((SOURCE,), frames)
                 with self.session.during(moment, alone, last):
                     self.backend.predict(self.source(level, rows, x), moment.timestep, alone.spread(self.words))
             inputs = {name: corrected.lanes[name][rows] for name in edited}
@@ -62,7 +102,7 @@ class Denoiser:
                 output = self.backend.predict(lanes.stack(inputs), moment.timestep, lanes.spread(self.words))
             for name, part in lanes.split(output).items():
                 outputs[name][rows] = part
-        return corrected.origin, self._guided(corrected, outputs, step, level)
+        return corrected.origin, self._guided(corrected, outputs, moment.step, level)
 
     def _last_of_source(self, moment: Moment, frames: tuple[int, ...]) -> Site | None:
         """The last site at which an edit reads the source of these frames; None where none does."""
@@ -71,24 +111,27 @@ class Denoiser:
 
     def within(self, batch: int) -> "Denoiser":
         """The same, ``batch`` frames a network call."""
-        return replace(self, coherence=replace(self.coherence, batch=batch))
+        return replace(self, batch=batch)
 
     def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
-        """The source's latents of ``level``, those rows, where ``like`` is."""
+        """The source's latents of ``level``, those rows, on the device of ``like``."""
         return self.trajectory.at(level)[rows].to(like.device)
 
     def ahead(self, level: int) -> Tensor | None:
-        """What the second order of the step down from ``level`` is taken to be: OF_SOURCE of what it is in the source's
-        path (see lookahead())."""
+        """The second-order term of the step down from ``level``: SOURCE_SECOND_ORDER of the source's (see lookahead).
+
+        None at levels where the source's is not known.
+        """
         found = lookahead(self.trajectory.at, self.schedule, level)
-        return None if found is None else OF_SOURCE * found.to(self.backend.device)
+        return None if found is None else SOURCE_SECOND_ORDER * found.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
-        """Guidance over the lanes' outputs; where a lane was asked elsewhere than at the origin, over its noise."""
+        """Guidance over the lanes' outputs, or, where a lane was evaluated elsewhere than at the origin, over the noise
+        that each output implies."""
         if all(latents is corrected.origin for latents in corrected.lanes.values()):
             return self.guidance.combine(outputs, step, self.schedule.steps)
         alpha, prediction = self.schedule.alphas[level], self.schedule.prediction
-        if alpha == 0:  # nothing of the picture is in x, so it does not matter where a lane was asked
+        if alpha == 0:  # x is pure noise, so it does not matter where a lane was evaluated
             return self.guidance.combine(outputs, step, self.schedule.steps)
         noises = {
             name: clean_and_noise(corrected.lanes[name], output, alpha, prediction)[1]
@@ -99,7 +142,7 @@ class Denoiser:
 
 
 class _Probe:
-    """See Probe: the network as a correction may ask it at one step."""
+    """The network calls that a correction may make at one step (see methods.method.Probe)."""
 
     def __init__(self, denoiser: Denoiser, x: Tensor, moment: Moment, level: int, lanes: tuple[str, ...]) -> None:
         self.lanes, self.words = lanes, denoiser.words
@@ -110,7 +153,7 @@ class _Probe:
         return self._denoiser.source(self._level, [frame], self._x)
 
     @contextmanager
-    def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> Iterator[Pass]:
+    def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> Iterator["Pass"]:
         backend, moment = self._denoiser.backend, self._moment
         with injected(backend.network, edits) as session, checkpointed(backend.network, checkpointing):
 

@@ -1,0 +1,79 @@
+"""Save finished steps every two seconds, after a check for NaN."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnpvideo.engine.run import Run, Window
+from pnpvideo.errors import DeviceError, StoreError
+from pnpvideo.store import Entry
+
+SECONDS = 2.0
+"""Between two visits to the store. In between, tensors stay on the device."""
+
+Part = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors of a part of a store entry, and its notes."""
+Keep = Callable[[int, dict[str, Part]], bool]
+"""keep(done, parts): ``done`` steps are finished, the last one adds or replaces ``parts``. Returns whether everything
+that was given so far is in the store."""
+
+
+class Checkpoints:
+    """Saves the steps of one ``stage`` ("invert" or "sample") of a window in ``entry``, and reports them."""
+
+    def __init__(self, entry: Entry, stage: str, run: Run, window: Window) -> None:
+        self._entry, self._stage, self._run, self._window = entry, stage, run, window
+        self._advice = "; try --dtype float32" if run.backend.dtype.itemsize == 2 else ""
+        self._waiting: dict[str, Part] = {}
+        self._finite: list[tuple[int, Tensor]] = []
+        self._last_visit = self._counted_until = time.monotonic()
+
+    @contextmanager
+    def kept(self) -> Iterator[Keep]:
+        """At the end of the block, whatever ends it, everything that was given is in the store.
+
+        Raises DeviceError, and saves nothing more, where a step gave NaN.
+        """
+        try:
+            yield self._keep
+        except (DeviceError, StoreError):
+            raise
+        except BaseException:
+            self._flush()
+            raise
+        self._flush()
+        self._count()
+
+    def _keep(self, done: int, parts: dict[str, Part]) -> bool:
+        for name, part in parts.items():
+            self._waiting.pop(name, None)  # to the end of the queue: a state must not be saved before what it needs
+            self._waiting[name] = part
+        self._finite += [
+            (done, torch.isfinite(value).all()) for tensors, _ in parts.values() for value in tensors.values()
+        ]
+        if time.monotonic() - self._last_visit >= SECONDS:
+            self._flush()
+        self._count()
+        self._run.report(self._window.progress(self._stage, done, self._run.schedule.steps, "step"))
+        return not self._waiting
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        timings = self._run.timings
+        timings[self._stage] = timings.get(self._stage, 0.0) + now - self._counted_until
+        self._counted_until = now
+
+    def _flush(self) -> None:
+        for step, finite in self._finite:
+            if not bool(finite):
+                self._waiting.clear()
+                raise DeviceError(f"the network gave NaN or infinity at {self._stage} step {step}{self._advice}")
+        self._finite.clear()
+        for name in list(self._waiting):
+            self._entry.put(name, *self._waiting[name])
+            del self._waiting[name]  # an interrupt before this line saves it once more
+        self._last_visit = time.monotonic()

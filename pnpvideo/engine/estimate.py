@@ -1,0 +1,230 @@
+"""Estimate what a run takes, by a dry run of its loops: evaluations of the network, memory and disk."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.footprint import Footprint
+from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import Walked
+from pnpvideo.engine.anchors import MOST, Anchors
+from pnpvideo.engine.denoiser import Calls, Denoiser
+from pnpvideo.engine.inversion import source_denoiser
+from pnpvideo.engine.recorder import SourceRecorder
+from pnpvideo.engine.region import LEVELS
+from pnpvideo.engine.run import Run, Window
+from pnpvideo.errors import OptionError
+from pnpvideo.events import Notice, Report, ignore
+from pnpvideo.injection import Moment, Session
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
+from pnpvideo.words.script import Script
+
+GRAPH = {(False, False): 12.2, (True, False): 7.0, (False, True): 4.1, (True, True): 2.3}
+"""Memory of a call that is differentiated, times that of a plain one, by (checkpointing, small maps only): measured on
+Stable Diffusion 1.5's topology (docs/quality.md)."""
+BACKWARD = 3
+"""Evaluations' worth of time that one with a gradient takes."""
+NO_SCRIPT = Script("", "", "", {})
+
+
+@dataclass(frozen=True)
+class Size:
+    """One window: its drawings, and the anchors that go along."""
+
+    drawings: int
+    anchors: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """evaluations: latents that the network evaluates. effort: the same, in the time of plain evaluations."""
+
+    evaluations: int = 0
+    effort: int = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.evaluations + other.evaluations, self.effort + other.effort)
+
+
+class Estimate:
+    """Of runs of ``options`` with ``backend``; without what a caption would add to the negative prompt."""
+
+    def __init__(self, backend: Backend, options: Options) -> None:
+        self.run = Run.of(backend, options, Store(), ignore)
+
+    def work(self, windows: Sequence[Size]) -> Work:
+        """Of all windows. What an interrupted run left in the store is not counted off."""
+        asked = self.run.backend.card.outside_notice is not None and not self.run.options.generate
+        once = Work(1, 1) if asked else Work()  # of the check whether the picture is familiar
+        return sum((self._of_window(window, part) for part, window in enumerate(windows)), once)
+
+    def _of_window(self, size: Size, part: int) -> Work:
+        run, options = self.run, self.run.options
+        window = _blank_window(run, size, part)
+        edits = options.coherence.edits(options.method.edits(run.backend.sites), run.backend.sites, self._times(size))
+        recorder = SourceRecorder.of(run, window, edits)
+        asked = sum(self._of_source(window, size, recorder))
+        if options.region.keep_background:
+            asked += len(LEVELS) * size.drawings
+        work = Work(asked, asked)
+        denoiser = Denoiser.of(run, window, Session(edits), Walked([]))
+        for calls in _steps(run, denoiser, size.drawings + size.anchors):
+            work += _of_step(run, calls)
+        return work
+
+    def _of_source(self, window: Window, size: Size, recorder: SourceRecorder | None) -> Iterator[int]:
+        """Evaluations of each network call with the source prompt, up to the trajectory."""
+        run, options, schedule = self.run, self.run.options, self.run.schedule
+        if options.generate:
+            denoiser = source_denoiser(run, window, Session([]))
+            for calls in _steps(run, denoiser, 1, schedule.steps):
+                yield _of_step(run, calls).evaluations
+        elif options.method.inverts:
+            levels: list[int] = []
+
+            def predict(x: Tensor, level: int) -> Tensor:
+                levels.append(level)
+                return torch.zeros_like(x)
+
+            for _ in invert(
+                predict,
+                _tiny(size.drawings),
+                schedule,
+                rounds=options.sampling.inversion_rounds or 0,
+                solver=run.solver,
+            ):
+                pass
+            for level in levels:
+                anchors = 0
+                if recorder is not None and recorder.calls(level) is not None:
+                    anchors = size.anchors  # they go along, so that their correspondences are recorded
+                    for edit in recorder.edits:
+                        edit.begin(recorder.moment(level))
+                        edit.keep(recorder.moment(level))
+                yield size.drawings + anchors
+
+    def memory(self, most: Size, held: Footprint) -> int:
+        """Bytes on the device at the most, for the largest window and a model that holds ``held``."""
+        run, options = self.run, self.run.options
+        method, steps = options.method, run.schedule.steps
+        guidance = run.guidance(bool(options.prompts.negative))
+        lanes = max(len(guidance.lanes(step, steps)) for step in range(steps))
+        frames = most.drawings + most.anchors
+        keyframes = len(options.coherence.keyframes(frames, run.place(0, 0), 0, most.anchors))
+        together = min(frames, max(options.runtime.batch, keyframes))
+        kept = held.tokens * options.coherence.tokens_held(keyframes, together, lanes)
+        call = lanes * together * held.call
+        if method.corrects(Moment(0, steps, 0)):
+            call = max(call, int(lanes * held.call * _graph(method)))
+        return held.weights + max(call + kept, held.picture)
+
+    def disk(self, drawings: int, shape: tuple[int, int, int]) -> int:
+        """Bytes of the store while the run goes on: trajectories, and the state of each window."""
+        latent = 4 * shape[0] * shape[1] * shape[2]
+        inverts = self.run.options.method.inverts or self.run.options.generate
+        levels = self.run.schedule.steps + 1 if inverts else 0
+        return drawings * latent * (levels + 2)
+
+    @staticmethod
+    def _times(size: Size) -> list[float]:
+        return [float(frame) for frame in range(size.anchors + size.drawings)]
+
+
+def _graph(method: object) -> float:
+    """Of a method whose correction is differentiated: the memory of its call, times a plain one's."""
+    return GRAPH[bool(getattr(method, "checkpointing", False)), getattr(method, "map_pixels", None) is not None]
+
+
+def _tiny(frames: int) -> Tensor:
+    """Latents (f, 1, 1, 1) for the loops' arithmetic."""
+    return torch.zeros(frames, 1, 1, 1)
+
+
+def _blank_window(run: Run, size: Size, part: int) -> Window:
+    times = tuple(float(size.anchors + frame) for frame in range(size.drawings))
+    anchors = Anchors(times=tuple(float(frame) for frame in range(size.anchors)))
+    return Window(
+        place=run.place(0, part),
+        pixels=np.zeros((size.drawings, 1, 1, 3), np.uint8),
+        times=times,
+        script=NO_SCRIPT,
+        guidance=run.guidance(bool(run.options.prompts.negative)),
+        noise=_tiny(1),
+        anchors=anchors,
+    )
+
+
+def _steps(run: Run, denoiser: Denoiser, frames: int, start: int | None = None) -> Iterator[Calls]:
+    """The network calls of each step of a sampling run; ``start``: level, None: where the method starts."""
+    schedule, found = run.schedule, []
+    if start is None:
+        nothing = Walked([_tiny(frames)] * (schedule.steps + 1))
+        _, start = run.options.method.start(nothing, schedule, _tiny(1))
+
+    def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        found.append(denoiser.calls(frames, level))
+        return x, torch.zeros_like(x)
+
+    for _ in sample(denoise, _tiny(frames), schedule, start):
+        yield found[-1]
+
+
+def _of_step(run: Run, calls: Calls) -> Work:
+    frames = sum(len(chosen) for chosen, _ in calls.passes)
+    lanes = len(calls.lanes)
+    asked = lanes * frames + sum(len(chosen) for chosen, last in calls.passes if last is not None)
+    if run.options.method.corrects(calls.moment):  # the reference, and the call with a gradient
+        return Work(asked + 2 * lanes * frames, asked + (1 + BACKWARD) * lanes * frames)
+    return Work(asked, asked)
+
+
+def largest(options: Options, frames: int | None) -> Size:
+    """The largest window that a clip of so many frames may have; None: not known."""
+    most = (3 * options.runtime.window) // 2
+    if frames is not None and frames <= most:
+        return Size(frames)
+    return Size(most, MOST if options.coherence.anchored else 0)
+
+
+def fit_memory(
+    backend: Backend,
+    options: Options,
+    frames: int | None,
+    size: tuple[int, int],
+    report: Report = ignore,
+) -> Options:
+    """``options`` with a batch and a window that keep within the option ``memory``, if that is set.
+
+    The batch is made smaller first, then the window. size: working width and height. Raises OptionError where nothing
+    keeps within it.
+    """
+    runtime = options.runtime
+    if runtime.memory is None:
+        return options
+    held = backend.footprint(*size)
+    every = getattr(options.coherence, "keyframe_every", 1)
+    windows, batches = [runtime.window], [runtime.batch]
+    while windows[-1] // 2 >= every:
+        windows.append(windows[-1] // 2)
+    while batches[-1] > 1:
+        batches.append(batches[-1] // 2)
+    least = 0
+    for window in windows:
+        for batch in batches:
+            tried = replace(options, runtime=replace(runtime, batch=batch, window=window))
+            least = Estimate(backend, tried).memory(largest(tried, frames), held)
+            if least <= runtime.memory:
+                if tried != options:
+                    room = f"{runtime.memory / 2**30:.1f} GiB"
+                    report(Notice(message=f"to keep within {room}: windows of {window} frames, {batch} a network call"))
+                return tried
+    raise OptionError(
+        f"memory is {runtime.memory / 2**30:.1f} GiB, and this needs {least / 2**30:.1f} GiB at the least; a smaller "
+        "--size, a greater --keyframe-every, --coherence none or, on a GPU, --dtype float16 or bfloat16 needs less"
+    )

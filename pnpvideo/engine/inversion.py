@@ -1,0 +1,190 @@
+"""The source's trajectory of a window: encoded and inverted, or generated; the store keeps each level."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from random import Random
+
+import torch
+from torch import Tensor
+
+from pnpvideo.coherence.independent import Independent
+from pnpvideo.diffusion.invert import State, invert
+from pnpvideo.diffusion.regularise import Regularisation
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import Noised, Trajectory, Walked
+from pnpvideo.engine.checkpoints import Checkpoints
+from pnpvideo.engine.denoiser import Denoiser
+from pnpvideo.engine.pictures import encode, warn_if_unfamiliar
+from pnpvideo.engine.recorder import SourceRecorder
+from pnpvideo.engine.run import Run, Window
+from pnpvideo.events import Notice
+from pnpvideo.injection import Session, injected
+from pnpvideo.methods.method import Method
+from pnpvideo.store import Entry, fingerprint
+
+
+def source_trajectory(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> tuple[Trajectory, str]:
+    """The source's latents at every level, and the key under which the store has them.
+
+    recorder: makes the inversion's calls where edits record them. key: of everything that the trajectory depends on but
+    which frames share a network call.
+    """
+    if run.options.generate:
+        generated = _generated(run, window, key)
+        inverts = run.options.method.inverts
+        return generated if inverts else Noised(generated.at(0), window.noise, run.schedule), key
+    if not run.options.method.inverts:
+        clean = encode(run, window)
+        warn_if_unfamiliar(run, window, clean)
+        return Noised(clean.cpu(), window.noise, run.schedule), key
+    return _inverted(run, window, recorder, key)
+
+
+def _inverted(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> tuple[Trajectory, str]:
+    """Invert the window. Levels that the store has are not computed again.
+
+    The last bits of a trajectory depend on which frames share a network call, so its key is ``key`` with the frames of
+    every call: a result never depends on the settings of an earlier run that filled the store. If memory runs out, the
+    inversion starts again in smaller calls.
+    """
+    while True:
+        batch = run.guard.batch
+        found = fingerprint(key, _calls(run, window, recorder, batch))
+        if recorder is not None:
+            recorder.forget()
+        states = _walked(run, window, recorder, found, batch)
+        if states is not None:
+            return Walked(states), found
+
+
+def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int) -> list[list[tuple[int, ...]]]:
+    """The frames of each network call, level by level from 1."""
+    frames = len(window.times)
+    plain = [tuple(range(start, min(start + batch, frames))) for start in range(0, frames, batch)]
+    levels = range(1, run.schedule.steps + 1)
+    if recorder is None:
+        return [plain for _ in levels]
+    return [recorder.within(batch).calls(level) or plain for level in levels]
+
+
+def _walked(run: Run, window: Window, recorder: SourceRecorder | None, key: str, batch: int) -> list[Tensor] | None:
+    """The states of all levels; None if calls have become smaller than ``batch`` frames on the way."""
+    steps = run.schedule.steps
+    with run.store.entry("trajectory", key) as entry:
+        states = _stored(entry, steps)
+        if not states:
+            states = [encode(run, window).cpu()]
+            entry.put(_name(0), {"x": states[0]})
+        elif len(states) > 1:
+            run.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
+        warn_if_unfamiliar(run, window, states[0])
+        level, before = len(states) - 1, None
+        if run.second_order and 1 < level < steps:  # what the solver looks back at
+            before = next(_steps(run, window, recorder, states[level - 1], level - 1)).before
+        made: list[Tensor] = []
+        with Checkpoints(entry, "invert", run, window).kept() as keep:
+            for state in _steps(run, window, recorder, states[level], level, before):
+                if run.guard.batch != batch:
+                    return None
+                made.append(state.x)
+                if keep(state.level, {_name(state.level): ({"x": state.x}, {})}):
+                    made = [x.cpu() for x in made]
+    return [*states, *(x.cpu() for x in made)]
+
+
+def _steps(
+    run: Run,
+    window: Window,
+    recorder: SourceRecorder | None,
+    x: Tensor,
+    level: int,
+    before: Tensor | None = None,
+) -> Iterator[State]:
+    return invert(
+        _source_network(run, window, recorder),
+        x.to(run.device),
+        run.schedule,
+        level,
+        rounds=run.options.sampling.inversion_rounds or 0,
+        refine=regularisation(run),
+        solver=run.solver,
+        before=before,
+    )
+
+
+def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -> Callable[[Tensor, int], Tensor]:
+    """The network with the source prompt, frames in batches."""
+    words, steps = window.script.words["source"], run.schedule.steps
+
+    def predict(x: Tensor, level: int) -> Tensor:
+        timestep = run.schedule.timestep(level)
+
+        def batched(batch: int) -> Tensor:
+            parts = [(part, words.expand(len(part), *words.shape)) for part in x.split(batch)]
+            return torch.cat([run.backend.predict(part, timestep, text) for part, text in parts])
+
+        with window.located("invert", level, steps):
+            if recorder is not None and recorder.calls(level) is not None:
+                least = recorder.smallest_call(level)
+                return run.guard.run_batched(lambda batch: recorder.within(batch).predict(x, level), least)
+            return run.guard.run_batched(batched)
+
+    return predict
+
+
+def regularisation(run: Run) -> Callable[[Tensor, int], Tensor] | None:
+    """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
+    gain = run.options.sampling.regularize
+    if not gain:
+        return None
+    regularise = Regularisation(pyramid_gain=gain)
+    return lambda eps, level: regularise(eps, Random(level))
+
+
+def source_denoiser(run: Run, window: Window, session: Session) -> Denoiser:
+    """Guided sampling of the source prompt alone: a generated guidance picture."""
+    words = {**window.script.words, "positive": window.script.words["source"]}
+    guidance = replace(window.guidance, negative=False)
+    return Denoiser(run.backend, session, run.schedule, Method(), Independent(), guidance, words, Walked([]), batch=1)
+
+
+def _generated(run: Run, window: Window, key: str) -> Walked:
+    """A generated guidance picture: the sampling run of the source prompt is its trajectory."""
+    steps = run.schedule.steps
+    states: dict[int, Tensor] = {steps: window.noise.to(run.device)}
+    before: Tensor | None = None
+    with run.store.entry("trajectory", key) as entry, injected(run.backend.network, []) as session:
+        for level in range(steps - 1, -1, -1):
+            if (stored := entry.get(_name(level))) is None:
+                break
+            states[level] = stored[0]["x"]
+            before = stored[0]["before"].to(run.device)
+        denoiser, lowest = source_denoiser(run, window, session), min(states)
+
+        def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+            with window.located("generate", steps - level + 1, steps):
+                return run.guard.run(lambda: denoiser(x, level))
+
+        start = states[lowest].to(run.device)
+        with Checkpoints(entry, "invert", run, window).kept() as keep:
+            for state in sample(denoised, start, run.schedule, lowest, solver=run.solver, before=before):
+                assert state.before is not None
+                states[state.level] = state.x
+                tensors: dict[str, Tensor] = {"x": state.x, "before": state.before}
+                keep(steps - state.level, {_name(state.level): (tensors, {})})
+    return Walked([states[level].cpu() for level in range(steps + 1)])
+
+
+def _stored(entry: Entry, steps: int) -> list[Tensor]:
+    """The states from level 0 on that the store holds without a gap."""
+    states: list[Tensor] = []
+    for level in range(steps + 1):
+        stored = entry.get(_name(level))
+        if stored is None:
+            break
+        states.append(stored[0]["x"])
+    return states
+
+
+def _name(level: int) -> str:
+    return f"level-{level:04d}"

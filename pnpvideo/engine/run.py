@@ -1,0 +1,121 @@
+"""What the engine works with: what all windows of a run share, and what each has of its own."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.coherence.coherence import Place
+from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
+from pnpvideo.engine.memory import CallGuard
+from pnpvideo.errors import NotFiniteError
+from pnpvideo.events import Progress, Report
+from pnpvideo.settings.effective import effective
+from pnpvideo.settings.options import SECOND_ORDER, Options
+from pnpvideo.store import Store
+from pnpvideo.words.script import Script
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model and the options it runs with, every one of them known (see settings.effective).
+
+    guard: repeats network calls that fail. timings: seconds of each stage, which the engine adds to.
+    """
+
+    backend: Backend
+    options: Options
+    schedule: Schedule
+    guard: CallGuard
+    store: Store
+    report: Report
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":
+        """A run of ``options`` as a user gives them. Raises OptionError where they contradict each other."""
+        known = effective(options, backend)
+        assert known.sampling.steps is not None and known.sampling.spacing is not None
+        schedule = backend.schedule(known.sampling.steps, known.sampling.spacing)
+        return cls(backend, known, schedule, CallGuard(backend, known.runtime.batch, report), store, report)
+
+    @property
+    def device(self) -> torch.device:
+        return self.backend.device
+
+    @property
+    def second_order(self) -> bool:
+        """Whether the solver is of second order; its inversion asks at the levels at which sampling asks."""
+        return self.options.sampling.solver == SECOND_ORDER
+
+    @property
+    def solver(self) -> str:
+        assert self.options.sampling.solver is not None
+        return self.options.sampling.solver
+
+    def guidance(self, negative: bool) -> Guidance:
+        """negative: whether there is a negative prompt."""
+        sampling = self.options.sampling
+        assert sampling.guidance is not None
+        return Guidance(
+            scale=sampling.guidance,
+            negative=negative,
+            empty_share=self.options.method.empty_share(self.options.generate),
+            span=sampling.guidance_span,
+        )
+
+    def place(self, shot: int, window: int) -> Place:
+        """What the random keyframes of a window depend on."""
+        return Place(self.options.sampling.seed, shot, window)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds of the block to those of ``stage``."""
+        started = time.monotonic()
+        yield
+        self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
+
+
+@dataclass(frozen=True)
+class Window:
+    """A shot, or a part of a long one, that goes through the model at once.
+
+    place: the run's seed, the shot, the window of it. pixels: the drawings (f, h, w, 3) uint8 at the working size.
+    times: of the drawings, in seconds. script: the prompts. noise: (1, c, h', w'), the shot's. anchors: drawings of
+    earlier windows. masks: of each drawing, (h, w) uint8 of any size, white where it may change; None: everywhere.
+    tokens: of the source prompt, where the network attends to what may change; None: everything may. more: whether
+    another window of the shot follows.
+    """
+
+    place: Place
+    pixels: np.ndarray
+    times: tuple[float, ...]
+    script: Script
+    guidance: Guidance
+    noise: Tensor
+    anchors: Anchors = NO_ANCHORS
+    masks: Sequence[np.ndarray] | None = None
+    tokens: tuple[int, ...] | None = None
+    more: bool = False
+
+    @contextmanager
+    def located(self, stage: str, step: int, steps: int) -> Iterator[None]:
+        """Add the stage, the step (from 1) and the shot to the message of a NotFiniteError in the block."""
+        try:
+            yield
+        except NotFiniteError as failed:
+            where = f"{stage}, step {step} of {steps}, shot {self.place.shot + 1}"
+            raise NotFiniteError(f"{where}: {failed}") from failed
+
+    def progress(self, stage: str, done: int, total: int, unit: str) -> Progress:
+        """That ``done`` of ``total`` units of a stage are finished in this window."""
+        _, shot, window = self.place
+        frames = len(self.times)
+        return Progress(stage=stage, done=done, total=total, unit=unit, shot=shot, window=window, frames=frames)

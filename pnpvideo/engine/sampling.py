@@ -1,0 +1,98 @@
+"""Sample a window's result from its source's trajectory, step by step, from where an interrupted run stopped."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.trajectory import Trajectory, Walked, shot_noise
+from pnpvideo.engine.anchors import NO_ANCHORS, Anchors, remembered_drawings
+from pnpvideo.engine.checkpoints import Checkpoints
+from pnpvideo.engine.denoiser import Denoiser
+from pnpvideo.engine.region import keep_source
+from pnpvideo.engine.run import Run, Window
+from pnpvideo.events import Notice
+from pnpvideo.injection import Edit, Moment, injected
+from pnpvideo.store import Entry
+
+STATE = "state"
+"""Part of a run in the store that it goes on from: the latents, and what the solver looks back at."""
+
+
+class _Start(NamedTuple):
+    """Where a run begins or goes on. chosen: level -> latents of the drawings that later windows attend to."""
+
+    x: Tensor
+    level: int
+    before: Tensor | None
+    chosen: dict[int, Tensor]
+
+
+def sample_window(
+    run: Run, window: Window, trajectory: Trajectory, edits: Sequence[Edit], mask: Tensor | None, key: str
+) -> tuple[Tensor, Anchors]:
+    """The edited latents (f, c, h', w') of the window's drawings, and the anchors that it leaves to later windows.
+
+    trajectory: of the window's own drawings. mask: (f, 1, h', w'), see keep_source; None: everything may change.
+    """
+    options, steps, anchors = run.options, run.schedule.steps, window.anchors
+    whole = anchors.before(trajectory)
+    after_step = anchors.after_step(None if mask is None else keep_source(trajectory, mask))
+    fresh = shot_noise(window.noise.shape[1:], options.sampling.seed, window.place.shot, stream=1)
+    x, level = options.method.start(whole, run.schedule, fresh)  # a generated start is the window's own noise
+    x = anchors.started(x, level)
+    chosen: tuple[int, ...] = ()
+    if window.more and options.coherence.anchored:
+        chosen = remembered_drawings(not anchors, len(window.times))
+    rows = [len(anchors) + drawing for drawing in chosen]
+    with run.store.entry("run", key) as entry, injected(run.backend.network, edits) as session:
+        denoiser = Denoiser.of(run, window, session, whole)
+        start = _resumed(run, window, entry, _Start(x.to(run.device), level, None, {level: x[rows]} if rows else {}))
+
+        def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+            keyframes = options.coherence.keyframes(len(x), window.place, steps - level, len(anchors))
+            with window.located("sample", steps - level + 1, steps):
+                return run.guard.run_batched(lambda batch: denoiser.within(batch)(x, level), len(keyframes))
+
+        ahead = denoiser.ahead if run.second_order and options.method.inverts else None
+        walk = sample(denoised, start.x, run.schedule, start.level, after_step, run.solver, start.before, ahead)
+        x, states = start.x, dict(start.chosen)
+        with Checkpoints(entry, "sample", run, window).kept() as keep:
+            for state in walk:
+                x = state.x
+                latents = {"x": x} if state.before is None else {"x": x, "before": state.before}
+                parts = {STATE: (latents, {"level": state.level})}
+                if rows and state.level > 0:
+                    states[state.level] = x[rows]
+                    parts = {_chosen(state.level): ({"x": x[rows]}, {}), **parts}
+                keep(steps - state.level, parts)
+    for edit in edits:  # there is no such step: the tensors that edits hold are dropped
+        edit.begin(Moment(steps, steps, 0))
+    left = NO_ANCHORS
+    if chosen:
+        source = Walked([trajectory.at(level)[list(chosen)] for level in range(steps + 1)])
+        times = tuple(window.times[drawing] for drawing in chosen)
+        left = Anchors(times, source, {level: latents.cpu() for level, latents in states.items()}, key)
+    return x[len(anchors) :], left
+
+
+def _resumed(run: Run, window: Window, entry: Entry, start: _Start) -> _Start:
+    """Where an interrupted run stopped; ``start`` where there was none, or the store lacks a part of it."""
+    saved = entry.get(STATE)
+    if saved is None:
+        return start
+    tensors, notes = saved
+    level, chosen = int(notes["level"]), dict(start.chosen)
+    if chosen:
+        for lower in range(start.level - 1, max(level, 1) - 1, -1):
+            if (stored := entry.get(_chosen(lower))) is None:
+                return start
+            chosen[lower] = stored[0]["x"]
+    before = tensors["before"].to(run.device) if "before" in tensors else None
+    run.report(Notice(message=f"resuming shot {window.place.shot + 1} at step {run.schedule.steps - level}"))
+    return _Start(tensors["x"].to(run.device), level, before, chosen)
+
+
+def _chosen(level: int) -> str:
+    return f"chosen-{level:04d}"

@@ -1,0 +1,144 @@
+"""Translate a clip window by window: what a shot's windows hand on to the next one stands here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.diffusion.trajectory import shot_noise
+from pnpvideo.engine.anchors import Anchors, remembered_windows
+from pnpvideo.engine.region import WordRegion
+from pnpvideo.engine.run import Run, Window
+from pnpvideo.engine.window import translate_window
+from pnpvideo.errors import StoreError
+from pnpvideo.events import Notice, Report
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
+from pnpvideo.video.clip import Frame, Shot
+from pnpvideo.video.drawings import Drawings
+from pnpvideo.video.fit import to_working, working_size
+from pnpvideo.words.script import Script, Scripts
+
+
+class Drawn(NamedTuple):
+    """pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], 1 where a
+    picture may differ from its source; None: everywhere."""
+
+    pictures: np.ndarray
+    masks: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ShotState:
+    """What the windows of a shot hand on. script: the same for all of them. anchored: of the windows whose drawings the
+    next one attends to. last: the drawing that the next window may still show."""
+
+    script: Script
+    anchored: tuple[Anchors, ...] = ()
+    last: Drawn | None = None
+
+
+class ClipTranslator:
+    """Translates the shots of one clip, in order, with one prompt.
+
+    counts: shots, windows, frames and drawings so far. texts: of each shot, its source prompt, prompt and negative.
+    """
+
+    def __init__(self, run: Run, prompt: str | None) -> None:
+        self.run = run
+        self.scripts = Scripts(run.backend, run.options, prompt, run.store, run.report)
+        self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
+        self.texts: list[dict[str, str]] = []
+        self._region = WordRegion(run, _changing_word(run.options, self.scripts))
+        self._keys: list[str] = []
+        self._state: ShotState | None = None
+
+    @classmethod
+    def of(
+        cls, backend: Backend, options: Options, prompt: str | None, store: Store, report: Report
+    ) -> "ClipTranslator":
+        return cls(Run.of(backend, options, store, report), prompt)
+
+    def translate(self, shot: Shot, drawings: Drawings, display: tuple[int, int]) -> Drawn:
+        """The translated drawings of a shot, or of a part of one, at the working size; parts come in their order.
+
+        display: width and height of the input. Raises DeviceError if memory runs out or the network gives NaN; finished
+        steps stay in the store.
+        """
+        frames, masks = drawings.frames, drawings.masks
+        if shot.part == 0:
+            self._state = None
+            self.counts["shots"] += 1
+        self.counts["frames"] += len(drawings.of)
+        carried = self._state.last if self._state is not None and drawings.carried else None
+        if drawings.carried:
+            frames, masks = frames[1:], None if masks is None else masks[1:]
+        parts = [] if carried is None else [carried]
+        if frames:
+            parts.append(self._translated(shot, frames, masks, display))
+        found = [part.masks for part in parts if part.masks is not None]
+        drawn = Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(found) if found else None)
+        if self._state is not None:
+            last = Drawn(drawn.pictures[-1:].copy(), None if drawn.masks is None else drawn.masks[-1:].copy())
+            self._state = replace(self._state, last=last)
+        return drawn
+
+    def check(self) -> None:
+        """Raise OptionError if nothing was to be changed in any shot."""
+        self._region.check()
+
+    def finish(self) -> None:
+        """Forget the checkpoints of a run that has reached its output; trajectories stay for the next prompt."""
+        try:
+            for key in self._keys:
+                with self.run.store.entry("run", key) as entry:
+                    entry.discard()
+        except StoreError as failed:  # the output stands: what is left over is no reason to call the run failed
+            self.run.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
+
+    def _translated(
+        self, shot: Shot, frames: Sequence[Frame], masks: Sequence[np.ndarray] | None, display: tuple[int, int]
+    ) -> Drawn:
+        run, seed = self.run, self.run.options.sampling.seed
+        self.counts["windows"] += 1
+        self.counts["drawings"] += len(frames)
+        size = working_size(*display, run.options.sampling.size or run.backend.size, run.backend.multiple)
+        pixels = to_working((frame.pixels for frame in frames), size)
+        state = self._state = self._state or self._begun(pixels)
+        script = state.script
+        noise = shot_noise(run.backend.latent_shape(*size), seed, shot.index)
+        tokens = self._region.tokens(script.source, shot.index, shot.part == 0)
+        if tokens == ():
+            return Drawn(pixels, np.zeros((len(pixels), *noise.shape[-2:]), np.float32))
+        window = Window(
+            place=run.place(shot.index, shot.part),
+            pixels=pixels,
+            times=tuple(float(frame.pts_seconds) for frame in frames),
+            script=script,
+            guidance=run.guidance(bool(script.negative)),
+            noise=noise,
+            anchors=Anchors.joined(state.anchored, run.schedule.steps + 1),
+            masks=masks,
+            tokens=tokens,
+            more=shot.more,
+        )
+        made = translate_window(run, window)
+        self._keys.append(made.run)
+        if made.anchors:
+            self._state = replace(state, anchored=tuple(remembered_windows(state.anchored, made.anchors)))
+        return Drawn(made.pictures, made.masks)
+
+    def _begun(self, pixels: np.ndarray) -> ShotState:
+        """A shot begins; what it shows is asked of the middle drawing (h, w, 3) of its first window."""
+        script = self.scripts.of(lambda: pixels[len(pixels) // 2])
+        self.texts.append({"source": script.source, "prompt": script.prompt, "negative": script.negative})
+        return ShotState(script)
+
+
+def _changing_word(options: Options, scripts: Scripts) -> str | None:
+    """The thing outside of which the source is kept; None where everything may change."""
+    if not options.region.keep_background:
+        return None
+    return options.prompts.change[0] if options.prompts.change else scripts.files[0][0].source

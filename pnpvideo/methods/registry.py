@@ -1,0 +1,18 @@
+"""The methods by name. A new method is one module and one line here."""
+
+from pnpvideo.methods.method import Method
+from pnpvideo.methods.pix2pix_zero import Pix2PixZero
+from pnpvideo.methods.plug_and_play import PlugAndPlay
+from pnpvideo.methods.sdedit import SDEdit
+
+METHODS: dict[str, type[Method]] = {"pnp": PlugAndPlay, "sdedit": SDEdit, "pix2pix-zero": Pix2PixZero}
+USUAL = "pnp"
+USUAL_EDIT = "pix2pix-zero"
+"""The method of an edit without a prompt."""
+EDITS = (USUAL_EDIT, "pnp")
+"""The methods that ``pnpvideo edit`` offers."""
+
+
+def name_of(method: Method) -> str:
+    """The registered name of a method; of a class that is not registered, its own name."""
+    return next((name for name, kind in METHODS.items() if type(method) is kind), type(method).__name__)

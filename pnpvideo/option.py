@@ -1,0 +1,343 @@
+"""Declare an option as a dataclass field: default, accepted values, help, and who may recommend a value.
+
+Flags, environment variables, files of options, checks, ``docs/cli.md`` and a checkpoint's recommendations are derived
+from these declarations, so a new option is one field of one dataclass. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pnpvideo.errors import OptionError
+
+SECTIONS = ("usual", "look", "coherence", "speed and memory", "input", "output", "machine")
+"""Headings of the options in a command's help, in their order."""
+METADATA = "pnpvideo"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values an option takes.
+
+    ``check`` raises OptionError for a value that is not accepted. ``parse`` reads a flag or a variable, ``load`` a
+    value of a TOML file; relative paths in a file start at the file's ``folder``. Both raise OptionError.
+    """
+
+    metavar: ClassVar[str] = "TEXT"
+
+    def check(self, name: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def parse(self, name: str, text: str) -> Any:
+        return text
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return value
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number from ``low`` to ``high`` (None: without an upper limit)."""
+
+    low: int
+    high: int | None = None
+    metavar: ClassVar[str] = "N"
+
+    def check(self, name: str, value: Any) -> None:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < self.low or (self.high is not None and value > self.high):
+            span = f"from {self.low} to {self.high}" if self.high is not None else f"of at least {self.low}"
+            raise OptionError(f"{name} is {value!r}; accepted is a whole number {span}")
+
+
+@dataclass(frozen=True)
+class Real(Kind):
+    """A finite number from ``low`` to ``high``; ``above``: ``low`` itself is not accepted."""
+
+    low: float
+    high: float
+    above: bool = False
+    metavar: ClassVar[str] = "NUMBER"
+
+    def check(self, name: str, value: Any) -> None:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not good or not self.low <= value <= self.high:
+            raise OptionError(f"{name} is {value!r}; accepted is a number from {self.low:g} to {self.high:g}")
+        if self.above and value == self.low:
+            raise OptionError(f"{name} is {value:g}; accepted is a number above {self.low:g} and up to {self.high:g}")
+
+
+SHARE = Real(0.0, 1.0)
+"""A share of the steps of a run, or of a quantity."""
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of ``values``."""
+
+    values: tuple[str, ...]
+
+    def check(self, name: str, value: Any) -> None:
+        if value not in self.values:
+            raise OptionError(f"{name} is {value!r}; accepted: {', '.join(self.values)}")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return _text(name, value)
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """One of a few numbers, named in ``accepted``, such as "0 (off), 1, 2"."""
+
+    values: tuple[float, ...]
+    accepted: str
+    metavar: ClassVar[str] = "NUMBER"
+
+    def check(self, name: str, value: Any) -> None:
+        if isinstance(value, bool) or value not in self.values:
+            raise OptionError(f"{name} is {value!r}; accepted: {self.accepted}")
+
+
+@dataclass(frozen=True)
+class Switch(Kind):
+    """True or False."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise OptionError(f"{name} is {value!r}; accepted: True, False")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        if not isinstance(value, bool):
+            raise OptionError(f"{name} is {value!r}; accepted is true or false")
+        return value
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Any text."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, str):
+            raise OptionError(f"{name} is {value!r}; accepted is a text")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return _text(name, value)
+
+
+@dataclass(frozen=True)
+class Model(Text):
+    """An alias, a hub id, or a folder; a folder in a TOML file may be relative to the file."""
+
+    metavar: ClassVar[str] = "MODEL"
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        beside = folder / Path(_text(name, value)).expanduser()
+        return str(beside) if beside.exists() else value
+
+
+@dataclass(frozen=True)
+class File(Kind):
+    """A path. ``folder``: of a folder."""
+
+    folder: bool = False
+    metavar: ClassVar[str] = "PATH"
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, str | Path):
+            raise OptionError(f"{name} is {value!r}; accepted is a path")
+
+    def parse(self, name: str, text: str) -> Any:
+        return Path(text)
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return folder / Path(_text(name, value)).expanduser()
+
+
+@dataclass(frozen=True)
+class Shares(Kind):
+    """A pair of shares of the run, such as (0.0, 0.8); as text ``A:B``, where either side may be left out."""
+
+    metavar: ClassVar[str] = "A:B"
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise OptionError(f"{name} is {value!r}; accepted is a pair of shares, such as (0.0, 0.8)")
+        for share in value:
+            SHARE.check(name, share)
+        if value[0] >= value[1]:
+            raise OptionError(f"{name} is {value[0]:g}:{value[1]:g}, an empty span")
+
+    def parse(self, name: str, text: str) -> Any:
+        start, colon, stop = text.partition(":")
+        try:
+            if colon:
+                return float(start or 0), float(stop or 1)
+        except ValueError:
+            pass
+        raise OptionError(f"{text!r} is no span; accepted is A:B, two shares of the run, such as 0:0.8")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        if isinstance(value, str):
+            return self.parse(name, value)
+        return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Bytes(Whole):
+    """A number of bytes; as text with K, M, G or T, powers of 1,024: ``8G``, ``2.5G``."""
+
+    metavar: ClassVar[str] = "BYTES"
+
+    def parse(self, name: str, text: str) -> Any:
+        trimmed = text.strip().upper().removesuffix("B").removesuffix("I")
+        unit = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(trimmed[-1:], 1)
+        try:
+            return int(float(trimmed.rstrip("KMGT")) * unit)
+        except (ValueError, OverflowError):
+            raise OptionError(f"{text!r} is no size; accepted is a number with K, M, G or T, such as 8G") from None
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return self.parse(name, value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Frames(Kind):
+    """A half-open span (start, stop) of frames, counted from 0; stop None: to the end. As text ``A:B``."""
+
+    metavar: ClassVar[str] = "A:B"
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise OptionError(f"{name} is {value!r}; accepted is a pair (start, stop), such as (0, 25)")
+        start, stop = value
+        Whole(0).check(f"{name} (start)", start)
+        if stop is not None:
+            Whole(0).check(f"{name} (stop)", stop)
+            if stop <= start:
+                raise OptionError(
+                    f"{name} is {start}:{stop}, an empty span; the end is exclusive and must lie beyond the start"
+                )
+
+    def parse(self, name: str, text: str) -> Any:
+        start, colon, stop = text.partition(":")
+        if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
+            raise OptionError(f"{name} is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
+        return int(start or "0"), int(stop) if stop else None
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        if not isinstance(value, str):
+            raise OptionError(f'{name} is {value!r}; accepted is a text such as "0:25"')
+        return self.parse(name, value)
+
+
+@dataclass(frozen=True)
+class Concepts(Kind):
+    """A pair of concepts (from, to), such as ("ball", "cube")."""
+
+    def check(self, name: str, value: Any) -> None:
+        pair = isinstance(value, tuple | list) and len(value) == 2
+        if not pair or not all(isinstance(word, str) and word.strip() for word in value):
+            raise OptionError(f"{name} is {value!r}; accepted is a pair of concepts, such as ('ball', 'cube')")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Directions(Kind):
+    """Pairs (file, strength) of edit directions; as text ``FILE`` or ``FILE:STRENGTH``, each given by itself."""
+
+    metavar: ClassVar[str] = "FILE[:STRENGTH]"
+
+    def check(self, name: str, value: Any) -> None:
+        for pair in value:
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise OptionError(f"a direction is {pair!r}; accepted is a pair of a file and a strength")
+            Real(-1000.0, 1000.0).check(f"strength of the direction {pair[0]!r}", pair[1])
+
+    def parse(self, name: str, text: str) -> Any:
+        file, colon, strength = text.rpartition(":")
+        try:
+            return (file, float(strength)) if colon and not Path(text).exists() else (text, 1.0)
+        except ValueError:
+            return text, 1.0  # the colon belongs to the file's name
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "ball2cube.safetensors:1.2"')
+        pairs = [self.parse(name, item) for item in value]
+        return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"{name} is {value!r}; accepted is a text in quotes")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What is known of an option besides its name and default.
+
+    section: heading in the help. metavar: what stands for the value there; None: the kind's. flag: None where the
+    option has no flag of its own. variable: whether an environment variable sets it.
+    otherwise: the value where the option is None and nobody recommends one. card: a checkpoint may recommend a value.
+    """
+
+    kind: Kind
+    help: str
+    section: str
+    metavar: str | None = None
+    flag: tuple[str, ...] | None = ()
+    variable: bool = True
+    otherwise: Any = None
+    card: bool = False
+
+
+def option(default: Any, spec: Spec, *, compare: bool = True) -> Any:
+    """A dataclass field that is an option. compare: False where the option never changes a result."""
+    return dataclasses.field(default=default, compare=compare, metadata={METADATA: spec})
+
+
+def specs(owner: Any) -> dict[str, Spec]:
+    """The options of a dataclass, or of an instance of one, by name."""
+    fields = dataclasses.fields(owner)
+    return {field.name: field.metadata[METADATA] for field in fields if METADATA in field.metadata}
+
+
+def check_options(owner: Any) -> None:
+    """Check every option of a dataclass instance; a value equal to the default is accepted. Raises OptionError."""
+    for field in dataclasses.fields(owner):
+        value = getattr(owner, field.name)
+        if METADATA in field.metadata and not (value is None and field.default is None):
+            field.metadata[METADATA].kind.check(field.name, value)
+
+
+def stated(owner: Any) -> dict[str, Any]:
+    """The options of a dataclass instance that differ from their defaults."""
+    pairs = {field.name: (getattr(owner, field.name), field.default) for field in dataclasses.fields(owner)}
+    return {name: pairs[name][0] for name in specs(owner) if pairs[name][0] != pairs[name][1]}
+
+
+def flag_of(name: str, spec: Spec) -> tuple[str, ...]:
+    """The flags of an option: those that it declares, else its name."""
+    return spec.flag or (f"--{name.replace('_', '-')}",)
+
+
+def values_of(owner: Any) -> Mapping[str, Any]:
+    """All options of a dataclass instance, by name."""
+    return {name: getattr(owner, name) for name in specs(owner)}
+
+
+def plain(value: Any) -> Any:
+    """Values of options as JSON has them."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,150 @@
+"""The story on one page: a clip and a prompt become a translated clip."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.load import load
+from pnpvideo.background import Masks
+from pnpvideo.engine.estimate import fit_memory
+from pnpvideo.engine.run import Run
+from pnpvideo.engine.shot import ClipTranslator
+from pnpvideo.errors import OptionError
+from pnpvideo.events import Notice, Progress, Report, ignore
+from pnpvideo.report import run_report
+from pnpvideo.settings.effective import without_effect
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
+from pnpvideo.video.clip import Clip, ClipInfo, Frame
+from pnpvideo.video.destination import resolve
+from pnpvideo.video.drawings import Drawings, held
+from pnpvideo.video.fit import to_display, working_size
+from pnpvideo.video.formats import UNREADABLE, subtitle_encoders
+from pnpvideo.video.read import read
+from pnpvideo.video.shots import shots
+from pnpvideo.video.write import Writer, check_output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came out. clip: what was read, None for a generated picture. report: JSON-ready facts of the run."""
+
+    output: Path
+    clip: ClipInfo | None
+    report: dict[str, Any]
+
+
+def translate(
+    input: Path | str | None,
+    prompt: str | None,
+    output: Path | str,
+    options: Options | None = None,
+    *,
+    backend: Backend | None = None,
+    report: Report = ignore,
+) -> Result:
+    """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
+
+    Without a prompt, ``options.prompts`` say what changes: a change or directions. With ``options.generate`` there is
+    no ``input``, and the guidance picture is drawn from the source prompt. backend: a loaded model; None: the one that
+    the options name. Raises PnPVideoError (see errors.py); then nothing stands under the output's name that was not
+    there before. An interrupted call goes on where it stopped when it is made again.
+    """
+    options = options or Options()
+    started = time.monotonic()
+    clip = _read(input, options, report)
+    check_output(output, clip.info if clip else None, options.overwrite)
+    if clip is not None:
+        _report_left_out(clip, output, report)
+    region = options.region
+    masking = None if region.mask is None or not clip else Masks(region.mask, clip.info, options.reading.frames, report)
+    backend = backend or load(options.model, options.runtime)
+    report(Progress(stage="load", done=1, total=1, unit="model"))
+    info = clip.info if clip else _generated_info(backend, options)
+    size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
+    fitted = fit_memory(backend, options, info.frames, size, report)
+    run = Run.of(backend, fitted, Store(options.runtime.store, report=report), report)
+    for message in without_effect(run.options, info.frames):
+        report(Notice(message=message))
+    translator = ClipTranslator(run, prompt)
+    frames = clip.frames() if clip else iter([_blank(info)])
+    with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
+        for frame, picture, shot in translated(translator, frames, (info.width, info.height), masking):
+            writer.append(picture, frame.pts_seconds, frame.duration_seconds)
+            report(Progress(stage="write", done=writer.frames, total=info.frames or 0, unit="frame", shot=shot))
+        if masking and not options.reading.allow_partial:  # a damaged input may have less than its mask
+            masking.finish()
+        translator.check()
+    translator.finish()
+    facts = run_report(input, prompt, options, writer, translator, time.monotonic() - started)
+    return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
+
+
+def translated(
+    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: Masks | None = None
+) -> Iterator[tuple[Frame, np.ndarray, int]]:
+    """Translate frames in order: each, its picture (h, w, 3 or 4) uint8 at ``display`` size, and its shot's index.
+
+    Shots are found on the way, and attention never crosses a cut. Bounded memory: one window is held at a time.
+    """
+    options, before = translator.run.options, None
+    for shot in shots(iter(frames), options.runtime.window):
+        masks = masking.take(len(shot.frames)) if masking else None
+        drawings: Drawings = held(shot, masks, before)  # animation on twos: a drawing is translated once
+        with translator.run.backend.busy:
+            drawn = translator.translate(shot, drawings, display)
+        for frame, drawing in zip(shot.frames, drawings.of, strict=True):
+            may_change = None if drawn.masks is None else drawn.masks[drawing]
+            if drawings.masks is not None:
+                may_change = drawings.masks[drawing] / np.float32(255)
+            source = None if options.generate else frame.pixels
+            yield frame, to_display(drawn.pictures[drawing], source, display, may_change), shot.index
+        before = drawings.last()
+        del shot, masks, drawings, drawn, frame  # this window is let go before more is read
+
+
+def _read(input: Path | str | None, options: Options, report: Report) -> Clip | None:
+    if options.generate:
+        if input is not None:
+            raise OptionError(f"generate draws the guidance picture itself; an input was given too: {str(input)!r}")
+        return None
+    if input is None:
+        raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
+    reading = options.reading
+    clip = read(
+        input,
+        span=reading.frames,
+        decoder=reading.decoder,
+        track=reading.track,
+        allow_partial=reading.allow_partial,
+        report=report,
+    )
+    for number, track in enumerate(clip.info.audio):
+        if track.codec == UNREADABLE:
+            report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))
+    return clip
+
+
+def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
+    """Say which subtitles the output does not hold."""
+    _, form = resolve(output)
+    kept = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
+    for number, (track, encoder) in enumerate(zip(clip.info.subtitles, kept, strict=True)):
+        if encoder is None:
+            why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
+            report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
+
+
+def _generated_info(backend: Backend, options: Options) -> ClipInfo:
+    side = options.sampling.size or backend.size
+    return ClipInfo(path=None, kind="still", width=side, height=side, frames=1)
+
+
+def _blank(info: ClipInfo) -> Frame:
+    return Frame(0, Fraction(0), np.zeros((info.height, info.width, 3), np.uint8))

@@ -1,0 +1,143 @@
+"""What a run uses: the user's value of each option, else the checkpoint's, else the preset's, else the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pnpvideo.errors import OptionError
+from pnpvideo.option import specs
+from pnpvideo.settings.card import Card
+from pnpvideo.settings.options import CHECKPOINT, DDIM, KNOWN_DEFAULTS, SECOND_ORDER, Options
+from pnpvideo.settings.presets import PRESETS
+
+CALL, CARD, PRESET, METHOD, MODEL, DEFAULT = "call", "checkpoint's card", "preset", "method", "model", "default"
+
+
+class Checkpoint(Protocol):
+    """What decides about options of a model. size: native, in pixels. prediction: what its network predicts."""
+
+    @property
+    def card(self) -> Card: ...
+
+    @property
+    def few_step(self) -> bool: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def prediction(self) -> str: ...
+
+
+def effective(options: Options, model: Checkpoint) -> Options:
+    """A copy of ``options`` in which every option that may be recommended has its value.
+
+    ``origins`` of the copy name, for every option, who decided: what the caller noted for an option that was set
+    ("flag", a file's name), else one of the constants above. Raises OptionError where values contradict each other.
+    """
+    decide = _Decision(options, model)
+    sampling, method, preset = options.sampling, options.method, PRESETS[options.sampling.preset]
+    regularize = float(decide("regularize", sampling.regularize))
+    solver = decide.of("solver", sampling.solver, DDIM if regularize or model.few_step else preset.solver, PRESET)
+    usual_steps = preset.few_steps if model.few_step else preset.ddim_steps if solver == DDIM else preset.steps
+    if solver == SECOND_ORDER and sampling.inversion_rounds:
+        raise OptionError(
+            f"inversion_rounds is {sampling.inversion_rounds}, and the solver is 2m, whose inversion needs no "
+            "corrections; leave them out, or ask for --solver ddim"
+        )
+    rounds = 0 if solver == SECOND_ORDER else decide("inversion_rounds", sampling.inversion_rounds)
+    settled = replace(
+        sampling,
+        regularize=regularize,
+        solver=solver,
+        steps=decide.of("steps", sampling.steps, usual_steps, PRESET),
+        spacing=decide.of("spacing", sampling.spacing, CHECKPOINT if solver == DDIM else preset.spacing, PRESET),
+        guidance=float(decide("guidance", sampling.guidance)),
+        inversion_rounds=rounds,
+        size=decide.of("size", sampling.size, model.size, MODEL),
+    )
+    own = {name: decide(name, getattr(method, name)) for name, spec in specs(method).items() if spec.card}
+    own = {name: float(value) if isinstance(value, int) else value for name, value in own.items()}
+    return replace(
+        options,
+        method=replace(method, **own),
+        sampling=settled,
+        prompts=replace(options.prompts, negative=_negative(options, decide)),
+        origins=decide.origins,
+    )
+
+
+def _negative(options: Options, decide: _Decision) -> str:
+    given, method = options.prompts.negative, options.method
+    if given is None and options.generate:
+        return str(decide.of("negative", None, method.negative_generated, METHOD))
+    return str(decide("negative", given))
+
+
+class _Decision:
+    """Decides option by option, and keeps who did."""
+
+    def __init__(self, options: Options, model: Checkpoint) -> None:
+        self.method, self.model, self._set = options.method, model, options.origins
+        by_call = {name: CALL for name, value in options.flat().items() if value != KNOWN_DEFAULTS[name]}
+        self.origins = {name: options.origins.get(name, by_call.get(name, DEFAULT)) for name in options.flat()}
+        self.otherwise: dict[str, Any] = {
+            **{name: spec.otherwise for part in options.parts() for name, spec in specs(part).items()},
+            "negative": options.method.negative_otherwise,
+        }
+        self.by_method: Mapping[str, Any] = options.method.otherwise(model.prediction, options.generate)
+
+    def __call__(self, name: str, given: Any) -> Any:
+        """The user's value, else the checkpoint's recommendation, else the method's, else the declaration's."""
+        recommended = self.model.card.recommended
+        card_name = self.method.card_names.get(name, name)
+        if given is None and card_name in recommended:
+            return self.of(name, None, recommended[card_name], CARD)
+        if name in self.by_method:
+            return self.of(name, given, self.by_method[name], METHOD)
+        return self.of(name, given, self.otherwise[name], DEFAULT)
+
+    def of(self, name: str, given: Any, usual: Any, origin: str) -> Any:
+        """The user's value, else ``usual``, which ``origin`` decides."""
+        if given is None:
+            self.origins[name] = origin
+            return usual
+        self.origins[name] = self._set.get(name, CALL)
+        return given
+
+
+def without_effect(options: Options, frames: int | None) -> list[str]:
+    """Messages about options that were set and change nothing, of a run in which every option has its value.
+
+    frames: of the input; None: not known.
+    """
+    chosen = options.flat()
+    reasons = dict.fromkeys(options.unread, f"the method is {chosen['method']}, the coherence {chosen['coherence']}")
+    sampling, prompts = options.sampling, options.prompts
+    if not options.method.inverts or options.generate:
+        why = "the guidance picture is generated" if options.generate else "the method does not invert"
+        reasons |= {"regularize": why, "inversion_rounds": why}
+    if sampling.guidance == 1.0:
+        reasons |= {"negative": "guidance is 1, so the prompt is asked alone", "guidance_span": "guidance is 1"}
+    if prompts.change is None:
+        reasons["change_strength"] = "there is no change (--from and --to)"
+    if prompts.change is None and not prompts.directions:
+        reasons["placement"] = "there is no direction"
+    if prompts.source_prompt is not None:
+        reasons["captioner"] = "the source prompt is given"
+    if frames == 1:
+        reasons |= dict.fromkeys(("keyframe_every", "window"), "there is one frame")
+    draws_keyframes = options.coherence.anchored and frames != 1
+    if not options.generate and not draws_keyframes:
+        reasons |= options.method.without_effect()
+    told = {name: why for name, why in reasons.items() if name in options.unread or _is_set(options, name)}
+    return [f"{name} is set, and has no effect: {why}" for name, why in told.items()]
+
+
+def _is_set(options: Options, name: str) -> bool:
+    """Whether the user set this option, to something else than its default."""
+    by_others = (CARD, PRESET, METHOD, MODEL, DEFAULT)
+    set_by_user = options.origins.get(name, DEFAULT) not in by_others
+    return set_by_user and options.flat().get(name) != KNOWN_DEFAULTS[name]

@@ -1,0 +1,411 @@
+"""Everything that one translation depends on besides its input, prompt and output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+from pnpvideo.coherence.coherence import Coherence
+from pnpvideo.coherence.flow import TokenFlow
+from pnpvideo.coherence.registry import COHERENCES
+from pnpvideo.coherence.registry import USUAL as USUAL_COHERENCE
+from pnpvideo.errors import OptionError
+from pnpvideo.methods.method import Method
+from pnpvideo.methods.plug_and_play import PlugAndPlay
+from pnpvideo.methods.registry import METHODS
+from pnpvideo.methods.registry import USUAL as USUAL_METHOD
+from pnpvideo.option import (
+    Bytes,
+    Choice,
+    File,
+    Frames,
+    Model,
+    Number,
+    Real,
+    Shares,
+    Spec,
+    Switch,
+    Text,
+    Whole,
+    check_options,
+    option,
+    specs,
+    stated,
+    values_of,
+)
+from pnpvideo.settings.presets import PRESETS, USUAL
+from pnpvideo.settings.prompts import Prompts
+
+SECOND_ORDER, DDIM = "2m", "ddim"
+KARRAS, CHECKPOINT = "karras", "checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How latents go up to noise and down again."""
+
+    preset: str = option(
+        USUAL, Spec(kind=Choice(tuple(PRESETS)), section="usual", help="What a run spends where nothing else is set.")
+    )
+    steps: int | None = option(
+        None,
+        Spec(
+            kind=Whole(1, 1000), section="look", help="Denoising steps, and inversion steps; without it, the preset's."
+        ),
+    )
+    solver: str | None = option(
+        None,
+        Spec(
+            kind=Choice((SECOND_ORDER, DDIM)),
+            section="look",
+            help="Second order up and down, or DDIM, which a regularised inversion uses; without it, the preset's.",
+        ),
+    )
+    spacing: str | None = option(
+        None,
+        Spec(
+            kind=Choice((KARRAS, CHECKPOINT)),
+            section="look",
+            help="Levels even in the third root of the noise, or the checkpoint's, as DDIM uses; without it, the "
+            "preset's.",
+        ),
+    )
+    guidance: float | None = option(
+        None,
+        Spec(
+            kind=Real(0.0, 100.0),
+            section="usual",
+            otherwise=7.5,
+            card=True,
+            help="Scale of classifier-free guidance.",
+        ),
+    )
+    guidance_span: tuple[float, float] = option(
+        (0.0, 1.0),
+        Spec(
+            kind=Shares(),
+            section="look",
+            help="Shares of the run between which there is guidance; the other steps are cheaper.",
+        ),
+    )
+    regularize: float | None = option(
+        None,
+        Spec(
+            kind=Number((0, 1, 2), "0 (off), 1, 2"),
+            section="look",
+            metavar="GAIN",
+            otherwise=0.0,
+            help="Regularised inversion of pix2pix-zero, 1 or 2; 0: plain; without it, 2 for pix2pix-zero.",
+        ),
+    )
+    inversion_rounds: int | None = option(
+        None,
+        Spec(
+            kind=Whole(0, 100),
+            section="look",
+            otherwise=0,
+            card=True,
+            help="With --solver ddim: corrections of an inversion step, a network call each.",
+        ),
+    )
+    seed: int = option(0, Spec(kind=Whole(0, 2**63 - 1), section="usual", metavar="SEED", help="Seed of all noise."))
+    size: int | None = option(
+        None,
+        Spec(
+            kind=Whole(16, 4096),
+            section="usual",
+            metavar="PIXELS",
+            help="Working size of the short side; without it, the model's.",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """What of the picture may change."""
+
+    mask: Path | None = option(
+        None,
+        Spec(
+            kind=File(),
+            section="look",
+            help="Still or clip, white where the result may change; the rest stays as it is.",
+        ),
+    )
+    keep_background: bool = option(
+        False,
+        Spec(
+            kind=Switch(),
+            section="look",
+            help="The same, with a mask of where the network attends to what changes (--from, or the first "
+            "--direction).",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.keep_background and self.mask is not None:
+            raise OptionError("mask and keep_background are both given; either names what may change")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What is read of the input, and how."""
+
+    frames: tuple[int, int | None] | None = option(
+        None, Spec(kind=Frames(), section="usual", help="Span of frames, half-open, counted from 0.")
+    )
+    track: int | None = option(
+        None, Spec(kind=Whole(0), section="input", help="Picture track of the input, counted from 0.")
+    )
+    decoder: str = option(
+        "ffmpeg", Spec(kind=Choice(("ffmpeg", "decord")), section="input", help="What decodes the input.")
+    )
+    allow_partial: bool = option(
+        False, Spec(kind=Switch(), section="input", help="Take what can be read of a damaged INPUT.")
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where a run computes, and within which limits."""
+
+    device: str = option("auto", Spec(kind=Text(), section="machine", help="auto, cpu, cuda, cuda:1 or mps."))
+    dtype: str = option(
+        "auto",
+        Spec(
+            kind=Choice(("auto", "float32", "float16", "bfloat16")),
+            section="machine",
+            help="Precision of the network; auto: float32 on a CPU, float16 elsewhere.",
+        ),
+    )
+    compile: bool = option(
+        False,
+        Spec(kind=Switch(), section="machine", help="Compile the network first: minutes, for long runs on a GPU."),
+    )
+    batch: int = option(
+        8,
+        Spec(
+            kind=Whole(1),
+            section="speed and memory",
+            metavar="FRAMES",
+            help="Frames for each call of the network; a shot's keyframes always share one.",
+        ),
+    )
+    window: int = option(
+        48,
+        Spec(
+            kind=Whole(1),
+            section="speed and memory",
+            metavar="FRAMES",
+            help="Frames of a long shot that are translated together.",
+        ),
+    )
+    memory: int | None = option(
+        None,
+        Spec(
+            kind=Bytes(1),
+            section="speed and memory",
+            help="Such as 8G: keep within, by smaller network calls and windows.",
+        ),
+    )
+    store: Path | None = option(
+        None,
+        Spec(
+            kind=File(folder=True),
+            section="machine",
+            help="Folder of the store; without it, one in the user's cache folder.",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime)
+"""Options that every method has. Those of methods and coherences stand with them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of one translation, in groups; see each group's fields.
+
+    origins: for options that somebody set, who did, such as "flag" or "pnpvideo.toml"; "call" where it is not said.
+    unread: options that were set and belong to another method or coherence.
+    """
+
+    model: str = option(
+        "miniature",
+        Spec(kind=Model(), section="usual", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id."),
+    )
+    method: Method = field(default_factory=PlugAndPlay)
+    coherence: Coherence = field(default_factory=TokenFlow)
+    prompts: Prompts = field(default_factory=Prompts)
+    sampling: Sampling = field(default_factory=Sampling)
+    region: Region = field(default_factory=Region)
+    reading: Reading = field(default_factory=Reading)
+    runtime: Runtime = field(default_factory=Runtime)
+    generate: bool = option(
+        False,
+        Spec(kind=Switch(), section="look", help="Draw the guidance picture from the source prompt; no INPUT."),
+    )
+    overwrite: bool = option(
+        False,
+        Spec(kind=Switch(), section="output", flag=("-y", "--overwrite"), help="Replace the output if it exists."),
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    unread: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        prompts, region = self.prompts, self.region
+        if region.keep_background and prompts.change is None and not prompts.directions:
+            raise OptionError(
+                "keep_background keeps what is outside of the thing that changes: say which, with a change (--from and "
+                "--to) or a direction"
+            )
+        if self.generate:
+            if region.mask is not None or region.keep_background:
+                raise OptionError("generate draws the whole picture: there is no background of a source to keep")
+            if not prompts.source_prompt:
+                raise OptionError("generate needs a source prompt: it says what the guidance picture shows")
+            if self.reading.frames is not None:
+                raise OptionError("generate reads no input, so there is no span of frames to take")
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Options:
+        """Options from flat names, as flags and files have them: ``{"method": "pnp", "steps": 20}``.
+
+        ``method`` and ``coherence`` may be names or objects. Raises OptionError for an unknown name or a bad value;
+        an option of another method than the one that is chosen is checked, and noted in ``unread``.
+        """
+        for name in values:
+            if name not in KNOWN:
+                raise OptionError(f"unknown option {name!r}; known are: {', '.join(KNOWN)}")
+        method, method_class = _chosen("method", values.get("method", USUAL_METHOD), METHODS, Method)
+        coherence, coherence_class = _chosen(
+            "coherence", values.get("coherence", USUAL_COHERENCE), COHERENCES, Coherence
+        )
+        groups = {group.__name__.lower(): _part(group, values) for group in GROUPS}
+        own = {name: values[name] for name in specs(cls) if name in values}
+        read = {*specs(cls), *specs(method_class), *specs(coherence_class), "method", "coherence"}
+        read |= {name for group in GROUPS for name in specs(group)}
+        unread = tuple(name for name in values if name not in read and values[name] != KNOWN_DEFAULTS[name])
+        for name in unread:
+            KNOWN[name].kind.check(name, values[name])
+        return cls(
+            method=method if method is not None else _part(method_class, values),
+            coherence=coherence if coherence is not None else _part(coherence_class, values),
+            origins={name: (origins or {}).get(name, "call") for name in values},
+            unread=unread,
+            **groups,
+            **own,
+        )
+
+    def parts(self) -> Iterator[Any]:
+        """The dataclasses that hold options."""
+        yield from (self, self.method, self.coherence)
+        yield from (self.prompts, self.sampling, self.region, self.reading, self.runtime)
+
+    def flat(self) -> dict[str, Any]:
+        """All options of this run by their flat names; method and coherence by their registered ones."""
+        from pnpvideo.coherence.registry import name_of as coherence_name
+        from pnpvideo.methods.registry import name_of as method_name
+
+        found: dict[str, Any] = {"method": method_name(self.method), "coherence": coherence_name(self.coherence)}
+        for part in self.parts():
+            found.update(values_of(part))
+        return {name: found[name] for name in KNOWN if name in found}
+
+    def stated(self) -> dict[str, Any]:
+        """The options that are not as they are by default, by their flat names; method and coherence as objects."""
+        found: dict[str, Any] = {}
+        for part in self.parts():
+            found.update(stated(part))
+        if type(self.method) is not METHODS[USUAL_METHOD]:
+            found["method"] = self.method
+        if type(self.coherence) is not COHERENCES[USUAL_COHERENCE]:
+            found["coherence"] = self.coherence
+        return found
+
+    def changed(self, values: Mapping[str, Any]) -> Options:
+        """A copy with other values of some options, by their flat names."""
+        left = dict(values)
+        copy = self
+        for name, registered in (("method", METHODS), ("coherence", COHERENCES)):
+            if name in left:
+                value, kind = _chosen(name, left.pop(name), registered, Method if name == "method" else Coherence)
+                before = getattr(copy, name)
+                if value is None and kind is not type(before):  # options that both have stay as they were set
+                    value = _part(kind, values_of(before))
+                copy = copy if value is None else dataclasses.replace(copy, **{name: value})
+        changes: dict[str, Any] = {}
+        for part in fields(copy):
+            owner = getattr(copy, part.name)
+            if dataclasses.is_dataclass(owner) and not isinstance(owner, type):
+                given = {name: left.pop(name) for name in specs(owner) if name in left}
+                if given:
+                    changes[part.name] = dataclasses.replace(owner, **given)
+        changes |= {name: left.pop(name) for name in specs(copy) if name in left}
+        for name, value in left.items():
+            if name not in KNOWN:
+                raise OptionError(f"unknown option {name!r}; known are: {', '.join(KNOWN)}")
+            KNOWN[name].kind.check(name, value)
+        changes["unread"] = (*copy.unread, *(name for name in left if left[name] != KNOWN_DEFAULTS[name]))
+        changes["origins"] = {**copy.origins, **dict.fromkeys(values, "call")}
+        return dataclasses.replace(copy, **changes)
+
+
+def _chosen(name: str, value: Any, registered: Mapping[str, type[Any]], base: type[Any]) -> tuple[Any, type[Any]]:
+    """The object that was given (None where a name was), and its class."""
+    if isinstance(value, base):
+        return value, type(value)
+    if not isinstance(value, str) or value not in registered:
+        raise OptionError(f"{name} is {value!r}; accepted: {', '.join(registered)}")
+    return None, registered[value]
+
+
+def _part(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    return kind(**{name: values[name] for name in specs(kind) if name in values})
+
+
+def _known() -> tuple[dict[str, Spec], dict[str, Any]]:
+    """The declarations and the defaults of all options, by their flat names."""
+    owners = (Options, Prompts, *METHODS.values(), *COHERENCES.values(), Sampling, Region, Reading, Runtime)
+    known: dict[str, Spec] = {}
+    defaults: dict[str, Any] = {}
+    for owner in owners:
+        known.update(specs(owner))
+        defaults.update({field.name: field.default for field in fields(owner) if field.name in known})
+    choice = {
+        "method": Spec(kind=Choice(tuple(METHODS)), section="usual", help="How the input steers the result."),
+        "coherence": Spec(kind=Choice(tuple(COHERENCES)), section="coherence", help="What ties the frames together."),
+    }
+    return {**known, **choice}, {**defaults, "method": USUAL_METHOD, "coherence": USUAL_COHERENCE}
+
+
+KNOWN, KNOWN_DEFAULTS = _known()
+"""Every option by its flat name, as flags, variables, files and reports have it: its declaration, and its default."""
+
+
+class OptionGroups(TypedDict, total=False):
+    """The groups of Options as keywords, for functions that take ``**options: Unpack[OptionGroups]``."""
+
+    method: Method
+    coherence: Coherence
+    prompts: Prompts
+    sampling: Sampling
+    region: Region
+    reading: Reading
+    runtime: Runtime
+    generate: bool
+    overwrite: bool

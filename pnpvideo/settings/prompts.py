@@ -1,0 +1,68 @@
+"""The options that say what is shown and what it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pnpvideo.option import Choice, Concepts, Directions, Model, Real, Spec, Text, check_options, option
+
+WORD, START = "word", "start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """What the source shows, what the result must not show, and edit directions in the space of text embeddings."""
+
+    source_prompt: str | None = option(
+        None,
+        Spec(
+            kind=Text(),
+            section="usual",
+            help="What the input shows; without it, a caption of each shot's middle frame.",
+        ),
+    )
+    negative: str | None = option(
+        None,
+        Spec(
+            kind=Text(),
+            section="usual",
+            card=True,
+            help="What the result must not show; {source}: the source prompt.",
+        ),
+    )
+    captioner: str | None = option(
+        None,
+        Spec(
+            kind=Model(),
+            section="look",
+            help="Folder or hub id of a BLIP captioner; without it, the model's own, else the base one.",
+        ),
+    )
+    change: tuple[str, str] | None = option(
+        None, Spec(kind=Concepts(), section="look", flag=None, variable=False, help="What becomes what, two concepts.")
+    )
+    change_strength: float = option(
+        1.0,
+        Spec(kind=Real(-1000.0, 1000.0), section="look", help="How far the change goes; above 1, beyond."),
+    )
+    directions: tuple[tuple[str, float], ...] = option(
+        (),
+        Spec(
+            kind=Directions(),
+            section="look",
+            flag=("--direction",),
+            variable=False,
+            help="Edit direction to add to the prompt's embedding; may be given again.",
+        ),
+    )
+    placement: str = option(
+        WORD,
+        Spec(
+            kind=Choice((WORD, START)),
+            section="look",
+            help="Where directions enter the text: at the word that they change, or token by token from its start.",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
