@@ -24,6 +24,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import sites_of
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
@@ -62,7 +63,7 @@ class Bare:
     def sites(self) -> tuple[Any, ...]:
         return tuple(sites_of(self.network))
 
-    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
         answer = self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0]
         return cast(Tensor, answer).float()
 
@@ -74,7 +75,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     plain = "weight" in row
     method: Method = SDEdit() if plain else Pix2PixZero(**row)
     backend = cast(Backend, Bare(network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
-    schedule = Schedule.from_config(SCHEDULER, steps)
+    schedule = schedule_from_config(SCHEDULER, steps)
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
     words = {

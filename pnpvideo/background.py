@@ -74,12 +74,12 @@ def _looked_at(
 
 
 def kept(trajectory: Trajectory, mask: Tensor) -> Callable[[Tensor, int], Tensor]:
-    """A sampler's ``settle``: what ``mask`` (f, 1, h, w) does not let change is the source's, at every level."""
+    """A sampler's ``after_step``: what ``mask`` (f, 1, h, w) does not let change is the source's, at every level."""
 
-    def settle(x: Tensor, level: int) -> Tensor:
+    def after_step(x: Tensor, level: int) -> Tensor:
         return torch.lerp(trajectory.at(level).to(x), x, mask.to(x))
 
-    return settle
+    return after_step
 
 
 ASPECT = 0.02

@@ -13,6 +13,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solvers import SOLVERS, KnownSecondOrder, State
 from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
@@ -225,10 +226,10 @@ class Translator:
     ) -> Tensor:
         """The edited latents of one window. What the edits hold ends with this call."""
         anchors = window.anchors
-        settle = None if mask is None else kept(trajectory, mask)
+        after_step = None if mask is None else kept(trajectory, mask)
         whole = trajectory
         if anchors is not None:
-            whole, settle = anchors.before(trajectory), anchors.settled(settle)
+            whole, after_step = anchors.before(trajectory), anchors.settled(after_step)
         fresh = shot_noise(window.noise.shape[1:], self.options.seed, window.shot, stream=1)
         x, start = self.method.start(whole, self.schedule, fresh)  # a generated start is the window's own noise
         if anchors is not None:
@@ -247,7 +248,7 @@ class Translator:
                 0 if anchors is None else len(anchors),
             )
             chosen = window.to_remember() if more and self.coherence.kind != "none" else ()
-            x, states = self._sampled(entry, denoise, x.to(self._device), start, window, settle, chosen)
+            x, states = self._sampled(entry, denoise, x.to(self._device), start, window, after_step, chosen)
         for edit in edits:
             edit.begin(Moment(self.schedule.steps, self.schedule.steps, 0))  # there is no such step: nothing is held
         if chosen:
@@ -272,20 +273,20 @@ class Translator:
         x: Tensor,
         start: int,
         window: Window,
-        settle: Callable[[Tensor, int], Tensor] | None,
+        after_step: Callable[[Tensor, int], Tensor] | None,
         chosen: tuple[int, ...],
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """The end of the sampling run, taken up where an interrupted one stopped, and the states of the ``chosen``
         drawings at every level that a step starts from, on the CPU."""
         steps, rows = self.schedule.steps, [denoise.anchors + frame for frame in chosen]
-        level, before = start, None
+        level, x0 = start, None
         held: dict[int, Tensor] = {start: x[rows]} if rows else {}
         if (saved := entry.get(STATE)) is not None and (
             found := _remembered(entry, saved[1]["level"], start, held)
         ) is not None:
             held, level = found, int(saved[1]["level"])
             x = saved[0]["x"].to(self._device)
-            before = saved[0]["before"].to(self._device) if "before" in saved[0] else None
+            x0 = saved[0]["previous_x0"].to(self._device) if "previous_x0" in saved[0] else None
             self.report(Notice(message=f"resuming shot {window.shot} at step {steps - level}"))
         checkpoints = Checkpoints(entry, "sample", steps, window, self.backend.dtype, self.report, self.timings)
 
@@ -294,12 +295,13 @@ class Translator:
             with window.located("sample", steps - level + 1, steps):
                 return self.guard.run_batched(lambda batch: denoise.within(batch)(x, level), len(keyframes))
 
-        ahead = denoise.ahead if self.resolved.solver == "2m" and self.method.inverts else None
-        walk = sample(denoised, x, self.schedule, level, settle, self.resolved.solver, before, ahead)
+        known = self.resolved.solver == "2m" and self.method.inverts
+        solver = KnownSecondOrder(denoise.second_order) if known else SOLVERS[self.resolved.solver]
+        walk = sample(denoised, State(x, level, x0), self.schedule, solver, after_step)
         with checkpoints.kept() as keep:
             for state in walk:
                 x = state.x
-                latents = {"x": x} if state.before is None else {"x": x, "before": state.before}
+                latents = {"x": x} if state.previous_x0 is None else {"x": x, "previous_x0": state.previous_x0}
                 parts = {STATE: (latents, {"level": state.level})}
                 if rows and state.level > 0:
                     held[state.level] = x[rows]

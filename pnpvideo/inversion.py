@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.checkpoints import Checkpoints
-from pnpvideo.diffusion.ddim import clean_and_noise
-from pnpvideo.diffusion.invert import State, invert
+from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.solvers import SOLVERS, State
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import injected
 from pnpvideo.memory import CallGuard
@@ -85,12 +85,12 @@ class Inversion:
             elif len(states) > 1:
                 self.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
             self._familiar(states[0], window)
-            level, before = len(states) - 1, None
+            level, x0 = len(states) - 1, None
             if self.resolved.solver == "2m" and 1 < level < schedule.steps:  # what the solver looks back at
-                before = next(self._walk(window, lookout, states[level - 1], level - 1)).before
+                x0 = next(self._walk(window, lookout, State(states[level - 1], level - 1))).previous_x0
             made: list[Tensor] = []
             with self._checkpoints(entry, window).kept() as keep:
-                for state in self._walk(window, lookout, states[level], level, before):
+                for state in self._walk(window, lookout, State(states[level], level, x0)):
                     if self.guard.batch != batch:
                         return None
                     made.append(state.x)
@@ -98,31 +98,27 @@ class Inversion:
                         made = [x.cpu() for x in made]
         return [*states, *(x.cpu() for x in made)]
 
-    def _walk(
-        self, window: Window, lookout: Lookout | None, x: Tensor, level: int, before: Tensor | None = None
-    ) -> Iterator[State]:
+    def _walk(self, window: Window, lookout: Lookout | None, start: State) -> Iterator[State]:
         return invert(
             self._plain(window, lookout),
-            x.to(self._device),
+            start._replace(x=start.x.to(self._device)),
             self.schedule,
-            level,
-            rounds=self.resolved.inversion_rounds,
-            refine=self._refine(),
-            solver=self.resolved.solver,
-            before=before,
+            SOLVERS[self.resolved.solver],
+            self.resolved.inversion_rounds,
+            self._refine(),
         )
 
     def generated(self, key: str, window: Window) -> Walked:
         """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
         steps = self.schedule.steps
         states: dict[int, Tensor] = {steps: window.noise.to(self._device)}
-        before: Tensor | None = None
+        x0: Tensor | None = None
         with self.store.entry("trajectory", key) as entry, injected(self.backend.network, []) as session:
             for level in range(steps - 1, -1, -1):
                 if (stored := entry.get(_name(level))) is None:
                     break
                 states[level] = stored[0]["x"]
-                before = stored[0]["before"].to(self._device)
+                x0 = stored[0]["previous_x0"].to(self._device) if "previous_x0" in stored[0] else None
             plain = Denoiser(
                 self.backend,
                 session,
@@ -139,19 +135,14 @@ class Inversion:
                 with window.located("generate", steps - level + 1, steps):
                     return self.guard.run(lambda: plain(x, level))
 
-            walk = sample(
-                denoised,
-                states[lowest].to(self._device),
-                self.schedule,
-                lowest,
-                solver=self.resolved.solver,
-                before=before,
-            )
+            start = State(states[lowest].to(self._device), lowest, x0)
+            walk = sample(denoised, start, self.schedule, SOLVERS[self.resolved.solver])
             with self._checkpoints(entry, window).kept() as keep:
                 for state in walk:
-                    assert state.before is not None
                     states[state.level] = state.x
-                    part: dict[str, Tensor] = {"x": state.x, "before": state.before}
+                    part = {"x": state.x}
+                    if state.previous_x0 is not None:
+                        part["previous_x0"] = state.previous_x0
                     keep(steps - state.level, {_name(state.level): (part, {})})
         return Walked([states[level].cpu() for level in range(steps + 1)])
 
@@ -207,7 +198,7 @@ class Inversion:
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
         noisy = Noised(x, noise, quarters).at(level)
         output = self.backend.predict(noisy, quarters.timestep(level), window.script.words["empty"].unsqueeze(0))
-        _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
+        guess = quarters.estimate(noisy, output, level).eps
         if float((guess - noise).square().mean()) > card.familiar_error:
             self.report(Notice(message=card.outside_notice))
 

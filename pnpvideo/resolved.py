@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.errors import OptionError
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
@@ -94,7 +95,7 @@ def usual_weight(options: TranslateOptions, backend: Backend, steps: int) -> flo
     """The checkpoint's own; else 0.1 for inverted and 0.15 for generated pictures, 0.01 where v is predicted."""
     if backend.card.cross_attention:
         return backend.card.cross_attention
-    if backend.schedule(steps).prediction == "v_prediction":
+    if backend.schedule(steps).prediction is Prediction.VELOCITY:
         return 0.01
     return 0.15 if options.generate else 0.1
 

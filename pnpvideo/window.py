@@ -15,7 +15,7 @@ from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.trajectory import Joined, Walked
 from pnpvideo.words.script import Script
 
-Settle = Callable[[Tensor, int], Tensor]
+AfterStep = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Anchors:
         """The trajectory of the anchors, then of a window's own drawings."""
         return Joined(self.source, own)
 
-    def settled(self, own: Settle | None) -> Settle:
-        """A sampler's ``settle`` that keeps the anchors as they were, and does ``own`` with the window's drawings."""
+    def settled(self, own: AfterStep | None) -> AfterStep:
+        """An ``after_step`` for sample() that keeps the anchors as they were, and does ``own`` with the rest."""
 
-        def settle(x: Tensor, level: int) -> Tensor:
+        def after_step(x: Tensor, level: int) -> Tensor:
             rest = x[len(self) :]
             here = self.states[level].to(x) if level in self.states else x[: len(self)]
             return torch.cat((here, rest if own is None else own(rest, level)))
 
-        return settle
+        return after_step
 
 
 @dataclass(frozen=True)

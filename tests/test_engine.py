@@ -7,6 +7,7 @@ from torch import Tensor
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.injection import injected
 from pnpvideo.measure.published import Published
 from pnpvideo.methods.coherence import Coherence
@@ -26,7 +27,7 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
     schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
     with injected(backend.network, edits) as session:
         denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
-        return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1], states
+        return [state.x for state in sample(denoise, State(states[STEPS], STEPS), schedule, DDIM())][-1], states
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
@@ -74,6 +75,6 @@ def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> Non
             output = backend.network(torch.cat((x, x)), schedule.timestep(level), words, return_dict=False)[0]
         empty, positive = output.chunk(2)
         eps = empty + SCALE * (positive - empty)
-        now, then = schedule.alphas[level], schedule.alphas[level - 1]
-        x = then**0.5 * ((x - (1 - now) ** 0.5 * eps) / now**0.5) + (1 - then) ** 0.5 * eps
+        x0 = (x - schedule.noises[level] * eps) / schedule.signals[level]
+        x = schedule.signals[level - 1] * x0 + schedule.noises[level - 1] * eps
     assert torch.equal(result, x)

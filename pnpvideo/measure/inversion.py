@@ -13,6 +13,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solvers import SOLVERS, State
 from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
 from pnpvideo.methods.trajectory import shot_noise
@@ -74,7 +75,7 @@ def there_and_back(
         return backend.predict(x, schedule.timestep(level), told)
 
     refine = (lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None
-    rounds, solver = resolved.inversion_rounds, resolved.solver
-    *_, noisy = invert(predict, clean, schedule, rounds=rounds, refine=refine, solver=solver)
-    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, schedule.steps, solver=solver)
+    rounds, solver = resolved.inversion_rounds, SOLVERS[resolved.solver]
+    *_, noisy = invert(predict, State(clean, 0), schedule, solver, rounds, refine)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), State(noisy.x, noisy.level), schedule, solver)
     return clean, noisy.x, back.x

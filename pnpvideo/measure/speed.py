@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
@@ -115,7 +116,7 @@ def _check_runnable(backend: Backend, base: TranslateOptions, recipes: Mapping[s
             if alike and "preset" in recipe:
                 raise OptionError(f"{alike[0]} is set, and would make the presets alike; name recipes of your own")
             Resolved.of(replace(base, **recipe), backend)
-        elif backend.schedule(recipe.steps).prediction != "epsilon":
+        elif backend.schedule(recipe.steps).prediction is not Prediction.EPSILON:
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
 
 

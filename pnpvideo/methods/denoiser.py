@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solver import lookahead
+from pnpvideo.diffusion.solvers import second_order_term
 from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
 
-OF_SOURCE = 0.6
-"""How much of what the source does in a step an edit does too; chosen on clips (docs/architecture.md)."""
+SOURCE_SECOND_ORDER = 0.6
+"""The share of the source's second-order term that an edit's step takes; chosen on clips (docs/architecture.md)."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +76,24 @@ class Denoiser:
         """The source's latents of ``level``, those rows, where ``like`` is."""
         return self.trajectory.at(level)[rows].to(like.device)
 
-    def ahead(self, level: int) -> Tensor | None:
-        """What the second order of the step down from ``level`` is taken to be: OF_SOURCE of what it is in the source's
-        path (see lookahead())."""
-        found = lookahead(self.trajectory.at, self.schedule, level)
-        return None if found is None else OF_SOURCE * found.to(self.backend.device)
+    def second_order(self, level: int) -> Tensor | None:
+        """The second-order term of the step down from ``level`` for KnownSecondOrder: a share of the source's."""
+        term = second_order_term(self.trajectory.at, self.schedule, level)
+        return None if term is None else SOURCE_SECOND_ORDER * term.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
         """Guidance over the lanes' outputs; where a lane was asked elsewhere than at the origin, over its noise."""
         if all(latents is corrected.origin for latents in corrected.lanes.values()):
             return self.guidance.combine(outputs, step, self.schedule.steps)
-        alpha, prediction = self.schedule.alphas[level], self.schedule.prediction
-        if alpha == 0:  # nothing of the picture is in x, so it does not matter where a lane was asked
+        if (
+            self.schedule.signals[level] == 0
+        ):  # nothing of the picture is in x, so it does not matter where a lane was asked
             return self.guidance.combine(outputs, step, self.schedule.steps)
         noises = {
-            name: clean_and_noise(corrected.lanes[name], output, alpha, prediction)[1]
-            for name, output in outputs.items()
+            name: self.schedule.estimate(corrected.lanes[name], output, level).eps for name, output in outputs.items()
         }
         eps = self.guidance.combine(noises, step, self.schedule.steps)
-        return output_for(corrected.origin, eps, alpha, prediction)
+        return self.schedule.output(corrected.origin, eps, level)
 
 
 class _Probe:

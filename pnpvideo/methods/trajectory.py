@@ -33,15 +33,14 @@ class Joined:
 
 @dataclass(frozen=True)
 class Noised:
-    """x_t = sqrt(a_t) x0 + sqrt(1 - a_t) eps with one ``noise`` for all levels, and frames (DDPM's forward process)."""
+    """x = signal x0 + noise eps with one ``noise`` for all levels, and frames (DDPM's forward process)."""
 
     clean: Tensor
     noise: Tensor
     schedule: Schedule
 
     def at(self, level: int) -> Tensor:
-        alpha = self.schedule.alphas[level]
-        return alpha**0.5 * self.clean + (1 - alpha) ** 0.5 * self.noise
+        return self.schedule.mix(self.clean, self.noise, level)
 
 
 def shot_noise(shape: tuple[int, ...], seed: int, shot: int, stream: int = 0) -> Tensor:
