@@ -25,6 +25,7 @@ from pnpvideo.backends.stable_diffusion import sites_of
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
@@ -34,7 +35,6 @@ from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.sdedit import SDEdit
-from pnpvideo.methods.trajectory import Walked
 
 TOPOLOGY = TOPOLOGIES["sd15"]
 ROWS: dict[str, dict[str, Any]] = {
@@ -85,7 +85,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
     coherence = Coherence(kind="none", every=8, batch=1, seed=0)
     with injected(backend.network, []) as session:
-        walked = Walked([x] * (steps + 1))
+        walked = RecordedTrajectory([x] * (steps + 1))
         step = Denoiser(
             backend, session, schedule, method, coherence, guidance, {**words, "empty": words["source"]}, walked
         )

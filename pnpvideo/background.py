@@ -11,13 +11,13 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.edits.word_mask import SHARPEST, word_mask
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
-from pnpvideo.methods.method import Trajectory
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.fit import grey
 from pnpvideo.video.read import read

@@ -12,8 +12,10 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.background import kept, of_latents, of_word, tokens_of
 from pnpvideo.checkpoints import Checkpoints
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import SOLVERS, KnownSecondOrder, State
+from pnpvideo.diffusion.trajectory import ForwardProcess, RecordedTrajectory, Trajectory
 from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.errors import OptionError, StoreError
 from pnpvideo.events import Notice, Report
@@ -23,8 +25,7 @@ from pnpvideo.memory import CallGuard, memory_errors
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
-from pnpvideo.methods.method import Method, Trajectory
-from pnpvideo.methods.trajectory import Noised, Walked, shot_noise
+from pnpvideo.methods.method import Method
 from pnpvideo.options import TranslateOptions
 from pnpvideo.resolved import Resolved
 from pnpvideo.store import Entry, Store, fingerprint
@@ -176,7 +177,7 @@ class Translator:
         """The source's trajectory, and its full key."""
         if self.options.generate:
             walked = self.inversion.generated(key, window)
-            return walked if self.method.inverts else Noised(walked.at(0), window.noise, self.schedule), key
+            return walked if self.method.inverts else ForwardProcess(walked.at(0), window.noise, self.schedule), key
         if not self.method.inverts:
             return self.inversion.noised(window), key
         return self.inversion.inverted(key, window, self._lookout(window, edits))
@@ -253,7 +254,9 @@ class Translator:
             edit.begin(Moment(self.schedule.steps, self.schedule.steps, 0))  # there is no such step: nothing is held
         if chosen:
             seen = tuple(window.times[frame] for frame in chosen)
-            source = Walked([trajectory.at(level)[list(chosen)] for level in range(self.schedule.steps + 1)])
+            source = RecordedTrajectory(
+                [trajectory.at(level)[list(chosen)] for level in range(self.schedule.steps + 1)]
+            )
             self._anchors = [*self._anchors[:1], Anchors(seen, source, states, run)]
         return x[denoise.anchors :]
 

@@ -9,12 +9,12 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.background import LEVELS
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.injection import Moment
 from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.trajectory import Walked
 from pnpvideo.options import TranslateOptions
 from pnpvideo.resolved import Resolved
 
@@ -75,7 +75,7 @@ class Estimate:
         if options.keep_background:
             evaluations += len(LEVELS) * window.drawings
         nothing = torch.zeros(1, 1, 1, 1)
-        _, start = method.start(Walked([nothing] * (schedule.steps + 1)), schedule, nothing)
+        _, start = method.start(RecordedTrajectory([nothing] * (schedule.steps + 1)), schedule, nothing)
         for level in range(start, 0, -1):
             step = schedule.steps - level
             keyframes = coherence.keyframes(frames, (0, part), step, window.anchors)

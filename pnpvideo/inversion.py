@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from random import Random
 
 import torch
 from torch import Tensor
@@ -13,19 +12,19 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.checkpoints import Checkpoints
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import SOLVERS, State
+from pnpvideo.diffusion.trajectory import ForwardProcess, RecordedTrajectory, Trajectory
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import injected
 from pnpvideo.memory import CallGuard
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.lookout import Lookout
-from pnpvideo.methods.method import Trajectory
 from pnpvideo.methods.sdedit import SDEdit
-from pnpvideo.methods.trajectory import Noised, Walked
 from pnpvideo.resolved import Resolved
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.window import Window
@@ -47,7 +46,7 @@ class Inversion:
         """For a method that does not invert: the source under the window's noise."""
         clean = self._encoded(window)
         self._familiar(clean, window)
-        return Noised(clean.cpu(), window.noise, self.schedule)
+        return ForwardProcess(clean.cpu(), window.noise, self.schedule)
 
     def inverted(self, key: str, window: Window, lookout: Lookout | None = None) -> tuple[Trajectory, str]:
         """Invert the window: the source's latents at every level, and the key under which the store has them.
@@ -63,7 +62,7 @@ class Inversion:
                 lookout.correspondences.forget()
             states = self._inverted(found, window, lookout, batch)
             if states is not None:
-                return Walked(states), found
+                return RecordedTrajectory(states), found
 
     def _calls(self, frames: int, lookout: Lookout | None) -> list[list[tuple[int, ...]]]:
         """The frames of each network call, level by level from 1."""
@@ -105,10 +104,10 @@ class Inversion:
             self.schedule,
             SOLVERS[self.resolved.solver],
             self.resolved.inversion_rounds,
-            self._refine(),
+            Regularisation(pyramid_gain=self.resolved.regularize) if self.resolved.regularize else None,
         )
 
-    def generated(self, key: str, window: Window) -> Walked:
+    def generated(self, key: str, window: Window) -> RecordedTrajectory:
         """A guidance picture of our own: the sampling run of the source prompt is its trajectory."""
         steps = self.schedule.steps
         states: dict[int, Tensor] = {steps: window.noise.to(self._device)}
@@ -127,7 +126,7 @@ class Inversion:
                 Coherence(kind="none", every=1, batch=1, seed=0),
                 replace(window.guidance, negative=False),
                 {**window.script.words, "positive": window.script.words["source"]},
-                Walked([]),
+                RecordedTrajectory([]),
             )
             lowest = min(states)
 
@@ -144,7 +143,7 @@ class Inversion:
                     if state.previous_x0 is not None:
                         part["previous_x0"] = state.previous_x0
                     keep(steps - state.level, {_name(state.level): (part, {})})
-        return Walked([states[level].cpu() for level in range(steps + 1)])
+        return RecordedTrajectory([states[level].cpu() for level in range(steps + 1)])
 
     @property
     def _device(self) -> torch.device:
@@ -152,13 +151,6 @@ class Inversion:
 
     def _checkpoints(self, entry: Entry, window: Window) -> Checkpoints:
         return Checkpoints(entry, "invert", self.schedule.steps, window, self.backend.dtype, self.report, self.timings)
-
-    def _refine(self) -> Callable[[Tensor, int], Tensor] | None:
-        """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
-        if not self.resolved.regularize:
-            return None
-        regularise = Regularisation(pyramid_gain=self.resolved.regularize)
-        return lambda eps, level: regularise(eps, Random(level))
 
     def _plain(self, window: Window, lookout: Lookout | None) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
@@ -195,8 +187,8 @@ class Inversion:
         if (window.shot, window.part) != (0, 0) or not card.outside_notice:
             return
         x, level, quarters = clean[:1].to(self._device), 2, self.backend.schedule(4)
-        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
-        noisy = Noised(x, noise, quarters).at(level)
+        noise = seeded_noise(x.shape, 0).to(x.device)
+        noisy = ForwardProcess(x, noise, quarters).at(level)
         output = self.backend.predict(noisy, quarters.timestep(level), window.script.words["empty"].unsqueeze(0))
         guess = quarters.estimate(noisy, output, level).eps
         if float((guess - noise).square().mean()) > card.familiar_error:

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.trajectory import ConcatenatedTrajectory, RecordedTrajectory, Trajectory
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress
-from pnpvideo.methods.method import Trajectory
-from pnpvideo.methods.trajectory import Joined, Walked
 from pnpvideo.words.script import Script
 
 AfterStep = Callable[[Tensor, int], Tensor]
@@ -39,14 +38,14 @@ class Anchors:
         """Of several windows, in their order; ``levels``: of the schedule, the clean one included."""
         return cls(
             tuple(time for part in parts for time in part.times),
-            Walked([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
+            RecordedTrajectory([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
             {level: torch.cat([part.states[level] for part in parts]) for level in parts[0].states},
             "-".join(part.run for part in parts),
         )
 
     def before(self, own: Trajectory) -> Trajectory:
         """The trajectory of the anchors, then of a window's own drawings."""
-        return Joined(self.source, own)
+        return ConcatenatedTrajectory(self.source, own)
 
     def settled(self, own: AfterStep | None) -> AfterStep:
         """An ``after_step`` for sample() that keeps the anchors as they were, and does ``own`` with the rest."""

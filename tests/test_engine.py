@@ -6,14 +6,15 @@ from torch import Tensor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.injection import injected
 from pnpvideo.measure.published import Published
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.plug_and_play import PlugAndPlay
-from pnpvideo.methods.trajectory import Walked, shot_noise
 
 FRAMES, STEPS, SCALE = 5, 3, 6.0
 
@@ -26,7 +27,7 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
     edits = coherence.edits(method.edits(backend.sites), backend.sites, [index / 12 for index in range(FRAMES)])
     schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
+        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, RecordedTrajectory(states))
         return [state.x for state in sample(denoise, State(states[STEPS], STEPS), schedule, DDIM())][-1], states
 
 
@@ -56,7 +57,8 @@ def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -
     states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
     noise = torch.randn((1, 4, 4, 8), generator=generator)
     none, some, all_of_it = (
-        PlugAndPlay(fresh_noise=share).start(Walked(states), schedule, noise)[0] for share in (0.0, 0.6, 1.0)
+        PlugAndPlay(fresh_noise=share).start(RecordedTrajectory(states), schedule, noise)[0]
+        for share in (0.0, 0.6, 1.0)
     )
     assert torch.equal(none, states[STEPS])
     assert torch.allclose(some, 0.8 * states[STEPS] + 0.6 * noise)

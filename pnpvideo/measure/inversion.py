@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from random import Random
 
 import numpy as np
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import SOLVERS, State
 from pnpvideo.measure.figures import mean
 from pnpvideo.measure.footage import Footage
-from pnpvideo.methods.trajectory import shot_noise
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.options import TranslateOptions
@@ -67,14 +66,13 @@ def there_and_back(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Invert pictures (h, w, 3) uint8 and sample back with the same caption at guidance 1: (latents, noise, result)."""
     words, schedule = backend.embed(caption), backend.schedule(resolved.steps, resolved.spacing)
-    regularise = Regularisation(pyramid_gain=resolved.regularize)
     clean = backend.encode(np.stack(pictures))
     told = words.unsqueeze(0).expand(len(clean), -1, -1)
 
     def predict(x: Tensor, level: int) -> Tensor:
         return backend.predict(x, schedule.timestep(level), told)
 
-    refine = (lambda eps, level: regularise(eps, Random(level))) if resolved.regularize else None
+    refine = Regularisation(pyramid_gain=resolved.regularize) if resolved.regularize else None
     rounds, solver = resolved.inversion_rounds, SOLVERS[resolved.solver]
     *_, noisy = invert(predict, State(clean, 0), schedule, solver, rounds, refine)
     *_, back = sample(lambda x, level: (x, predict(x, level)), State(noisy.x, noisy.level), schedule, solver)

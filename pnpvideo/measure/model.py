@@ -15,6 +15,7 @@ from pnpvideo.backends.models import resolve
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.measure.footage import pixels
@@ -165,7 +166,7 @@ def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, 
     """Pictures of ``prompts``, (n, h, w, 3) uint8, by DDIM from noise of ``seed``, at the native size."""
     schedule, guide = backend.schedule(steps), Guidance(scale=guidance)
     shape = backend.latent_shape(backend.size, backend.size)
-    noise = torch.randn(len(prompts), *shape, generator=torch.Generator().manual_seed(seed))
+    noise = seeded_noise((len(prompts), *shape), seed)
     words = torch.stack([backend.embed(prompt) for prompt in prompts])
     empty = backend.embed("").expand_as(words)
 

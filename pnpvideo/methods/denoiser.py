@@ -11,10 +11,11 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import second_order_term
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.method import Corrected, Method, Pass, Trajectory
+from pnpvideo.methods.method import Corrected, Method, Pass
 
 SOURCE_SECOND_ORDER = 0.6
 """The share of the source's second-order term that an edit's step takes; chosen on clips (docs/architecture.md)."""

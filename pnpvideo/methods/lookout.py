@@ -8,11 +8,11 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.edits.token_flow import Correspondences
 from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.coherence import Coherence
-from pnpvideo.methods.method import Trajectory
 
 
 @dataclass(frozen=True)

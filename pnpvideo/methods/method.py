@@ -1,4 +1,4 @@
-"""What a method is, and the trajectory that its source lane follows."""
+"""What a method is: where a run starts, its edits, and corrections before a step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,16 +8,8 @@ from typing import Protocol
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.injection import Edit, Lanes, Moment, Site
-
-
-class Trajectory(Protocol):
-    """The source's latents at every level."""
-
-    def at(self, level: int) -> Tensor:
-        """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
-        ...
-
 
 Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
 """One network call, up to where its edits have seen enough: lanes, latents of each lane (frames, c, h, w), words of

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps, map_distance
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import Edit, Kind, Lanes, Moment, Site, Until, select
 from pnpvideo.injection.lanes import SOURCE
-from pnpvideo.methods.method import Corrected, Probe, Trajectory
+from pnpvideo.methods.method import Corrected, Probe
 
 SCALES = (2.0**12, 2.0**4, 1.0)
 """Of the loss, against underflow where the network runs in fp16: the first whose gradient is finite."""

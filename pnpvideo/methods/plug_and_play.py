@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
 from pnpvideo.injection import Edit, Kind, Moment, Site, Until, select
-from pnpvideo.methods.method import Corrected, Probe, Trajectory
+from pnpvideo.methods.method import Corrected, Probe
 
 FEATURE_LAYER = 4
 ATTENTION_LAYERS = range(4, 12)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.injection import Edit, Moment, Site
-from pnpvideo.methods.method import Corrected, Probe, Trajectory
+from pnpvideo.methods.method import Corrected, Probe
 
 
 @dataclass(frozen=True, kw_only=True)

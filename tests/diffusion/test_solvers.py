@@ -23,7 +23,7 @@ from pnpvideo.diffusion.solvers import (
     implied_x0,
     second_order_term,
 )
-from pnpvideo.methods.trajectory import Noised
+from pnpvideo.diffusion.trajectory import ForwardProcess
 from pnpvideo.options import SOLVERS as OFFERED
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
@@ -146,7 +146,7 @@ def test_a_trajectory_under_one_noise_has_no_second_order() -> None:
     """And one from pure noise, which knows no clean latents above, is DDIM's there."""
     schedule = schedule_from_config({**CONFIG, **PURE_NOISE}, 12, "karras")
     clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    path = Noised(clean, noise, schedule)
+    path = ForwardProcess(clean, noise, schedule)
     assert second_order_term(path.at, schedule, 11) is None
     for level in range(2, 11):
         found = second_order_term(path.at, schedule, level)

@@ -12,6 +12,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.errors import OptionError
 from pnpvideo.injection import AttentionCall, Site, injected
@@ -19,7 +20,6 @@ from pnpvideo.injection.edit import Attend
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
-from pnpvideo.methods.trajectory import Walked
 from pnpvideo.store import fingerprint
 
 STEPS, WEIGHT = 3, 500.0
@@ -52,7 +52,7 @@ def run(
     edits = coherence.edits(method.edits(backend.sites), backend.sites, times)
     words = words or words_of(backend)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states))
+        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, RecordedTrajectory(states))
         return [state.x for state in sample(denoise, State(states[STEPS], STEPS), schedule, DDIM())][-1]
 
 
