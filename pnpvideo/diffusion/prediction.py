@@ -16,7 +16,7 @@ class Estimate(NamedTuple):
 
 
 class Prediction(Enum):
-    """What a network was trained to output for x = signal x0 + noise eps. The values are names in a config.
+    """What a network was trained to output for x = signal x0 + noise eps. The first three values are diffusers' names.
 
     EPSILON: eps (DDPM, arXiv 2006.11239, eq. 14). SAMPLE: x0. VELOCITY: signal eps - noise x0 (arXiv 2202.00512,
     appendix D). FLOW: eps - x0, the velocity of rectified flow with x0 at t = 0 (arXiv 2209.03003, eq. 1; 2403.03206,
