@@ -25,7 +25,8 @@ from pnpvideo.backends.stable_diffusion import sites_of
 from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.trajectory import Walked
+from pnpvideo.diffusion.scheduler_config import schedule_from_config
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
@@ -62,7 +63,7 @@ class Bare:
     def sites(self) -> tuple[Any, ...]:
         return tuple(sites_of(self.network))
 
-    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
         answer = self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0]
         return cast(Tensor, answer).float()
 
@@ -80,7 +81,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
         )
     )
     backend = cast(Backend, Bare(network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
-    schedule = Schedule.from_config(SCHEDULER, steps)
+    schedule = schedule_from_config(SCHEDULER, steps)
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
     words = {
@@ -90,7 +91,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
     coherence = Independent()
     with injected(backend.network, []) as session:
-        walked = Walked([x] * (steps + 1))
+        walked = RecordedTrajectory([x] * (steps + 1))
         step = Denoiser(
             backend, session, schedule, method, coherence, guidance, {**words, "empty": words["source"]}, walked
         )

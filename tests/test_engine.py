@@ -8,8 +8,10 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.coherence.coherence import Coherence, Place
 from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import Walked, shot_noise
+from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import injected
 from pnpvideo.measure.published import Published
@@ -30,8 +32,10 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
     edits = coherence.edits(method.edits(backend.sites), backend.sites, [index / 12 for index in range(FRAMES)])
     schedule, guidance = backend.schedule(STEPS), Guidance(scale=SCALE)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states), batch=batch)
-        return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1], states
+        denoise = Denoiser(
+            backend, session, schedule, method, coherence, guidance, words, RecordedTrajectory(states), batch=batch
+        )
+        return [state.x for state in sample(denoise, State(states[STEPS], STEPS), schedule, DDIM())][-1], states
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
@@ -59,7 +63,8 @@ def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -
     states = [torch.randn((FRAMES, 4, 4, 8), generator=generator) for _ in range(STEPS + 1)]
     noise = torch.randn((1, 4, 4, 8), generator=generator)
     none, some, all_of_it = (
-        PlugAndPlay(fresh_noise=share).start(Walked(states), schedule, noise)[0] for share in (0.0, 0.6, 1.0)
+        PlugAndPlay(fresh_noise=share).start(RecordedTrajectory(states), schedule, noise)[0]
+        for share in (0.0, 0.6, 1.0)
     )
     assert torch.equal(none, states[STEPS])
     assert torch.allclose(some, 0.8 * states[STEPS] + 0.6 * noise)
@@ -78,6 +83,6 @@ def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> Non
             output = backend.network(torch.cat((x, x)), schedule.timestep(level), words, return_dict=False)[0]
         empty, positive = output.chunk(2)
         eps = empty + SCALE * (positive - empty)
-        now, then = schedule.alphas[level], schedule.alphas[level - 1]
-        x = then**0.5 * ((x - (1 - now) ** 0.5 * eps) / now**0.5) + (1 - then) ** 0.5 * eps
+        x0 = (x - schedule.noises[level] * eps) / schedule.signals[level]
+        x = schedule.signals[level - 1] * x0 + schedule.noises[level - 1] * eps
     assert torch.equal(result, x)

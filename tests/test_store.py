@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -459,6 +460,15 @@ class Place:
     y: tuple[float, ...] = ()
 
 
+class Kind(Enum):
+    CAT = 1
+    DOG = 2
+
+
+class Breed(Enum):
+    CAT = 1
+
+
 class TestFingerprint:
     def test_all_that_differs_differs(self) -> None:
         array = np.arange(6, dtype=np.float32)
@@ -476,6 +486,7 @@ class TestFingerprint:
                 tensor.bfloat16(),
                 tensor.view(torch.int32),
             ),
+            *(Kind.CAT, Kind.DOG, Breed.CAT),
             *(torch.tensor(1.0), torch.tensor([1.0]), torch.zeros(0), torch.zeros(0, 2), np.zeros(0)),
         ]
         assert len({fingerprint(content) for content in contents}) == len(contents)

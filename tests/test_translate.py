@@ -15,8 +15,9 @@ from PIL import Image
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.solver import lookahead
+from pnpvideo.diffusion.solvers import DDIM, DPMSolver2M, State, second_order_term
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
@@ -285,13 +286,13 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
 
     def error(steps: int) -> float:
         schedule = backend.schedule(steps)
-        assert schedule.prediction == "v_prediction"
+        assert schedule.prediction is Prediction.VELOCITY
 
         def predict(x: torch.Tensor, level: int) -> torch.Tensor:
             return backend.predict(x, schedule.timestep(level), words)
 
-        *_, noisy = invert(predict, clean, schedule)
-        *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps)
+        *_, noisy = invert(predict, State(clean, 0), schedule, DDIM())
+        *_, back = sample(lambda x, level: (x, predict(x, level)), noisy, schedule, DDIM())
         return float((back.x - clean).square().mean())
 
     assert error(40) < error(5) / 10
@@ -310,16 +311,20 @@ def test_the_second_order_of_the_way_down_is_the_sources(options: MakeOptions, t
     hen, fox = (backend.embed(text).unsqueeze(0) for text in ("a hen", "a fox"))
     with torch.no_grad():
         clean = backend.encode(pixels[np.newaxis])
-        up = invert(lambda x, at: backend.predict(x, schedule.timestep(at), hen), clean, schedule, solver="2m")
+
+        def predict(x: torch.Tensor, level: int) -> torch.Tensor:
+            return backend.predict(x, schedule.timestep(level), hen)
+
+        up = invert(predict, State(clean, 0), schedule, DPMSolver2M())
         path = [clean, *(state.x for state in up)]
         x, plain = path[5], path[5]
         for level in range(5, 0, -1):
-            now, then = schedule.alphas[level], schedule.alphas[level - 1]
+            signal, noise = schedule.signals[level], schedule.noises[level]
             steps = []
-            for latents, bend in ((x, lookahead(path.__getitem__, schedule, level)), (plain, None)):
+            for latents, term in ((x, second_order_term(path.__getitem__, schedule, level)), (plain, None)):
                 eps = backend.predict(latents, schedule.timestep(level), fox)
-                middle = (latents - (1 - now) ** 0.5 * eps) / now**0.5 + (0 if bend is None else 0.6 * bend)
-                steps.append(then**0.5 * middle + (1 - then) ** 0.5 * (latents - now**0.5 * middle) / (1 - now) ** 0.5)
+                x0 = (latents - noise * eps) / signal + (0 if term is None else 0.6 * term)
+                steps.append(schedule.mix(x0, (latents - signal * x0) / noise, level - 1))
             x, plain = steps
         expected, first_order = (backend.decode(latents)[0].astype(int) for latents in (x, plain))
     assert np.abs(found - expected).max() <= 1

@@ -106,7 +106,7 @@ class Backend(Protocol):
         """(tokens, channels): the text's embedding, padded to the tokenizer's length."""
         ...
 
-    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
         """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out.
 
         Raises NotFiniteError if it holds NaN or infinity.

@@ -109,7 +109,7 @@ class Description:
 
 def describe(model: str) -> Description:
     """Read the configs of the checkpoint ``model``, a folder or a hub id. Raises ModelError."""
-    from pnpvideo.diffusion.schedule import Schedule  # loads torch
+    from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
     folder = locate(model)
     scheduler = read_json(folder / SCHEDULER)
@@ -118,7 +118,7 @@ def describe(model: str) -> Description:
     cells = int(number(network, "sample_size", folder / "unet" / "config.json", 1, 1024, whole=True))
     factor = 2 ** (len(autoencoder.get("block_out_channels", ())) - 1)
     card = read_card(folder, FEW_STEP_CARD if few else {})
-    return Description(card, few, cells * factor, Schedule.from_config(scheduler, 1).prediction)
+    return Description(card, few, cells * factor, schedule_from_config(scheduler, 1).prediction.value)
 
 
 def number(

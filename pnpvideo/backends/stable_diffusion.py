@@ -23,6 +23,7 @@ from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Kind, Site
 
@@ -78,10 +79,10 @@ class StableDiffusion:
 
     @property
     def prediction(self) -> str:
-        return self.schedule(1).prediction
+        return self.schedule(1).prediction.value
 
     def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule:
-        return Schedule.from_config(self.scheduler_config, steps, spacing)
+        return schedule_from_config(self.scheduler_config, steps, spacing)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         return self.vae.config.latent_channels, height // self.factor, width // self.factor
@@ -148,7 +149,7 @@ class StableDiffusion:
     def embed(self, text: str) -> Tensor:
         return self.text.embeds([text])[0]
 
-    def predict(self, x: Tensor, timestep: int, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
         self._at_hand(self.network)
         asked = x.to(self.dtype), timestep, context.to(self.dtype)
         output = self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
@@ -165,7 +166,7 @@ def _check_configs(folder: Path, scheduler: Mapping[str, Any]) -> None:
     path = folder / "vae" / "config.json"
     number({"scaling_factor": USUAL_SCALE, **read_json(path)}, "scaling_factor", path, 1e-3, 1e3)
     try:
-        Schedule.from_config(scheduler, 1)
+        schedule_from_config(scheduler, 1)
     except PnPVideoError as wrong:
         raise ModelError(f"{folder / SCHEDULER}: {wrong}") from wrong
 

@@ -1,1 +1,1 @@
-"""Diffusion, pure: the schedule, one step function for both directions, guidance, inversion and sampling."""
+"""The maths of diffusion: schedules, solvers, sampling, inversion, guidance and noise. No I/O, no progress."""

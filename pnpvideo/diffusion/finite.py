@@ -1,4 +1,4 @@
-"""The check for NaN and infinity that every tensor passes before it becomes latents, text or pixels."""
+"""Stop at NaN and infinity before they become latents, text or pixels."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from pnpvideo.errors import NotFiniteError
 
 
 def finite(value: Tensor, name: str) -> Tensor:
-    """Return ``value``; raise NotFiniteError if it holds NaN or infinity. name: says in the message what it is."""
+    """Return ``value``; raise NotFiniteError, which names it ``name``, if it holds NaN or infinity."""
     if not bool(torch.isfinite(value).all()):
         raise NotFiniteError(f"{name} holds NaN or infinity; the checkpoint may be damaged")
     return value

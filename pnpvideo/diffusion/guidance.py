@@ -1,4 +1,4 @@
-"""Classifier-free guidance with a negative prompt that comes in, or goes out, along the run."""
+"""Classifier-free guidance with a negative prompt whose weight changes during the run."""
 
 import math
 from collections.abc import Mapping
@@ -13,19 +13,23 @@ DECAYS = ("constant", "linear", "exp")
 
 @dataclass(frozen=True, kw_only=True)
 class Guidance:
-    """eps = eps~ + s (eps(positive) - eps~), eps~ = a_i eps(empty) + (1 - a_i) eps(negative).
+    """out = base + s (out(positive) - base), base = a_i out(empty) + (1 - a_i) out(negative).
 
-    (arXiv 2211.12572, section 4 and appendix.) ``scale`` is s; ``empty_share`` is a and ``decay`` how it falls
-    from step 0 to the last: "constant" a, "linear" a (1 - i/(T-1)), "exp" a e^(-6 i/(T-1)).
-    ``negative`` says whether there is a negative prompt besides the empty caption. ``span``: shares of the run, in
-    [0, 1], between which there is guidance; outside, the positive prompt is asked alone (arXiv 2404.07724).
+    (Classifier-free guidance, arXiv 2207.12598, eq. 6; the negative side is Plug-and-Play's, 2211.12572, section 4 and
+    appendix.) The outputs may be of any kind of prediction: at given latents each is affine in eps, so the result is
+    the same.
     """
 
     scale: float
+    """s; at 1 the positive prompt is evaluated alone."""
     negative: bool = False
+    """Is there a negative prompt besides the empty one?"""
     empty_share: float = 1.0
+    """a, in [0, 1]: the empty prompt's share of the base at step 0, if there is a negative prompt."""
     decay: str = "linear"
+    """How a falls in T steps: "constant", a_i = a; "linear", a (1 - i / (T - 1)); "exp", a e^(-6 i / (T - 1))."""
     span: tuple[float, float] = (0.0, 1.0)
+    """Shares of the run between which there is guidance (limited-interval guidance, arXiv 2404.07724)."""
 
     def __post_init__(self) -> None:
         if self.decay not in DECAYS:
@@ -34,13 +38,13 @@ class Guidance:
             raise OptionError(f"empty_share is {self.empty_share}; accepted is a number from 0 to 1")
 
     def share(self, step: int, steps: int) -> float:
-        """a_i, the empty caption's share of the negative side at ``step`` of ``steps``."""
+        """a_i, the empty prompt's share of the base at ``step`` of ``steps``."""
         if not self.negative:
             return 1.0
-        along = step / max(1, steps - 1)
+        progress = step / max(1, steps - 1)
         if self.decay == "linear":
-            return self.empty_share * (1 - along)
-        return self.empty_share * (math.exp(-6 * along) if self.decay == "exp" else 1.0)
+            return self.empty_share * (1 - progress)
+        return self.empty_share * (math.exp(-6 * progress) if self.decay == "exp" else 1.0)
 
     def guided(self, step: int, steps: int) -> bool:
         """Is there guidance at ``step`` of ``steps``?"""
@@ -57,7 +61,7 @@ class Guidance:
         return (*empty, *negative, "positive")
 
     def combine(self, outputs: Mapping[str, Tensor], step: int, steps: int) -> Tensor:
-        """The guided output from each lane's own, (f, c, h, w), in fp32."""
+        """The guided output (f, c, h, w), fp32, from the output of each of ``lanes()``."""
         positive = outputs["positive"].float()
         if not self.guided(step, steps):
             return positive

@@ -1,77 +1,67 @@
-"""Inversion: from a clean latent up to the noise that samples back to it."""
+"""Inversion: from clean latents up to the noise that samples back to them, one level a step."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import along
+from pnpvideo.diffusion.prediction import Estimate
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solver import Answer, solver_step
+from pnpvideo.diffusion.solvers import Solver, State, ddim_step
 from pnpvideo.errors import OptionError
-
-CONVENTIONS = ("destination", "source")
-
-
-class State(NamedTuple):
-    """Latents x (f, c, h, w), fp32, and the level that they are at. before: the clean latents that the network said on
-    the step to them, for a solver that looks back; they are of the level that the step started from."""
-
-    x: Tensor
-    level: int
-    before: Tensor | None = None
 
 
 def invert(
     predict: Callable[[Tensor, int], Tensor],
-    x: Tensor,
+    start: State,
     schedule: Schedule,
-    level: int = 0,
-    convention: str | None = None,
+    solver: Solver,
     rounds: int = 0,
     refine: Callable[[Tensor, int], Tensor] | None = None,
-    solver: str = "ddim",
-    before: Tensor | None = None,
 ) -> Iterator[State]:
-    """Inversion of the sampler from ``x`` at ``level``: yields every level above it (arXiv 2010.02502, section 4.3).
+    """Follow the probability-flow ODE upwards from ``start``: yield the state after every step.
 
-    ``predict(x, level)`` is the network at the timestep of that level. The step from level i to i + 1 takes its answer
-    at (x_i, t_{i+1}) with convention "destination", at (x_i, t_i) with "source" (the clean level is asked at t_1).
-    None: "source" for the solver "2m", which knows no other, else "destination".
+    (DDIM inversion, arXiv 2010.02502, section 4.3.) ``predict(x, level)`` is the network's output for ``x`` at that
+    level's timestep. The step from level i to i + 1 takes it at (x_i, t_i), or, if the solver asks at the destination,
+    at (x_i, t_{i+1}); the clean level has no timestep of its own and is asked about at t_1.
+    start: the clean latents at level 0, or any state that an interrupted run has yielded.
 
-    Sampling goes back from x_{i+1} with the answer at x_{i+1} itself, which is not known on the way up: plain inversion
-    takes a neighbour's, and returns to x_i only nearly. Each of ``rounds`` asks again where the last guess of x_{i+1}
-    is, and steps anew from x_i (a fixed-point iteration, as in arXiv 2312.12540 and 2403.14602); one evaluation each.
+    Sampling goes back from x_{i+1} with the output at x_{i+1} itself, which is not known on the way up, so plain
+    inversion returns to x_i only nearly. Each of ``rounds`` evaluates anew at the last guess of x_{i+1} and steps again
+    from x_i: a fixed-point iteration (AIDI, arXiv 2309.04907; 2312.12540; ReNoise, 2403.14602), one evaluation each.
+    A solver that looks back needs none, for its way back is of the same order, and accepts none: OptionError.
 
-    With solver "2m" and the convention "source", each step is of second order, and so is the way back: no rounds then.
-    before: that of the state that an interrupted inversion goes on from.
-
-    ``refine(eps, level)`` may change the noise that each answer holds before the step to ``level`` is made with it.
+    ``refine(eps, level)`` may change the noise estimate before the step to ``level`` is made with it.
     """
-    if convention is None:
-        convention = "source" if solver == "2m" else "destination"
-    if convention not in CONVENTIONS:
-        raise OptionError(f"convention is {convention!r}; accepted: {', '.join(CONVENTIONS)}")
-    if solver == "2m" and (convention != "source" or rounds):
-        raise OptionError('solver "2m" inverts by the convention "source", and has no correction rounds')
+    if solver.looks_back and rounds:
+        raise OptionError(f"rounds is {rounds}; a solver that looks back inverts without correction rounds: give 0")
 
-    def answer(at: Tensor, asked: int) -> Answer:
-        said = Answer.of(at, predict(at, asked), schedule, asked)
-        if refine is None:
-            return said
-        eps = refine(said.eps, level + 1)
-        alpha = schedule.alphas[asked]
-        return Answer((at - (1 - alpha) ** 0.5 * eps) / alpha**0.5, eps, asked)
+    def estimate(x: Tensor, level: int) -> Estimate:
+        return schedule.estimate(x, predict(x, level), level)
 
-    x = x.float()
-    while level < schedule.steps:
-        asked = level + 1 if convention == "destination" or level == 0 else level
-        said = answer(x, asked)
-        if asked == level:
-            higher = solver_step(x, said, before, schedule, level + 1, solver)
+    def refined(eps: Tensor, to: int) -> Tensor:
+        return eps if refine is None else refine(eps, to)
+
+    def step_by_destination(x: Tensor, level: int, guess: Tensor) -> Tensor:
+        """DDIM's step up from ``x``, by the network's estimate at the level above, for ``guess`` in place of it."""
+        found, signal, noise = estimate(guess, level + 1), schedule.signals[level], schedule.noises[level]
+        eps = found.eps
+        if schedule.signals[level + 1] == 0 and noise:  # of pure noise eps repeats the guess, and x0 alone is news
+            eps = (x - signal * found.x0) / noise
+        return ddim_step(x, refined(eps, level + 1), schedule, level, level + 1)
+
+    state = start._replace(x=start.x.float())
+    while state.level < schedule.steps:
+        x, level, to, previous_x0 = state.x, state.level, state.level + 1, None
+        if level == 0 or solver.at_destination:
+            higher = step_by_destination(x, level, x)
         else:
-            higher = along(x, said.eps, schedule, level, level + 1)
+            found = estimate(x, level)
+            if refine is not None:
+                eps = refined(found.eps, to)
+                found = Estimate((x - schedule.noises[level] * eps) / schedule.signals[level], eps)
+            higher = solver.step(state, found, schedule, to)
+            previous_x0 = found.x0 if solver.looks_back else None
         for _ in range(rounds):
-            higher = along(x, answer(higher, level + 1).eps, schedule, level, level + 1)
-        x, level, before = higher, level + 1, said.clean if asked == level else None
-        yield State(x, level, before)
+            higher = step_by_destination(x, level, higher)
+        state = State(higher, to, previous_x0)
+        yield state

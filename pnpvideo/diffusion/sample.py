@@ -1,39 +1,32 @@
-"""Sampling: from noise down to a clean latent, one level a step."""
+"""Sampling: from noisy latents down to clean ones, one level a step."""
 
 from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from pnpvideo.diffusion.invert import State
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solver import Answer, solver_step
+from pnpvideo.diffusion.solvers import Solver, State
 
 
 def sample(
     denoise: Callable[[Tensor, int], tuple[Tensor, Tensor]],
-    x: Tensor,
+    start: State,
     schedule: Schedule,
-    level: int,
-    settle: Callable[[Tensor, int], Tensor] | None = None,
-    solver: str = "ddim",
-    before: Tensor | None = None,
-    ahead: Callable[[int], Tensor | None] | None = None,
+    solver: Solver,
+    after_step: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Iterator[State]:
-    """Deterministic sampling from ``x`` at ``level`` down to level 0: yields the state after every step.
+    """Deterministic sampling from ``start`` down to level 0: yield the state after every step.
 
-    ``denoise(x, level)`` gives the latents to step from, ``x`` itself unless a method moves it, and the guided network
-    output for them. ``settle(x, level)`` may change the latents that a step has reached. solver: see solver.py.
-    before: that of the state that an interrupted run goes on from. ``ahead(level)``: the second order of that level's
-    step, where a trajectory beside this one is known (see solver.py); then ``solver`` has no say.
+    ``denoise(x, level)`` returns the latents to step from, ``x`` itself unless a method moves it, and the guided
+    network output for them, both (f, c, h, w). ``after_step(x, level)`` may replace the latents that a step reached.
+    start: the initial noise, or any state that an interrupted run has yielded.
     """
-    x = x.float()
-    while level > 0:
-        x, output = denoise(x, level)
-        answer = Answer.of(x, output, schedule, level)
-        if ahead is None:
-            x, before = solver_step(x, answer, before, schedule, level - 1, solver), answer.clean
-        else:
-            x = solver_step(x, answer, None, schedule, level - 1, ahead=ahead(level))
-        level -= 1
-        x = x if settle is None else settle(x, level)
-        yield State(x, level, before)
+    state = start._replace(x=start.x.float())
+    while state.level > 0:
+        x, output = denoise(state.x, state.level)
+        estimate = schedule.estimate(x, output, state.level)
+        to = state.level - 1
+        x = solver.step(state._replace(x=x), estimate, schedule, to)
+        x = x if after_step is None else after_step(x, to)
+        state = State(x, to, estimate.x0 if solver.looks_back else None)
+        yield state

@@ -1,149 +1,90 @@
-"""The noise schedule of a checkpoint and the grid of levels that a run walks along."""
+"""Noise schedules: how much signal and noise the latents hold at each level of a run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
 
-from pnpvideo.errors import ModelError, OptionError
-
-SPACINGS = ("karras", "checkpoint")
-
-RHO = 3.0
-"""Measured on the miniature: of the grids tried, the one whose inversions in 8 to 16 steps return best."""
-MOST_SIGMA = 14.6
-"""Of the noisiest level but one where a checkpoint starts from pure noise: Stable Diffusion's own noisiest."""
-USUAL_STEPS = 50
-MOST_TIMESTEPS = 100_000
+from pnpvideo.diffusion.prediction import Estimate, Prediction
+from pnpvideo.errors import OptionError
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Levels 0 ... ``steps``: level 0 is the clean latent, level ``steps`` the noisiest.
+    """Levels 0 (clean) to ``steps`` (noisiest); at each, x = signal x0 + noise eps with eps of unit variance.
 
-    timesteps[i] is the training timestep of level i + 1 (ascending). alphas[i] is the cumulative alpha of
-    level i, in (0, 1], float64. prediction is what the network predicts: "epsilon", "v_prediction" or "sample".
+    What a solver needs is the pair (signal, noise) alone (EDM, arXiv 2206.00364, section 2 and table 1): it never asks
+    whether a model is variance-preserving or trained by flow matching.
     """
 
-    timesteps: tuple[int, ...]
-    alphas: tuple[float, ...]
-    prediction: str
+    timesteps: tuple[float, ...]
+    """What the network is told as time at levels 1 to ``steps``, ascending; whole numbers for most models."""
+    signals: tuple[float, ...]
+    """Of levels 0 to ``steps``, falling, in [0, 1]."""
+    noises: tuple[float, ...]
+    """Of levels 0 to ``steps``, rising, in [0, 1]; 0 at level 0 alone, if anywhere."""
+    prediction: Prediction
+    """What the network outputs."""
+
+    def __post_init__(self) -> None:
+        if not len(self.timesteps) + 1 == len(self.signals) == len(self.noises):
+            raise ValueError(
+                f"{len(self.timesteps)} timesteps need one more signal and noise, for the clean level; "
+                f"given are {len(self.signals)} and {len(self.noises)}"
+            )
+
+    @classmethod
+    def variance_preserving(
+        cls, timesteps: Sequence[float], alphas: Sequence[float], prediction: Prediction
+    ) -> "Schedule":
+        """signal = sqrt(alpha), noise = sqrt(1 - alpha) (DDPM, arXiv 2006.11239, eq. 4).
+
+        alphas: the cumulative alpha of each level from 0 on, in [0, 1], one more than ``timesteps``.
+        """
+        signals, noises = tuple(alpha**0.5 for alpha in alphas), tuple((1 - alpha) ** 0.5 for alpha in alphas)
+        return cls(tuple(timesteps), signals, noises, prediction)
+
+    @classmethod
+    def flow_matching(cls, steps: int, shift: float = 1.0, time_scale: float = 1000.0) -> "Schedule":
+        """signal = 1 - t, noise = t (rectified flow, arXiv 2209.03003, eq. 1), t = s u / (1 + (s - 1) u).
+
+        u runs from 0 to 1 in ``steps`` even steps. shift: s > 0, above 1 for more steps at high noise, as large
+        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t.
+        """
+        if steps < 1 or shift <= 0:
+            raise OptionError(f"steps is {steps} and shift {shift}; accepted are at least 1 and more than 0")
+        even = [level / steps for level in range(steps + 1)]
+        times = [shift * u / (1 + (shift - 1) * u) for u in even]
+        signals = tuple(1 - t for t in times)
+        return cls(tuple(time_scale * t for t in times[1:]), signals, tuple(times), Prediction.FLOW)
 
     @property
     def steps(self) -> int:
         return len(self.timesteps)
 
-    def timestep(self, level: int) -> int:
-        """Training timestep of ``level`` in 1 ... steps."""
+    def timestep(self, level: int) -> float:
+        """What the network is told as time at ``level`` in 1 ... steps."""
         return self.timesteps[level - 1]
 
     def half_log_snr(self, level: int) -> float:
-        """log sqrt(alpha / (1 - alpha)): falls from the clean level to the noisiest; infinite at alpha 0 and 1."""
-        alpha = self.alphas[level]
-        if alpha in (0.0, 1.0):
-            return math.inf if alpha else -math.inf
-        return 0.5 * math.log(alpha / (1 - alpha))
+        """lambda = log(signal / noise) (DPM-Solver, arXiv 2206.00927): falls as noise rises.
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], steps: int, spacing: str = "checkpoint") -> "Schedule":
-        """A grid of ``steps`` levels between the timesteps that a diffusers scheduler of this config would use.
-
-        spacing: "checkpoint", that scheduler's own grid (DDIM, arXiv 2010.02502); "karras", even steps in the third
-        root of the noise level sigma = sqrt((1 - alpha) / alpha) (arXiv 2206.00364, eq. 5; there the seventh).
+        Infinite where there is no noise, minus infinite where there is no signal.
         """
-        if spacing not in SPACINGS:
-            raise OptionError(f"spacing is {spacing!r}; accepted: {', '.join(SPACINGS)}")
-        train = int(_number(config, "num_train_timesteps", 1000, 1, MOST_TIMESTEPS, whole=True))
-        if not 1 <= steps <= train:
-            raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
-        prediction = str(config.get("prediction_type", "epsilon"))
-        if prediction not in ("epsilon", "v_prediction", "sample"):
-            raise ModelError(f"the scheduler's prediction_type is {prediction!r}; known: epsilon, v_prediction, sample")
-        alphas = (1 - _betas(config, train)).cumprod(0)
-        if _flag(config, "rescale_betas_zero_snr", False):
-            root = alphas.sqrt()
-            alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
-        if not bool(((alphas >= 0) & (alphas < 1)).all()) or not bool((alphas.diff() <= 0).all()):
-            raise ModelError(
-                "the scheduler's betas make no schedule: the share of the signal must fall from 1 towards 0"
-            )
-        timesteps = _grid(config, train, steps) if spacing == "checkpoint" else _karras(config, train, steps, alphas)
-        clean = 1.0 if _flag(config, "set_alpha_to_one", True) else float(alphas[0])
-        return cls(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), prediction)
+        signal, noise = self.signals[level], self.noises[level]
+        if noise == 0:
+            return math.inf
+        return math.log(signal / noise) if signal else -math.inf
 
+    def mix(self, x0: Tensor, eps: Tensor, level: int) -> Tensor:
+        """The noisy latents x = signal x0 + noise eps of ``level``."""
+        return self.signals[level] * x0 + self.noises[level] * eps
 
-def _number(
-    config: Mapping[str, Any], name: str, usual: float, least: float, most: float, *, whole: bool = False
-) -> float:
-    """What the config states, ``usual`` where it states nothing. Raises ModelError."""
-    value = config.get(name, usual)
-    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not right or not least <= value <= most:
-        kind = "whole number" if whole else "number"
-        raise ModelError(f"the scheduler's {name} is {value!r}; accepted is a {kind} from {least:g} to {most:g}")
-    return value
+    def estimate(self, x: Tensor, output: Tensor, level: int) -> Estimate:
+        """(x0, eps) from the network's ``output`` for latents ``x`` (f, c, h, w) of ``level`` in 1 ... steps, fp32."""
+        return self.prediction.estimate(x, output, self.signals[level], self.noises[level])
 
-
-def _flag(config: Mapping[str, Any], name: str, usual: bool) -> bool:
-    value = config.get(name, usual)
-    if not isinstance(value, bool):
-        raise ModelError(f"the scheduler's {name} is {value!r}; accepted: true, false")
-    return value
-
-
-def _betas(config: Mapping[str, Any], train: int) -> Tensor:
-    trained = config.get("trained_betas")
-    if trained is not None:
-        if not isinstance(trained, list | tuple) or len(trained) != train:
-            raise ModelError(f"the scheduler's trained_betas are no list of num_train_timesteps = {train} numbers")
-        return torch.tensor([_number({"beta": beta}, "beta", 0, 0, 1) for beta in trained], dtype=torch.float64)
-    start, end = (_number(config, name, usual, 0, 1) for name, usual in (("beta_start", 0.0001), ("beta_end", 0.02)))
-    kind = config.get("beta_schedule", "linear")
-    if kind == "linear":
-        return torch.linspace(start, end, train, dtype=torch.float64)
-    if kind == "scaled_linear":
-        return torch.linspace(start**0.5, end**0.5, train, dtype=torch.float64).square()
-    raise ModelError(f"the scheduler's beta_schedule is {kind!r}; known: linear, scaled_linear, trained_betas")
-
-
-def _karras(config: Mapping[str, Any], train: int, steps: int, alphas: Tensor) -> tuple[int, ...]:
-    """Ascending timesteps from the first to the last of the usual grid, nearest to even steps in sigma^(1 / RHO)."""
-    usual = _grid(config, train, min(train, max(steps, USUAL_STEPS)))
-    top, sigma = usual[-1], ((1 - alphas) / alphas).sqrt()
-    noise = [] if bool(sigma[top].isfinite()) else [top]  # of a checkpoint that starts from pure noise
-    last = top if not noise else int((sigma < MOST_SIGMA).nonzero().max())
-    free = steps - len(noise)
-    if free > last - usual[0] + 1:
-        raise OptionError(f"steps is {steps}; the spacing karras has room for {last - usual[0] + 1 + len(noise)} here")
-    low, high = (float(sigma[end]) ** (1 / RHO) for end in (usual[0], last))
-    wanted = [(low + (high - low) * index / max(1, free - 1)) ** RHO for index in range(free)]
-    chosen: list[int] = []
-    for index, value in enumerate(wanted):
-        nearest = int((sigma[: last + 1] - value).abs().argmin())
-        lowest, highest = (chosen[-1] + 1 if chosen else usual[0]), last - (free - 1 - index)
-        chosen.append(min(max(nearest, lowest), highest))  # each timestep once
-    return (*chosen, *noise)
-
-
-def _grid(config: Mapping[str, Any], train: int, steps: int) -> tuple[int, ...]:
-    """Ascending timesteps, by the config's spacing."""
-    if config.get("_class_name") == "LCMScheduler":  # some of those that it was distilled on (arXiv 2310.04378)
-        known = int(_number(config, "original_inference_steps", 50, 1, train, whole=True))
-        if steps > known:
-            raise OptionError(f"steps is {steps}; this checkpoint was distilled on {known} timesteps, so 1 to {known}")
-        return tuple(sorted((known - index * known // steps) * (train // known) - 1 for index in range(steps)))
-    spacing = config.get("timestep_spacing", "leading")
-    if spacing == "leading":
-        ratio = train // steps
-        offset = int(_number(config, "steps_offset", 0, 0, train, whole=True))
-        if (steps - 1) * ratio + offset >= train:
-            offset = 0  # as many steps as timesteps: there is no room to move the grid
-        return tuple(index * ratio + offset for index in range(steps))
-    if spacing == "trailing":
-        return tuple(sorted(round(train - index * train / steps) - 1 for index in range(steps)))
-    if spacing == "linspace":
-        return tuple(round(float(t)) for t in torch.linspace(0, train - 1, steps, dtype=torch.float64))
-    raise ModelError(f"the scheduler's timestep_spacing is {spacing!r}; known: leading, trailing, linspace")
+    def output(self, x: Tensor, eps: Tensor, level: int) -> Tensor:
+        """The network output for ``x`` that estimate() reads as ``eps``; ``level`` must have signal."""
+        return self.prediction.output(x, eps, self.signals[level], self.noises[level])

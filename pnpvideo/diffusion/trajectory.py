@@ -1,4 +1,4 @@
-"""Trajectories: a source's latents at every level, recorded step by step or known in closed form."""
+"""Trajectories: the latents of a shot's frames at every noise level."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,25 +11,43 @@ from pnpvideo.diffusion.schedule import Schedule
 
 
 class Trajectory(Protocol):
-    """The source's latents at every level."""
+    """Latents of the same frames at levels 0 (clean) to ``steps`` (noisiest)."""
 
     def at(self, level: int) -> Tensor:
-        """(f, c, h, w), fp32, of ``level`` in 0 ... steps; on the CPU, where all levels together find room."""
+        """Latents (f, c, h, w), fp32, of ``level``; on the CPU, where all levels together find room."""
         ...
 
 
 @dataclass(frozen=True)
-class Walked:
-    """States of every level, level 0 first, each (f, c, h, w)."""
+class RecordedTrajectory:
+    """The states that an inversion or a sampling run has passed through."""
 
     states: Sequence[Tensor]
+    """One tensor (f, c, h, w) a level, level 0 first."""
 
     def at(self, level: int) -> Tensor:
         return self.states[level]
 
 
 @dataclass(frozen=True)
-class Joined:
+class ForwardProcess:
+    """Clean latents under one noise, x = signal x0 + noise eps (DDPM's forward process, arXiv 2006.11239, eq. 4).
+
+    The same eps serves all levels, and all frames if it has one frame only.
+    """
+
+    x0: Tensor
+    """Clean latents (f, c, h, w)."""
+    eps: Tensor
+    """Noise (f or 1, c, h, w)."""
+    schedule: Schedule
+
+    def at(self, level: int) -> Tensor:
+        return self.schedule.mix(self.x0, self.eps, level)
+
+
+@dataclass(frozen=True)
+class ConcatenatedTrajectory:
     """The frames of one trajectory, then those of another."""
 
     first: Trajectory
@@ -37,22 +55,3 @@ class Joined:
 
     def at(self, level: int) -> Tensor:
         return torch.cat((self.first.at(level), self.second.at(level)))
-
-
-@dataclass(frozen=True)
-class Noised:
-    """x_t = sqrt(a_t) x0 + sqrt(1 - a_t) eps with one ``noise`` for all levels, and frames (DDPM's forward process)."""
-
-    clean: Tensor
-    noise: Tensor
-    schedule: Schedule
-
-    def at(self, level: int) -> Tensor:
-        alpha = self.schedule.alphas[level]
-        return alpha**0.5 * self.clean + (1 - alpha) ** 0.5 * self.noise
-
-
-def shot_noise(shape: tuple[int, ...], seed: int, shot: int, stream: int = 0) -> Tensor:
-    """Noise (1, c, h, w), fp32, that all frames of a shot share: a function of (seed, shot, stream)."""
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + shot + stream * 2_147_483_659) % (2**63))
-    return torch.randn((1, *shape), generator=generator)

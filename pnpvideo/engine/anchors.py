@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from pnpvideo.diffusion.trajectory import Joined, Trajectory, Walked
+from pnpvideo.diffusion.trajectory import ConcatenatedTrajectory, RecordedTrajectory, Trajectory
 
 AfterStep = Callable[[Tensor, int], Tensor]
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Anchors:
     """
 
     times: tuple[float, ...] = ()
-    source: Trajectory = field(default_factory=lambda: Walked([]))
+    source: Trajectory = field(default_factory=lambda: RecordedTrajectory([]))
     states: Mapping[int, Tensor] = field(default_factory=dict)
     run: str = ""
 
@@ -53,14 +53,14 @@ class Anchors:
             return NO_ANCHORS
         return cls(
             tuple(time for part in parts for time in part.times),
-            Walked([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
+            RecordedTrajectory([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
             {level: torch.cat([part.states[level] for part in parts]) for level in parts[0].states},
             "-".join(part.run for part in parts),
         )
 
     def before(self, own: Trajectory) -> Trajectory:
         """The trajectory of the anchors, then of a window's own drawings."""
-        return Joined(self.source, own) if self.times else own
+        return ConcatenatedTrajectory(self.source, own) if self.times else own
 
     def started(self, x: Tensor, level: int) -> Tensor:
         """The latents ``x`` of anchors and own drawings, with the anchors as they were translated."""

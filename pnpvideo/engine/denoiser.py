@@ -10,10 +10,9 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.coherence import FIRST, Coherence, Place
-from pnpvideo.diffusion.ddim import clean_and_noise, output_for
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solver import lookahead
+from pnpvideo.diffusion.solvers import second_order_term
 from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
@@ -117,28 +116,23 @@ class Denoiser:
         """The source's latents of ``level``, those rows, on the device of ``like``."""
         return self.trajectory.at(level)[rows].to(like.device)
 
-    def ahead(self, level: int) -> Tensor | None:
-        """The second-order term of the step down from ``level``: SOURCE_SECOND_ORDER of the source's (see lookahead).
-
-        None at levels where the source's is not known.
-        """
-        found = lookahead(self.trajectory.at, self.schedule, level)
-        return None if found is None else SOURCE_SECOND_ORDER * found.to(self.backend.device)
+    def second_order(self, level: int) -> Tensor | None:
+        """The second-order term of the step down from ``level`` for KnownSecondOrder: a share of the source's."""
+        term = second_order_term(self.trajectory.at, self.schedule, level)
+        return None if term is None else SOURCE_SECOND_ORDER * term.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
         """Guidance over the lanes' outputs, or, where a lane was evaluated elsewhere than at the origin, over the noise
         that each output implies."""
         if all(latents is corrected.origin for latents in corrected.lanes.values()):
             return self.guidance.combine(outputs, step, self.schedule.steps)
-        alpha, prediction = self.schedule.alphas[level], self.schedule.prediction
-        if alpha == 0:  # x is pure noise, so it does not matter where a lane was evaluated
+        if self.schedule.signals[level] == 0:  # x is pure noise, so it does not matter where a lane was evaluated
             return self.guidance.combine(outputs, step, self.schedule.steps)
         noises = {
-            name: clean_and_noise(corrected.lanes[name], output, alpha, prediction)[1]
-            for name, output in outputs.items()
+            name: self.schedule.estimate(corrected.lanes[name], output, level).eps for name, output in outputs.items()
         }
         eps = self.guidance.combine(noises, step, self.schedule.steps)
-        return output_for(corrected.origin, eps, alpha, prediction)
+        return self.schedule.output(corrected.origin, eps, level)
 
 
 class _Probe:

@@ -11,7 +11,8 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import Walked
+from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.engine.anchors import MOST, Anchors
 from pnpvideo.engine.denoiser import Calls, Denoiser
 from pnpvideo.engine.inversion import source_denoiser
@@ -73,7 +74,7 @@ class Estimate:
         if options.region.keep_background:
             asked += len(LEVELS) * size.drawings
         work = Work(asked, asked)
-        denoiser = Denoiser.of(run, window, Session(edits), Walked([]))
+        denoiser = Denoiser.of(run, window, Session(edits), RecordedTrajectory([]))
         for calls in _steps(run, denoiser, size.drawings + size.anchors):
             work += _of_step(run, calls)
         return work
@@ -92,13 +93,8 @@ class Estimate:
                 levels.append(level)
                 return torch.zeros_like(x)
 
-            for _ in invert(
-                predict,
-                _tiny(size.drawings),
-                schedule,
-                rounds=options.sampling.inversion_rounds or 0,
-                solver=run.solver,
-            ):
+            rounds = options.sampling.inversion_rounds or 0
+            for _ in invert(predict, State(_tiny(size.drawings), 0), schedule, run.solver, rounds):
                 pass
             for level in levels:
                 anchors = 0
@@ -164,14 +160,14 @@ def _steps(run: Run, denoiser: Denoiser, frames: int, start: int | None = None) 
     """The network calls of each step of a sampling run; ``start``: level, None: where the method starts."""
     schedule, found = run.schedule, []
     if start is None:
-        nothing = Walked([_tiny(frames)] * (schedule.steps + 1))
+        nothing = RecordedTrajectory([_tiny(frames)] * (schedule.steps + 1))
         _, start = run.options.method.start(nothing, schedule, _tiny(1))
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         found.append(denoiser.calls(frames, level))
         return x, torch.zeros_like(x)
 
-    for _ in sample(denoise, _tiny(frames), schedule, start):
+    for _ in sample(denoise, State(_tiny(frames), start), schedule, DDIM()):
         yield found[-1]
 
 

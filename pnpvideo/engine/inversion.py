@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from random import Random
 
 import torch
 from torch import Tensor
 
 from pnpvideo.coherence.independent import Independent
-from pnpvideo.diffusion.invert import State, invert
+from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import Noised, Trajectory, Walked
+from pnpvideo.diffusion.solvers import State
+from pnpvideo.diffusion.trajectory import ForwardProcess, RecordedTrajectory, Trajectory
 from pnpvideo.engine.checkpoints import Checkpoints
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.engine.pictures import encode, warn_if_unfamiliar
@@ -32,11 +32,11 @@ def source_trajectory(run: Run, window: Window, recorder: SourceRecorder | None,
     if run.options.generate:
         generated = _generated(run, window, key)
         inverts = run.options.method.inverts
-        return generated if inverts else Noised(generated.at(0), window.noise, run.schedule), key
+        return generated if inverts else ForwardProcess(generated.at(0), window.noise, run.schedule), key
     if not run.options.method.inverts:
         clean = encode(run, window)
         warn_if_unfamiliar(run, window, clean)
-        return Noised(clean.cpu(), window.noise, run.schedule), key
+        return ForwardProcess(clean.cpu(), window.noise, run.schedule), key
     return _inverted(run, window, recorder, key)
 
 
@@ -54,7 +54,7 @@ def _inverted(run: Run, window: Window, recorder: SourceRecorder | None, key: st
             recorder.forget()
         states = _walked(run, window, recorder, found, batch)
         if states is not None:
-            return Walked(states), found
+            return RecordedTrajectory(states), found
 
 
 def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int) -> list[list[tuple[int, ...]]]:
@@ -78,37 +78,29 @@ def _walked(run: Run, window: Window, recorder: SourceRecorder | None, key: str,
         elif len(states) > 1:
             run.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
         warn_if_unfamiliar(run, window, states[0])
-        level, before = len(states) - 1, None
-        if run.second_order and 1 < level < steps:  # what the solver looks back at
-            before = next(_steps(run, window, recorder, states[level - 1], level - 1)).before
+        state = State(states[-1], len(states) - 1)
+        if run.solver.looks_back and 1 < state.level < steps:
+            again = State(states[-2], state.level - 1)
+            state = state._replace(previous_x0=next(_steps(run, window, recorder, again)).previous_x0)
         made: list[Tensor] = []
         with Checkpoints(entry, "invert", run, window).kept() as keep:
-            for state in _steps(run, window, recorder, states[level], level, before):
+            for reached in _steps(run, window, recorder, state):
                 if run.guard.batch != batch:
                     return None
-                made.append(state.x)
-                if keep(state.level, {_name(state.level): ({"x": state.x}, {})}):
+                made.append(reached.x)
+                if keep(reached.level, {_name(reached.level): ({"x": reached.x}, {})}):
                     made = [x.cpu() for x in made]
     return [*states, *(x.cpu() for x in made)]
 
 
-def _steps(
-    run: Run,
-    window: Window,
-    recorder: SourceRecorder | None,
-    x: Tensor,
-    level: int,
-    before: Tensor | None = None,
-) -> Iterator[State]:
+def _steps(run: Run, window: Window, recorder: SourceRecorder | None, start: State) -> Iterator[State]:
     return invert(
         _source_network(run, window, recorder),
-        x.to(run.device),
+        start._replace(x=start.x.to(run.device)),
         run.schedule,
-        level,
+        run.solver,
         rounds=run.options.sampling.inversion_rounds or 0,
         refine=regularisation(run),
-        solver=run.solver,
-        before=before,
     )
 
 
@@ -137,42 +129,44 @@ def regularisation(run: Run) -> Callable[[Tensor, int], Tensor] | None:
     gain = run.options.sampling.regularize
     if not gain:
         return None
-    regularise = Regularisation(pyramid_gain=gain)
-    return lambda eps, level: regularise(eps, Random(level))
+    return Regularisation(pyramid_gain=gain)
 
 
 def source_denoiser(run: Run, window: Window, session: Session) -> Denoiser:
     """Guided sampling of the source prompt alone: a generated guidance picture."""
     words = {**window.script.words, "positive": window.script.words["source"]}
     guidance = replace(window.guidance, negative=False)
-    return Denoiser(run.backend, session, run.schedule, Method(), Independent(), guidance, words, Walked([]), batch=1)
+    return Denoiser(
+        run.backend, session, run.schedule, Method(), Independent(), guidance, words, RecordedTrajectory([]), batch=1
+    )
 
 
-def _generated(run: Run, window: Window, key: str) -> Walked:
+def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
     """A generated guidance picture: the sampling run of the source prompt is its trajectory."""
     steps = run.schedule.steps
     states: dict[int, Tensor] = {steps: window.noise.to(run.device)}
-    before: Tensor | None = None
+    previous_x0: Tensor | None = None
     with run.store.entry("trajectory", key) as entry, injected(run.backend.network, []) as session:
         for level in range(steps - 1, -1, -1):
             if (stored := entry.get(_name(level))) is None:
                 break
             states[level] = stored[0]["x"]
-            before = stored[0]["before"].to(run.device)
+            previous_x0 = stored[0]["previous_x0"].to(run.device) if "previous_x0" in stored[0] else None
         denoiser, lowest = source_denoiser(run, window, session), min(states)
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
             with window.located("generate", steps - level + 1, steps):
                 return run.guard.run(lambda: denoiser(x, level))
 
-        start = states[lowest].to(run.device)
+        start = State(states[lowest].to(run.device), lowest, previous_x0)
         with Checkpoints(entry, "invert", run, window).kept() as keep:
-            for state in sample(denoised, start, run.schedule, lowest, solver=run.solver, before=before):
-                assert state.before is not None
+            for state in sample(denoised, start, run.schedule, run.solver):
                 states[state.level] = state.x
-                tensors: dict[str, Tensor] = {"x": state.x, "before": state.before}
+                tensors: dict[str, Tensor] = {"x": state.x}
+                if state.previous_x0 is not None:
+                    tensors["previous_x0"] = state.previous_x0
                 keep(steps - state.level, {_name(state.level): (tensors, {})})
-    return Walked([states[level].cpu() for level in range(steps + 1)])
+    return RecordedTrajectory([states[level].cpu() for level in range(steps + 1)])
 
 
 def _stored(entry: Entry, steps: int) -> list[Tensor]:

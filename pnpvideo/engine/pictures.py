@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnpvideo.diffusion.ddim import clean_and_noise
-from pnpvideo.diffusion.trajectory import Noised
+from pnpvideo.diffusion.noise import seeded_noise
+from pnpvideo.diffusion.trajectory import ForwardProcess
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.events import Notice
 
@@ -44,9 +44,8 @@ def warn_if_unfamiliar(run: Run, window: Window, clean: Tensor) -> None:
     if (window.place.shot, window.place.window) != (0, 0) or not card.outside_notice:
         return
     x, level, quarters = clean[:1].to(run.device), 2, run.backend.schedule(4)
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
-    noisy = Noised(x, noise, quarters).at(level)
+    noise = seeded_noise(x.shape, 0).to(x.device)
+    noisy = ForwardProcess(x, noise, quarters).at(level)
     output = run.backend.predict(noisy, quarters.timestep(level), window.script.words["empty"].unsqueeze(0))
-    _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
-    if float((guess - noise).square().mean()) > card.familiar_error:
+    if float((quarters.estimate(noisy, output, level).eps - noise).square().mean()) > card.familiar_error:
         run.report(Notice(message=card.outside_notice))

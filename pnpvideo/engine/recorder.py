@@ -28,7 +28,7 @@ class SourceRecorder:
     def of(cls, run: Run, window: Window, edits: Sequence[Edit]) -> "SourceRecorder | None":
         """None where there is nothing to record, or the inversion asks the network at other levels than sampling."""
         recordable = tuple(edit for edit in edits if isinstance(edit, Recordable))
-        if not recordable or not run.second_order or not run.options.method.inverts or run.options.generate:
+        if not recordable or not run.solver.looks_back or not run.options.method.inverts or run.options.generate:
             return None
         return cls(run, window, recordable, run.guard.batch)
 

@@ -13,12 +13,13 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.solvers import SOLVERS, Solver
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
 from pnpvideo.engine.memory import CallGuard
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress, Report
 from pnpvideo.settings.effective import effective
-from pnpvideo.settings.options import SECOND_ORDER, Options
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.words.script import Script
 
@@ -51,14 +52,9 @@ class Run:
         return self.backend.device
 
     @property
-    def second_order(self) -> bool:
-        """Whether the solver is of second order; its inversion asks at the levels at which sampling asks."""
-        return self.options.sampling.solver == SECOND_ORDER
-
-    @property
-    def solver(self) -> str:
+    def solver(self) -> Solver:
         assert self.options.sampling.solver is not None
-        return self.options.sampling.solver
+        return SOLVERS[self.options.sampling.solver]
 
     def guidance(self, negative: bool) -> Guidance:
         """negative: whether there is a negative prompt."""

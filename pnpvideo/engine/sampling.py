@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import Trajectory, Walked, shot_noise
+from pnpvideo.diffusion.solvers import KnownSecondOrder, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory, Trajectory
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors, remembered_drawings
 from pnpvideo.engine.checkpoints import Checkpoints
 from pnpvideo.engine.denoiser import Denoiser
@@ -23,9 +25,7 @@ STATE = "state"
 class _Start(NamedTuple):
     """Where a run begins or goes on. chosen: level -> latents of the drawings that later windows attend to."""
 
-    x: Tensor
-    level: int
-    before: Tensor | None
+    state: State
     chosen: dict[int, Tensor]
 
 
@@ -48,20 +48,20 @@ def sample_window(
     rows = [len(anchors) + drawing for drawing in chosen]
     with run.store.entry("run", key) as entry, injected(run.backend.network, edits) as session:
         denoiser = Denoiser.of(run, window, session, whole)
-        start = _resumed(run, window, entry, _Start(x.to(run.device), level, None, {level: x[rows]} if rows else {}))
+        start = _resumed(run, window, entry, _Start(State(x.to(run.device), level), {level: x[rows]} if rows else {}))
 
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
             keyframes = options.coherence.keyframes(len(x), window.place, steps - level, len(anchors))
             with window.located("sample", steps - level + 1, steps):
                 return run.guard.run_batched(lambda batch: denoiser.within(batch)(x, level), len(keyframes))
 
-        ahead = denoiser.ahead if run.second_order and options.method.inverts else None
-        walk = sample(denoised, start.x, run.schedule, start.level, after_step, run.solver, start.before, ahead)
-        x, states = start.x, dict(start.chosen)
+        known = run.solver.looks_back and options.method.inverts
+        solver = KnownSecondOrder(denoiser.second_order) if known else run.solver
+        x, states = start.state.x, dict(start.chosen)
         with Checkpoints(entry, "sample", run, window).kept() as keep:
-            for state in walk:
+            for state in sample(denoised, start.state, run.schedule, solver, after_step):
                 x = state.x
-                latents = {"x": x} if state.before is None else {"x": x, "before": state.before}
+                latents = {"x": x} if state.previous_x0 is None else {"x": x, "previous_x0": state.previous_x0}
                 parts = {STATE: (latents, {"level": state.level})}
                 if rows and state.level > 0:
                     states[state.level] = x[rows]
@@ -71,7 +71,7 @@ def sample_window(
         edit.begin(Moment(steps, steps, 0))
     left = NO_ANCHORS
     if chosen:
-        source = Walked([trajectory.at(level)[list(chosen)] for level in range(steps + 1)])
+        source = RecordedTrajectory([trajectory.at(level)[list(chosen)] for level in range(steps + 1)])
         times = tuple(window.times[drawing] for drawing in chosen)
         left = Anchors(times, source, {level: latents.cpu() for level, latents in states.items()}, key)
     return x[len(anchors) :], left
@@ -85,13 +85,13 @@ def _resumed(run: Run, window: Window, entry: Entry, start: _Start) -> _Start:
     tensors, notes = saved
     level, chosen = int(notes["level"]), dict(start.chosen)
     if chosen:
-        for lower in range(start.level - 1, max(level, 1) - 1, -1):
+        for lower in range(start.state.level - 1, max(level, 1) - 1, -1):
             if (stored := entry.get(_chosen(lower))) is None:
                 return start
             chosen[lower] = stored[0]["x"]
-    before = tensors["before"].to(run.device) if "before" in tensors else None
+    previous_x0 = tensors["previous_x0"].to(run.device) if "previous_x0" in tensors else None
     run.report(Notice(message=f"resuming shot {window.place.shot + 1} at step {run.schedule.steps - level}"))
-    return _Start(tensors["x"].to(run.device), level, before, chosen)
+    return _Start(State(tensors["x"].to(run.device), level, previous_x0), chosen)
 
 
 def _chosen(level: int) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.diffusion.trajectory import shot_noise
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.engine.anchors import Anchors, remembered_windows
 from pnpvideo.engine.region import WordRegion
 from pnpvideo.engine.run import Run, Window

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 class Moment:
     """One step of a run: ``step`` counts from 0 (the noisiest) to ``steps`` - 1.
 
-    timestep: the network's training timestep. keyframes: frame numbers of this step's keyframes, ascending.
+    timestep: what the network is told as time. keyframes: frame numbers of this step's keyframes, ascending.
     """
 
     step: int
     steps: int
-    timestep: int
+    timestep: float
     keyframes: tuple[int, ...] = ()
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from pnpvideo.backends.load import load
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import shot_noise
+from pnpvideo.diffusion.solvers import State
 from pnpvideo.engine.inversion import regularisation
 from pnpvideo.engine.run import Run
 from pnpvideo.events import ignore
@@ -70,6 +71,6 @@ def there_and_back(run: Run, pictures: Sequence[np.ndarray], caption: str) -> tu
         return backend.predict(x, schedule.timestep(level), words)
 
     rounds, refine = sampling.inversion_rounds or 0, regularisation(run)
-    *_, noisy = invert(predict, clean, schedule, rounds=rounds, refine=refine, solver=run.solver)
-    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, schedule.steps, solver=run.solver)
+    *_, noisy = invert(predict, State(clean, 0), schedule, run.solver, rounds, refine)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), State(noisy.x, schedule.steps), schedule, run.solver)
     return clean, noisy.x, back.x

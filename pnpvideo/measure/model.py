@@ -15,7 +15,9 @@ from pnpvideo.backends.models import resolve
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
+from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.sharpness import sharpness
@@ -164,7 +166,7 @@ def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, 
     """Pictures of ``prompts``, (n, h, w, 3) uint8, by DDIM from noise of ``seed``, at the native size."""
     schedule, guide = backend.schedule(steps), Guidance(scale=guidance)
     shape = backend.latent_shape(backend.size, backend.size)
-    noise = torch.randn(len(prompts), *shape, generator=torch.Generator().manual_seed(seed))
+    noise = seeded_noise((len(prompts), *shape), seed)
     words = torch.stack([backend.embed(prompt) for prompt in prompts])
     empty = backend.embed("").expand_as(words)
 
@@ -173,7 +175,7 @@ def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, 
         lanes = dict(zip(("empty", "positive"), both.chunk(2), strict=True))
         return x, guide.combine(lanes, steps - level, steps)
 
-    *_, done = sample(denoise, noise, schedule, steps)
+    *_, done = sample(denoise, State(noise, steps), schedule, DDIM())
     return backend.decode(done.x)
 
 
@@ -206,6 +208,6 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     def predict(x: Tensor, level: int) -> Tensor:
         return backend.predict(x, schedule.timestep(level), words)
 
-    *_, noisy = invert(predict, latent, schedule, rounds=rounds)
-    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy.x, schedule, steps)
+    *_, noisy = invert(predict, State(latent, 0), schedule, DDIM(), rounds)
+    *_, back = sample(lambda x, level: (x, predict(x, level)), noisy, schedule, DDIM())
     return float(10 * torch.log10(latent.square().sum() / (back.x - latent).square().sum()))

@@ -87,13 +87,13 @@ class Published:
                 x = _step(x, empty + scale * (positive - empty), schedule, level, level - 1)
         return x
 
-    def ask(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
+    def ask(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
         """The network's outputs for ``x``, in batches, all with one prompt."""
         self.evaluations += len(x)
         return torch.cat([self._call(part, timestep, words.expand(len(part), -1, -1)) for part in x.split(self.batch)])
 
     def ask_lanes(
-        self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: int, words: Sequence[Tensor]
+        self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: float, words: Sequence[Tensor]
     ) -> Tensor:
         """The network's outputs (lanes, frames, c, h, w) for these frames of all three lanes."""
         self.frames = frames
@@ -102,7 +102,7 @@ class Published:
         self.evaluations += len(x)
         return self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
 
-    def _call(self, x: Tensor, timestep: int, words: Tensor) -> Tensor:
+    def _call(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
         """Run the network in its own precision, and return fp32."""
         dtype = self.network.dtype
         answer: Tensor = self.network(x.to(dtype), timestep, words.to(dtype)).sample
@@ -180,5 +180,5 @@ def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _step(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
     """DDIM (arXiv 2010.02502, eq. 12), eps predicted."""
-    alpha, alpha_to = schedule.alphas[at], schedule.alphas[to]
-    return alpha_to**0.5 * (x - (1 - alpha) ** 0.5 * eps) / alpha**0.5 + (1 - alpha_to) ** 0.5 * eps
+    x0 = (x - schedule.noises[at] * eps) / schedule.signals[at]
+    return schedule.signals[to] * x0 + schedule.noises[to] * eps

@@ -16,6 +16,7 @@ import torch
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.coherence import Place
+from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
@@ -117,7 +118,7 @@ def _check_runnable(backend: Backend, base: Options, recipes: Mapping[str, Plain
             if alike and "preset" in recipe:
                 raise OptionError(f"{alike[0]} is set, and would make the presets alike; name recipes of your own")
             effective(base.changed(recipe), backend)
-        elif backend.schedule(recipe.steps).prediction != "epsilon":
+        elif backend.schedule(recipe.steps).prediction is not Prediction.EPSILON:
             raise OptionError("the published recipes are for checkpoints that predict noise; name others with --recipe")
 
 

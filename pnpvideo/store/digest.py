@@ -5,16 +5,17 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 
 def fingerprint(*parts: object) -> str:
     """SHA-256, as 64 hexadecimal digits, of a canonical serialisation of ``parts``.
 
-    Accepted: str, int, float, bool, None, bytes, tuple, list, dict, dataclass instances (those fields that count in
-    comparisons), numpy arrays and torch tensors, nested at will. Types are told apart (1, 1.0, True and "1" differ, and
-    so do a tuple and a list); arrays count with dtype and shape; a dict's order does not matter. Anything else raises
-    TypeError.
+    Accepted: str, int, float, bool, None, bytes, tuple, list, dict, enumeration members (by name), dataclass instances
+    (those fields that count in comparisons), numpy arrays and torch tensors, nested at will. Types are told apart (1,
+    1.0, True and "1" differ, and so do a tuple and a list); arrays count with dtype and shape; a dict's order does not
+    matter. Anything else raises TypeError.
     """
     digest = hashlib.sha256()
     for chunk in _serialised(parts):
@@ -45,6 +46,8 @@ def _serialised(value: Any) -> Iterator[bytes | memoryview]:
         for key, item in sorted(pairs, key=lambda pair: pair[0]):
             yield key
             yield from _serialised(item)
+    elif isinstance(value, Enum):
+        yield from _sized(b"e", f"{type(value).__qualname__}.{value.name}".encode())
     elif is_dataclass(value) and not isinstance(value, type):
         yield from _sized(b"c", type(value).__qualname__.encode())
         yield from _serialised({field.name: getattr(value, field.name) for field in fields(value) if field.compare})

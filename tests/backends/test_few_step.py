@@ -11,7 +11,7 @@ import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
-from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import OptionError
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.effective import effective
@@ -58,9 +58,9 @@ def test_a_few_step_checkpoint_is_known_by_its_scheduler(
 def test_a_consistency_models_timesteps_are_those_of_diffusers(steps: int) -> None:
     scheduler = LCMScheduler.from_config(LCM)
     scheduler.set_timesteps(steps)
-    assert Schedule.from_config(LCM, steps).timesteps == tuple(reversed(scheduler.timesteps.tolist()))
+    assert schedule_from_config(LCM, steps).timesteps == tuple(reversed(scheduler.timesteps.tolist()))
     with pytest.raises(OptionError, match=r"steps is 51.*1 to 50"):
-        Schedule.from_config(LCM, 51)
+        schedule_from_config(LCM, 51)
 
 
 @pytest.mark.parametrize("channels", [256, 7])

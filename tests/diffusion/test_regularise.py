@@ -11,9 +11,10 @@ from pnpvideo.diffusion.regularise import (
     Regularisation,
     autocorrelation,
     autocorrelation_gradient,
+    draw_shifts,
     kl,
     kl_gradient,
-    levels,
+    pyramid_sizes,
 )
 
 
@@ -72,46 +73,41 @@ def test_the_slope_of_the_distance_from_normal_is_that_of_autograd() -> None:
     ],
 )
 def test_the_pyramid_goes_down_to_eight(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
-    assert levels(torch.zeros(1, 4, *size), 8) == expected
+    assert pyramid_sizes(torch.zeros(1, 4, *size), 8) == expected
 
 
 def test_no_shift_is_zero() -> None:
-    drawn = []
-
-    class Watched(Random):
-        def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
-            drawn.append(super().randrange(start, stop, step))
-            return drawn[-1]
-
-    for side in (8, 16, 64):
-        Regularisation()(noise(1, side, side), Watched(side))
-    assert len(drawn) > 100 and min(drawn) >= 1
+    random, sizes = Random(0), [(64, 48), (32, 24), (8, 8), (2, 3)]
+    for _ in range(500):
+        for (height, width), (down, across) in zip(sizes, draw_shifts(sizes, random), strict=True):
+            assert 1 <= down < max(2, height // 2) and 1 <= across < max(2, width // 2)
 
 
 @pytest.mark.parametrize("gain", [1.0, 2.0])
 @pytest.mark.parametrize(("side", "box"), [(16, 5), (32, 3), (32, 9), (64, 5)])
 def test_correlated_noise_becomes_whiter_and_never_runs_away(gain: float, side: int, box: int) -> None:
     before = correlated(side, box)
-    after = Regularisation(pyramid_gain=gain)(before, Random(0))
+    after = Regularisation(pyramid_gain=gain)(before, 0)
     assert torch.isfinite(after).all() and after.abs().max() <= before.abs().max() + 0.5
     assert neighbours_correlate(after) < neighbours_correlate(before)
 
 
 def test_the_papers_gain_does_more() -> None:
     before = correlated(64, 9)
-    one, two = (neighbours_correlate(Regularisation(pyramid_gain=gain)(before, Random(0))) for gain in (1.0, 2.0))
+    one, two = (neighbours_correlate(Regularisation(pyramid_gain=gain)(before, 0)) for gain in (1.0, 2.0))
     assert neighbours_correlate(before) - two > 4 * (neighbours_correlate(before) - one)
 
 
 def test_white_noise_stays() -> None:
     before = noise()
-    after = Regularisation()(before, Random(0))
+    after = Regularisation()(before, 0)
     assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.99
 
 
-def test_every_frame_is_treated_as_if_alone() -> None:
+def test_every_frame_is_treated_as_if_alone_and_by_its_level() -> None:
     both = noise()
-    alone = torch.cat([Regularisation()(both[n : n + 1], Random(7)) for n in range(2)])
-    assert torch.allclose(Regularisation()(both, Random(7)), alone, atol=1e-6)
-    assert torch.equal(Regularisation()(both, Random(7)), Regularisation()(both, Random(7)))
-    assert torch.equal(Regularisation(pyramid_gain=0)(both, Random(7)), both)
+    alone = torch.cat([Regularisation()(both[n : n + 1], 7) for n in range(2)])
+    assert torch.allclose(Regularisation()(both, 7), alone, atol=1e-6)
+    assert torch.equal(Regularisation()(both, 7), Regularisation()(both, 7))
+    assert not torch.equal(Regularisation()(both, 7), Regularisation()(both, 8))
+    assert torch.equal(Regularisation(pyramid_gain=0)(both, 7), both)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.coherence.registry import COHERENCES
-from pnpvideo.diffusion.ddim import clean_and_noise
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
-from pnpvideo.diffusion.trajectory import Walked
+from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import OptionError
@@ -52,8 +52,10 @@ def run(
     edits = coherence.edits(method.edits(backend.sites), backend.sites, times)
     words = words or words_of(backend)
     with injected(backend.network, edits) as session:
-        denoise = Denoiser(backend, session, schedule, method, coherence, guidance, words, Walked(states), batch=batch)
-        return [state.x for state in sample(denoise, states[STEPS], schedule, STEPS)][-1]
+        denoise = Denoiser(
+            backend, session, schedule, method, coherence, guidance, words, RecordedTrajectory(states), batch=batch
+        )
+        return [state.x for state in sample(denoise, State(states[STEPS], STEPS), schedule, DDIM())][-1]
 
 
 class Looking:
@@ -117,10 +119,10 @@ def by_hand(
                 start = x
             with torch.no_grad():
                 output, _ = ask(two, level, "negative", "positive")
-            _, eps = clean_and_noise(two, output, schedule.alphas[level], schedule.prediction)
+            eps = schedule.estimate(two, output, level).eps
             guided = eps[:1] + 5.0 * (eps[1:] - eps[:1])
-            now, then = schedule.alphas[level], schedule.alphas[level - 1]
-            x = then**0.5 * (start - (1 - now) ** 0.5 * guided) / now**0.5 + (1 - then) ** 0.5 * guided
+            x0 = (start - schedule.noises[level] * guided) / schedule.signals[level]
+            x = schedule.signals[level - 1] * x0 + schedule.noises[level - 1] * guided
     finally:
         watch.undo()
     return x
@@ -175,7 +177,7 @@ def by_guidance(backend: StableDiffusion, states: list[Tensor], words: dict[str,
         low, high = backend.predict(torch.cat((x, x)), schedule.timestep(level), text).chunk(2)
         return x, low + 5.0 * (high - low)
 
-    return [state.x for state in sample(denoise, x, schedule, STEPS)][-1]
+    return [state.x for state in sample(denoise, State(x, STEPS), schedule, DDIM())][-1]
 
 
 def test_guidance_of_one_still_edits(backend: StableDiffusion, states: list[Tensor]) -> None:
@@ -201,7 +203,7 @@ def test_without_an_edit_the_reference_comes_back(negative: str, backend: Stable
         }
         return x, REAL.combine(parts, STEPS - level, STEPS)
 
-    states |= {state.level: state.x for state in sample(denoise, x, schedule, STEPS)}
+    states |= {state.level: state.x for state in sample(denoise, State(x, STEPS), schedule, DDIM())}
     result = run(
         backend, [states[level] for level in range(STEPS + 1)], Pix2PixZero(cross_attention=WEIGHT), words=words
     )
@@ -272,7 +274,7 @@ def test_pure_noise_can_be_stepped_from(backend: StableDiffusion, states: list[T
     backend = copy(backend)
     zero = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
     backend.scheduler_config = {**backend.scheduler_config, **zero}
-    assert backend.schedule(STEPS).alphas[STEPS] == pytest.approx(0, abs=1e-12)
+    assert backend.schedule(STEPS).signals[STEPS] == pytest.approx(0, abs=1e-6)
     assert torch.isfinite(run(backend, states, Pix2PixZero(cross_attention=WEIGHT))).all()
 
 

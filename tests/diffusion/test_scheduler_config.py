@@ -1,0 +1,92 @@
+"""Schedules from diffusers configs: the timesteps are diffusers' own, and what makes no schedule is refused."""
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from pnpvideo.diffusion.prediction import Prediction
+from pnpvideo.diffusion.scheduler_config import SPACINGS, schedule_from_config
+from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.option import Choice
+from pnpvideo.settings.options import KNOWN
+
+CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+PURE_NOISE: dict[str, Any] = {
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+    "rescale_betas_zero_snr": True,
+}
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 50, 999])
+def test_timesteps_are_those_of_diffusers(spacing: str, steps: int) -> None:
+    config = {**CONFIG, "timestep_spacing": spacing}
+    theirs = DDIMScheduler(**config)
+    theirs.set_timesteps(steps)
+    assert schedule_from_config(config, steps).timesteps == tuple(reversed(theirs.timesteps.tolist()))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 20, 200, 999])
+@pytest.mark.parametrize("extra", [{}, PURE_NOISE])
+def test_karras_spacing_is_even_in_the_third_root_of_sigma(steps: int, extra: dict[str, Any]) -> None:
+    if extra and steps == 999:
+        with pytest.raises(OptionError, match="has room for"):
+            schedule_from_config({**CONFIG, **extra}, steps, "karras")
+        return
+    schedule = schedule_from_config({**CONFIG, **extra}, steps, "karras")
+    assert schedule.timesteps[0] >= 0
+    usual = schedule_from_config({**CONFIG, **extra}, max(50, steps))
+    assert len(schedule.timesteps) == steps
+    assert list(schedule.timesteps) == sorted(set(schedule.timesteps))
+    assert schedule.timesteps[-1] == usual.timesteps[-1] or steps == 1
+    if steps == 20:
+        sigmas = [
+            noise / signal for signal, noise in zip(schedule.signals[1:], schedule.noises[1:], strict=True) if signal
+        ]
+        roots = [sigma ** (1 / 3) for sigma in sigmas]
+        gaps = torch.tensor(roots).diff()
+        assert torch.allclose(gaps, gaps.mean().expand_as(gaps), rtol=0.15)
+        assert schedule.timesteps[0] == usual.timesteps[0]
+
+
+@pytest.mark.parametrize("from_one", [False, True])
+def test_signal_and_noise_are_those_of_diffusers(from_one: bool) -> None:
+    config = {**CONFIG, "set_alpha_to_one": from_one}
+    theirs, ours = DDIMScheduler(**config), schedule_from_config(config, 20)
+    alphas = [theirs.final_alpha_cumprod, *(theirs.alphas_cumprod[int(t)] for t in ours.timesteps)]
+    assert ours.signals == pytest.approx([float(alpha) ** 0.5 for alpha in alphas], rel=1e-4)
+    assert ours.noises == pytest.approx([(1 - float(alpha)) ** 0.5 for alpha in alphas], rel=1e-4)
+    assert ours.prediction is Prediction.EPSILON
+
+
+def test_zero_terminal_snr_ends_in_pure_noise() -> None:
+    schedule = schedule_from_config({**CONFIG, **PURE_NOISE}, 10)
+    assert (schedule.signals[-1], schedule.noises[-1]) == (0.0, 1.0)
+    assert schedule.signals[-2] > 0
+
+
+def test_the_options_offer_the_spacings_that_there_are() -> None:
+    offered = KNOWN["spacing"].kind
+    assert isinstance(offered, Choice) and sorted(offered.values) == sorted(SPACINGS)
+    with pytest.raises(OptionError, match="spacing is 'even'; accepted: karras, checkpoint"):
+        schedule_from_config(CONFIG, 10, "even")
+
+
+def test_predicting_noise_from_pure_noise_is_refused() -> None:
+    """Not before: a run that starts lower never asks there."""
+    schedule, x = (
+        schedule_from_config({**CONFIG, **PURE_NOISE, "prediction_type": "epsilon"}, 10),
+        torch.ones(1, 1, 1, 1),
+    )
+    assert torch.isfinite(schedule.estimate(x, x, 9).x0).all()
+    with pytest.raises(ModelError, match="needs prediction_type v_prediction or sample"):
+        schedule.estimate(x, x, 10)
+
+
+@pytest.mark.parametrize("name", ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"])
+def test_a_flow_matching_config_is_not_read_as_another_schedule(name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name}: flow-matching checkpoints are not read yet"):
+        schedule_from_config({"_class_name": name, "shift": 3.0}, 10)
