@@ -13,9 +13,9 @@ import torch
 from pnpvideo.measure.edges import within
 from pnpvideo.measure.flicker import still_pixels
 from pnpvideo.measure.motion import Motion, exact_motion
-from pnpvideo.miniature.world import Scene, caption, look, render
+from pnpvideo.miniature.world import Scene, caption, render, trace_gbuffer
 from pnpvideo.miniature.world.geometry import FIRST_THING
-from pnpvideo.miniature.world.light import lines
+from pnpvideo.miniature.world.light import surface_edges
 from pnpvideo.video.clip import Frame
 from pnpvideo.video.drawings import Drawings
 
@@ -81,7 +81,9 @@ class Footage:
         """For each frame, the objects' outlines, part borders and creases, (size, size) bool."""
         found = []
         for time, mask in zip(self.times, self.masks, strict=True):
-            drawn = lines(look([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
+            drawn = (
+                surface_edges(trace_gbuffer([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
+            )
             found.append(drawn & within(mask, 2))
         return found
 
@@ -118,7 +120,7 @@ class Footage:
     def _objects(self, scene: Scene) -> list[list[np.ndarray]]:
         found = []
         for time in self.times:
-            ids = look([scene.at(time)], self.size).ids.reshape(self.size, self.size).numpy()
+            ids = trace_gbuffer([scene.at(time)], self.size).ids.reshape(self.size, self.size).numpy()
             masks = [ids == FIRST_THING + slot for slot in range(len(scene.things))]
             found.append([mask for mask in masks if mask.any()])
         return found

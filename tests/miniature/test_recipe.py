@@ -20,7 +20,7 @@ from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment,
 from pnpvideo.miniature.recipe.judge import patch_contents
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
 from pnpvideo.miniature.recipe.view import PATCH, View, seen_by_judge
-from pnpvideo.miniature.world import STYLES, look, render
+from pnpvideo.miniature.world import STYLES, render, trace_gbuffer
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
 
@@ -123,7 +123,7 @@ def test_a_view_moves_picture_and_patches_together() -> None:
         return patch_contents([scene], [view], "cpu").unflatten(1, (8, 8))[0]
 
     assert torch.equal(grid(View(mirrored=True)), grid(View()).flip(1))
-    sky = (look([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
+    sky = (trace_gbuffer([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
     moved = sky[:, (torch.arange(16) - 1).clamp(0)]  # what a half patch to the right uncovers repeats the edge
     assert torch.equal(grid(View(right=1))[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
     moved = sky.flip(1)[(torch.arange(16) - 1).clamp(0)][:, (torch.arange(16) + 1).clamp(max=15)]

@@ -82,22 +82,22 @@ def _moved(thing: Placed, motion: str, amount: float, time: float) -> Placed:
 
 def random_art(seed: int, names: tuple[Name, ...]) -> ArtScene:
     """A scene drawn by ``seed`` alone from ``names``: mostly one thing, a third of the time on the world's ground."""
-    draw = Random(f"art {seed}")
-    count = draw.choices((1, 2, 3), weights=(0.75, 0.18, 0.07))[0]
+    rng = Random(f"art {seed}")
+    count = rng.choices((1, 2, 3), weights=(0.75, 0.18, 0.07))[0]
     span = {1: (0.55, 0.95), 2: (0.42, 0.52), 3: (0.30, 0.36)}[count]
-    outside = draw.random() < 0.34
+    outside = rng.random() < 0.34
     things = []
-    for index, name in enumerate(draw.sample(names, count)):
-        size = draw.uniform(*span) * (0.8 if outside else 1.0)
-        x = 0.5 + draw.uniform(-0.12, 0.12) if count == 1 else (index + 0.5) / count + draw.uniform(-0.02, 0.02)
-        foot = draw.uniform(0.72, 0.94) if outside else 0.5 + size / 2 + draw.uniform(-0.06, 0.06)
-        things.append(Placed(name=name, x=x, y=foot - size / 2, size=size, mirrored=draw.random() < 0.5))
-    backdrop = replace(random_scene(seed).at(draw.random()), things=()) if outside else _plain(draw)
-    motions = tuple(draw.choice(MOTIONS) for _ in things)
-    amount = draw.choice((-1.0, 1.0)) * draw.uniform(0.6, 1.0)
+    for index, name in enumerate(rng.sample(names, count)):
+        size = rng.uniform(*span) * (0.8 if outside else 1.0)
+        x = 0.5 + rng.uniform(-0.12, 0.12) if count == 1 else (index + 0.5) / count + rng.uniform(-0.02, 0.02)
+        foot = rng.uniform(0.72, 0.94) if outside else 0.5 + size / 2 + rng.uniform(-0.06, 0.06)
+        things.append(Placed(name=name, x=x, y=foot - size / 2, size=size, mirrored=rng.random() < 0.5))
+    backdrop = replace(random_scene(seed).at(rng.random()), things=()) if outside else _plain(rng)
+    motions = tuple(rng.choice(MOTIONS) for _ in things)
+    amount = rng.choice((-1.0, 1.0)) * rng.uniform(0.6, 1.0)
     return ArtScene(start=ArtInstant(things=tuple(things), backdrop=backdrop), motions=motions, amount=amount)
 
 
-def _plain(draw: Random) -> Plain:
-    colour = "white" if draw.random() < 0.2 else draw.choice(list(GROUND))
-    return Plain(colour=colour, below=draw.choice(list(GROUND)) if draw.random() < 0.4 else None)
+def _plain(rng: Random) -> Plain:
+    colour = "white" if rng.random() < 0.2 else rng.choice(list(GROUND))
+    return Plain(colour=colour, below=rng.choice(list(GROUND)) if rng.random() < 0.4 else None)

@@ -55,14 +55,14 @@ def autoencoder_stage(
     """Encoder and decoder on squares from each of ``worlds`` by its share; ``batch``: of CROP pixels, or their area."""
     shares, often = torch.tensor([share for _, share in worlds]), torch.tensor([share for _, share in sides])
 
-    def loss(step: int, draw: torch.Generator) -> Tensor:
-        side = sides[int(torch.multinomial(often, 1, generator=draw))][0]
+    def loss(step: int, rng: torch.Generator) -> Tensor:
+        side = sides[int(torch.multinomial(often, 1, generator=rng))][0]
         many = max(1, batch * CROP**2 // side**2)
-        chosen = torch.multinomial(shares, many, replacement=True, generator=draw)
-        squares = [square(worlds[int(which)][0], side, draw) for which in chosen]
+        chosen = torch.multinomial(shares, many, replacement=True, generator=rng)
+        squares = [square(worlds[int(which)][0], side, rng) for which in chosen]
         x = torch.stack(squares).to(device).div(127.5).sub(1)
         posterior = model.encode(x).latent_dist
-        z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
+        z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=rng).to(device)
         y = model.decode(z).sample
         mean = posterior.mean.float()
         prior = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
@@ -77,21 +77,21 @@ def distance(y: Tensor, x: Tensor) -> Tensor:
     return contrast_loss(y, x) + 0.3 * difference.abs().mean() + 3 * difference.square().mean()
 
 
-def square(pictures: Pictures, side: int, draw: torch.Generator) -> Tensor:
+def square(pictures: Pictures, side: int, rng: torch.Generator) -> Tensor:
     """A square of a random picture, (3, side, side) float in [0, 255], mirrored half of the time.
 
     Mostly the busiest of a few random ones: most squares are plain sky, ground or backdrop, which is soon learnt.
     """
-    index, column = (int(torch.randint(count, (1,), generator=draw)) for count in (len(pictures), DRAWN))
-    shrink = 2 if 2 * side <= SIZE and float(torch.rand(1, generator=draw)) < HALF_SIZE else 1
-    looked_at = CANDIDATES if side < SIZE and float(torch.rand(1, generator=draw)) < BUSY else 1
+    index, column = (int(torch.randint(count, (1,), generator=rng)) for count in (len(pictures), DRAWN))
+    shrink = 2 if 2 * side <= SIZE and float(torch.rand(1, generator=rng)) < HALF_SIZE else 1
+    looked_at = CANDIDATES if side < SIZE and float(torch.rand(1, generator=rng)) < BUSY else 1
     crops = []
     for _ in range(looked_at):
-        places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=draw) * CELL * shrink
+        places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=rng) * CELL * shrink
         crops.append(pictures.crop(index, column, int(places[0]), int(places[1]), side * shrink).float())
     crop = max(crops, key=lambda each: float(each[:, ::2, ::2].diff(dim=2).abs().mean()))
     crop = torch.nn.functional.avg_pool2d(crop, shrink)
-    return crop.flip(2) if float(torch.rand(1, generator=draw)) < 0.5 else crop
+    return crop.flip(2) if float(torch.rand(1, generator=rng)) < 0.5 else crop
 
 
 @torch.no_grad()

@@ -73,12 +73,12 @@ def captioner_stage(
     begin = tokenizer.convert_tokens_to_ids("[DEC]")
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        draw = Random(step)
+        rng = Random(step)
         shown, texts = [], []
         for _ in range(batch):
-            pictures = draw.choices([pictures for pictures, _ in worlds], [share for _, share in worlds])[0]
-            index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
-            shown.append(View.drawn(draw).seen(pictures.halves(index)[column]))
+            pictures = rng.choices([pictures for pictures, _ in worlds], [share for _, share in worlds])[0]
+            index, column = rng.randrange(pictures.scenes), rng.randrange(DRAWN)
+            shown.append(View.drawn(rng).seen(pictures.halves(index)[column]))
             texts.append(pictures.caption(index, column))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         tokens.input_ids[:, 0] = begin

@@ -138,9 +138,9 @@ class Pictures:
         return shard_path(folder, number, SIZE)
 
     @staticmethod
-    def caption(index: int, column: int, draw: Random | None = None) -> str:
-        """What scene ``index`` in its ``column``-th look shows; without ``draw`` the plain form."""
-        return caption(moment(index), styles_of(index)[column], draw)
+    def caption(index: int, column: int, rng: Random | None = None) -> str:
+        """What scene ``index`` in its ``column``-th look shows; without ``rng`` the plain form."""
+        return caption(moment(index), styles_of(index)[column], rng)
 
     def __len__(self) -> int:
         return self.count
@@ -177,8 +177,8 @@ class ArtPictures(Pictures):
         return art_path(folder, number)
 
     @staticmethod
-    def caption(index: int, column: int, draw: Random | None = None) -> str:
-        return art_caption(art_moment(index), LOOKS[column], draw)
+    def caption(index: int, column: int, rng: Random | None = None) -> str:
+        return art_caption(art_moment(index), LOOKS[column], rng)
 
 
 def _missing(folder: Path, shards: list[Shard]) -> list[Shard]:

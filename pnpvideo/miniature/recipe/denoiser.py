@@ -130,19 +130,19 @@ def denoiser_stage(
         with torch.no_grad():
             return text_encoder(tokens).last_hidden_state
 
-    def loss(step: int, draw: torch.Generator) -> Tensor:
+    def loss(step: int, rng: torch.Generator) -> Tensor:
         def any_of(count: int, many: int) -> Tensor:
-            return torch.randint(count, (many,), generator=draw).to(device)
+            return torch.randint(count, (many,), generator=rng).to(device)
 
         x, tokens = [], []
-        counts = torch.multinomial(shares, batch, replacement=True, generator=draw).bincount(minlength=len(worlds))
+        counts = torch.multinomial(shares, batch, replacement=True, generator=rng).bincount(minlength=len(worlds))
         for world, count, many in zip(worlds, scenes, counts.tolist(), strict=True):
             index, column = any_of(count, many), any_of(DRAWN, many)
             x.append(world.latents[index, column, any_of(2, many)].float())
             tokens.append(world.tokens[index, column, any_of(WORDINGS, many)])
         latent, words = torch.cat(x), torch.cat(tokens)
-        unworded = (torch.rand(batch, 1, generator=draw) < EMPTY_CAPTIONS).to(device)
-        noise = torch.randn(latent.shape, generator=draw).to(device)
+        unworded = (torch.rand(batch, 1, generator=rng) < EMPTY_CAPTIONS).to(device)
+        noise = torch.randn(latent.shape, generator=rng).to(device)
         timestep = any_of(1000, batch)
         alpha = alphas[timestep].reshape(-1, 1, 1, 1)
         noisy = (alpha.sqrt() * latent + (1 - alpha).sqrt() * noise).contiguous(memory_format=torch.channels_last)

@@ -16,15 +16,15 @@ def grown(model: AutoencoderKL, into: AutoencoderKL) -> AutoencoderKL:
     exactly kept where a width stays or doubles. New latent channels begin as small random features of what the encoder
     sees, with little noise, and the decoder does not read them yet.
     """
-    draw, groups = torch.Generator().manual_seed(0), model.config.norm_num_groups
+    rng, groups = torch.Generator().manual_seed(0), model.config.norm_num_groups
     before, after = model.config.latent_channels, into.config.latent_channels
     if after < before:
         raise ValueError(f"{after} latent channels are fewer than the {before} there are")
     with torch.no_grad():
         for name, layer in into.named_modules():
             if isinstance(layer, nn.GroupNorm) or (isinstance(layer, nn.Conv2d) and not _touches_latent(name)):
-                _widen(name, layer, model, groups, draw)
-        _grow_latent(model, into, before, after, groups, draw)
+                _widen(name, layer, model, groups, rng)
+        _grow_latent(model, into, before, after, groups, rng)
     return into
 
 
@@ -44,22 +44,20 @@ def _copies(before: int, after: int, groups: int) -> Tensor:
     return (torch.arange(groups)[:, None] * old + within).flatten()
 
 
-def _widen(
-    name: str, layer: nn.GroupNorm | nn.Conv2d, model: AutoencoderKL, groups: int, draw: torch.Generator
-) -> None:
+def _widen(name: str, layer: nn.GroupNorm | nn.Conv2d, model: AutoencoderKL, groups: int, rng: torch.Generator) -> None:
     weight, bias = model.get_parameter(f"{name}.weight"), model.get_parameter(f"{name}.bias")
     rows = _copies(len(weight), len(layer.weight), groups)
     wider = weight[rows]
     if isinstance(layer, nn.Conv2d):
         columns = _copies(weight.shape[1], layer.in_channels, groups)
-        shares = 0.5 + torch.rand(len(columns), generator=draw)
+        shares = 0.5 + torch.rand(len(columns), generator=rng)
         shares /= torch.zeros(weight.shape[1]).index_add_(0, columns, shares)[columns]
         wider = wider[:, columns] * shares[None, :, None, None]
     layer.load_state_dict({"weight": wider, "bias": bias[rows]})
 
 
 def _grow_latent(
-    model: AutoencoderKL, into: AutoencoderKL, before: int, after: int, groups: int, draw: torch.Generator
+    model: AutoencoderKL, into: AutoencoderKL, before: int, after: int, groups: int, rng: torch.Generator
 ) -> None:
     """Means come first, then log variances: the new channels stand behind the old ones of each."""
     old = torch.tensor([*range(before), *range(after, after + before)])

@@ -19,7 +19,7 @@ from pnpvideo.miniature.recipe.precision import precision
 from pnpvideo.miniature.recipe.stage import Stage
 from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
 from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
-from pnpvideo.miniature.world import Instant, look
+from pnpvideo.miniature.world import Instant, trace_gbuffer
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.miniature.world.shapes import SHAPES
 
@@ -66,7 +66,7 @@ class Taught(nn.Module):
 def patch_contents(scenes: list[Instant], views: list[View], device: str) -> Tensor:
     """What each patch shows, shares of sky, ground and each shape: (b, patches, classes), by 2 x 2 rays a patch."""
     side = PICTURE // PATCH
-    ids = look(scenes, 2 * side, device).ids
+    ids = trace_gbuffer(scenes, 2 * side, device).ids
     order = list(SHAPES)
     slots = max(len(scene.things) for scene in scenes)
     table = torch.tensor(
@@ -108,20 +108,20 @@ def judge_stage(
         return torch.nn.functional.normalize(features.pooler_output.float(), dim=-1)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        draw = Random(step)
+        rng = Random(step)
         shown, lessons, views, drawn, scenes = [], [], [], [], []
         for _ in range(batch):
-            which = draw.choices(range(len(worlds)), [share for _, share in worlds])[0]
+            which = rng.choices(range(len(worlds)), [share for _, share in worlds])[0]
             pictures = worlds[which][0]
-            index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
-            views.append(View.drawn(draw))
+            index, column = rng.randrange(pictures.scenes), rng.randrange(DRAWN)
+            views.append(View.drawn(rng))
             shown.append(views[-1].seen(pictures.halves(index)[column]))
-            lessons.append(lesson(pictures, index, column, draw))
+            lessons.append(lesson(pictures, index, column, rng))
             drawn.append((which, index, column))
             scenes.append(None if isinstance(pictures, ArtPictures) else moment(index))
         captions, lies, truths = (list(each) for each in zip(*lessons, strict=True))
-        asked = questions({name for truth in truths for name in truth.get("name", ())}, draw)
-        prompts = [draw.choice(wordings) for choices in asked.values() for wordings in choices.values()]
+        asked = questions({name for truth in truths for name in truth.get("name", ())}, rng)
+        prompts = [rng.choice(wordings) for choices in asked.values() for wordings in choices.values()]
         sight = model.get_image_features(pixel_values=seen_by_judge(torch.stack(shown).to(device)))
         seen = torch.nn.functional.normalize(sight.pooler_output.float(), dim=-1)
         told = taught.patches(sight.last_hidden_state[:, 1:])

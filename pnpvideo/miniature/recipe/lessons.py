@@ -30,24 +30,24 @@ class Lesson(NamedTuple):
     truths: dict[str, set[str]]
 
 
-def lesson(pictures: Pictures, index: int, column: int, draw: Random) -> Lesson:
+def lesson(pictures: Pictures, index: int, column: int, rng: Random) -> Lesson:
     """The lesson of scene ``index`` in its ``column``-th look; caption and lie are worded alike."""
-    wording = draw.getrandbits(32)
+    wording = rng.getrandbits(32)
     if isinstance(pictures, ArtPictures):
         drawing, look = art_moment(index), LOOKS[column]
-        false_drawing, false_look = art_lie(drawing, look, draw)
+        false_drawing, false_look = art_lie(drawing, look, rng)
         truths = {"look": {look}, "name": {thing.name.text for thing in drawing.things}}
         false = art_caption(false_drawing, false_look, Random(wording))
         return Lesson(art_caption(drawing, look, Random(wording)), false, truths)
     scene, style = moment(index), styles_of(index)[column]
-    false = caption(*lie(scene, style, draw), Random(wording))
+    false = caption(*lie(scene, style, rng), Random(wording))
     return Lesson(caption(scene, style, Random(wording)), false, answers(scene, style))
 
 
-def questions(shown: set[str], draw: Random) -> dict[str, dict[str, tuple[str, ...]]]:
+def questions(shown: set[str], rng: Random) -> dict[str, dict[str, tuple[str, ...]]]:
     """Question -> answer -> its wordings. Of names: those ``shown``, and others up to NAMES_ASKED."""
     others = [name.text for name in trained_names() if name.text not in shown]
-    names = sorted(shown) + draw.sample(others, max(0, NAMES_ASKED - len(shown)))
+    names = sorted(shown) + rng.sample(others, max(0, NAMES_ASKED - len(shown)))
     return {
         **QUESTIONS,
         "look": {look: tuple(words.removesuffix(" of") for words in LOOK_WORDS[look]) for look in LOOKS},
@@ -55,43 +55,43 @@ def questions(shown: set[str], draw: Random) -> dict[str, dict[str, tuple[str, .
     }
 
 
-def lie(scene: Instant, style: str, draw: Random) -> tuple[Instant, str]:
+def lie(scene: Instant, style: str, rng: Random) -> tuple[Instant, str]:
     """The same with one fact changed."""
-    kind = draw.choice(("colour", "shape", "swap", "ground", "sky", "style"))
+    kind = rng.choice(("colour", "shape", "swap", "ground", "sky", "style"))
     things = list(scene.things)
-    which = draw.randrange(len(things))
+    which = rng.randrange(len(things))
     if kind == "swap" and len(things) > 1 and things[0].shape != things[1].shape:
         things[0], things[1] = (
             replace(things[0], colour=things[1].colour),
             replace(things[1], colour=things[0].colour),
         )
     elif kind in ("colour", "swap"):
-        things[which] = replace(things[which], colour=_other(draw, tuple(COLOURS), things[which].colour))
+        things[which] = replace(things[which], colour=_other(rng, tuple(COLOURS), things[which].colour))
     elif kind == "shape":
-        things[which] = replace(things[which], shape=_other(draw, tuple(SHAPES), things[which].shape))
+        things[which] = replace(things[which], shape=_other(rng, tuple(SHAPES), things[which].shape))
     elif kind == "ground":
-        return replace(scene, ground=_other(draw, GROUNDS, scene.ground)), style
+        return replace(scene, ground=_other(rng, GROUNDS, scene.ground)), style
     elif kind == "sky":
-        return replace(scene, sky=_other(draw, SKIES, scene.sky)), style
+        return replace(scene, sky=_other(rng, SKIES, scene.sky)), style
     else:
-        return scene, _other(draw, tuple(STYLES), style)
+        return scene, _other(rng, tuple(STYLES), style)
     return replace(scene, things=tuple(things)), style
 
 
-def art_lie(scene: ArtInstant, look: str, draw: Random) -> tuple[ArtInstant, str]:
+def art_lie(scene: ArtInstant, look: str, rng: Random) -> tuple[ArtInstant, str]:
     """The same with one fact changed."""
-    kind, backdrop = draw.choice(("name", "name", "look", "backdrop")), scene.backdrop
+    kind, backdrop = rng.choice(("name", "name", "look", "backdrop")), scene.backdrop
     if kind == "look":
-        return scene, _other(draw, LOOKS, look)
+        return scene, _other(rng, LOOKS, look)
     if kind == "backdrop" and isinstance(backdrop, Plain):
-        return replace(scene, backdrop=replace(backdrop, colour=_other(draw, tuple(GROUND), backdrop.colour))), look
+        return replace(scene, backdrop=replace(backdrop, colour=_other(rng, tuple(GROUND), backdrop.colour))), look
     if kind == "backdrop" and isinstance(backdrop, Instant):
-        return replace(scene, backdrop=replace(backdrop, ground=_other(draw, GROUNDS, backdrop.ground))), look
-    things, which = list(scene.things), draw.randrange(len(scene.things))
+        return replace(scene, backdrop=replace(backdrop, ground=_other(rng, GROUNDS, backdrop.ground))), look
+    things, which = list(scene.things), rng.randrange(len(scene.things))
     named = [name for name in trained_names() if name not in {thing.name for thing in things}]
-    things[which] = replace(things[which], name=draw.choice(named))
+    things[which] = replace(things[which], name=rng.choice(named))
     return replace(scene, things=tuple(things)), look
 
 
-def _other(draw: Random, values: tuple[str, ...], true: str) -> str:
-    return draw.choice([value for value in values if value != true])
+def _other(rng: Random, values: tuple[str, ...], true: str) -> str:
+    return rng.choice([value for value in values if value != true])

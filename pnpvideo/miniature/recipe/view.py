@@ -24,8 +24,8 @@ class View:
     light: float = 1.0
 
     @classmethod
-    def drawn(cls, draw: Random) -> "View":
-        return cls(draw.random() < 0.5, draw.randint(-1, 1), draw.randint(-1, 1), draw.uniform(0.85, 1.1))
+    def drawn(cls, rng: Random) -> "View":
+        return cls(rng.random() < 0.5, rng.randint(-1, 1), rng.randint(-1, 1), rng.uniform(0.85, 1.1))
 
     def of(self, picture: Tensor, step: int) -> Tensor:
         """(c, h, w) as this view shows it, moved by multiples of ``step`` cells."""

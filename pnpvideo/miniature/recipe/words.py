@@ -38,9 +38,9 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def _learn(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    draw = Random(0)
-    lines = [caption(random_scene(seed), style, draw) for seed in range(3000) for style in STYLES]
-    lines += art_lines(3000, draw)
+    rng = Random(0)
+    lines = [caption(random_scene(seed), style, rng) for seed in range(3000) for style in STYLES]
+    lines += art_lines(3000, rng)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
@@ -60,18 +60,18 @@ def _learn(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
 
 
-def art_lines(count: int, draw: Random) -> list[str]:
+def art_lines(count: int, rng: Random) -> list[str]:
     """Captions of the world of art: ``count`` scenes in every look, and all names that are trained."""
     scenes = [random_art(seed, trained_names()).start for seed in range(count)]
-    lines = [art_caption(scene, look, draw) for scene in scenes for look in LOOKS]
+    lines = [art_caption(scene, look, rng) for scene in scenes for look in LOOKS]
     return lines + [name.text for name in trained_names()] * 3
 
 
 def every_word() -> list[str]:
     """All words that captions and questions can use, and some plain English around them, in order of the alphabet."""
-    draw = Random(1)
-    lines = [caption(random_scene(seed), style, draw) for seed in range(2000) for style in STYLES]
+    rng = Random(1)
+    lines = [caption(random_scene(seed), style, rng) for seed in range(2000) for style in STYLES]
     lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
-    lines += art_lines(3000, draw)
+    lines += art_lines(3000, rng)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     return sorted({word for line in [*lines, _PLAIN] for word in line.replace(",", " ").split()})
