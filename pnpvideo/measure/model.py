@@ -19,7 +19,7 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.sharpness import sharpness
-from pnpvideo.miniature.recipe.data import HELD_OUT, moment
+from pnpvideo.miniature.recipe.data import HELD_OUT, training_instant
 from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
 from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
@@ -184,7 +184,7 @@ def drawing(scene: Instant, style: str, size: int = 256) -> np.ndarray:
 
 def picture(scene: int, style: str, size: int) -> np.ndarray:
     """Scene number ``scene`` at the moment used in training, (1, size, size, 3) uint8."""
-    return drawing(moment(scene), style, size)[None]
+    return drawing(training_instant(scene), style, size)[None]
 
 
 def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
@@ -200,7 +200,7 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     ``rounds``: corrections of each inversion step.
     """
     latent = backend.encode(picture(scene, style, size or backend.size))
-    words = backend.embed(caption(moment(scene), style)).unsqueeze(0)
+    words = backend.embed(caption(training_instant(scene), style)).unsqueeze(0)
     schedule = backend.schedule(steps)
 
     def predict(x: Tensor, level: int) -> Tensor:

@@ -13,7 +13,7 @@ from pnpvideo.events import Event, Notice
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import autoencoder_psnr, one_thing, picture, right_answers, round_trip, style_of
 from pnpvideo.miniature import WEIGHTS
-from pnpvideo.miniature.recipe.data import HELD_OUT, moment
+from pnpvideo.miniature.recipe.data import HELD_OUT, training_instant
 from pnpvideo.miniature.world import caption
 from pnpvideo.options import TranslateOptions
 from pnpvideo.translate import translate
@@ -75,7 +75,7 @@ def world_picture(style: str, path: Path) -> Path:
 
 def test_a_cartoon_comes_nearer_to_the_photo_of_the_same_scene(tmp_path: Path) -> None:
     source, truth = world_picture("cartoon", tmp_path / "in.png"), picture(HELD_OUT, "photo", 256)[0]
-    words = [caption(moment(HELD_OUT), style) for style in ("cartoon", "photo")]
+    words = [caption(training_instant(HELD_OUT), style) for style in ("cartoon", "photo")]
     options = TranslateOptions(source_prompt=words[0], steps=10, store=tmp_path / "store", device="cpu")
     translate(source, words[1], tmp_path / "out.png", options)
     before, after = (psnr(next(read(path).frames()).pixels, truth) for path in (source, tmp_path / "out.png"))

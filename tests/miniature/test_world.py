@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pnpvideo.miniature.recipe.data import HELD_OUT
-from pnpvideo.miniature.recipe.lessons import lie
+from pnpvideo.miniature.recipe.judge_data import change_one_fact
 from pnpvideo.miniature.world import (
     STYLES,
     Camera,
@@ -204,7 +204,7 @@ def test_questions_have_the_answers_of_the_scene() -> None:
 def test_a_lie_differs_in_one_fact() -> None:
     for seed in range(100):
         scene = random_scene(seed).at(0.5)
-        false, style = lie(scene, "photo", Random(seed))
+        false, style = change_one_fact(scene, "photo", Random(seed))
         told = [answers(scene, "photo"), answers(false, style)]
         changed = {name for name in told[0] if told[0][name] != told[1][name]}
         changed -= {"sky"} if style in STYLES_WITHOUT_SKY else set()  # its captions say nothing of the sky

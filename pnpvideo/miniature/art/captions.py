@@ -1,8 +1,8 @@
-"""A scene of drawings in words: "a 3d render of a fish on a plain blue background"."""
+"""Captions of drawings, such as "a 3d render of a fish on a plain blue background"."""
 
 from random import Random
 
-from pnpvideo.miniature.art.scene import ArtInstant, Plain
+from pnpvideo.miniature.art.scene import ArtInstant, PlainBackdrop
 from pnpvideo.miniature.world.captions import CONJUNCTIONS, GROUND_WORDS, SKY_WORDS
 
 LOOK_WORDS = {
@@ -13,13 +13,16 @@ LOOK_WORDS = {
 
 
 def art_caption(scene: ArtInstant, look: str, rng: Random | None = None) -> str:
-    """What ``scene`` in ``look`` shows; without ``rng`` the plain form, the first of all wordings, complete."""
+    """Describe ``scene`` in ``look``.
+
+    rng: chooses the wording and may omit the backdrop; None: the plain caption, complete, with the first wordings.
+    """
 
     def pick(words: tuple[str, ...]) -> str:
         return words[0] if rng is None or rng.random() < 0.5 else rng.choice(words)
 
     what = pick(CONJUNCTIONS).join(with_article(thing.name.text) for thing in scene.things)
-    if isinstance(scene.backdrop, Plain):
+    if isinstance(scene.backdrop, PlainBackdrop):
         if scene.backdrop.below is None:
             places = [with_article(f"{scene.backdrop.colour} background", "on ", pick(("plain ", "")))]
         else:
@@ -32,7 +35,7 @@ def art_caption(scene: ArtInstant, look: str, rng: Random | None = None) -> str:
 
 
 def with_article(noun: str, before: str = "", between: str = "") -> str:
-    """ "an owl", "on a plain owl"; plural names go without."""
+    """Add the article: "an owl", "on a plain owl"; none for plural names. between: adjectives, with a space behind."""
     words = f"{between}{noun}"
     if noun.endswith("s") and not noun.endswith(("ss", "us")) and "background" not in noun:
         return f"{before}{words}"
