@@ -1,4 +1,4 @@
-"""Peak memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
+"""PeakMemory memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
 
     python -m benchmarks.guided_step --width 0.5
 
@@ -27,7 +27,7 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
-from pnpvideo.measure.peak import Peak
+from pnpvideo.measure.peak import PeakMemory
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.method import Method
@@ -90,7 +90,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
         )
         with torch.no_grad():
             backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # what is made once is made now
-            peak = Peak(device)
+            peak = PeakMemory(device)
             kept = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
                 if keeps_all

@@ -8,7 +8,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.injection import injected
-from pnpvideo.measure.published import Published
+from pnpvideo.measure.reference import ReferencePipeline
 from pnpvideo.methods.coherence import Coherence
 from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.methods.plug_and_play import PlugAndPlay
@@ -35,7 +35,7 @@ def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> Non
     coherence = Coherence(kind=kind, every=3, batch=8, seed=0)
     keyframes = [coherence.keyframes(FRAMES, (0, 0), step) for step in range(STEPS)]
     words = [backend.embed(text) for text in ("a hen", "", "a fox")]
-    plain = Published(backend.network, kind, batch=3)
+    plain = ReferencePipeline(backend.network, kind, batch=3)
     expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
     assert plain.evaluations == STEPS * 3 * (FRAMES + len(keyframes[0]))
     assert torch.allclose(result, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))

@@ -80,7 +80,7 @@ UNTESTED_MODULES: set[str] = {
     "pnpvideo.measure.benchmark",
     "pnpvideo.measure.journal",
     "pnpvideo.measure.peak",
-    "pnpvideo.measure.published",
+    "pnpvideo.measure.reference",
     "pnpvideo.methods.lookout",
     "pnpvideo.methods.method",
     "pnpvideo.methods.plug_and_play",

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration, CLIPModel, CLIPProcessor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.measure.judge import Judge, Tower, model_type
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
@@ -155,9 +155,9 @@ def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
     given = CLIPProcessor.from_pretrained(made / "judge")(text=["a red ball"], images=[picture], return_tensors="pt")
     with torch.no_grad():
         cosine = float(direct(**given).logits_per_image / direct.logit_scale.exp())
-    assert float(judge.likeness([picture], ["a red ball"])) == pytest.approx(cosine, abs=1e-5)
-    assert kind(str(made / "judge")) == "clip" and kind(str(made / "captioner")) == "blip"
-    assert Tower.named(str(made / "judge")).keys([picture]).shape == (1, 65, 128)
+    assert float(judge.cosines([picture], ["a red ball"])) == pytest.approx(cosine, abs=1e-5)
+    assert model_type(str(made / "judge")) == "clip" and model_type(str(made / "captioner")) == "blip"
+    assert Tower.load(str(made / "judge")).keys([picture]).shape == (1, 65, 128)
 
     said = Captioner(made / "captioner").captions([picture, picture])
     assert len(said) == 2 and said[0] == said[1]
@@ -171,7 +171,7 @@ def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
 def test_the_judge_sees_in_training_what_its_processor_shows_it(made: Path) -> None:
     picture = (render([training_instant(1)], ["cartoon"], 256)["cartoon"] * 255).round().to(torch.uint8)
     trained = preprocess(picture)
-    shown = Judge(str(made / "judge")).tower.prepared([picture[0].permute(1, 2, 0).numpy()])
+    shown = Judge(str(made / "judge")).tower.preprocess([picture[0].permute(1, 2, 0).numpy()])
     assert (trained - shown).abs().mean() < 0.05
 
 
