@@ -1,11 +1,11 @@
-# make demo, test, slow, gpu, bench, fuzz, mutants, check: each makes the environment it needs.
+# make demo, test, slow, gpu, coverage, bench, fuzz, mutants, check: each makes the environment it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow gpu bench fuzz mutants check format
+.PHONY: demo test slow gpu coverage bench fuzz mutants check format
 
 demo: $(READY)
 	$(BIN)/python -m samples.demo
@@ -18,6 +18,13 @@ slow: $(READY)
 
 gpu: $(READY)
 	$(BIN)/python -m pytest -q -m gpu
+
+# A test that fails still leaves the table of what ran.
+coverage: $(READY)
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest -q
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m tests.rooms_covered
 
 bench: $(READY)
 	$(BIN)/pnpvideo bench -o out/bench

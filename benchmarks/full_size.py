@@ -24,8 +24,15 @@ from benchmarks.topology import TOPOLOGIES, checkpoint
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.measure.footage import Footage
-from pnpvideo.measure.peak import Peak
-from pnpvideo.measure.speed import PLAIN, SAME_AS, YARDSTICK, Plain, machine, made
+from pnpvideo.measure.peak import PeakMemory
+from pnpvideo.measure.speed import (
+    PUBLISHED_RECIPES,
+    PUBLISHED_TOKENFLOW,
+    SAME_STEPS_PUBLISHED,
+    PublishedRecipe,
+    machine_info,
+    translate_timed,
+)
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import random_scene
 from pnpvideo.pipeline import translate
@@ -82,15 +89,15 @@ def alone(backend: StableDiffusion, size: int, batch: int) -> float:
 def rows(backend: StableDiffusion, base: Options, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
     """Of each preset and, where asked for, of the published recipes: the cells of the table."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", frames, size)
-    recipes: dict[str, Plain | dict[str, Any]] = {
-        **({name: PLAIN[name] for name in (SAME_AS, YARDSTICK)} if plain else {}),
+    recipes: dict[str, PublishedRecipe | dict[str, Any]] = {
+        **({name: PUBLISHED_RECIPES[name] for name in (SAME_STEPS_PUBLISHED, PUBLISHED_TOKENFLOW)} if plain else {}),
         **{name: {"preset": name} for name in reversed(PRESETS)},
     }
     top, once = ceiling(backend.device, backend.dtype), operations(backend, size)
     speed = alone(backend, size, base.runtime.batch)
     yield ["the network alone", "-", "-", f"{speed:.2f}", f"{speed * once / top:.0%}", "-"]
     for name, recipe in recipes.items():
-        _, cost = made(backend, base, recipe, footage)
+        _, cost = translate_timed(backend, base, recipe, footage)
         speed = cost["evaluations"] / cost["seconds"]
         yield [
             name,
@@ -106,7 +113,7 @@ def long(base: Options, frames: int, device: torch.device) -> list[str]:
     """The same of a clip of so many frames, read from a file and written to one; seconds with all that this takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source, peak, started = clip(folder, frames, 1), Peak(device), time.perf_counter()
+        source, peak, started = clip(folder, frames, 1), PeakMemory(device), time.perf_counter()
         options = base.changed({"preset": "draft", "source_prompt": "", "store": folder / "store"})
         translate(source, "a photo of a ball", folder / "out.mkv", options)
         seconds = (time.perf_counter() - started) / frames
@@ -117,7 +124,7 @@ def profile(backend: StableDiffusion, base: Options, size: int) -> str:
     """Where the time of eight frames in two steps goes, by operation."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", 8, size)
     with torch.profiler.profile() as found:
-        made(backend, base, {"steps": 2}, footage)
+        translate_timed(backend, base, {"steps": 2}, footage)
     key = "self_cuda_time_total" if backend.device.type == "cuda" else "self_cpu_time_total"
     return str(found.key_averages().table(sort_by=key, row_limit=PROFILED, max_name_column_width=60))
 
@@ -151,7 +158,7 @@ def main() -> None:
             }
         )
         backend = StableDiffusion(str(model), device, dtype, asked.compile)
-        print(machine(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
+        print(machine_info(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
         print(f"{ceiling(device, dtype) / 1e12:.2f} T operations a second at the most", end=", ")
         print(f"{operations(backend, asked.size) / 1e12:.3f} T an evaluation\n")
         print("| recipe | evaluations a frame | seconds a frame | evaluations a second | of it | MiB |")

@@ -1,4 +1,4 @@
-"""Peak memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
+"""PeakMemory memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
 
     python -m benchmarks.guided_step --width 0.5
 
@@ -31,7 +31,7 @@ from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
-from pnpvideo.measure.peak import Peak
+from pnpvideo.measure.peak import PeakMemory
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.sdedit import SDEdit
@@ -97,7 +97,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
         )
         with torch.no_grad():
             backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # what is made once is made now
-            peak = Peak(device)
+            peak = PeakMemory(device)
             kept = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
                 if keeps_all

@@ -21,7 +21,7 @@ import torch
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.coherence.joint import JointAttention
 from pnpvideo.injection import Lanes, Moment, injected
-from pnpvideo.measure.peak import Peak
+from pnpvideo.measure.peak import PeakMemory
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
@@ -59,7 +59,7 @@ def attention(keyframes: int, size: int) -> dict[str, float]:
     lanes, moment = Lanes(("positive",), chosen), Moment(0, 1, 1, chosen)
     with torch.no_grad(), injected(backend.network, sharing) as session:
         backend.predict(x[:1], 1, words.unsqueeze(0))
-        peak, started = Peak(backend.device), time.perf_counter()
+        peak, started = PeakMemory(backend.device), time.perf_counter()
         for edit in session.edits:
             edit.begin(moment)
         with session.during(moment, lanes):

@@ -14,7 +14,7 @@ from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.injection import injected
-from pnpvideo.measure.published import Published
+from pnpvideo.measure.reference import ReferencePipeline
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 
 FRAMES, STEPS, SCALE = 5, 3, 6.0
@@ -43,7 +43,7 @@ def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> Non
     result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
     keyframes = [coherence_of(kind).keyframes(FRAMES, Place(0), step) for step in range(STEPS)]
     words = [backend.embed(text) for text in ("a hen", "", "a fox")]
-    plain = Published(backend.network, kind, batch=3)
+    plain = ReferencePipeline(backend.network, kind, batch=3)
     expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
     assert plain.evaluations == STEPS * 3 * (FRAMES + len(keyframes[0]))
     assert torch.allclose(result, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))

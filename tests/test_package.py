@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,100 @@ RANKS = (
 """A room imports itself and rooms above it in this table. These two stand beside it:"""
 OBSERVERS = {"measure": ("cli",), "miniature": ("cli", "measure")}
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
+
+LONGEST_CLASS, MOST_PARAMETERS = 150, 7
+"""Lines of a class, and parameters of a function besides ``self`` and ``cls``."""
+
+# What breaks a rule today. These lists only ever shrink: a test fails for a name that no longer belongs here.
+LONG_CLASSES: set[str] = {
+    "pnpvideo.engine.Translator",
+    "pnpvideo.inversion.Inversion",
+    "pnpvideo.options.TranslateOptions",
+    "pnpvideo.video.stream.Stream",
+}
+MANY_PARAMETERS: set[str] = {
+    "pnpvideo.cli.commands.direction.build",
+    "pnpvideo.cli.commands.edit.edit",
+    "pnpvideo.cli.commands.measure.clip",
+    "pnpvideo.cli.commands.plan.plan",
+    "pnpvideo.diffusion.invert.invert",
+    "pnpvideo.diffusion.sample.sample",
+}
+UNTESTED_MODULES: set[str] = {
+    "pnpvideo.__main__",
+    "pnpvideo.backends.backend",
+    "pnpvideo.backends.checkpoint",
+    "pnpvideo.backends.device",
+    "pnpvideo.backends.footprint",
+    "pnpvideo.backends.hub",
+    "pnpvideo.backends.model_files",
+    "pnpvideo.backends.models",
+    "pnpvideo.backends.quiet",
+    "pnpvideo.backends.text",
+    "pnpvideo.checkpoints",
+    "pnpvideo.diffusion.ddim",
+    "pnpvideo.diffusion.finite",
+    "pnpvideo.edits.cross_attention",
+    "pnpvideo.edits.structure",
+    "pnpvideo.injection.attention",
+    "pnpvideo.injection.install",
+    "pnpvideo.injection.lanes",
+    "pnpvideo.injection.moment",
+    "pnpvideo.injection.site",
+    "pnpvideo.inversion",
+    "pnpvideo.measure.benchmark",
+    "pnpvideo.measure.journal",
+    "pnpvideo.measure.peak",
+    "pnpvideo.measure.reference",
+    "pnpvideo.methods.lookout",
+    "pnpvideo.methods.method",
+    "pnpvideo.methods.plug_and_play",
+    "pnpvideo.methods.sdedit",
+    "pnpvideo.miniature.recipe.captioner",
+    "pnpvideo.miniature.recipe.export",
+    "pnpvideo.miniature.recipe.tokenizer",
+    "pnpvideo.miniature.world.flow",
+    "pnpvideo.miniature.world.light",
+    "pnpvideo.miniature.world.styles",
+    "pnpvideo.miniature.world.styles.cartoon",
+    "pnpvideo.miniature.world.styles.clay",
+    "pnpvideo.miniature.world.styles.photo",
+    "pnpvideo.miniature.world.styles.sketch",
+    "pnpvideo.miniature.world.styles.watercolor",
+    "pnpvideo.miniature.world.texture",
+    "pnpvideo.presets",
+    "pnpvideo.report",
+    "pnpvideo.resolved",
+    "pnpvideo.store",
+    "pnpvideo.store.digest",
+    "pnpvideo.store.durable",
+    "pnpvideo.store.entry",
+    "pnpvideo.store.manifest",
+    "pnpvideo.store.store",
+    "pnpvideo.video.animation",
+    "pnpvideo.video.apng",
+    "pnpvideo.video.avif",
+    "pnpvideo.video.completeness",
+    "pnpvideo.video.decode_log",
+    "pnpvideo.video.destination",
+    "pnpvideo.video.film_scan",
+    "pnpvideo.video.fit",
+    "pnpvideo.video.folder",
+    "pnpvideo.video.gif",
+    "pnpvideo.video.likeness",
+    "pnpvideo.video.pillow_reader",
+    "pnpvideo.video.scrub",
+    "pnpvideo.video.sheets",
+    "pnpvideo.video.source",
+    "pnpvideo.video.stills",
+    "pnpvideo.video.stream",
+    "pnpvideo.video.tone",
+    "pnpvideo.video.tracks",
+    "pnpvideo.video.webp",
+    "pnpvideo.window",
+    "pnpvideo.words.mean",
+    "pnpvideo.words.script",
+}
 
 
 def modules() -> dict[Path, str]:
@@ -80,6 +175,76 @@ def test_imports_point_downward() -> None:
             if not allowed:
                 upward.append(f"{name} imports {target}")
     assert upward == []
+
+
+def definitions(path: Path, name: str) -> Iterator[tuple[str, ast.AST]]:
+    """Every class and function of a module, nested ones too, by dotted name."""
+
+    def inside(parent: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:
+        for node in ast.iter_child_nodes(parent):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{prefix}.{node.name}", node
+                yield from inside(node, f"{prefix}.{node.name}")
+            else:
+                yield from inside(node, prefix)
+
+    yield from inside(ast.parse(path.read_text("utf-8")), name)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    taken = function.args
+    every = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]
+    return sum(each is not None and each.arg not in ("self", "cls") for each in every)
+
+
+def assert_only(offenders: set[str], listed: set[str], rule: str) -> None:
+    assert sorted(offenders - listed) == [], f"these break the rule: {rule}"
+    assert sorted(listed - offenders) == [], f"these no longer break the rule ({rule}): take them off the list"
+
+
+def test_no_class_is_too_long() -> None:
+    found = {
+        full
+        for path, name in modules().items()
+        for full, node in definitions(path, name)
+        if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_CLASS
+    }
+    assert_only(found, LONG_CLASSES, f"a class has at most {LONGEST_CLASS} lines")
+
+
+def test_no_function_takes_too_many_parameters() -> None:
+    found = {
+        full
+        for path, name in modules().items()
+        for full, node in definitions(path, name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and parameters(node) > MOST_PARAMETERS
+    }
+    assert_only(found, MANY_PARAMETERS, f"a function has at most {MOST_PARAMETERS} parameters")
+
+
+def is_docstring_only(path: Path) -> bool:
+    body = ast.parse(path.read_text("utf-8")).body
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
+
+
+@cache
+def imported_by_tests(room: str) -> set[str]:
+    """Modules that the tests of a room import; of "", the tests that lie in tests/ itself."""
+    files = (ROOT / "tests" / room).rglob("test_*.py") if room else (ROOT / "tests").glob("test_*.py")
+    targets = {target for file in files for target in imported(file, "tests")}
+    return targets | {target.rpartition(".")[0] for target in targets}
+
+
+def test_every_module_has_a_test_of_its_own() -> None:
+    """A test in the room's folder under tests/ imports it; tests of root modules lie in tests/ itself."""
+    untested = set()
+    for path, name in modules().items():
+        if not path.is_relative_to(ROOT / "pnpvideo") or (path.name == "__init__.py" and is_docstring_only(path)):
+            continue
+        first, *rest = path.relative_to(ROOT / "pnpvideo").parts
+        if name not in imported_by_tests(first if rest else ""):
+            untested.add(name)
+    assert_only(untested, UNTESTED_MODULES, "a test of its own folder imports each module")
 
 
 def test_every_public_name_is_there() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pnpvideo.miniature.world import Instant, Scene, look
+from pnpvideo.miniature.world import Instant, Scene, trace_gbuffer
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.video.likeness import psnr
 from pnpvideo.video.read import probe, read
@@ -54,7 +54,7 @@ def test_all_parts_have_one_caption_and_everything_stays_in_frame(sample: Sample
     alone = [Sample(name=sample.name, note="", parts=(part,)).words() for part in sample.parts]
     assert len({(str(words["source_prompt"]), str(words["prompt"])) for words in alone}) == 1
     for part in sample.parts:
-        ids = look(part.instants(), 64).ids.reshape(-1, 64, 64)
+        ids = trace_gbuffer(part.instants(), 64).ids.reshape(-1, 64, 64)
         border = np.concatenate([ids[:, 0], ids[:, -1], ids[:, :, 0], ids[:, :, -1]])
         assert border.max() < FIRST_THING
         for slot in range(len(part.scene.things)):

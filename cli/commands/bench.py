@@ -21,9 +21,9 @@ def bench(context: click.Context, **asked: Any) -> None:
     and lets an interrupted run go on.
     """
     hush_libraries(context.ensure_object(Loudness))
-    from pnpvideo.measure.pareto import plot
-    from pnpvideo.measure.speed import OURS, PLAIN, measure_speed
+    from pnpvideo.measure.pareto import plot_pareto
+    from pnpvideo.measure.speed import OUR_RECIPES, PUBLISHED_RECIPES, measure_speed
 
-    found = on_world(context, asked, {**PLAIN, **OURS}, (("cartoon", "photo"),), measure_speed)
+    found = on_world(context, asked, {**PUBLISHED_RECIPES, **OUR_RECIPES}, (("cartoon", "photo"),), measure_speed)
     if asked["output"] is not None:
-        plot(found.rows, asked["output"] / "speed.png", against="seconds", axes=("match", "structure", "warp"))
+        plot_pareto(found.rows, asked["output"] / "speed.png", against="seconds", axes=("match", "structure", "warp"))

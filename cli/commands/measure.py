@@ -24,16 +24,16 @@ def measure() -> None:
 def world(context: click.Context, **asked: Any) -> None:
     """Translate clips of the procedural world, where the truth is known, by several recipes, and measure them.
 
-    Prints a table for each task, floors beside the recipes; --output keeps it with a JSON file, a Pareto plot and
-    contact sheets, and lets an interrupted run go on.
+    Prints a table for each task, with baselines beside the recipes. --output keeps it with a JSON file, a Pareto plot
+    and contact sheets, and lets an interrupted run resume.
     """
     hush_libraries(context.ensure_object(Loudness))
-    from pnpvideo.measure.pareto import plot
+    from pnpvideo.measure.pareto import plot_pareto
     from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
     found = on_world(context, asked, RECIPES, WorldOptions.tasks, measure_world)
     if asked["output"] is not None:
-        plot(found.rows, asked["output"] / "pareto.png")
+        plot_pareto(found.rows, asked["output"] / "pareto.png")
 
 
 @measure.command()
@@ -51,12 +51,15 @@ def edits(context: click.Context, **asked: Any) -> None:
     """
     hush_libraries(context.ensure_object(Loudness))
     base = resolve(given(context), asked["config"]).options()
-    from pnpvideo.measure.edits import CLIPS, STILLS, TASKS, EditsOptions, Recipe, measure_edits
+    from pnpvideo.measure.edit_tasks import CLIPS, STILLS, TASKS, EditRecipe
+    from pnpvideo.measure.edits import EditsOptions, measure_edits
 
     still = asked["length"] == 1
     read = read_tables(asked["recipe_file"]) if asked["recipe_file"] else None
     usual = STILLS if still else CLIPS
-    recipes = only(usual if read is None else {n: Recipe.of(changes) for n, changes in read.items()}, asked["chosen"])
+    recipes = only(
+        usual if read is None else {n: EditRecipe.of(changes) for n, changes in read.items()}, asked["chosen"]
+    )
     wanted = list(only({task.name: task for task in TASKS}, asked["tasks"]).values())
     options = EditsOptions(
         pictures=asked["pictures"],
@@ -85,11 +88,11 @@ def inversion(context: click.Context, pictures: int, pixels: int, as_json: bool,
     """
     hush_libraries(context.ensure_object(Loudness))
     base = resolve(given(context), None).options()
-    from pnpvideo.measure.figures import finite, table
+    from pnpvideo.measure.figures import replace_nonfinite, table
     from pnpvideo.measure.inversion import measure_inversion
 
     rows = measure_inversion(base, pictures, pixels)
-    click.echo(json.dumps(finite(rows), indent=2, allow_nan=False) if as_json else table(rows))
+    click.echo(json.dumps(replace_nonfinite(rows), indent=2, allow_nan=False) if as_json else table(rows))
 
 
 @measure.command()
@@ -122,11 +125,11 @@ def clip(
     """Measure RESULT beside the SOURCE it was made from, without ground truth."""
     hush_libraries(context.ensure_object(Loudness))
     from pnpvideo.measure.clip import measure_clip
-    from pnpvideo.measure.figures import finite
+    from pnpvideo.measure.figures import replace_nonfinite
 
     found = asdict(measure_clip(source, result, prompt, source_prompt=source_prompt, judges=judges, device=device))
     if as_json:
-        click.echo(json.dumps(finite({**found, "judges": judges}), indent=2, allow_nan=False))
+        click.echo(json.dumps(replace_nonfinite({**found, "judges": judges}), indent=2, allow_nan=False))
         return
     width = max(map(len, found))
     for name, value in found.items():
@@ -146,14 +149,14 @@ def model(context: click.Context, model: str, quick: bool, as_json: bool) -> Non
     Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
     """
     hush_libraries(context.ensure_object(Loudness))
-    from pnpvideo.measure.figures import finite
+    from pnpvideo.measure.figures import replace_nonfinite
     from pnpvideo.measure.model import Exam, examine
 
-    exam = Exam(pictures=2, judged=60, drawn=12, round_trips=1, round_trip_steps=(50,)) if quick else Exam()
+    exam = Exam(pictures=2, judge_pictures=60, samples=12, round_trips=1, round_trip_steps=(50,)) if quick else Exam()
     found = {}
     for what, figure, unit in examine(model, exam):
         found[what] = figure
         if not as_json:
             click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} {unit}'}")
     if as_json:
-        click.echo(json.dumps(finite(found), indent=2, allow_nan=False))
+        click.echo(json.dumps(replace_nonfinite(found), indent=2, allow_nan=False))

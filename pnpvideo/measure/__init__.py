@@ -1,1 +1,1 @@
-"""Measures, one a file, and benchmarks on clips of the procedural world, whose ground truth is exact."""
+"""Measures of quality, and benchmarks on clips of the procedural world with exact ground truth."""

@@ -1,4 +1,4 @@
-"""The loop of all benchmarks: each clip of each task is made by each recipe, measured, and averaged into a table."""
+"""The loop of all benchmarks: apply each recipe to each clip of each task, measure, and average into a table."""
 
 import json
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
@@ -12,7 +12,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Progress, Report
-from pnpvideo.measure.figures import finite, mean, table
+from pnpvideo.measure.figures import nanmean, replace_nonfinite, table
 from pnpvideo.measure.journal import Journal
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.settings.options import Options
@@ -20,29 +20,29 @@ from pnpvideo.settings.options import Options
 Frames = list[np.ndarray]
 """Pictures (h, w, 3) uint8, in order."""
 SPLITS = {"held-out": HELD_OUT, "tuning": TUNING}
-"""Split -> number of its first scene. Settings are chosen on the tuning split; the held-out one only reports."""
+"""Split -> number of its first scene. Settings are chosen on the tuning split and reported on the held-out split."""
 
 
 class Subject(Protocol):
-    """One clip with its ground truth, as a benchmark measures it."""
+    """One clip with its ground truth."""
 
-    def references(self) -> Mapping[str, Frames]:
-        """Rows to read the recipes against, such as the truth and the untouched source."""
+    def baselines(self) -> Mapping[str, Frames]:
+        """Rows to compare the recipes with, such as the ground truth and the untouched source."""
         ...
 
     def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
-        """The recipe's result for this clip, and figures of what making it took."""
+        """The result of a recipe, and figures of its cost."""
         ...
 
     def figures(self, name: str, frames: Frames) -> dict[str, float]:
-        """Every measure of a result; ``name``: of its recipe or reference."""
+        """Every measure of a result. name: of its recipe or baseline."""
         ...
 
 
 @dataclass(frozen=True)
-class Task:
-    """One table. open: opens the clip of that number. recipes: name -> all that its figures depend on besides the task,
-    the clip's number and what the journal was opened with."""
+class BenchmarkTask:
+    """One table. open: a context with the clip of a number. recipes: name -> a key of everything that its figures
+    depend on besides the task, the number of the clip and the context of the journal."""
 
     name: str
     open: Callable[[int], AbstractContextManager[Subject]]
@@ -50,10 +50,10 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Result of a benchmark. protocol: what was run. rows: task -> recipe -> measure -> mean over the clips.
+class BenchmarkResult:
+    """Result of a benchmark.
 
-    examples: task -> recipe -> pictures to look at.
+    protocol: all options. rows: task -> recipe -> measure -> mean over the clips. examples: task -> recipe -> pictures.
     """
 
     protocol: dict[str, Any]
@@ -66,7 +66,7 @@ class Measured:
 
     def json(self) -> str:
         """One strict JSON object: the protocol and every figure, null where it is not a finite number."""
-        found = finite({"protocol": self.protocol, "figures": self.rows})
+        found = replace_nonfinite({"protocol": self.protocol, "figures": self.rows})
         return json.dumps(found, indent=2, default=str, allow_nan=False)
 
 
@@ -82,20 +82,26 @@ class _Tally:
         self.shown.setdefault(name, []).extend(frames)
 
     def means(self) -> dict[str, dict[str, float]]:
-        """Recipe -> measure -> mean over the clips that have it; measures as the first clip has them."""
+        """Recipe -> measure -> mean over the clips that have it, for the measures of the first clip."""
         return {
-            name: {key: mean([row[key] for row in rows if key in row]) for key in rows[0]}
+            name: {key: nanmean([row[key] for row in rows if key in row]) for key in rows[0]}
             for name, rows in self.rows.items()
         }
 
 
-def run(
-    tasks: Sequence[Task], clips: int, journal: Journal, report: Report, *, shown: int = 1, unit: str = "recipe"
+def run_benchmark(
+    tasks: Sequence[BenchmarkTask],
+    clips: int,
+    journal: Journal,
+    report: Report,
+    *,
+    shown: int = 1,
+    unit: str = "recipe",
 ) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, Frames]]]:
-    """Measure ``clips`` clips of every task by every recipe: (rows, examples), see Measured.
+    """Measure every recipe on ``clips`` clips of every task: (rows, examples) of BenchmarkResult.
 
-    A figure that the journal has is not measured again, except for the first ``shown`` clips of a task, whose pictures
-    are the examples.
+    Figures in the journal are not measured again, except those of the first ``shown`` clips of a task, whose pictures
+    are the examples. unit: of the progress events.
     """
     total, done = clips * sum(len(task.recipes) for task in tasks), 0
     tallies: dict[str, _Tally] = {}
@@ -104,7 +110,7 @@ def run(
         for number in range(clips):
             keep = number < shown
             with task.open(number) as subject:
-                for name, frames in subject.references().items():
+                for name, frames in subject.baselines().items():
                     tally.add(name, subject.figures(name, frames), frames if keep else [])
                 for name, key in task.recipes.items():
                     frames = []
@@ -123,7 +129,7 @@ def run(
 
 
 def check_split(split: str, name: str, clips: int) -> None:
-    """Raise OptionError for an unknown split, or for more clips than it has scenes. name: of the option ``clips``."""
+    """Raise OptionError for an unknown split, or for more clips than it has scenes. name: the option of ``clips``."""
     if split not in SPLITS:
         raise OptionError(f"split is {split!r}; accepted: {', '.join(SPLITS)}")
     if not 1 <= clips < TUNING - HELD_OUT:
@@ -131,21 +137,24 @@ def check_split(split: str, name: str, clips: int) -> None:
 
 
 def check_recipes(
-    base: Options, recipes: Mapping[str, Mapping[str, Any]], references: Collection[str], own: Collection[str]
+    base: Options,
+    recipes: Mapping[str, Mapping[str, Any]],
+    baselines: Collection[str],
+    reserved: Collection[str],
 ) -> None:
-    """Raise OptionError if there is no recipe, if one has the name of a reference row, or if one (or ``base``) sets an
-    option of ``own``, those that the benchmark sets itself."""
+    """Raise OptionError if there is no recipe, if one has the name of a baseline, or if one (or ``base``) sets a
+    ``reserved`` option, which the benchmark sets itself."""
     if not recipes:
         raise OptionError("there is no recipe to measure; give a table of options for each")
     for name, changes in {"the options of all recipes": base.stated(), **recipes}.items():
-        if name in references:
-            raise OptionError(f"a recipe is called {name!r}, as a floor is; not accepted: {', '.join(references)}")
-        for given in (option for option in own if option in changes):
-            raise OptionError(f"{name}: {given} is set, which the benchmark itself sets; leave it out")
+        if name in baselines:
+            raise OptionError(f"a recipe is called {name!r}, as a baseline is; not accepted: {', '.join(baselines)}")
+        for option in (option for option in reserved if option in changes):
+            raise OptionError(f"{name}: {option} is set, which the benchmark itself sets; leave it out")
 
 
 def load_model(base: Options, size: int) -> Backend:
-    """Load the model of ``base``. Raises OptionError if it takes no pictures of ``size`` pixels."""
+    """Load the model of ``base``. Raises OptionError if it does not accept pictures of ``size`` pixels."""
     backend = load(base.model, base.runtime)
     if size % backend.multiple:
         raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")

@@ -1,10 +1,10 @@
-"""Edge agreement: F1 of a picture's edges against the true lines of the objects."""
+"""Edge agreement: F1 of a picture's edges against the true outlines and creases of the objects."""
 
 import cv2
 import numpy as np
 
 BAND, TOLERANCE = 10, 2  # pixels
-STRONG, WEAK = 0.4, 0.2  # shares of the strongest slopes near the outline
+STRONG, WEAK = 0.4, 0.2  # thresholds of Canny, as shares of the steepest gradients near the lines
 
 
 def edge_agreement(picture: np.ndarray, lines: np.ndarray) -> float:
@@ -30,6 +30,6 @@ def edge_agreement(picture: np.ndarray, lines: np.ndarray) -> float:
 
 
 def within(points: np.ndarray, reach: float) -> np.ndarray:
-    """Pixels at most ``reach`` away from one of ``points``."""
-    away = cv2.distanceTransform((~points).astype(np.uint8), cv2.DIST_L2, 5)
-    return away <= reach
+    """Pixels at most ``reach`` pixels away from one of ``points``, (h, w) bool."""
+    distance = cv2.distanceTransform((~points).astype(np.uint8), cv2.DIST_L2, 5)
+    return distance <= reach

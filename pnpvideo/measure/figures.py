@@ -1,27 +1,23 @@
-"""All measures of one result against its footage, and how their tables are printed."""
+"""All measures of one result against its footage, and tables of them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pnpvideo.measure.blocks import worst_block
-from pnpvideo.measure.drift import drift
 from pnpvideo.measure.edges import edge_agreement
-from pnpvideo.measure.flicker import flicker
+from pnpvideo.measure.fidelity import fidelity, worst_block
 from pnpvideo.measure.footage import Footage
 from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.judge_measures import attributes_found, edit_success, structure_distance
 from pnpvideo.measure.masks import mask_agreement
 from pnpvideo.measure.outline import outline_error
 from pnpvideo.measure.sharpness import sharpness
-from pnpvideo.measure.structure import structure_distance
-from pnpvideo.measure.success import attributes_found, edit_success
-from pnpvideo.measure.translation import translation
-from pnpvideo.measure.warp import warp_error
+from pnpvideo.measure.temporal import drift, flicker, warp_error
 
 
 class Column(NamedTuple):
-    """How a figure is printed. better: "high", "low" or a note. scale: factor applied before printing."""
+    """Format of a figure. better: "high", "low" or a note. scale: factor applied before printing."""
 
     heading: str
     better: str
@@ -63,7 +59,7 @@ COLUMNS = {
 }
 
 
-def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dict[str, float]:
+def measure_all(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dict[str, float]:
     """Every measure of ``result``, frames (size, size, 3) uint8 in the footage's order."""
     objects = [
         (picture, mask)
@@ -73,32 +69,32 @@ def figures(judge: Judge, footage: Footage, result: Sequence[np.ndarray]) -> dic
     ]
     return {
         **edit_success(judge, result, footage.prompt, footage.source_prompt),
-        "found": attributes_found(judge, result, footage.scene, footage.wanted),
-        **translation(result, footage.truth, footage.masks),
+        "found": attributes_found(judge, result, footage.scene, footage.target_style),
+        **fidelity(result, footage.truth, footage.masks),
         "sharp_inside": sharpness(result, footage.truth, footage.masks)[0],
         "sharp_outside": sharpness(result, footage.truth, footage.outside)[0],
         "laplacian": sharpness(result, footage.truth)[1],
         "worst": worst_block(result, footage.truth),
         **dict(zip(("outline", "spill"), outline_error(result, footage.truth, footage.masks), strict=True)),
-        "edges": mean([edge_agreement(*each) for each in zip(result, footage.lines, strict=True)]),
-        "masks": mean([mask_agreement(*each) for each in objects]),
+        "edges": nanmean([edge_agreement(*each) for each in zip(result, footage.lines, strict=True)]),
+        "masks": nanmean([mask_agreement(*each) for each in objects]),
         "structure": structure_distance(judge.tower, result, footage.source),
         "warp": warp_error(result, footage.motions),
-        "flicker": flicker(result, footage.still),
-        "drift": drift(result, footage.whole_way),
+        "flicker": flicker(result, footage.still_mask),
+        "drift": drift(result, footage.overall_motion),
     }
 
 
-def finite(value: Any) -> Any:
+def replace_nonfinite(value: Any) -> Any:
     """Replace NaN and infinity by None, in nested dicts and lists, for strict JSON."""
     if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
+        return {name: replace_nonfinite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
+        return [replace_nonfinite(each) for each in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def mean(values: Sequence[float]) -> float:
+def nanmean(values: Sequence[float]) -> float:
     """Mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")

@@ -1,4 +1,4 @@
-"""Measure inverted noise: how white it is, and how well it samples back, by the gain of the regularisation."""
+"""Measure inverted noise: its whiteness and its reconstruction error, with and without regularisation."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from pnpvideo.diffusion.solvers import State
 from pnpvideo.engine.inversion import regularisation
 from pnpvideo.engine.run import Run
 from pnpvideo.events import ignore
-from pnpvideo.measure.figures import mean
+from pnpvideo.measure.figures import nanmean
 from pnpvideo.measure.footage import Footage
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import STYLES, caption, random_scene
@@ -23,10 +23,10 @@ from pnpvideo.store import Store
 
 
 def noise_figures(noise: Tensor) -> dict[str, float]:
-    """Whiteness of latents (f, c, h, w): mean and variance of a channel, and its correlation with neighbouring cells.
+    """Whiteness of latents (f, c, h, w), each figure a mean over frames and channels.
 
-    mean: mean over frames and channels of the channel's absolute mean. correlation: mean of the absolute correlation
-    with a shift by one cell, down and across. White noise has variance 1 and the others near 0.
+    noise_mean: absolute mean of a channel. noise_variance: its variance. noise_correlation: absolute correlation with
+    itself, shifted by one cell down or across. White noise has variance 1 and the others near 0.
     """
     centred = noise - noise.mean((2, 3), keepdim=True)
     variance = centred.square().mean((2, 3))
@@ -39,10 +39,10 @@ def noise_figures(noise: Tensor) -> dict[str, float]:
 
 
 def measure_inversion(base: Options, pictures: int, size: int) -> dict[str, dict[str, float]]:
-    """Row -> figure, mean over held-out stills: white noise, plain inversion, and with a pyramid's gain of 1 and 2.
+    """Row -> figures, means over held-out stills: white noise, plain inversion, and regularised with a gain of 1 and 2.
 
-    Each still is inverted as ``base`` has it, with its own caption of the world, and sampled back: "returned" is the
-    signal to noise in dB of the latents, 10 log10(sum x^2 / sum (x' - x)^2).
+    Each still is inverted by ``base`` with its own caption and sampled back. "returned": signal-to-noise ratio of the
+    latents in dB, 10 log10(sum x^2 / sum (x' - x)^2).
     """
     backend = load(base.model, base.runtime)
     found: dict[str, list[dict[str, float]]] = {}
@@ -53,16 +53,16 @@ def measure_inversion(base: Options, pictures: int, size: int) -> dict[str, dict
         white = shot_noise(backend.latent_shape(size, size), base.sampling.seed, number)
         found.setdefault("white noise", []).append(noise_figures(white))
         for name, gain in (("inverted, plain", 0.0), ("pyramid gain 1", 1.0), ("pyramid gain 2", 2.0)):
-            clean, noise, back = there_and_back(
+            clean, noise, back = invert_and_sample(
                 Run.of(backend, base.changed({"regularize": gain}), Store(), ignore), picture, caption(scene, style)
             )
             returned = 10 * float(torch.log10(clean.square().sum() / (back - clean).square().sum()))
             found.setdefault(name, []).append({**noise_figures(noise), "returned": returned})
-    return {name: {key: mean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
+    return {name: {key: nanmean([row[key] for row in rows]) for key in rows[0]} for name, rows in found.items()}
 
 
-def there_and_back(run: Run, pictures: Sequence[np.ndarray], caption: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Invert pictures (h, w, 3) uint8 and sample back with the same caption at guidance 1: (latents, noise, result)."""
+def invert_and_sample(run: Run, pictures: Sequence[np.ndarray], caption: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Invert pictures (h, w, 3) uint8 and sample with the same caption at guidance 1: (latents, noise, result)."""
     backend, schedule, sampling = run.backend, run.schedule, run.options.sampling
     clean = backend.encode(np.stack(pictures))
     words = backend.embed(caption).unsqueeze(0).expand(len(clean), -1, -1)

@@ -1,6 +1,6 @@
-"""Who judges: a CLIP model that compares pictures with words, and the keys of a vision tower, for structure.
+"""Judges: a CLIP model that compares pictures with texts, and the keys of a vision transformer, for structure.
 
-The miniature's own judge and the field's (openai/clip-vit-large-patch14, facebook/dino-vitb8) load the same way.
+The miniature's judge and published models (openai/clip-vit-large-patch14, facebook/dino-vitb8) load the same way.
 """
 
 from collections.abc import Sequence
@@ -23,81 +23,85 @@ BATCH = 32
 
 
 class Judge:
-    """A CLIP model. ``model``: "miniature", a folder or a hub id. Raises ModelError."""
+    """A CLIP model. model: "miniature", a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str = "miniature", device: str = "cpu") -> None:
-        folder = _located(model)
-        if kind(model) != "clip":
+        folder = _folder_of(model)
+        if model_type(model) != "clip":
             raise ModelError(
-                f"{model} is of type {kind(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
+                f"{model} is of type {model_type(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
             )
         self.name, self.device = model, device
         verify(folder, ("",))
         check_files(folder, ("tokenizer.json",), ("vocab.json", "merges.txt"))
         self.network: CLIPModel = load_network(CLIPModel, folder, torch.float32).to(device)
         self.tokenizer = load_reader(CLIPTokenizer, folder)
-        self.tower = Tower(_Prepared(folder), self.network.vision_model, _last_projection(self.network.vision_model))
+        self.tower = Tower(
+            _Preprocessor(folder), self.network.vision_model, _last_projection(self.network.vision_model)
+        )
 
     @torch.no_grad()
-    def seen(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        """(n, d) unit vectors of pictures (h, w, 3) uint8."""
+    def embed_pictures(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """Embed pictures (h, w, 3) uint8 as unit vectors (n, d)."""
         found = [
-            self.network.get_image_features(pixel_values=self.tower.prepared(batch).to(self.device)).pooler_output
+            self.network.get_image_features(pixel_values=self.tower.preprocess(batch).to(self.device)).pooler_output
             for batch in _batches(pictures)
         ]
         return nn.functional.normalize(torch.cat(found), dim=-1).cpu()
 
     @torch.no_grad()
-    def said(self, texts: Sequence[str]) -> Tensor:
-        """(m, d) unit vectors of texts."""
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts as unit vectors (m, d)."""
         tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self.device)
         found = self.network.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
         return nn.functional.normalize(found.pooler_output, dim=-1).cpu()
 
-    def likeness(self, pictures: Sequence[np.ndarray], texts: Sequence[str]) -> Tensor:
-        """Cosines (n, m), in [-1, 1], of pictures and texts."""
-        return self.seen(pictures) @ self.said(texts).T
+    def cosines(self, pictures: Sequence[np.ndarray], texts: Sequence[str]) -> Tensor:
+        """Cosine similarities of pictures and texts, (n, m) in [-1, 1]."""
+        return self.embed_pictures(pictures) @ self.embed_texts(texts).T
 
-    def answer(self, pictures: Sequence[np.ndarray], choices: dict[str, tuple[str, ...]]) -> list[str]:
-        """Zero-shot: of each picture, the choice whose wordings (their mean vector) it is most like."""
-        meant = torch.stack([nn.functional.normalize(self.said(words).mean(0), dim=0) for words in choices.values()])
+    def classify(self, pictures: Sequence[np.ndarray], choices: dict[str, tuple[str, ...]]) -> list[str]:
+        """Classify each picture zero-shot, by the mean vector of each choice's wordings."""
+        meant = torch.stack(
+            [nn.functional.normalize(self.embed_texts(words).mean(0), dim=0) for words in choices.values()]
+        )
         names = list(choices)
-        return [names[int(best)] for best in (self.seen(pictures) @ meant.T).argmax(1)]
+        return [names[int(best)] for best in (self.embed_pictures(pictures) @ meant.T).argmax(1)]
 
 
 class Tower:
-    """The keys of the last self-attention of a vision transformer, for the self-similarity of pictures."""
+    """A vision transformer, of which the keys of the last self-attention are read."""
 
-    def __init__(self, prepared: "_Prepared", network: nn.Module, projection: nn.Module) -> None:
-        self.prepared, self.network, self.projection = prepared, network, projection
+    def __init__(self, prepared: "_Preprocessor", network: nn.Module, projection: nn.Module) -> None:
+        self.preprocess, self.network, self.projection = prepared, network, projection
 
     @classmethod
-    def named(cls, model: str = "miniature", device: str = "cpu") -> "Tower":
-        """The vision tower of a CLIP model or a ViT (DINO). Raises ModelError."""
-        folder = _located(model)
-        if kind(model) == "clip":
+    def load(cls, model: str = "miniature", device: str = "cpu") -> "Tower":
+        """Load the vision tower of a CLIP model, or a ViT (DINO). Raises ModelError."""
+        folder = _folder_of(model)
+        if model_type(model) == "clip":
             return Judge(model, device).tower
-        if kind(model) != "vit":
-            raise ModelError(f"{model} is of type {kind(model)!r}; accepted are a CLIP model and a ViT")
+        if model_type(model) != "vit":
+            raise ModelError(f"{model} is of type {model_type(model)!r}; accepted are a CLIP model and a ViT")
         verify(folder, ("",))
         network = load_network(ViTModel, folder, torch.float32, unread=("pooler.",)).to(device)
-        return cls(_Prepared(folder), network, _last_projection(network))
+        return cls(_Preprocessor(folder), network, _last_projection(network))
 
     @torch.no_grad()
     def keys(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        """(n, tokens, width): all heads side by side, the class token first."""
+        """The keys of pictures (h, w, 3) uint8: (n, tokens, width), heads concatenated, class token first."""
         device, found = next(self.network.parameters()).device, []
         hook = self.projection.register_forward_hook(lambda module, given, made: found.append(made.float().cpu()))
         try:
             for batch in _batches(pictures):
-                self.network(pixel_values=self.prepared.whole(batch).to(device))
+                self.network(pixel_values=self.preprocess.without_crop(batch).to(device))
         finally:
             hook.remove()
         return torch.cat(found)
 
 
-class _Prepared:
-    """Pictures as a checkpoint's own image processor makes them."""
+class _Preprocessor:
+    """The image processor of a checkpoint."""
 
     def __init__(self, folder: Path) -> None:
         check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
@@ -106,23 +110,23 @@ class _Prepared:
     def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
         return self.processor(images=list(pictures), return_tensors="pt").pixel_values
 
-    def whole(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        """All of each picture, squeezed into the square that a CLIP processor would cut from its middle."""
+    def without_crop(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """As a call, but the whole picture is resized to the square that a CLIP processor would crop."""
         crop = getattr(self.processor, "crop_size", None) or self.processor.size
         side = {"height": crop["height"], "width": crop["width"]}
         return self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=side).pixel_values
 
 
-def kind(model: str) -> str:
-    """The type that a checkpoint states, such as "clip" or "vit". Raises ModelError."""
-    path = _located(model) / "config.json"
+def model_type(model: str) -> str:
+    """The ``model_type`` of a checkpoint's config.json, such as "clip" or "vit". Raises ModelError."""
+    path = _folder_of(model) / "config.json"
     stated = read_json(path).get("model_type")
     if not isinstance(stated, str):
         raise ModelError(f"{path} does not say which type of model it belongs to")
     return stated
 
 
-def _located(model: str) -> Path:
+def _folder_of(model: str) -> Path:
     return fetch(MINIATURE if model == "miniature" else model, weights_of)
 
 

@@ -1,4 +1,4 @@
-"""Mask agreement: whether colours alone separate an object from its surroundings, at its true outline."""
+"""Mask agreement: how well colour alone separates an object from its surroundings at its true outline."""
 
 import cv2
 import numpy as np
@@ -10,10 +10,10 @@ CELLS = 24  # of a histogram, along each axis of Lab
 
 
 def mask_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union, in [0, 1], of ``mask`` and the object as a classifier by colour finds it.
+    """Intersection over union, in [0, 1], of ``mask`` and the mask that a colour classifier finds; NaN if too small.
 
-    The colours well inside the mask and well outside it (each a histogram in Lab) classify every pixel of the
-    object and of a band around it. An object in another place, of another shape or too faint is misclassified.
+    Histograms in Lab of the colours well inside and well outside the mask classify every pixel of the object and of a
+    band around it. An object in another place, of another shape or too faint is misclassified.
     picture: (h, w, 3) uint8; mask: (h, w) bool.
     """
     if not mask.any() or mask.all():
@@ -24,19 +24,17 @@ def mask_agreement(picture: np.ndarray, mask: np.ndarray) -> float:
     if inside.sum() < 30 or outside.sum() < 30:
         return float("nan")
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    learnt = (
-        np.indices(mask.shape).sum(0) % 2 == 0
-    )  # train on every other pixel, in a chessboard pattern, and test on the rest
-    asked = near & ~learnt
-    told = _likelihood(lab[inside & learnt], lab[asked]) > _likelihood(lab[outside & learnt], lab[asked])
-    true = mask[asked]
-    return float((told & true).sum() / (told | true).sum())
+    training = np.indices(mask.shape).sum(0) % 2 == 0  # every other pixel, in a chessboard pattern
+    test = near & ~training
+    found = _likelihood(lab[inside & training], lab[test]) > _likelihood(lab[outside & training], lab[test])
+    true = mask[test]
+    return float((found & true).sum() / (found | true).sum())
 
 
-def _likelihood(known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Log of a smoothed histogram of the ``known`` colours (n, 3) in Lab, at the ``asked`` ones (m, 3)."""
-    counts, _ = np.histogramdd(known, bins=CELLS, range=[(0, 256)] * 3)
+def _likelihood(samples: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Log of a smoothed histogram of ``samples`` (n, 3) in Lab, evaluated at ``colours`` (m, 3): (m,)."""
+    counts, _ = np.histogramdd(samples, bins=CELLS, range=[(0, 256)] * 3)
     for axis in range(3):
         counts = 0.5 * counts + 0.25 * (np.roll(counts, 1, axis) + np.roll(counts, -1, axis))
-    index = np.minimum((asked * CELLS / 256).astype(int), CELLS - 1)
-    return np.log(counts[index[:, 0], index[:, 1], index[:, 2]] / len(known) + 1e-6)
+    index = np.minimum((colours * CELLS / 256).astype(int), CELLS - 1)
+    return np.log(counts[index[:, 0], index[:, 1], index[:, 2]] / len(samples) + 1e-6)

@@ -21,7 +21,7 @@ from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.sharpness import sharpness
-from pnpvideo.miniature.recipe.data import HELD_OUT, moment
+from pnpvideo.miniature.recipe.data import HELD_OUT, training_instant
 from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
 from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
@@ -32,27 +32,32 @@ from pnpvideo.words.caption import Captioner
 
 @dataclass(frozen=True, kw_only=True)
 class Exam:
-    """Size of the examination: numbers of unseen scenes, and steps and guidance of samples."""
+    """Size of the examination.
+
+    pictures: for the autoencoder, in each style. judge_pictures: for judge and captioner. samples: generated pictures,
+    with ``guidance`` and ``sample_steps``. round_trips: inversions for each of ``round_trip_steps`` and
+    ``round_trip_rounds`` (corrections a step).
+    """
 
     pictures: int = 16
-    judged: int = 300
-    drawn: int = 96
+    judge_pictures: int = 300
+    samples: int = 96
     guidance: float = 5.0
-    drawing_steps: int = 25
+    sample_steps: int = 25
     round_trips: int = 4
     round_trip_steps: tuple[int, ...] = (50, 200)
     round_trip_rounds: tuple[int, ...] = (0, 1)
 
 
 def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
-    """Yield (name, figure, unit), one after the other; units: "dB", "share", "ms".
+    """Yield (name, figure, unit); units: "dB", "share", "ms".
 
-    ``model``: alias or folder; its folders "judge" and "captioner" hold those. Raises ModelError.
+    model: alias or folder, with the folders "judge" and "captioner" in it. Raises ModelError.
     """
     backend = StableDiffusion(model, torch.device("cpu"), torch.float32)
     found = []
     for style in STYLES:
-        pictures = [picture(HELD_OUT + number, style, backend.size) for number in range(exam.pictures)]
+        pictures = [training_picture(HELD_OUT + number, style, backend.size) for number in range(exam.pictures)]
         back = [backend.decode(backend.encode(given)) for given in pictures]
         found += [psnr(*pair) for pair in zip(back, pictures, strict=True)]
         yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
@@ -62,11 +67,11 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
     yield "autoencoder, all styles", float(np.mean(found)), "dB"
     folder = Path(resolve(model))
     judge = Judge(str(folder / "judge"))
-    for attribute, share in judged(judge, exam.judged).items():
+    for attribute, share in judge_accuracy(judge, exam.judge_pictures).items():
         yield f"judge, {attribute}", share, "share"
-    for attribute, share in captioned(Captioner(folder / "captioner"), exam.judged).items():
+    for attribute, share in caption_accuracy(Captioner(folder / "captioner"), exam.judge_pictures).items():
         yield f"captioner, {attribute}", share, "share"
-    for attribute, share in drawn(backend, judge, exam).items():
+    for attribute, share in sample_accuracy(backend, judge, exam).items():
         yield f"drawn as asked, {attribute}", share, "share"
     for steps, rounds in product(exam.round_trip_steps, exam.round_trip_rounds):
         numbers = range(HELD_OUT, HELD_OUT + exam.round_trips)
@@ -77,7 +82,7 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
 
 
 def evaluation_ms(backend: Backend, times: int = 15) -> float:
-    """Milliseconds of one evaluation of the network for one frame at the native size: the median of ``times``."""
+    """Milliseconds of one evaluation of the network for one frame at the native size, median of ``times``."""
     x = torch.zeros(1, *backend.latent_shape(backend.size, backend.size))
     words, spent = backend.embed("").unsqueeze(0), []
     for _ in range(times):
@@ -87,40 +92,40 @@ def evaluation_ms(backend: Backend, times: int = 15) -> float:
     return 1000 * float(np.median(spent))
 
 
-def one_thing(number: int) -> Instant:
-    """Unseen scene ``number`` with one thing, at a moment that depends on the number."""
+def unseen_instant(number: int) -> Instant:
+    """Held-out scene ``number`` with one thing, at a moment that depends on the number."""
     return random_scene(HELD_OUT + number, things=1).at((number * 0.618) % 1.0)
 
 
 def style_of(number: int) -> str:
-    """The style of picture ``number``: styles take turns."""
+    """The style of picture ``number``; styles take turns."""
     return list(STYLES)[number % len(STYLES)]
 
 
-def judged(judge: Judge, count: int) -> dict[str, float]:
-    """Attribute -> share of ``count`` renders, styles in turn, whose attribute the judge names correctly, zero-shot."""
-    scenes = [one_thing(number) for number in range(count)]
-    pictures = [drawing(scene, style_of(number)) for number, scene in enumerate(scenes)]
-    return right_answers(judge, pictures, scenes, [style_of(number) for number in range(count)])
+def judge_accuracy(judge: Judge, count: int) -> dict[str, float]:
+    """Attribute -> share of ``count`` renders of unseen scenes that the judge classifies correctly, zero-shot."""
+    scenes = [unseen_instant(number) for number in range(count)]
+    pictures = [render_picture(scene, style_of(number)) for number, scene in enumerate(scenes)]
+    return answer_accuracy(judge, pictures, scenes, [style_of(number) for number in range(count)])
 
 
-def right_answers(
+def answer_accuracy(
     judge: Judge, pictures: Sequence[np.ndarray], scenes: Sequence[Instant], styles: Sequence[str]
 ) -> dict[str, float]:
-    """Attribute -> share of pictures whose attribute the judge names correctly, of those that show it."""
+    """Attribute -> share of the pictures, of those that show it, that the judge classifies correctly."""
     shares = {}
     for attribute in ATTRIBUTES:
-        given = judge.answer(pictures, QUESTIONS[attribute])
+        found = judge.classify(pictures, QUESTIONS[attribute])
         true = [answers(scene, style)[attribute] for scene, style in zip(scenes, styles, strict=True)]
-        shares[attribute] = float(np.mean([a in t for a, t in zip(given, true, strict=True) if t]))
+        shares[attribute] = float(np.mean([a in t for a, t in zip(found, true, strict=True) if t]))
     return shares
 
 
-def captioned(captioner: Captioner, count: int) -> dict[str, float]:
+def caption_accuracy(captioner: Captioner, count: int) -> dict[str, float]:
     """Attribute -> share of ``count`` renders whose caption names it correctly."""
-    scenes, styles = [one_thing(number) for number in range(count)], [style_of(number) for number in range(count)]
-    said = captioner.captions([drawing(scene, style) for scene, style in zip(scenes, styles, strict=True)])
-    named = [read_caption(text) for text in said]
+    scenes, styles = [unseen_instant(number) for number in range(count)], [style_of(number) for number in range(count)]
+    captions = captioner.captions([render_picture(scene, style) for scene, style in zip(scenes, styles, strict=True)])
+    named = [read_caption(text) for text in captions]
     shares = {}
     for attribute in ATTRIBUTES:
         true = [answers(scene, style)[attribute] for scene, style in zip(scenes, styles, strict=True)]
@@ -129,18 +134,18 @@ def captioned(captioner: Captioner, count: int) -> dict[str, float]:
 
 
 def read_caption(text: str) -> dict[str, str | None]:
-    """Parse a caption: attribute -> value, or None if it is not mentioned; of several things, the first counts."""
+    """Parse a caption: attribute -> value, or None if it is not mentioned; of several values the first."""
     padded = f" {' '.join(text.lower().replace(',', ' ').split())} "
 
     def first(choices: dict[str, tuple[str, ...]]) -> str | None:
-        """The answer whose wording comes first; of wordings at one place, the longest."""
-        said = [
+        """The answer whose wording comes first in the text; of wordings at the same place, the longest."""
+        found = [
             (padded.find(f" {word} "), -len(word), answer)
             for answer, words in choices.items()
             for word in words
             if f" {word} " in padded
         ]
-        return min(said)[2] if said else None
+        return min(found)[2] if found else None
 
     return {
         "style": first(QUESTIONS["style"]),
@@ -151,19 +156,19 @@ def read_caption(text: str) -> dict[str, str | None]:
     }
 
 
-def drawn(backend: Backend, judge: Judge, exam: Exam) -> dict[str, float]:
-    """Attribute -> share of pictures drawn from plain captions of unseen scenes in which the judge finds it."""
-    scenes, styles = [one_thing(n) for n in range(exam.drawn)], [style_of(n) for n in range(exam.drawn)]
+def sample_accuracy(backend: Backend, judge: Judge, exam: Exam) -> dict[str, float]:
+    """Attribute -> share of samples, prompted with plain captions of unseen scenes, in which the judge finds it."""
+    scenes, styles = [unseen_instant(n) for n in range(exam.samples)], [style_of(n) for n in range(exam.samples)]
     pictures: list[np.ndarray] = []
-    for first in range(0, exam.drawn, 8):
-        asked = zip(scenes[first : first + 8], styles[first : first + 8], strict=True)
-        prompts = [caption(scene, style) for scene, style in asked]
-        pictures += list(draw(backend, prompts, exam.drawing_steps, exam.guidance, seed=first))
-    return right_answers(judge, pictures, scenes, styles)
+    for first in range(0, exam.samples, 8):
+        batch = zip(scenes[first : first + 8], styles[first : first + 8], strict=True)
+        prompts = [caption(scene, style) for scene, style in batch]
+        pictures += list(sample_pictures(backend, prompts, exam.sample_steps, exam.guidance, seed=first))
+    return answer_accuracy(judge, pictures, scenes, styles)
 
 
-def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, seed: int) -> np.ndarray:
-    """Pictures of ``prompts``, (n, h, w, 3) uint8, by DDIM from noise of ``seed``, at the native size."""
+def sample_pictures(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, seed: int) -> np.ndarray:
+    """Sample one picture for each prompt with DDIM at the native size: (n, h, w, 3) uint8."""
     schedule, guide = backend.schedule(steps), Guidance(scale=guidance)
     shape = backend.latent_shape(backend.size, backend.size)
     noise = seeded_noise((len(prompts), *shape), seed)
@@ -179,30 +184,30 @@ def draw(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, 
     return backend.decode(done.x)
 
 
-def drawing(scene: Instant, style: str, size: int = 256) -> np.ndarray:
-    """(size, size, 3) uint8."""
+def render_picture(scene: Instant, style: str, size: int = 256) -> np.ndarray:
+    """Render a scene of the world: (size, size, 3) uint8."""
     return pixels(render([scene], [style], size)[style][0])
 
 
-def picture(scene: int, style: str, size: int) -> np.ndarray:
-    """Scene number ``scene`` at the moment used in training, (1, size, size, 3) uint8."""
-    return drawing(moment(scene), style, size)[None]
+def training_picture(scene: int, style: str, size: int) -> np.ndarray:
+    """Render scene number ``scene`` at its training moment: (1, size, size, 3) uint8."""
+    return render_picture(training_instant(scene), style, size)[None]
 
 
 def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
     """PSNR in dB of a picture of the world after encoding and decoding."""
-    given = picture(scene, style, backend.size)
+    given = training_picture(scene, style, backend.size)
     return psnr(backend.decode(backend.encode(given)), given)
 
 
 def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int | None = None, rounds: int = 0) -> float:
-    """Signal to noise in dB, 10 log10(sum x^2 / sum (x' - x)^2), of a latent inverted and sampled again.
+    """Signal-to-noise ratio in dB, 10 log10(sum x^2 / sum (x' - x)^2), of a latent after inversion and sampling.
 
-    Both ways with the source's caption at guidance 1, in ``steps`` steps; ``size`` in pixels, None: the native one;
-    ``rounds``: corrections of each inversion step.
+    Both use the caption at guidance 1 and ``steps`` steps. size: in pixels; None: native. rounds: corrections of each
+    inversion step.
     """
-    latent = backend.encode(picture(scene, style, size or backend.size))
-    words = backend.embed(caption(moment(scene), style)).unsqueeze(0)
+    latent = backend.encode(training_picture(scene, style, size or backend.size))
+    words = backend.embed(caption(training_instant(scene), style)).unsqueeze(0)
     schedule = backend.schedule(steps)
 
     def predict(x: Tensor, level: int) -> Tensor:

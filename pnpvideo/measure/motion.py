@@ -1,4 +1,4 @@
-"""Motion between two frames: exact, from the procedural world, or estimated from the pictures by optical flow."""
+"""Motion between two frames: exact, from the procedural world, or estimated by optical flow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ from pnpvideo.miniature.world import Scene, exact_flow
 
 @dataclass(frozen=True)
 class Motion:
-    """flow: (2, h, w) float32 pixels, x right and y down, from one frame to another. visible: (h, w) bool, in both."""
+    """Motion from one frame to another. flow: (2, h, w) float32 pixels, x right and y down. visible: (h, w) bool, the
+    pixels that are visible in both frames."""
 
     flow: np.ndarray
     visible: np.ndarray
 
     def undo(self, later: np.ndarray) -> np.ndarray:
-        """Warp the later frame (h, w, 3) back to the time of the earlier one; float32."""
+        """Warp the later frame (h, w, 3) to the earlier one; float32."""
         rows, columns = np.mgrid[: later.shape[0], : later.shape[1]].astype(np.float32)
         return cv2.remap(
             later.astype(np.float32),
@@ -30,16 +31,16 @@ class Motion:
 
 
 def exact_motion(scene: Scene, start: float, end: float, size: int) -> Motion:
-    """Exact motion of a scene of the world from time ``start`` to ``end``."""
+    """Exact motion of a scene from time ``start`` to ``end``, both in [0, 1]."""
     found = exact_flow(scene, start, end, size)
     return Motion(found.flow.numpy(), found.visible.numpy())
 
 
 def estimated_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
-    """Motion by DIS optical flow (arXiv 1603.03590) between two frames (h, w, 3) uint8.
+    """Motion between two frames (h, w, 3) uint8 by DIS optical flow (arXiv 1603.03590).
 
     Pixels are not visible where forward and backward flow do not cancel, |f + b| > 0.01 (|f| + |b|) + 0.5 pixels, and
-    at the borders of moving things, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in the published warp errors.
+    at motion boundaries, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in published warp errors.
     """
     forward, backward = _dis(earlier, later), _dis(later, earlier)
     returned = Motion(forward, np.ones(earlier.shape[:2], bool)).undo(np.moveaxis(backward, 0, 2))

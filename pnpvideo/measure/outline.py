@@ -1,7 +1,7 @@
-"""Outlines: how far the objects' outlines lie from where the world has them, and how much of an object spills over.
+"""Outline error: how far outlines lie from their true position, and how much of an object spills over them.
 
-Each pixel near a true outline is asked whether it looks more like the object or like what is behind, by the truth's own
-colours on either side; where the two are alike nothing is asked.
+Each pixel near a true outline is classified as object or background by the truth's colours on either side; pixels where
+both sides have similar colours are ignored.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,19 @@ import cv2
 import numpy as np
 
 REACH, MARGIN = 10, 2
-"""Pixels: how far from an outline is looked, and what of it is left out as blended (by the spill alone)."""
+"""Pixels: the distance from an outline within which pixels are classified, and the blended ones next to it that the
+spill ignores."""
 CONTRAST = 24.0
-"""Levels of 255, Euclidean over RGB: sides that differ less are not told apart."""
+"""Levels of 255, Euclidean over RGB: sides that differ less are ignored."""
 
 
 def outline_error(
     frames: Sequence[np.ndarray], truth: Sequence[np.ndarray], masks: Sequence[np.ndarray]
 ) -> tuple[float, float]:
-    """(mean distance in pixels, spill) over all frames; NaN where no outline can be seen in the truth.
+    """(mean distance in pixels, spill) over all frames; NaN if no outline is visible in the truth.
 
-    Distance: pixels on the wrong side, over the outline's length. Spill: share of the pixels MARGIN to REACH outside
-    the objects that look like an object. frames, truth: (h, w, 3) uint8; masks: (h, w) bool, where objects are.
+    Distance: number of misclassified pixels over the length of the outline. Spill: share of the pixels MARGIN to REACH
+    outside the objects that are classified as object. frames, truth: (h, w, 3) uint8; masks: (h, w) bool, of objects.
     """
     wrong = length = spilt = around = 0.0
     for frame, true, mask in zip(frames, truth, masks, strict=True):
@@ -43,12 +44,12 @@ def outline_error(
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:
-    """Of each pixel of ``mask``, how far it is from the nearest outside; 0 elsewhere."""
+    """Distance of each pixel of ``mask`` to the nearest pixel outside, in pixels; 0 elsewhere."""
     return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
 
 
 def _nearest(picture: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """At each pixel the colour of the nearest ``allowed`` one; the picture's own where there is none."""
+    """For each pixel, the colour of the nearest ``allowed`` pixel; the picture itself if none is allowed."""
     if not allowed.any():
         return picture
     _, labels = cv2.distanceTransformWithLabels(

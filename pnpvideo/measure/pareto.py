@@ -1,49 +1,49 @@
-"""Pareto plots: one measure against others, a panel for each pair."""
+"""Pareto plots: one measure against others, with a panel for each pair."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from pnpvideo.errors import OptionError
 from pnpvideo.measure.figures import COLUMNS
-from pnpvideo.measure.footage import FLOORS
+from pnpvideo.measure.footage import BASELINES
 from pnpvideo.publish import published
 
 Rows = dict[str, dict[str, float]]
 AXES = ("edges", "masks", "warp")
 LOGARITHMIC = ("seconds", "evaluations")
-_MARKERS = "osD^vP*<>"  # nine markers and ten colours: ninety different looks
+_MARKERS = "osD^vP*<>"  # nine markers and ten colours give ninety combinations
 
 
-def front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
+def pareto_front(rows: Rows, axes: tuple[str, ...]) -> list[str]:
     """The Pareto front: recipes such that no other is at least as good on all ``axes`` and better on one."""
 
-    def worth(row: dict[str, float]) -> list[float]:
+    def scores(row: dict[str, float]) -> list[float]:
         return [row[axis] if COLUMNS[axis].better == "high" else -row[axis] for axis in axes]
 
-    def beaten(name: str) -> bool:
-        mine = worth(rows[name])
-        others = (worth(row) for other, row in rows.items() if other != name)
-        return any(all(a >= b for a, b in zip(its, mine, strict=True)) and its != mine for its in others)
+    def is_dominated(name: str) -> bool:
+        own = scores(rows[name])
+        others = (scores(row) for other, row in rows.items() if other != name)
+        return any(all(a >= b for a, b in zip(each, own, strict=True)) and each != own for each in others)
 
-    return [name for name in rows if not beaten(name)]
+    return [name for name in rows if not is_dominated(name)]
 
 
-def look(number: int) -> tuple[str, int]:
-    """Marker, and number of the colour of ten, of the recipe of that number: different for the first ninety."""
+def marker_and_colour(number: int) -> tuple[str, int]:
+    """Marker and colour number (0 to 9) of recipe ``number``, different for the first ninety."""
     return _MARKERS[number % len(_MARKERS)], number % 10
 
 
 def check_plots() -> None:
-    """Raise OptionError if matplotlib is not installed; called before hours of measuring."""
+    """Raise OptionError if matplotlib is not installed; to be called before hours of measuring."""
     if find_spec("matplotlib") is None:
         raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
 
 
-def plot(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple[str, ...] = AXES) -> None:
-    """A PNG at ``path``: for each task a row, for each of ``axes`` a panel with ``against`` on the other axis.
+def plot_pareto(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple[str, ...] = AXES) -> None:
+    """Write a PNG with a row of panels for each task: each of ``axes`` against the measure ``against``.
 
-    A recipe that lacks a figure is not in its panel. Recipes are coloured, floors grey; the legend names them; a ring
-    marks what no other recipe beats on both axes.
+    A recipe that lacks a figure is left out of that panel. Recipes are coloured, baselines grey; rings mark the Pareto
+    front.
     """
     check_plots()
     from matplotlib import colormaps
@@ -54,13 +54,15 @@ def plot(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(tasks), len(axes), squeeze=False)
     names = list(dict.fromkeys(name for rows in tasks.values() for name in rows))
-    recipes, floors = ([name for name in names if (name in FLOORS) == floor] for floor in (False, True))
-    looks = {name: (look(n)[0], colormaps["tab10"](look(n)[1])) for n, name in enumerate(recipes)}
-    looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4, 1.0)) for n, name in enumerate(floors)}
+    recipes, baselines = ([name for name in names if (name in BASELINES) == floor] for floor in (False, True))
+    looks = {
+        name: (marker_and_colour(n)[0], colormaps["tab10"](marker_and_colour(n)[1])) for n, name in enumerate(recipes)
+    }
+    looks |= {name: (f"${chr(ord('a') + n)}$", (0.4, 0.4, 0.4, 1.0)) for n, name in enumerate(baselines)}
     for (task, rows), line in zip(tasks.items(), panels, strict=True):
         for axis, panel in zip(axes, line, strict=True):
             there = {name: row for name, row in rows.items() if axis in row and against in row}
-            best = front({name: row for name, row in there.items() if name not in FLOORS}, (axis, against))
+            best = pareto_front({name: row for name, row in there.items() if name not in BASELINES}, (axis, against))
             for name, row in there.items():
                 x, y = (row[key] * COLUMNS[key].scale for key in (axis, against))
                 marker, colour = looks[name]

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work."""
+"""Peak memory of a section of a program."""
 
 import ctypes
 import gc
@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 
-class Peak:
-    """Measure peak memory from now on: of the GPU, by torch, or of this process, by Linux; unknown on other systems."""
+class PeakMemory:
+    """Peak memory since construction: of the GPU, as torch counts it, or of this process, on Linux."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self._start = device, 0.0
@@ -25,7 +25,7 @@ class Peak:
             self._start = _status("VmRSS")
 
     def bytes(self) -> float:
-        """Peak memory in bytes beyond what was in use at the start; NaN if unknown."""
+        """Peak memory in bytes beyond what was in use at construction; NaN on systems other than Linux."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) - self._start
         return _status("VmHWM") - self._start if sys.platform == "linux" else float("nan")

@@ -1,7 +1,7 @@
-"""How much fine detail a picture has: its mean gradient and its mean Laplacian, over those of the truth.
+"""Sharpness: the mean gradient and the mean Laplacian of a picture, over those of the truth.
 
-PSNR hardly notices when smooth pictures lose their fine detail; these do. 1 is as sharp as the truth, less is softer,
-more is harder or noisier.
+They fall when a smooth picture loses its fine detail, which PSNR hardly notices. 1 is as sharp as the truth, less is
+blurred, more is oversharpened or noisy.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 def gradient(picture: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Mean absolute difference of neighbours along rows and columns, in levels of 255.
 
-    picture: (h, w, 3) uint8. mask: (h, w) bool, the pixels that count; None: all. NaN if none does.
+    picture: (h, w, 3) uint8. mask: (h, w) bool, the pixels to use; None: all. NaN if there are none.
     """
     levels = picture.astype(np.float32)
     down, right = np.abs(np.diff(levels, axis=0)), np.abs(np.diff(levels, axis=1))
@@ -23,7 +23,7 @@ def gradient(picture: np.ndarray, mask: np.ndarray | None = None) -> float:
 
 
 def laplacian(picture: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean absolute difference of a pixel from the mean of its four neighbours, in levels of 255; as ``gradient``."""
+    """Mean absolute difference of a pixel from its four neighbours' mean, in levels of 255; see ``gradient``."""
     levels = picture.astype(np.float32)
     around = levels[2:, 1:-1] + levels[:-2, 1:-1] + levels[1:-1, 2:] + levels[1:-1, :-2]
     found = np.abs(levels[1:-1, 1:-1] - around / 4)
@@ -36,7 +36,7 @@ def laplacian(picture: np.ndarray, mask: np.ndarray | None = None) -> float:
 def sharpness(
     result: Sequence[np.ndarray], truth: Sequence[np.ndarray], masks: Sequence[np.ndarray | None] | None = None
 ) -> tuple[float, float]:
-    """(gradient, Laplacian) of ``result`` over those of ``truth``, each a mean over the frames that have any."""
+    """(gradient, Laplacian) of ``result`` over those of ``truth``, summed over the frames where both are defined."""
     masks = [None] * len(truth) if masks is None else masks
 
     def ratio(measure: Callable[[np.ndarray, np.ndarray | None], float]) -> float:

@@ -16,10 +16,10 @@ def contact_sheet(
     width: int | None = None,
     unit: str = "frame",
 ) -> Image.Image:
-    """Draw a labelled row for each clip: label -> frames (h, w, 3) uint8, equally many and of one size.
+    """Draw a labelled row for each clip.
 
-    columns: frames shown, evenly from first to last. width: of each, in pixels; None: unscaled. unit: word before the
-    frame numbers.
+    rows: label -> frames (h, w, 3) uint8, equally many and of one size. columns: number of frames, evenly spaced from
+    first to last. width: of a frame in pixels; None: unscaled. unit: word before the frame numbers.
     """
     first = next(iter(rows.values()))
     count, (tall, wide) = len(first), first[0].shape[:2]

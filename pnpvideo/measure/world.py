@@ -1,4 +1,4 @@
-"""The world's benchmark: held-out clips translated by several recipes, measured against exact ground truth."""
+"""The benchmark of translation: held-out clips of the procedural world, measured against exact ground truth."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,9 +13,18 @@ from PIL import Image
 from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
-from pnpvideo.measure.benchmark import SPLITS, Frames, Measured, Task, check_recipes, check_split, load_model, run
-from pnpvideo.measure.figures import figures
-from pnpvideo.measure.footage import FLOORS, Footage, floors
+from pnpvideo.measure.benchmark import (
+    SPLITS,
+    BenchmarkResult,
+    BenchmarkTask,
+    Frames,
+    check_recipes,
+    check_split,
+    load_model,
+    run_benchmark,
+)
+from pnpvideo.measure.figures import measure_all
+from pnpvideo.measure.footage import BASELINES, Footage, baselines
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.world import STYLES, random_scene
@@ -33,16 +42,27 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.7": {"method": "sdedit", "coherence": "none", "strength": 0.7},
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
 }
-"""Recipes that are measured by default: options that differ from those given."""
-SET_HERE = ("source_prompt", "frames", "generate", "store", "overwrite", "size", "decoder", "track", "allow_partial")
+"""Default recipes: changes to the base options."""
+RESERVED_OPTIONS = (
+    "source_prompt",
+    "frames",
+    "generate",
+    "store",
+    "overwrite",
+    "size",
+    "decoder",
+    "track",
+    "allow_partial",
+)
 """Options that a benchmark sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldOptions:
-    """Which clips are measured. clips: for each task, of ``frames`` frames and ``size`` pixels.
+    """The clips of a benchmark.
 
-    tasks: pairs of styles (drawn, wanted). split: "held-out" or "tuning". judge: see Judge.
+    clips: number for each task. frames: of each clip. size: width and height in pixels. tasks: pairs of styles (source,
+    target). split: "held-out" or "tuning". judge: see Judge.
     """
 
     clips: int = 16
@@ -56,7 +76,7 @@ class WorldOptions:
         check_split(self.split, "clips", self.clips)
         for style in (style for task in self.tasks for style in task):
             if style not in STYLES:
-                raise OptionError(f"the world knows no style {style!r}; accepted: {', '.join(STYLES)}")
+                raise OptionError(f"the world has no style {style!r}; accepted: {', '.join(STYLES)}")
 
     def footage(self, task: tuple[str, str], number: int) -> Footage:
         """Clip ``number`` of a task."""
@@ -69,63 +89,65 @@ def measure_world(
     recipes: dict[str, dict[str, Any]] | None = None,
     report: Report = ignore,
     journal: Path | None = None,
-) -> Measured:
-    """Translate every clip by every recipe (``base`` with its changes) and measure it beside the floors.
+) -> BenchmarkResult:
+    """Translate every clip by every recipe (``base`` with its changes) and measure the results and the baselines.
 
-    journal: a file that keeps finished figures, so that an interrupted run continues where it stopped. Raises
-    OptionError for a recipe that is not valid.
+    journal: a file of finished figures, with which an interrupted run resumes. Raises OptionError for an invalid
+    recipe.
     """
     recipes = RECIPES if recipes is None else recipes
-    check_recipes(base, recipes, FLOORS, SET_HERE)
+    check_recipes(base, recipes, BASELINES, RESERVED_OPTIONS)
     backend = load_model(base, options.size)
     judge, base = Judge(options.judge, str(backend.device)), base.changed({"size": options.size})
     known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
     keys = {name: tuple(sorted(changes.items())) for name, changes in recipes.items()}
 
-    def task(styles: tuple[str, str]) -> Task:
+    def task(styles: tuple[str, str]) -> BenchmarkTask:
         @contextmanager
-        def opened(number: int) -> Iterator[_Clip]:
+        def open_clip(number: int) -> Iterator[_Clip]:
             with tempfile.TemporaryDirectory() as folder:
                 footage = options.footage(styles, number)
-                yield _Clip(backend, judge, footage, translator(Path(folder), footage), base, recipes)
+                yield _Clip(backend, judge, footage, make_translator(Path(folder), footage), base, recipes)
 
-        return Task(" to ".join(styles), opened, keys)
+        return BenchmarkTask(" to ".join(styles), open_clip, keys)
 
-    rows, examples = run([task(styles) for styles in options.tasks], options.clips, known, report)
-    return Measured({"benchmark": asdict(options), "translation": plain(base.flat())}, rows, examples)
+    rows, examples = run_benchmark([task(styles) for styles in options.tasks], options.clips, known, report)
+    return BenchmarkResult({"benchmark": asdict(options), "translation": plain(base.flat())}, rows, examples)
 
 
 @dataclass(frozen=True)
 class _Clip:
-    """One clip of the world's benchmark; see Subject."""
+    """One clip of the benchmark; see Subject."""
 
     backend: Backend
     judge: Judge
     footage: Footage
-    translated: Callable[[Options], Frames]
+    translate: Callable[[Options], Frames]
     base: Options
     recipes: dict[str, dict[str, Any]]
 
-    def references(self) -> dict[str, Frames]:
-        return floors(self.footage, lambda frames: list(self.backend.decode(self.backend.encode(np.stack(frames)))))
+    def baselines(self) -> dict[str, Frames]:
+        return baselines(self.footage, lambda frames: list(self.backend.decode(self.backend.encode(np.stack(frames)))))
 
     def make(self, recipe: str) -> tuple[Frames, dict[str, float]]:
-        return self.translated(self.base.changed(self.recipes[recipe])), {}
+        return self.translate(self.base.changed(self.recipes[recipe])), {}
 
     def figures(self, name: str, frames: Frames) -> dict[str, float]:
-        return figures(self.judge, self.footage, frames)
+        return measure_all(self.judge, self.footage, frames)
 
 
-def translator(folder: Path, footage: Footage) -> Callable[[Options], Frames]:
-    """A function that translates the footage's source clip; ``folder`` keeps inversions, which recipes share."""
-    given = folder / "source"
-    given.mkdir()
+def make_translator(folder: Path, footage: Footage) -> Callable[[Options], Frames]:
+    """A function that translates the footage's source; ``folder`` keeps inversions, which the recipes share."""
+    source = folder / "source"
+    source.mkdir()
     for index, picture in enumerate(footage.source):
-        Image.fromarray(picture).save(given / f"{index:03d}.png")
+        Image.fromarray(picture).save(source / f"{index:03d}.png")
 
-    def translated(options: Options) -> Frames:
-        asked = options.changed({"source_prompt": footage.source_prompt, "store": folder / "store", "overwrite": True})
-        translate(given, footage.prompt, folder / "result", asked)
+    def translate_source(options: Options) -> Frames:
+        options = options.changed(
+            {"source_prompt": footage.source_prompt, "store": folder / "store", "overwrite": True}
+        )
+        translate(source, footage.prompt, folder / "result", options)
         return [frame.pixels for frame in read(folder / "result").frames()]
 
-    return translated
+    return translate_source

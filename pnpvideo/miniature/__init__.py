@@ -1,6 +1,6 @@
-"""The model that ships: a whole Stable Diffusion, small, and the procedural world that it was trained on."""
+"""The model that ships: a small, complete Stable Diffusion, the procedural world it was trained on, and its recipe."""
 
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""Folder of the shipped checkpoint, a diffusers pipeline folder."""
+"""The shipped checkpoint, a diffusers pipeline folder."""

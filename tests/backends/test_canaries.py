@@ -34,7 +34,7 @@ LOADERS: dict[str, Callable[[str], Any]] = {
     "checkpoint": lambda folder: StableDiffusion(folder, torch.device("cpu"), torch.float32),
     "captioner": Captioner,
     "judge": Judge,
-    "vision transformer": Tower.named,
+    "vision transformer": Tower.load,
     "language model": lambda folder: LanguageModel(folder, torch.device("cpu")),
 }
 PICKLES = (

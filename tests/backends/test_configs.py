@@ -238,7 +238,7 @@ def test_what_may_not_be_read_is_refused(file: str, copy: Path, capfd: pytest.Ca
 @pytest.fixture(params=["captioner", "judge", "tower"])
 def other(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Callable[[str], Any], Path]:
     """(loader, a copy of a model beside the checkpoint)."""
-    loaders: dict[str, Callable[[str], Any]] = {"captioner": Captioner, "judge": Judge, "tower": Tower.named}
+    loaders: dict[str, Callable[[str], Any]] = {"captioner": Captioner, "judge": Judge, "tower": Tower.load}
     name = "captioner" if request.param == "captioner" else "judge"
     return loaders[request.param], Path(shutil.copytree(WEIGHTS / name, tmp_path / "copy"))
 

@@ -1,4 +1,4 @@
-"""The judge that ships, and who else may judge."""
+"""The shipped judge, and other models as judges."""
 
 import shutil
 from pathlib import Path
@@ -9,10 +9,10 @@ import torch
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
 from pnpvideo.errors import ModelError, OptionError
-from pnpvideo.measure.clip import _judges as judges
-from pnpvideo.measure.judge import Judge, Tower, kind
-from pnpvideo.measure.model import drawing, judged, one_thing
-from pnpvideo.measure.success import edit_success
+from pnpvideo.measure.clip import load_judges as judges
+from pnpvideo.measure.judge import Judge, Tower, model_type
+from pnpvideo.measure.judge_measures import edit_success
+from pnpvideo.measure.model import judge_accuracy, render_picture, unseen_instant
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.world import caption
 
@@ -22,26 +22,26 @@ def judge() -> Judge:
     return Judge()
 
 
-def test_it_knows_the_world(judge: Judge) -> None:
-    shares = judged(judge, 60)
+def test_the_judge_knows_the_world(judge: Judge) -> None:
+    shares = judge_accuracy(judge, 60)
     assert min(shares[name] for name in ("style", "colour", "ground", "sky")) > 0.9
     assert shares["shape"] > 0.9
 
 
-def test_a_caption_is_likelier_than_one_with_a_lie(judge: Judge) -> None:
-    scene = one_thing(3)
-    true, picture = caption(scene, "photo"), drawing(scene, "photo")
+def test_a_true_caption_matches_better_than_a_false_one(judge: Judge) -> None:
+    scene = unseen_instant(3)
+    true, picture = caption(scene, "photo"), render_picture(scene, "photo")
     for lie in (true.replace("a photo", "a cartoon"), true.replace(scene.things[0].colour, "green")):
         assert lie != true
         found = edit_success(judge, [picture], true, lie)
         assert found["success"] == 1 and found["match"] > 50
 
 
-def test_many_pictures_are_judged_as_one_by_one(judge: Judge) -> None:
-    pictures = [drawing(one_thing(number), "clay", 96) for number in range(3)] * 12
-    together = judge.likeness(pictures, ["a red ball", "in clay"])
+def test_batches_do_not_change_the_cosines(judge: Judge) -> None:
+    pictures = [render_picture(unseen_instant(number), "clay", 96) for number in range(3)] * 12
+    together = judge.cosines(pictures, ["a red ball", "in clay"])
     assert together.shape == (36, 2)
-    assert torch.allclose(together[:3], judge.likeness(pictures[:3], ["a red ball", "in clay"]), atol=1e-5)
+    assert torch.allclose(together[:3], judge.cosines(pictures[:3], ["a red ball", "in clay"]), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_keys_are_those_of_the_last_layer(dino: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
-    tower = Tower.named(str(dino))
+    tower = Tower.load(str(dino))
     found = tower.keys([picture])
     network = ViTModel.from_pretrained(dino).eval()
     x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -79,8 +79,8 @@ def test_the_keys_are_those_of_the_last_layer(dino: Path) -> None:
     assert found.shape == (1, 17, 32)
 
 
-def test_a_vit_may_judge_structure_beside_a_clip_that_judges_words(dino: Path) -> None:
-    assert kind(str(dino)) == "vit"
+def test_a_vit_judges_structure_beside_a_clip_model_for_text(dino: Path) -> None:
+    assert model_type(str(dino)) == "vit"
     words, tower = judges(["miniature", str(dino)], "cpu")
     assert words.name == "miniature" and tower.keys([np.zeros((32, 32, 3), np.uint8)]).shape[-1] == 32
     with pytest.raises(OptionError, match="one CLIP model for words"):
@@ -89,14 +89,14 @@ def test_a_vit_may_judge_structure_beside_a_clip_that_judges_words(dino: Path) -
     assert tower is words.tower
 
 
-def test_what_cannot_judge_is_refused(tmp_path: Path, dino: Path) -> None:
+def test_a_model_that_cannot_judge_is_refused(tmp_path: Path, dino: Path) -> None:
     blip = tmp_path / "blip"
     blip.mkdir()
     (blip / "config.json").write_text('{"model_type": "blip"}')
     with pytest.raises(ModelError, match="accepted judges are a CLIP model, and a ViT for structure"):
         Judge(str(dino))
     with pytest.raises(ModelError, match="accepted are a CLIP model and a ViT"):
-        Tower.named(str(blip))
+        Tower.load(str(blip))
     with pytest.raises(ModelError, match="no model at"):
         Judge(str(tmp_path / "nowhere"))
     (tmp_path / "config.json").write_text("{}")
@@ -116,8 +116,8 @@ def test_a_damaged_judge_is_refused(damage: str, tmp_path: Path) -> None:
 
 
 def test_a_vit_without_a_pooler_is_read(tmp_path: Path) -> None:
-    """As DINO's checkpoints are: what follows the last layer is not asked."""
+    """As of DINO: nothing after the last layer is used."""
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     ViTModel(ViTConfig(**sizes, image_size=16, patch_size=8), add_pooling_layer=False).save_pretrained(tmp_path)
     ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(tmp_path)
-    assert Tower.named(str(tmp_path)).keys([np.zeros((16, 16, 3), np.uint8)]).shape == (1, 5, 8)
+    assert Tower.load(str(tmp_path)).keys([np.zeros((16, 16, 3), np.uint8)]).shape == (1, 5, 8)

@@ -1,4 +1,4 @@
-"""Every measure is given what must satisfy it, the truth, and what was spoilt in the way that it is there to see."""
+"""Every measure scores the truth as perfect, and falls for the defect that it is there to detect."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,20 +7,17 @@ import cv2
 import numpy as np
 import pytest
 
-from pnpvideo.measure.blocks import worst_block
-from pnpvideo.measure.drift import drift
 from pnpvideo.measure.edges import edge_agreement
-from pnpvideo.measure.figures import figures
-from pnpvideo.measure.flicker import flicker
-from pnpvideo.measure.footage import Footage, blurred, floors
+from pnpvideo.measure.fidelity import colour_error, fidelity, structural_similarity, worst_block
+from pnpvideo.measure.figures import measure_all
+from pnpvideo.measure.footage import Footage, baselines, blur
 from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.judge_measures import structure_distance
 from pnpvideo.measure.masks import mask_agreement
 from pnpvideo.measure.motion import Motion, estimated_motion
 from pnpvideo.measure.outline import REACH, outline_error
 from pnpvideo.measure.sharpness import gradient, laplacian, sharpness
-from pnpvideo.measure.structure import structure_distance
-from pnpvideo.measure.translation import colour_error, structural_similarity, translation
-from pnpvideo.measure.warp import warp_error
+from pnpvideo.measure.temporal import drift, flicker, warp_error
 from pnpvideo.miniature.recipe.data import HELD_OUT
 from pnpvideo.miniature.world import random_scene
 from pnpvideo.miniature.world.shapes import SIMPLE
@@ -42,10 +39,10 @@ def footage(request: pytest.FixtureRequest) -> Footage:
 
 @pytest.fixture(scope="module")
 def found(judge: Judge, footage: Footage) -> Figures:
-    """The figures of the floors and of the truth spoilt in each way."""
+    """The figures of the baselines, and of the truth with each defect."""
     truth = footage.truth
-    results = floors(footage) | {
-        "blurred": blurred(truth),
+    results = baselines(footage) | {
+        "blurred": blur(truth),
         "shuffled": [truth[frame] for frame in (3, 0, 4, 1, 2)],
         "lagging": [truth[0], *truth[:-1]],
         "flickering": [
@@ -57,7 +54,7 @@ def found(judge: Judge, footage: Footage) -> Figures:
         "noise": list(np.random.default_rng(0).integers(0, 255, (FRAMES, SIZE, SIZE, 3)).astype(np.uint8)),
         "another scene": Footage(random_scene(HELD_OUT + 31, things=1), "cartoon", "photo", FRAMES, SIZE).truth,
     }
-    return {name: figures(judge, footage, result) for name, result in results.items()}
+    return {name: measure_all(judge, footage, result) for name, result in results.items()}
 
 
 def test_the_truth_scores_perfectly(found: Figures) -> None:
@@ -76,7 +73,7 @@ def test_the_truth_scores_perfectly(found: Figures) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "measure", "share"),
+    ("defect", "measure", "share"),
     [
         ("blurred", "ssim", 0.95),
         ("another colour", "ssim", 0.99),
@@ -98,12 +95,12 @@ def test_the_truth_scores_perfectly(found: Figures) -> None:
         ("blurred", "laplacian", 0.5),
     ],
 )
-def test_what_should_be_high_falls(spoilt: str, measure: str, share: float, found: Figures) -> None:
-    assert found[spoilt][measure] < share * found["truth"][measure]
+def test_a_defect_lowers_the_measure(defect: str, measure: str, share: float, found: Figures) -> None:
+    assert found[defect][measure] < share * found["truth"][measure]
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "measure", "times"),
+    ("defect", "measure", "times"),
     [
         ("shuffled", "warp", 2.0),
         ("flickering", "warp", 2.0),
@@ -111,8 +108,8 @@ def test_what_should_be_high_falls(spoilt: str, measure: str, share: float, foun
         ("source", "warp", 1.2),
     ],
 )
-def test_what_should_be_low_rises(spoilt: str, measure: str, times: float, found: Figures) -> None:
-    assert found[spoilt][measure] > times * found["truth"][measure]
+def test_a_defect_raises_the_measure(defect: str, measure: str, times: float, found: Figures) -> None:
+    assert found[defect][measure] > times * found["truth"][measure]
 
 
 def test_the_source_is_no_success_and_far_from_the_truth(found: Figures) -> None:
@@ -124,12 +121,12 @@ def test_the_source_is_no_success_and_far_from_the_truth(found: Figures) -> None
     assert source["colour_outside"] > 5
 
 
-def test_lag_and_shuffling_are_seen_by_likeness(found: Figures) -> None:
-    for spoilt, most in (("lagging", 30), ("shuffled", 25), ("blurred", 36), ("moved aside", 30)):
-        assert found[spoilt]["psnr"] < most, spoilt
+def test_psnr_falls_with_lag_and_shuffling(found: Figures) -> None:
+    for defect, most in (("lagging", 30), ("shuffled", 25), ("blurred", 36), ("moved aside", 30)):
+        assert found[defect]["psnr"] < most, defect
 
 
-def test_outlines_and_blocks_see_what_is_out_of_place(found: Figures) -> None:
+def test_outline_and_worst_block_rise_with_misplaced_objects(found: Figures) -> None:
     assert 4 < found["moved aside"]["outline"] < 12 and found["moved aside"]["spill"] > 0.15
     assert found["lagging"]["outline"] > 1
     assert found["flickering"]["worst"] > 8 and found["another scene"]["worst"] > 25
@@ -158,7 +155,7 @@ def test_a_lobe_on_an_outline_is_spill_and_a_bright_spot_is_a_worst_block() -> N
     assert worst_block([spot], [truth]) == 40 and worst_block([truth], [truth]) == 0
 
 
-def test_sharpness_is_that_of_what_the_mask_shows() -> None:
+def test_sharpness_is_measured_inside_the_mask() -> None:
     truth = np.zeros((32, 32, 3), np.uint8)
     truth[:, ::2] = 100
     half = truth.copy()
@@ -172,7 +169,7 @@ def test_sharpness_is_that_of_what_the_mask_shows() -> None:
 
 
 @pytest.mark.parametrize("shift", [(-2, 0), (2, 0), (0, -2), (0, 2)])
-def test_edges_prefer_no_side(shift: tuple[int, int], found: Figures, footage: Footage) -> None:
+def test_edge_agreement_is_symmetric_to_shifts(shift: tuple[int, int], found: Figures, footage: Footage) -> None:
     moved = [np.roll(frame, shift, axis=(0, 1)) for frame in footage.truth]
     scores = [edge_agreement(*pair) for pair in zip(moved, footage.lines, strict=True)]
     assert 0.5 * found["truth"]["edges"] < np.mean(scores) < found["truth"]["edges"] + 0.06
@@ -190,9 +187,9 @@ def test_flicker_counts_only_what_stands_still() -> None:
 
 
 def test_still_pixels_are_those_that_no_thing_and_no_shadow_touches(footage: Footage) -> None:
-    assert 0.2 < footage.still.mean() < 0.95
+    assert 0.2 < footage.still_mask.mean() < 0.95
     for mask in footage.masks:
-        assert not (footage.still & mask).any()
+        assert not (footage.still_mask & mask).any()
 
 
 def test_warp_error_of_a_picture_that_moves_as_a_whole() -> None:
@@ -232,7 +229,7 @@ def plain_ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float(found.mean())
 
 
-def test_ssim_is_the_papers(footage: Footage) -> None:
+def test_ssim_matches_the_paper(footage: Footage) -> None:
     ours, theirs = footage.source[0], footage.truth[0]
     assert structural_similarity([ours], [theirs]) == pytest.approx(plain_ssim(ours, theirs), abs=5e-3)
 
@@ -243,7 +240,7 @@ def test_colour_error_is_the_distance_of_mean_colours() -> None:
     region[:8] = True
     assert colour_error([grey], [white], [region]) == pytest.approx(50, abs=0.5)  # L* of 119 is 50, of 255 100
     assert np.isnan(colour_error([grey], [white], [region & False]))
-    both = translation([grey, grey], [white, grey], [region, region])
+    both = fidelity([grey, grey], [white, grey], [region, region])
     assert both["colour_inside"] == pytest.approx(25, abs=0.5)
 
 

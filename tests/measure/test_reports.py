@@ -1,4 +1,4 @@
-"""What the measures are handed on as: tables, JSON, plots, and the command that prints them."""
+"""Reports of the measures: tables, JSON, plots, contact sheets and the commands."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ from pnpvideo.cli.main import pnpvideo
 from pnpvideo.errors import DeviceError, InputError, OptionError
 from pnpvideo.measure import world
 from pnpvideo.measure.clip import measure_clip
-from pnpvideo.measure.figures import finite, table
-from pnpvideo.measure.footage import FLOORS
+from pnpvideo.measure.figures import replace_nonfinite, table
+from pnpvideo.measure.footage import BASELINES
 from pnpvideo.measure.model import read_caption, style_of
-from pnpvideo.measure.pareto import front, look, plot
+from pnpvideo.measure.pareto import marker_and_colour, pareto_front, plot_pareto
 from pnpvideo.measure.sheet import GAP, HEADER, MARGIN, contact_sheet
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
@@ -39,22 +39,22 @@ def test_a_table_prints_every_figure_in_its_unit() -> None:
     assert lines[5].endswith("| - |")
 
 
-def test_the_front_is_what_nothing_beats() -> None:
-    assert front(ROWS, ("match", "edges")) == ["source", "ours", "other"]
-    assert front({name: ROWS[name] for name in ("ours", "theirs")}, ("match", "edges", "warp")) == ["ours"]
+def test_the_pareto_front_holds_recipes_that_no_other_dominates() -> None:
+    assert pareto_front(ROWS, ("match", "edges")) == ["source", "ours", "other"]
+    assert pareto_front({name: ROWS[name] for name in ("ours", "theirs")}, ("match", "edges", "warp")) == ["ours"]
 
 
-def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    plot({"cartoon to photo": ROWS}, tmp_path / "pareto.png")
+def test_the_plot_is_written_as_a_picture(tmp_path: Path) -> None:
+    plot_pareto({"cartoon to photo": ROWS}, tmp_path / "pareto.png")
     with Image.open(tmp_path / "pareto.png") as drawn:
         assert drawn.size[0] > 800
 
 
 def test_many_recipes_look_different() -> None:
-    assert len({look(number) for number in range(90)}) == 90
+    assert len({marker_and_colour(number) for number in range(90)}) == 90
 
 
-def test_a_missing_plotter_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_matplotlib_is_reported_before_measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("pnpvideo.measure.pareto.find_spec", lambda name: None)
     ran = CliRunner().invoke(pnpvideo, ["measure", "world", "-o", str(tmp_path / "out")])
     assert isinstance(ran.exception, OptionError) and "pip install 'pnpvideo[plots]'" in str(ran.exception)
@@ -116,9 +116,9 @@ def test_every_wording_of_a_scene_is_read_back() -> None:
         assert read["shape"] and read["colour"]
 
 
-def test_what_is_no_number_is_null_in_json() -> None:
+def test_nan_and_infinity_become_null_in_json() -> None:
     given = {"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": -float("inf")}, "e": "text", "f": 3}
-    assert finite(given) == {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": "text", "f": 3}
+    assert replace_nonfinite(given) == {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": "text", "f": 3}
 
 
 def folder_of(path: Path, frames: list[np.ndarray]) -> Path:
@@ -144,7 +144,7 @@ def test_a_clip_measured_against_itself_is_perfect(tmp_path: Path) -> None:
     assert found.consistency is not None and 0.8 < found.consistency <= 1
 
 
-def test_another_motion_and_another_order_are_seen(tmp_path: Path) -> None:
+def test_other_motion_and_torn_clips_score_worse(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "a", moving(4, 3))
     slower = folder_of(tmp_path / "b", moving(4, 1))
     other = folder_of(tmp_path / "c", [moving(1, 1, seed)[0] for seed in range(4)])
@@ -160,7 +160,7 @@ def test_frames_that_do_not_match_are_refused(tmp_path: Path) -> None:
         measure_clip(source, result, "a ball")
 
 
-def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+def test_clips_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "a", moving(2, 1))
     tiny = folder_of(tmp_path / "b", [frame[:8, :8] for frame in moving(2, 1)])
     narrow = folder_of(tmp_path / "c", [frame[:, :40] for frame in moving(2, 1)])
@@ -174,7 +174,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         measure_clip(source, source, "a ball", device="abacus")
 
 
-def test_what_is_transparent_is_measured_as_it_is_shown(tmp_path: Path) -> None:
+def test_hidden_colours_of_transparent_pixels_do_not_count(tmp_path: Path) -> None:
     shown = moving(1, 1)[0]
     alpha = np.zeros((96, 96, 1), np.uint8)
     alpha[:, :48] = 255
@@ -214,7 +214,7 @@ def strict(text: str) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_the_world_is_measured_by_recipes_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes_come_from_a_file_and_a_rerun_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     recipes = tmp_path / "recipes.toml"
     recipes.write_text('["weak"]\nmethod = "sdedit"\nstrength = 0.5\n["pnp"]\ncoherence = "none"\n')
@@ -224,7 +224,7 @@ def test_the_world_is_measured_by_recipes_of_a_file(tmp_path: Path, monkeypatch:
     assert "| weak |" in ran.stdout and "| truth |" in ran.stdout and "| pnp |" not in ran.stdout
     found = strict((out / "figures.json").read_text())
     assert found["protocol"]["benchmark"]["split"] == "tuning" and found["protocol"]["translation"]["steps"] == 2
-    assert {*FLOORS, "weak"} == set(found["figures"]["cartoon to photo"])
+    assert {*BASELINES, "weak"} == set(found["figures"]["cartoon to photo"])
     assert found["figures"]["cartoon to photo"]["truth"]["psnr"] is None
     assert (out / "pareto.png").exists() and (out / "cartoon-to-photo.png").exists()
 
@@ -244,25 +244,25 @@ def test_the_world_is_measured_by_recipes_of_a_file(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("recipes", "message"),
     [
-        ('["truth"]\nsteps = 2', "a recipe is called 'truth', as a floor is"),
+        ('["truth"]\nsteps = 2', "a recipe is called 'truth', as a baseline is"),
         ('["mine"]\nsource_prompt = "a"', "mine: source_prompt is set, which the benchmark itself sets"),
         ("", "there is no recipe to measure"),
         ("steps = 2", "steps stands alone; accepted are tables of options"),
         ('["mine"]\nstep = 2', "unknown option 'step'"),
     ],
 )
-def test_what_is_no_recipe_is_refused(recipes: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_recipe_is_refused(recipes: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipes.toml"
     path.write_text(recipes)
     ran = CliRunner().invoke(pnpvideo, [*BRIEF.split(), "--recipes", str(path)])
     assert isinstance(ran.exception, OptionError) and message in str(ran.exception)
 
 
-def test_a_size_that_the_model_does_not_take_is_refused() -> None:
+def test_a_size_that_the_model_does_not_accept_is_refused() -> None:
     ran = CliRunner().invoke(pnpvideo, [*BRIEF.replace("64", "100").split()])
     assert isinstance(ran.exception, OptionError) and "multiples of 8" in str(ran.exception)
 
 
-def test_a_recipe_that_is_not_there_is_named() -> None:
+def test_an_unknown_recipe_is_refused() -> None:
     ran = CliRunner().invoke(pnpvideo, ["measure", "world", "--recipe", "magic"])
     assert ran.exit_code == 2 and "nothing is called 'magic'; there are: pnp, each frame" in ran.output

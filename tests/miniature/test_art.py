@@ -1,4 +1,4 @@
-"""The world of art: a thing in several looks, in the same place, and words that say it; some names are held out."""
+"""Scenes of drawings: the same geometry in every look, captions, held-out names, and the packages they come from."""
 
 import tarfile
 from pathlib import Path
@@ -10,11 +10,11 @@ import pytest
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.art import packages
 from pnpvideo.miniature.art.captions import art_caption
-from pnpvideo.miniature.art.drawing import drawn, placed
-from pnpvideo.miniature.art.names import Name, all_names, held_out_names, trained_names
-from pnpvideo.miniature.art.scene import ArtInstant, ArtScene, Placed, Plain, random_art
-from pnpvideo.miniature.art.sprites import LOOKS, SIDE, Sprites, rasterised
-from pnpvideo.miniature.recipe.data import art_moment
+from pnpvideo.miniature.art.drawing import draw_scene, place_sprite
+from pnpvideo.miniature.art.names import Name, all_names, held_out_names, training_names
+from pnpvideo.miniature.art.scene import ArtInstant, ArtScene, ArtThing, PlainBackdrop, random_art
+from pnpvideo.miniature.art.sprites import LOOKS, SIDE, Sprites, rasterise_svg
+from pnpvideo.miniature.recipe.data import training_art_instant
 from pnpvideo.miniature.world import Instant
 
 CAT = Name("cat", "cat", "1f408", False)
@@ -34,16 +34,16 @@ class Discs(Sprites):
 
 
 def test_150_names_are_held_out_and_none_of_them_is_trained_on() -> None:
-    assert len(held_out_names()) == 150 and len(trained_names()) >= 300
+    assert len(held_out_names()) == 150 and len(training_names()) >= 300
     assert len({name.text for name in all_names()}) == len(all_names())
-    assert {name.text for name in trained_names()} >= {"cat", "dog", "fish"}
-    trained = {thing.name for index in range(400) for thing in art_moment(index).things}
+    assert {name.text for name in training_names()} >= {"cat", "dog", "fish"}
+    trained = {thing.name for index in range(400) for thing in training_art_instant(index).things}
     assert not trained & set(held_out_names())
 
 
 def test_a_scene_is_the_same_in_every_look(tmp_path: Path) -> None:
-    scene = ArtInstant(things=(Placed(name=CAT, x=0.4, y=0.6, size=0.5),), backdrop=Plain(colour="white"))
-    pictures = {look: drawn(scene, look, Discs(tmp_path), 64) for look in LOOKS}
+    scene = ArtInstant(things=(ArtThing(name=CAT, x=0.4, y=0.6, size=0.5),), backdrop=PlainBackdrop(colour="white"))
+    pictures = {look: draw_scene(scene, look, Discs(tmp_path), 64) for look in LOOKS}
     masks = [(picture.astype(int).min(2) < 128) for picture in pictures.values()]
     assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all() and masks[0].any()
     rows, columns = np.nonzero(masks[0])
@@ -55,8 +55,8 @@ def test_a_scene_is_the_same_in_every_look(tmp_path: Path) -> None:
 def test_things_on_the_worlds_ground_cast_a_shadow_there(tmp_path: Path) -> None:
     seed = next(n for n in range(99) if isinstance(random_art(n, (CAT,) * 3).start.backdrop, Instant))
     scene = random_art(seed, (CAT,) * 3).start
-    alone = drawn(ArtInstant(things=(), backdrop=scene.backdrop), "flat", Discs(tmp_path), 64)
-    with_things = drawn(scene, "flat", Discs(tmp_path), 64)
+    alone = draw_scene(ArtInstant(things=(), backdrop=scene.backdrop), "flat", Discs(tmp_path), 64)
+    with_things = draw_scene(scene, "flat", Discs(tmp_path), 64)
     changed = np.abs(alone.astype(int) - with_things).max(2) > 8
     red = (with_things[..., 0] > 200) & (with_things[..., 1:].max(2) < 60)
     assert (changed & ~red).sum() > 10
@@ -65,7 +65,7 @@ def test_things_on_the_worlds_ground_cast_a_shadow_there(tmp_path: Path) -> None
 @pytest.mark.parametrize("motion", ["slide", "bounce", "turn", "zoom"])
 def test_every_motion_moves_the_thing(motion: str) -> None:
     scene = ArtScene(
-        start=ArtInstant(things=(Placed(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=Plain(colour="white")),
+        start=ArtInstant(things=(ArtThing(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=PlainBackdrop(colour="white")),
         motions=(motion,),
     )
     assert scene.at(0.3) != scene.at(0.6)
@@ -76,24 +76,24 @@ def test_a_large_drawing_is_halved_before_it_is_placed() -> None:
     stripes = np.zeros((SIDE, SIDE, 4), np.uint8)
     stripes[:, ::2] = 255
     stripes[..., 3] = 255
-    small = placed(Placed(name=CAT, x=0.5, y=0.5, size=0.25), stripes, 64)
+    small = place_sprite(ArtThing(name=CAT, x=0.5, y=0.5, size=0.25), stripes, 64)
     inner = small[28:36, 28:36, 0]
     assert inner.min() > 0.45 and inner.max() < 0.55
 
 
 def test_captions_say_thing_look_and_place() -> None:
-    scene = ArtInstant(things=(Placed(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=Plain(colour="orange"))
+    scene = ArtInstant(things=(ArtThing(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=PlainBackdrop(colour="orange"))
     assert art_caption(scene, "3d") == "a 3d render of a cat on a plain orange background"
     assert art_caption(scene, "flat") == "a flat drawing of a cat on a plain orange background"
     for index in range(30):
-        scene = art_moment(index)
+        scene = training_art_instant(index)
         for thing in scene.things:
             assert thing.name.text in art_caption(scene, "gradient")
 
 
 def test_svg_is_rendered_with_its_transparency() -> None:
     pytest.importorskip("resvg_py")
-    picture = rasterised('<rect width="16" height="32" fill="#f00"/>', 64)
+    picture = rasterise_svg('<rect width="16" height="32" fill="#f00"/>', 64)
     assert picture.shape == (64, 64, 4)
     assert tuple(picture[10, 10]) == (255, 0, 0, 255) and picture[10, 40, 3] == 0
 
@@ -101,7 +101,7 @@ def test_svg_is_rendered_with_its_transparency() -> None:
 def test_without_npm_the_missing_package_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PnPVideoError, match="npm"):
-        packages.package(tmp_path, packages.FLAT)
+        packages.fetch_package(tmp_path, packages.FLAT)
 
 
 def test_an_archive_that_is_there_is_unpacked_without_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,4 +111,4 @@ def test_an_archive_that_is_there_is_unpacked_without_npm(tmp_path: Path, monkey
         tmp_path / f"iconify-json-fluent-emoji-flat-{packages.VERSIONS[packages.FLAT]}.tgz", "w:gz"
     ) as to:
         to.add(tmp_path / "icons.json", "package/icons.json")
-    assert (packages.package(tmp_path, packages.FLAT) / "icons.json").exists()
+    assert (packages.fetch_package(tmp_path, packages.FLAT) / "icons.json").exists()

@@ -11,9 +11,16 @@ from PIL import Image
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.events import Event, Notice
 from pnpvideo.measure.judge import Judge
-from pnpvideo.measure.model import autoencoder_psnr, one_thing, picture, right_answers, round_trip, style_of
+from pnpvideo.measure.model import (
+    answer_accuracy,
+    autoencoder_psnr,
+    round_trip,
+    style_of,
+    training_picture,
+    unseen_instant,
+)
 from pnpvideo.miniature import WEIGHTS
-from pnpvideo.miniature.recipe.data import HELD_OUT, moment
+from pnpvideo.miniature.recipe.data import HELD_OUT, training_instant
 from pnpvideo.miniature.world import caption
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
@@ -36,7 +43,7 @@ def test_the_stock_pipeline_draws_what_a_prompt_says(miniature: StableDiffusion)
     assert list(pipeline.unet.config.up_block_types) == ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
     assert pipeline.scheduler.config.beta_schedule == "scaled_linear"
     numbers = range(6)
-    prompts = [caption(one_thing(number), style_of(number)) for number in numbers]
+    prompts = [caption(unseen_instant(number), style_of(number)) for number in numbers]
     drawn = pipeline(
         prompts,
         num_inference_steps=20,
@@ -46,8 +53,8 @@ def test_the_stock_pipeline_draws_what_a_prompt_says(miniature: StableDiffusion)
     ).images
     assert drawn.shape == (len(prompts), miniature.size, miniature.size, 3) and miniature.size == 256
     pictures = list((drawn * 255).round().astype(np.uint8))
-    scenes, styles = [one_thing(number) for number in numbers], [style_of(number) for number in numbers]
-    found = right_answers(Judge(), pictures, scenes, styles)
+    scenes, styles = [unseen_instant(number) for number in numbers], [style_of(number) for number in numbers]
+    found = answer_accuracy(Judge(), pictures, scenes, styles)
     assert min(found.values()) > 0.8, found
 
 
@@ -69,13 +76,13 @@ def test_inversion_comes_back_closer_with_more_steps(miniature: StableDiffusion)
 
 
 def world_picture(style: str, path: Path) -> Path:
-    Image.fromarray(picture(HELD_OUT, style, 256)[0]).save(path)
+    Image.fromarray(training_picture(HELD_OUT, style, 256)[0]).save(path)
     return path
 
 
 def test_a_cartoon_comes_nearer_to_the_photo_of_the_same_scene(tmp_path: Path) -> None:
-    source, truth = world_picture("cartoon", tmp_path / "in.png"), picture(HELD_OUT, "photo", 256)[0]
-    words = [caption(moment(HELD_OUT), style) for style in ("cartoon", "photo")]
+    source, truth = world_picture("cartoon", tmp_path / "in.png"), training_picture(HELD_OUT, "photo", 256)[0]
+    words = [caption(training_instant(HELD_OUT), style) for style in ("cartoon", "photo")]
     options = Options.from_flat({"source_prompt": words[0], "steps": 10, "store": tmp_path / "store", "device": "cpu"})
     translate(source, words[1], tmp_path / "out.png", options)
     before, after = (psnr(next(read(path).frames()).pixels, truth) for path in (source, tmp_path / "out.png"))

@@ -1,4 +1,4 @@
-"""The recipe: it goes on exactly where it stopped, and what it exports loads as any checkpoint does."""
+"""The recipe: it resumes exactly, and its exports load as any checkpoint does."""
 
 import os
 import sys
@@ -11,16 +11,16 @@ import torch
 from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration, CLIPModel, CLIPProcessor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.measure.judge import Judge, Tower, kind
+from pnpvideo.measure.judge import Judge, Tower, model_type
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe import __main__ as recipe
 from pnpvideo.miniature.recipe import data
 from pnpvideo.miniature.recipe import stage as stage_module
-from pnpvideo.miniature.recipe.data import DRAWN, Pictures, make_shards, moment, styles_of
+from pnpvideo.miniature.recipe.augmentation import PATCH, Augmentation, preprocess
+from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures, make_shards, training_instant, training_styles
 from pnpvideo.miniature.recipe.judge import patch_contents
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
-from pnpvideo.miniature.recipe.view import PATCH, View, seen_by_judge
-from pnpvideo.miniature.world import STYLES, look, render
+from pnpvideo.miniature.world import STYLES, render, trace_gbuffer
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
 
@@ -79,15 +79,15 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_the_data_are_the_world(made: Path) -> None:
     pictures = Pictures(made.parent / "data", 4, 2)
-    assert len(pictures) == 4 and pictures[3].shape == (DRAWN, 3, 256, 256)
+    assert len(pictures) == 4 and pictures[3].shape == (LOOKS_PER_SCENE, 3, 256, 256)
     assert pictures.scenes == 6
     half = torch.nn.functional.avg_pool2d(pictures[3].float(), 2)
-    assert (pictures.halves(3).float() - half).abs().max() <= 0.5
-    small = render([moment(5)], list(styles_of(5)), 128)[styles_of(5)[2]][0]
-    assert torch.equal(pictures.halves(5)[2], (small * 255).round().to(torch.uint8))
-    styles = styles_of(3)
-    assert len(set(styles)) == DRAWN and set(styles) < set(STYLES)
-    fresh = (render([moment(3)], list(styles), 256)[styles[1]][0] * 255).round().to(torch.uint8)
+    assert (pictures.half_size(3).float() - half).abs().max() <= 0.5
+    small = render([training_instant(5)], list(training_styles(5)), 128)[training_styles(5)[2]][0]
+    assert torch.equal(pictures.half_size(5)[2], (small * 255).round().to(torch.uint8))
+    styles = training_styles(3)
+    assert len(set(styles)) == LOOKS_PER_SCENE and set(styles) < set(STYLES)
+    fresh = (render([training_instant(3)], list(styles), 256)[styles[1]][0] * 255).round().to(torch.uint8)
     assert torch.equal(pictures.picture(3, 1), fresh)
     assert torch.equal(pictures.crop(3, 1, 8, 16, 24), fresh[:, 8:32, 16:40])
 
@@ -99,8 +99,8 @@ def test_shards_that_are_there_are_not_made_again(made: Path) -> None:
 
 
 def test_patches_show_what_the_picture_shows() -> None:
-    scenes = [moment(2), moment(5)]
-    shares = patch_contents(scenes, [View(), View()], "cpu")
+    scenes = [training_instant(2), training_instant(5)]
+    shares = patch_contents(scenes, [Augmentation(), Augmentation()], "cpu")
     assert shares.shape == (2, 64, 2 + len(SHAPES))
     assert torch.allclose(shares.sum(-1), torch.ones(2, 64))
     for scene, row in zip(scenes, shares, strict=True):
@@ -110,24 +110,24 @@ def test_patches_show_what_the_picture_shows() -> None:
 
 
 def test_a_view_moves_picture_and_patches_together() -> None:
-    scene = moment(2)
-    view = View(mirrored=True, right=-1, down=1, light=0.5)
+    scene = training_instant(2)
+    augmentation = Augmentation(flipped=True, right=-1, down=1, brightness=0.5)
     picture = (torch.arange(3 * 128 * 128) % 251).reshape(3, 128, 128).to(torch.uint8)
-    seen = view.seen(picture)
+    seen = augmentation.apply(picture)
     step = PATCH // 2
     assert torch.equal(seen[:, step:, :-step], (picture.flip(2)[:, :-step, step:].float() * 0.5).to(torch.uint8))
     assert torch.equal(seen[:, :step], seen[:, step : step + 1].expand(-1, step, -1))
-    assert torch.equal(View().seen(picture), picture)
+    assert torch.equal(Augmentation().apply(picture), picture)
 
-    def grid(view: View) -> torch.Tensor:
-        return patch_contents([scene], [view], "cpu").unflatten(1, (8, 8))[0]
+    def grid(augmentation: Augmentation) -> torch.Tensor:
+        return patch_contents([scene], [augmentation], "cpu").unflatten(1, (8, 8))[0]
 
-    assert torch.equal(grid(View(mirrored=True)), grid(View()).flip(1))
-    sky = (look([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
+    assert torch.equal(grid(Augmentation(flipped=True)), grid(Augmentation()).flip(1))
+    sky = (trace_gbuffer([scene], 16, "cpu").ids.reshape(16, 16) == 0).float()
     moved = sky[:, (torch.arange(16) - 1).clamp(0)]  # what a half patch to the right uncovers repeats the edge
-    assert torch.equal(grid(View(right=1))[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
+    assert torch.equal(grid(Augmentation(right=1))[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
     moved = sky.flip(1)[(torch.arange(16) - 1).clamp(0)][:, (torch.arange(16) + 1).clamp(max=15)]
-    assert torch.equal(grid(view)[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
+    assert torch.equal(grid(augmentation)[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
 
 
 def test_halves_follow_whole_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +155,9 @@ def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
     given = CLIPProcessor.from_pretrained(made / "judge")(text=["a red ball"], images=[picture], return_tensors="pt")
     with torch.no_grad():
         cosine = float(direct(**given).logits_per_image / direct.logit_scale.exp())
-    assert float(judge.likeness([picture], ["a red ball"])) == pytest.approx(cosine, abs=1e-5)
-    assert kind(str(made / "judge")) == "clip" and kind(str(made / "captioner")) == "blip"
-    assert Tower.named(str(made / "judge")).keys([picture]).shape == (1, 65, 128)
+    assert float(judge.cosines([picture], ["a red ball"])) == pytest.approx(cosine, abs=1e-5)
+    assert model_type(str(made / "judge")) == "clip" and model_type(str(made / "captioner")) == "blip"
+    assert Tower.load(str(made / "judge")).keys([picture]).shape == (1, 65, 128)
 
     said = Captioner(made / "captioner").captions([picture, picture])
     assert len(said) == 2 and said[0] == said[1]
@@ -169,9 +169,9 @@ def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
 
 
 def test_the_judge_sees_in_training_what_its_processor_shows_it(made: Path) -> None:
-    picture = (render([moment(1)], ["cartoon"], 256)["cartoon"] * 255).round().to(torch.uint8)
-    trained = seen_by_judge(picture)
-    shown = Judge(str(made / "judge")).tower.prepared([picture[0].permute(1, 2, 0).numpy()])
+    picture = (render([training_instant(1)], ["cartoon"], 256)["cartoon"] * 255).round().to(torch.uint8)
+    trained = preprocess(picture)
+    shown = Judge(str(made / "judge")).tower.preprocess([picture[0].permute(1, 2, 0).numpy()])
     assert (trained - shown).abs().mean() < 0.05
 
 

@@ -1,4 +1,4 @@
-"""How the recipe trains: its losses, the networks it begins with, its log, and what it says of a network's parts."""
+"""The recipe's losses, initial networks, ablation table, training loop and log."""
 
 import json
 import time
@@ -9,14 +9,14 @@ import torch
 from diffusers import AutoencoderKL
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
+from pnpvideo.miniature.recipe.carry import carry
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
-from pnpvideo.miniature.recipe.grow import grown
-from pnpvideo.miniature.recipe.levels import Probe, branches, errors, level_of, levels
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
-from pnpvideo.miniature.recipe.precision import fastest
-from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, carry, train
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, fastest_dtype, train
+from pnpvideo.miniature.recipe.warm_start import grow_autoencoder
 
 
 def small_autoencoder(widths: tuple[int, ...] = (8, 16), channels: int = 4) -> AutoencoderKL:
@@ -74,7 +74,7 @@ def test_the_contrast_loss_alone_asks_for_the_truths_contrast() -> None:
 
 def test_an_autoencoder_that_grows_keeps_its_function() -> None:
     small = small_autoencoder((4, 8, 32))
-    large = grown(small, small_autoencoder((8, 16, 32), channels=6))
+    large = grow_autoencoder(small, small_autoencoder((8, 16, 32), channels=6))
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.no_grad():
         before, after = small.encode(x).latent_dist, large.encode(x).latent_dist
@@ -84,7 +84,7 @@ def test_an_autoencoder_that_grows_keeps_its_function() -> None:
         assert after.mean[:, 4:].std() > 0
         assert torch.allclose(small.decode(before.mean).sample, large.decode(after.mean).sample, atol=1e-4)
     with pytest.raises(ValueError, match="fewer"):
-        grown(large, small)
+        grow_autoencoder(large, small)
 
 
 def test_standard_latents_decode_to_the_same_pictures() -> None:
@@ -109,10 +109,7 @@ def test_the_autoencoder_is_trained_on_squares_of_all_worlds() -> None:
         small_autoencoder(),
         [(Grey(), 0.5), (Grey(), 0.5)],
         sides=((32, 0.5), (64, 0.5)),
-        batch=2,
-        steps=5,
-        rate=1e-3,
-        device="cpu",
+        settings=TrainingSettings(batch=2, steps=5, rate=1e-3),
     )
     losses = [float(stage.loss(3, torch.Generator().manual_seed(3)).detach()) for _ in range(2)]
     assert losses[0] == losses[1] and losses[0] > 0
@@ -139,26 +136,26 @@ def test_the_table_of_levels_finds_the_parts_that_work() -> None:
     torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
     alive = "up_blocks.3.resnets.2"
     torch.nn.init.normal_(unet.get_submodule(alive).conv2.weight, std=0.1)
-    probe = Probe(
+    probe = ProbeBatch(
         latents=torch.randn(2, unet.config.in_channels, 16, 16),
         context=torch.randn(2, 4, unet.config.cross_attention_dim),
         alphas=new_scheduler().alphas_cumprod,
     )
-    found = levels(unet, probe)
+    found = ablate_levels(unet, probe)
     assert found["growth"]["level 3"] == [0, 0, 0, 0] and found["growth"]["levels 2 and below"] == [0, 0, 0, 0]
     assert max(abs(each) for each in found["growth"]["level 0"]) > 0
     assert found["shares"][alive] > 0 and found["shares"]["mid_block.resnets.0"] == 0
     assert found["streams"][alive] > 0
-    assert errors(unet, probe) == found["errors"]  # nothing stays cut
+    assert noise_errors(unet, probe) == found["errors"]  # nothing stays cut
     assert [level_of(name, 3) for name in (alive, "mid_block.resnets.0", "down_blocks.1.resnets.0")] == [0, 3, 1]
 
 
 def test_the_faster_number_format_is_taken() -> None:
     seconds = {torch.float32: 2.0, torch.bfloat16: 3.0}
-    assert fastest("cpu", seconds.__getitem__)[0] == torch.float32
+    assert fastest_dtype("cpu", seconds.__getitem__)[0] == torch.float32
     seconds[torch.bfloat16] = 1.0
-    assert fastest("cpu", seconds.__getitem__) == (torch.bfloat16, {"torch.float32": 2.0, "torch.bfloat16": 1.0})
-    assert fastest("cuda", seconds.__getitem__)[0] == torch.bfloat16
+    assert fastest_dtype("cpu", seconds.__getitem__) == (torch.bfloat16, {"torch.float32": 2.0, "torch.bfloat16": 1.0})
+    assert fastest_dtype("cuda", seconds.__getitem__)[0] == torch.bfloat16
 
 
 def test_the_log_says_samples_and_how_many_an_hour(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pnpvideo.miniature.recipe.data import HELD_OUT
-from pnpvideo.miniature.recipe.lessons import lie
+from pnpvideo.miniature.recipe.judge_data import change_one_fact
 from pnpvideo.miniature.world import (
     STYLES,
     Camera,
@@ -20,12 +20,19 @@ from pnpvideo.miniature.world import (
     Thing,
     caption,
     exact_flow,
-    look,
     paint,
     random_scene,
     render,
+    trace_gbuffer,
 )
-from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS, SKYLESS, STYLE_TAILS, STYLE_WORDS
+from pnpvideo.miniature.world.captions import (
+    GROUND_WORDS,
+    SHAPE_WORDS,
+    SKY_WORDS,
+    STYLE_TAILS,
+    STYLE_WORDS,
+    STYLES_WITHOUT_SKY,
+)
 from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, SKY, camera_frame, thing_pose
 from pnpvideo.miniature.world.questions import QUESTIONS, answers
 from pnpvideo.miniature.world.scene import MOTIONS
@@ -55,7 +62,7 @@ def test_flow_is_where_a_material_point_goes(motion: str) -> None:
     shape = "ball" if motion == "roll" else "cube"
     whole, start, end = scene(motion, shape), 0.3, 0.45
     before, after = whole.at(start), whole.at(end)
-    view, flow = look([before], SIZE), exact_flow(whole, start, end, SIZE).flow.reshape(2, -1)
+    view, flow = trace_gbuffer([before], SIZE), exact_flow(whole, start, end, SIZE).flow.reshape(2, -1)
     pixel = torch.arange(SIZE * SIZE)
     here = torch.stack((pixel % SIZE, pixel // SIZE)).float()
     on_thing, on_ground = view.ids[0] == FIRST_THING, view.ids[0] == GROUND
@@ -103,7 +110,7 @@ def test_warping_by_the_flow_undoes_the_motion(motion: str, shape: str) -> None:
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     x, y = columns + motion_field.flow[0].numpy(), rows + motion_field.flow[1].numpy()
     warped = cv2.remap(after, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    ids = look([whole.at(start)], size).ids.reshape(size, size).numpy()
+    ids = trace_gbuffer([whole.at(start)], size).ids.reshape(size, size).numpy()
     looked_at = motion_field.visible.numpy() & (ids >= FIRST_THING if motion == "slide" else ids != SKY)
     looked_at = cv2.erode(looked_at.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     assert looked_at.sum() > 400
@@ -120,7 +127,7 @@ def test_what_is_covered_later_is_not_visible() -> None:
     whole = Scene(
         ground="sand", sky="day", things=(ball, cube), camera=Camera(elevation=0.15, distance=8.0), motions=("slide",)
     )
-    start, end = look([whole.at(0.0)], SIZE), look([whole.at(1.0)], SIZE)
+    start, end = trace_gbuffer([whole.at(0.0)], SIZE), trace_gbuffer([whole.at(1.0)], SIZE)
     flow = exact_flow(whole, 0.0, 1.0, SIZE)
     on_cube = (start.ids == FIRST_THING + 1).reshape(SIZE, SIZE)
     covered = on_cube & (end.ids == FIRST_THING).reshape(SIZE, SIZE)
@@ -173,10 +180,10 @@ def test_every_wording_names_style_things_and_never_another_place(style: str) ->
         ]
         assert named[0] in ([], [whole.ground]) and named[1] in ([], [whole.sky])
         assert named[0] or named[1]
-        assert style not in SKYLESS or named[1] == []
-        dropped += not (named[0] and (named[1] or style in SKYLESS))
+        assert style not in STYLES_WITHOUT_SKY or named[1] == []
+        dropped += not (named[0] and (named[1] or style in STYLES_WITHOUT_SKY))
         reworded.add(words.split()[0])
-    assert (dropped == 0) if style in SKYLESS else 5 < dropped < 60
+    assert (dropped == 0) if style in STYLES_WITHOUT_SKY else 5 < dropped < 60
     assert unsaid < 30
     assert len(reworded) > 3
 
@@ -197,10 +204,10 @@ def test_questions_have_the_answers_of_the_scene() -> None:
 def test_a_lie_differs_in_one_fact() -> None:
     for seed in range(100):
         scene = random_scene(seed).at(0.5)
-        false, style = lie(scene, "photo", Random(seed))
+        false, style = change_one_fact(scene, "photo", Random(seed))
         told = [answers(scene, "photo"), answers(false, style)]
         changed = {name for name in told[0] if told[0][name] != told[1][name]}
-        changed -= {"sky"} if style in SKYLESS else set()  # its captions say nothing of the sky
+        changed -= {"sky"} if style in STYLES_WITHOUT_SKY else set()  # its captions say nothing of the sky
         assert changed in ({"thing"}, {"thing", "colour"}, {"thing", "shape"}, {"ground"}, {"sky"}, {"style"})
         assert len(scene.things) == len(false.things)
 
@@ -209,7 +216,7 @@ def test_a_lie_differs_in_one_fact() -> None:
 def test_depth_position_and_normal_agree(shape: str) -> None:
     """Finite differences: the normal is across the surface through neighbouring pixels' positions."""
     size = 192
-    view = look([scene("still", shape).at(0.5)], size)
+    view = trace_gbuffer([scene("still", shape).at(0.5)], size)
     assert torch.allclose(view.position, view.origin + view.directions * view.depth.unsqueeze(1), atol=1e-4)
     position = view.position[0].reshape(3, size, size)
     normal = view.normal[0].reshape(3, size, size)
@@ -265,11 +272,11 @@ def test_things_can_move_together() -> None:
     things = (Thing(shape="ball", colour="red"), Thing(shape="car", colour="blue", x=1.0, y=2.0))
     whole = Scene(ground="sand", sky="day", things=things, motions=("roll", "slide", "orbit"))
     start, end = whole.at(0.0), whole.at(1.0)
-    assert start.things[0].rolled != end.things[0].rolled
-    assert start.things[1].x != end.things[1].x and end.things[1].rolled == 0
+    assert start.things[0].roll_angle != end.things[0].roll_angle
+    assert start.things[1].x != end.things[1].x and end.things[1].roll_angle == 0
     assert start.camera.azimuth != end.camera.azimuth
     flow = exact_flow(whole, 0.4, 0.6, SIZE)
-    ids = look([whole.at(0.4)], SIZE).ids.reshape(SIZE, SIZE)
+    ids = trace_gbuffer([whole.at(0.4)], SIZE).ids.reshape(SIZE, SIZE)
     for slot in range(2):
         assert flow.flow[:, ids == FIRST_THING + slot].abs().max() > 1
 
@@ -278,7 +285,7 @@ def test_styles_share_one_geometry() -> None:
     """Where only the colour of the cube is changed, every style changes on the cube (and what it lights) alone."""
     whole = scene("still")
     other = dataclasses.replace(whole, things=(dataclasses.replace(whole.things[0], colour="blue"),))
-    views = [look([each.at(0.5)], 2 * SIZE) for each in (whole, other)]
+    views = [trace_gbuffer([each.at(0.5)], 2 * SIZE) for each in (whole, other)]
     assert torch.equal(views[0].ids, views[1].ids) and torch.equal(views[0].depth, views[1].depth)
     on_thing = (views[0].ids == FIRST_THING).reshape(2 * SIZE, 2 * SIZE)
     share = torch.nn.functional.avg_pool2d(on_thing[None, None].float(), 2)[0, 0]

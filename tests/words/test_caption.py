@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from pnpvideo.errors import ModelError
-from pnpvideo.measure.model import captioned
+from pnpvideo.measure.model import caption_accuracy
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.words.caption import Captioner
 
 
 def test_it_names_what_it_sees() -> None:
-    shares = captioned(Captioner(WEIGHTS / "captioner"), 48)
+    shares = caption_accuracy(Captioner(WEIGHTS / "captioner"), 48)
     assert min(shares.values()) > 0.85, shares
 
 

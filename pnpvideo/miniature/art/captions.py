@@ -1,9 +1,9 @@
-"""A scene of drawings in words: "a 3d render of a fish on a plain blue background"."""
+"""Captions of drawings, such as "a 3d render of a fish on a plain blue background"."""
 
 from random import Random
 
-from pnpvideo.miniature.art.scene import ArtInstant, Plain
-from pnpvideo.miniature.world.captions import GROUND_WORDS, JOINTS, SKY_WORDS
+from pnpvideo.miniature.art.scene import ArtInstant, PlainBackdrop
+from pnpvideo.miniature.world.captions import CONJUNCTIONS, GROUND_WORDS, SKY_WORDS
 
 LOOK_WORDS = {
     "flat": ("a flat drawing of", "a flat illustration of", "a flat vector drawing of", "a flat icon of"),
@@ -12,27 +12,30 @@ LOOK_WORDS = {
 }
 
 
-def art_caption(scene: ArtInstant, look: str, draw: Random | None = None) -> str:
-    """What ``scene`` in ``look`` shows; without ``draw`` the plain form, the first of all wordings, complete."""
+def art_caption(scene: ArtInstant, look: str, rng: Random | None = None) -> str:
+    """Describe ``scene`` in ``look``.
+
+    rng: chooses the wording and may omit the backdrop; None: the plain caption, complete, with the first wordings.
+    """
 
     def pick(words: tuple[str, ...]) -> str:
-        return words[0] if draw is None or draw.random() < 0.5 else draw.choice(words)
+        return words[0] if rng is None or rng.random() < 0.5 else rng.choice(words)
 
-    what = pick(JOINTS).join(with_article(thing.name.text) for thing in scene.things)
-    if isinstance(scene.backdrop, Plain):
+    what = pick(CONJUNCTIONS).join(with_article(thing.name.text) for thing in scene.things)
+    if isinstance(scene.backdrop, PlainBackdrop):
         if scene.backdrop.below is None:
             places = [with_article(f"{scene.backdrop.colour} background", "on ", pick(("plain ", "")))]
         else:
             places = [f"on a graded background from {scene.backdrop.colour} to {scene.backdrop.below}"]
     else:
         places = [pick(GROUND_WORDS[scene.backdrop.ground]), pick(SKY_WORDS[scene.backdrop.sky])]
-    if draw is not None and draw.random() < 0.25:
-        places = places[: draw.randrange(len(places))]
+    if rng is not None and rng.random() < 0.25:
+        places = places[: rng.randrange(len(places))]
     return " ".join([pick(LOOK_WORDS[look]), what, *places])
 
 
 def with_article(noun: str, before: str = "", between: str = "") -> str:
-    """ "an owl", "on a plain owl"; plural names go without."""
+    """Add the article: "an owl", "on a plain owl"; none for plural names. between: adjectives, with a space behind."""
     words = f"{between}{noun}"
     if noun.endswith("s") and not noun.endswith(("ss", "us")) and "background" not in noun:
         return f"{before}{words}"

@@ -1,50 +1,52 @@
-"""Draw a scene of drawings in one look: its backdrop, then each thing with the shadow that its look has."""
+"""Render a scene of drawings in one look: the backdrop, then each thing with its shadow."""
 
 import cv2
 import numpy as np
 import torch
 
-from pnpvideo.miniature.art.scene import GROUND, ArtInstant, Placed, Plain
+from pnpvideo.miniature.art.scene import BACKDROP_COLOURS, ArtInstant, ArtThing, PlainBackdrop
 from pnpvideo.miniature.art.sprites import SIDE, Sprites
 from pnpvideo.miniature.world import Instant, render
 
 BACKDROP_STYLES = {"flat": "cartoon", "gradient": "clay", "3d": "photo"}
-"""The world's style that goes with each look."""
+"""The style of the procedural world that serves as the backdrop of each look."""
 _SOFT_SHADOW = {"flat": 0.0, "gradient": 0.06, "3d": 0.12}
-"""How far a shadow on the ground fades, as a share of the thing's size."""
+"""Blur of the shadow on the ground, as a share of the thing's size."""
 
 
-def drawn(scene: ArtInstant, look: str, sprites: Sprites, size: int = SIDE) -> np.ndarray:
-    """(size, size, 3) uint8."""
-    picture = backdrop(scene.backdrop, look, size)
+def draw_scene(scene: ArtInstant, look: str, sprites: Sprites, size: int = SIDE) -> np.ndarray:
+    """Render ``scene`` in ``look``: (size, size, 3) uint8."""
+    picture = draw_backdrop(scene.backdrop, look, size)
     for thing in scene.things:
-        sprite = placed(thing, sprites.sprite(thing.name, look), size)
+        sprite = place_sprite(thing, sprites.sprite(thing.name, look), size)
         if isinstance(scene.backdrop, Instant):
-            shade = _shadow(sprite[..., 3], _SOFT_SHADOW[look] * thing.size * size)
+            shade = _ground_shadow(sprite[..., 3], _SOFT_SHADOW[look] * thing.size * size)
             picture = picture * (1 - 0.45 * shade[..., None])
         picture = picture * (1 - sprite[..., 3:]) + sprite[..., :3]
     return (picture * 255).round().clip(0, 255).astype(np.uint8)
 
 
-def backdrop(ground: Plain | Instant, look: str, size: int) -> np.ndarray:
-    """(size, size, 3) float in [0, 1]."""
+def draw_backdrop(ground: PlainBackdrop | Instant, look: str, size: int) -> np.ndarray:
+    """Render a backdrop: (size, size, 3) float in [0, 1]."""
     if isinstance(ground, Instant):
         style = BACKDROP_STYLES[look]
         return render([ground], [style], size)[style][0].permute(1, 2, 0).contiguous().numpy()
-    above, below = (np.array(GROUND[colour], np.float32) for colour in (ground.colour, ground.below or ground.colour))
+    above, below = (
+        np.array(BACKDROP_COLOURS[colour], np.float32) for colour in (ground.colour, ground.below or ground.colour)
+    )
     share = np.linspace(0, 1, size)[:, None, None]
     graded: np.ndarray = above * (1 - share) + below * share
     return np.broadcast_to(graded, (size, size, 3)).astype(np.float32)
 
 
-def placed(thing: Placed, sprite: np.ndarray, size: int) -> np.ndarray:
-    """``sprite`` where the thing is, (size, size, 4) float: colours times alpha, and alpha, in [0, 1]."""
+def place_sprite(thing: ArtThing, sprite: np.ndarray, size: int) -> np.ndarray:
+    """Transform ``sprite`` to the pose of ``thing``: (size, size, 4) float in [0, 1], premultiplied by alpha."""
     whole: np.ndarray = sprite.astype(np.float32) / 255
     whole[..., :3] *= whole[..., 3:]
     if thing.mirrored:
         whole = whole[:, ::-1]
     wide = thing.size * size
-    while whole.shape[0] >= 2 * wide:  # halved first: interpolation alone would skip pixels
+    while whole.shape[0] >= 2 * wide:  # halve large sprites first: interpolation alone would alias
         whole = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     scale, side = wide / whole.shape[0], whole.shape[0]
     cos, sin = scale * np.cos(thing.angle), scale * np.sin(thing.angle)
@@ -59,8 +61,8 @@ def placed(thing: Placed, sprite: np.ndarray, size: int) -> np.ndarray:
     return moved.clip(0, 1)
 
 
-def _shadow(alpha: np.ndarray, soft: float) -> np.ndarray:
-    """A flat ellipse under the lowest part of a thing, (h, w) in [0, 1]."""
+def _ground_shadow(alpha: np.ndarray, soft: float) -> np.ndarray:
+    """An ellipse under the lowest part of a thing, (h, w) in [0, 1]. soft: blur in pixels."""
     rows, columns = np.nonzero(alpha > 0.5)
     shade = np.zeros_like(alpha)
     if not len(rows):

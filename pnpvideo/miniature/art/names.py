@@ -1,7 +1,7 @@
-"""The things that the drawings show, by their CLDR short names; some are held out of all training.
+"""The names of the drawings (CLDR short names), some of which are held out of all training.
 
-``names.csv`` was fixed before any training: animals, plants, food, buildings, vehicles, weather, toys, clothes and
-tools, nearly all of which have the same outline in flat and 3d; no flags, symbols, letters or people.
+``names.csv`` was fixed before any training. It lists animals, plants, food, buildings, vehicles, weather, toys, clothes
+and tools, nearly all with the same outline in flat and 3d; no flags, symbols, letters or people.
 """
 
 import csv
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Name:
-    """text: as captions say it; slug: in the packages of vector drawings; code: in those of pictures."""
+    """One drawing. text: its name in captions. slug: its key in the vector packages. code: its file name in 3d."""
 
     text: str
     slug: str
@@ -29,7 +29,7 @@ def all_names() -> tuple[Name, ...]:
         )
 
 
-def trained_names() -> tuple[Name, ...]:
+def training_names() -> tuple[Name, ...]:
     return tuple(name for name in all_names() if not name.held_out)
 
 

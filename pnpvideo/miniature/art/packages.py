@@ -1,6 +1,6 @@
-"""The packages of drawings that the recipe trains on, fetched with the npm registry's own client.
+"""Download of the drawings that the recipe trains on, with npm.
 
-Microsoft's Fluent emoji: one team's drawings of the same things in several looks, under the MIT licence. They are not
+They are Microsoft's Fluent emoji (MIT licence): drawings of the same things in several looks by one team. They are not
 part of this repository.
 """
 
@@ -16,8 +16,8 @@ ANIMATED = tuple(f"@lobehub/fluent-emoji-anim-{number}" for number in range(1, 5
 VERSIONS = {THREE_D: "1.1.0", GRADIENT: "1.2.7", FLAT: "1.2.6", **dict.fromkeys(ANIMATED, "1.0.0")}
 
 
-def package(folder: Path, name: str) -> Path:
-    """The unpacked package ``name`` under ``folder``, fetched with ``npm pack`` unless it or its archive is there.
+def fetch_package(folder: Path, name: str) -> Path:
+    """The folder of package ``name`` under ``folder``, which is unpacked, and downloaded with ``npm pack``, if missing.
 
     Raises PnPVideoError if npm is missing or cannot fetch it.
     """
@@ -37,7 +37,7 @@ def package(folder: Path, name: str) -> Path:
 def _fetch(folder: Path, name: str, archive: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise PnPVideoError(f"{name} is not in {folder} and npm, which fetches it, was not found; install Node.js")
+        raise PnPVideoError(f"{name} is not in {folder} and npm, which downloads it, was not found; install Node.js")
     folder.mkdir(parents=True, exist_ok=True)
     command = [npm, "pack", "--silent", "--pack-destination", str(folder), f"{name}@{VERSIONS[name]}"]
     packed = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)

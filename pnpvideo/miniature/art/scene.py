@@ -1,6 +1,6 @@
-"""Scenes of drawings: one to three things before a backdrop, and how they move; the same scene in every look.
+"""Scenes of drawings: one to three moving things in front of a backdrop, the same in every look.
 
-Places and sizes are shares of the picture's side, from its top left corner. Time runs from 0 to 1.
+Positions and sizes are shares of the picture's side, from its top left corner. Time runs from 0 to 1.
 """
 
 import math
@@ -12,7 +12,7 @@ from pnpvideo.miniature.world import Instant, random_scene
 from pnpvideo.miniature.world.scene import COLOURS
 
 MOTIONS = ("still", "slide", "bounce", "turn", "zoom")
-GROUND = {
+BACKDROP_COLOURS = {
     **COLOURS,
     "white": (1.0, 1.0, 1.0),
     "grey": (0.62, 0.64, 0.67),
@@ -26,16 +26,16 @@ GROUND = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plain:
-    """A backdrop of one colour, or graded from it, above, to ``below``."""
+class PlainBackdrop:
+    """A backdrop of one colour, or a gradient from ``colour`` at the top to ``below``."""
 
     colour: str
     below: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
-    """A thing: the middle of its drawing at (x, y), ``size`` wide, turned by ``angle`` (radians, clockwise)."""
+class ArtThing:
+    """A drawing centred at (x, y), ``size`` wide, rotated by ``angle`` (radians, clockwise)."""
 
     name: Name
     x: float
@@ -47,15 +47,15 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtInstant:
-    """What is drawn: things, the first of which are behind, before a plain backdrop or the world's ground and sky."""
+    """A scene at one moment: things from back to front, before a plain backdrop or the procedural world's ground."""
 
-    things: tuple[Placed, ...]
-    backdrop: Plain | Instant
+    things: tuple[ArtThing, ...]
+    backdrop: PlainBackdrop | Instant
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtScene:
-    """An ``ArtInstant`` whose things move, each in its own way, by ``amount`` (1: as sampled, 0: a still)."""
+    """An ``ArtInstant`` whose things move. motions: one of MOTIONS a thing. amount: factor on them; 0 gives a still."""
 
     start: ArtInstant
     motions: tuple[str, ...]
@@ -63,11 +63,11 @@ class ArtScene:
 
     def at(self, time: float) -> ArtInstant:
         """The scene at ``time`` in [0, 1]."""
-        moved = [_moved(*each, self.amount, time) for each in zip(self.start.things, self.motions, strict=True)]
+        moved = [_move(*each, self.amount, time) for each in zip(self.start.things, self.motions, strict=True)]
         return replace(self.start, things=tuple(moved))
 
 
-def _moved(thing: Placed, motion: str, amount: float, time: float) -> Placed:
+def _move(thing: ArtThing, motion: str, amount: float, time: float) -> ArtThing:
     along = amount * (time - 0.5)
     if motion == "slide":
         return replace(thing, x=thing.x + 0.35 * along)
@@ -81,23 +81,26 @@ def _moved(thing: Placed, motion: str, amount: float, time: float) -> Placed:
 
 
 def random_art(seed: int, names: tuple[Name, ...]) -> ArtScene:
-    """A scene drawn by ``seed`` alone from ``names``: mostly one thing, a third of the time on the world's ground."""
-    draw = Random(f"art {seed}")
-    count = draw.choices((1, 2, 3), weights=(0.75, 0.18, 0.07))[0]
+    """Sample a scene of ``names``: mostly one thing, a third of the time on the procedural world's ground.
+
+    The same arguments give the same scene.
+    """
+    rng = Random(f"art {seed}")
+    count = rng.choices((1, 2, 3), weights=(0.75, 0.18, 0.07))[0]
     span = {1: (0.55, 0.95), 2: (0.42, 0.52), 3: (0.30, 0.36)}[count]
-    outside = draw.random() < 0.34
+    outside = rng.random() < 0.34
     things = []
-    for index, name in enumerate(draw.sample(names, count)):
-        size = draw.uniform(*span) * (0.8 if outside else 1.0)
-        x = 0.5 + draw.uniform(-0.12, 0.12) if count == 1 else (index + 0.5) / count + draw.uniform(-0.02, 0.02)
-        foot = draw.uniform(0.72, 0.94) if outside else 0.5 + size / 2 + draw.uniform(-0.06, 0.06)
-        things.append(Placed(name=name, x=x, y=foot - size / 2, size=size, mirrored=draw.random() < 0.5))
-    backdrop = replace(random_scene(seed).at(draw.random()), things=()) if outside else _plain(draw)
-    motions = tuple(draw.choice(MOTIONS) for _ in things)
-    amount = draw.choice((-1.0, 1.0)) * draw.uniform(0.6, 1.0)
+    for index, name in enumerate(rng.sample(names, count)):
+        size = rng.uniform(*span) * (0.8 if outside else 1.0)
+        x = 0.5 + rng.uniform(-0.12, 0.12) if count == 1 else (index + 0.5) / count + rng.uniform(-0.02, 0.02)
+        foot = rng.uniform(0.72, 0.94) if outside else 0.5 + size / 2 + rng.uniform(-0.06, 0.06)
+        things.append(ArtThing(name=name, x=x, y=foot - size / 2, size=size, mirrored=rng.random() < 0.5))
+    backdrop = replace(random_scene(seed).at(rng.random()), things=()) if outside else _plain(rng)
+    motions = tuple(rng.choice(MOTIONS) for _ in things)
+    amount = rng.choice((-1.0, 1.0)) * rng.uniform(0.6, 1.0)
     return ArtScene(start=ArtInstant(things=tuple(things), backdrop=backdrop), motions=motions, amount=amount)
 
 
-def _plain(draw: Random) -> Plain:
-    colour = "white" if draw.random() < 0.2 else draw.choice(list(GROUND))
-    return Plain(colour=colour, below=draw.choice(list(GROUND)) if draw.random() < 0.4 else None)
+def _plain(rng: Random) -> PlainBackdrop:
+    colour = "white" if rng.random() < 0.2 else rng.choice(list(BACKDROP_COLOURS))
+    return PlainBackdrop(colour=colour, below=rng.choice(list(BACKDROP_COLOURS)) if rng.random() < 0.4 else None)

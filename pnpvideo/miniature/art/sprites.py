@@ -1,7 +1,7 @@
-"""The drawings themselves: one thing in one look, on nothing.
+"""Sprites: one thing in one look, with transparency.
 
-Looks: "flat" and "gradient" are vector drawings, rendered by resvg; "3d" is a picture. A sprite is (SIDE, SIDE, 4)
-uint8: red, green, blue and alpha.
+The looks "flat" and "gradient" are vector drawings, rendered by resvg; "3d" are pictures. A sprite is (SIDE, SIDE, 4)
+uint8 RGBA.
 """
 
 import io
@@ -14,22 +14,22 @@ from PIL import Image
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.art.names import Name
-from pnpvideo.miniature.art.packages import FLAT, GRADIENT, THREE_D, package
+from pnpvideo.miniature.art.packages import FLAT, GRADIENT, THREE_D, fetch_package
 
 SIDE = 256
 LOOKS = ("flat", "gradient", "3d")
 
 
 class Sprites:
-    """Every thing in every look, from packages under ``folder`` that are fetched when they are first needed."""
+    """All things in all looks, from packages under ``folder``, which are downloaded on first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def sprite(self, name: Name, look: str) -> np.ndarray:
-        """(SIDE, SIDE, 4) uint8. Raises PnPVideoError where the packages have no such drawing."""
+        """The sprite of ``name`` in ``look``, (SIDE, SIDE, 4) uint8. Raises PnPVideoError if there is none."""
         if look == "3d":
-            path = package(self.folder, THREE_D) / "assets" / f"{name.code}.webp"
+            path = fetch_package(self.folder, THREE_D) / "assets" / f"{name.code}.webp"
             if not path.exists():
                 raise PnPVideoError(f"there is no 3d drawing of {name.text!r}: {path} is missing")
             with Image.open(path) as opened:
@@ -37,19 +37,19 @@ class Sprites:
         drawings = self._flat if look == "flat" else self._gradient
         if name.slug not in drawings:
             raise PnPVideoError(f"there is no {look} drawing of {name.text!r}: the package has no {name.slug!r}")
-        return rasterised(drawings[name.slug]["body"], SIDE)
+        return rasterise_svg(drawings[name.slug]["body"], SIDE)
 
     @cached_property
     def _flat(self) -> dict[str, dict[str, str]]:
-        return _icons(package(self.folder, FLAT))
+        return _read_icons(fetch_package(self.folder, FLAT))
 
     @cached_property
     def _gradient(self) -> dict[str, dict[str, str]]:
-        return _icons(package(self.folder, GRADIENT))
+        return _read_icons(fetch_package(self.folder, GRADIENT))
 
 
-def rasterised(body: str, side: int) -> np.ndarray:
-    """The elements of a 32 x 32 SVG as (side, side, 4) uint8. Raises PnPVideoError without the extra [recipe]."""
+def rasterise_svg(body: str, side: int) -> np.ndarray:
+    """Render the elements of a 32 x 32 SVG: (side, side, 4) uint8. Raises PnPVideoError without the extra [recipe]."""
     try:
         import resvg_py
     except ImportError as error:
@@ -60,5 +60,5 @@ def rasterised(body: str, side: int) -> np.ndarray:
         return np.asarray(opened.convert("RGBA"))
 
 
-def _icons(place: Path) -> dict[str, dict[str, str]]:
+def _read_icons(place: Path) -> dict[str, dict[str, str]]:
     return json.loads((place / "icons.json").read_text(encoding="utf-8"))["icons"]

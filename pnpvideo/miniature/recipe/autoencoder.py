@@ -1,4 +1,4 @@
-"""The autoencoder's stages: AutoencoderKL on crops of all pictures, then on whole ones; and the latents it gives."""
+"""The autoencoder's stages: AutoencoderKL on crops, then on whole pictures; and caching of its latents."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,27 +8,27 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from pnpvideo.miniature.recipe.data import DRAWN, SIZE, Pictures
+from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, SIZE, Pictures, Sources
 from pnpvideo.miniature.recipe.losses import contrast_loss
-from pnpvideo.miniature.recipe.stage import Stage
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
 from pnpvideo.store import fingerprint
 
 LATENT_CHANNELS = 8
 CROP, CELL = 64, 8
-"""Pixels: crops start where cells of the latent do, as the sketch's strokes repeat with them."""
+"""Pixels. Crops are aligned to the cells of the latent, because the strokes of the sketch style repeat with them."""
 SIDES = ((CROP, 0.4), (2 * CROP, 0.35), (SIZE, 0.25))
-"""Sides of squares in pixels and how often each is taken: in small ones most is learnt for the time, but group norms
-see other statistics there than in whole pictures, and tint them."""
-HALF_SIZE = 0.2
-"""Share of crops from pictures of half the size: detail twice as fine for its size."""
-BUSY, CANDIDATES = 0.6, 3
-"""Share of crops that are the busiest of so many."""
-PRIOR = 2e-4
-"""Weight of the pull of the latents to a standard normal."""
+"""(side in pixels, share of the steps). Small squares train fastest, but group norms see other statistics in them than
+in whole pictures, which then come out tinted."""
+HALF_SIZE_SHARE = 0.2
+"""Share of crops from pictures at half size, whose detail is twice as fine."""
+BUSY_SHARE, CANDIDATES = 0.6, 3
+"""Share of crops that are the busiest of CANDIDATES random ones."""
+PRIOR_WEIGHT = 2e-4
+"""Weight of the KL divergence of the latents from a standard normal."""
 
 
 def new_autoencoder() -> AutoencoderKL:
-    """Four blocks (8x down) as Stable Diffusion's; narrower, and without attention in the middle."""
+    """Stable Diffusion's autoencoder, 8x down, with fewer channels and without attention in the middle."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -44,67 +44,69 @@ def new_autoencoder() -> AutoencoderKL:
 def autoencoder_stage(
     name: str,
     model: AutoencoderKL,
-    worlds: Sequence[tuple[Pictures, float]],
+    sources: Sources,
     *,
     sides: Sequence[tuple[int, float]] = SIDES,
-    batch: int,
-    steps: int,
-    rate: float,
-    device: str,
+    settings: TrainingSettings,
 ) -> Stage:
-    """Encoder and decoder on squares from each of ``worlds`` by its share; ``batch``: of CROP pixels, or their area."""
-    shares, often = torch.tensor([share for _, share in worlds]), torch.tensor([share for _, share in sides])
+    """Train encoder and decoder on random squares of ``sources``.
 
-    def loss(step: int, draw: torch.Generator) -> Tensor:
-        side = sides[int(torch.multinomial(often, 1, generator=draw))][0]
-        many = max(1, batch * CROP**2 // side**2)
-        chosen = torch.multinomial(shares, many, replacement=True, generator=draw)
-        squares = [square(worlds[int(which)][0], side, draw) for which in chosen]
-        x = torch.stack(squares).to(device).div(127.5).sub(1)
+    sides: (pixels, share of the steps). settings.batch: number of squares of CROP pixels; of others, as many as have
+    their area.
+    """
+    shares, side_shares = torch.tensor([share for _, share in sources]), torch.tensor([share for _, share in sides])
+
+    def loss(step: int, rng: torch.Generator) -> Tensor:
+        side = sides[int(torch.multinomial(side_shares, 1, generator=rng))][0]
+        count = max(1, settings.batch * CROP**2 // side**2)
+        chosen = torch.multinomial(shares, count, replacement=True, generator=rng)
+        squares = [random_square(sources[int(which)][0], side, rng) for which in chosen]
+        x = torch.stack(squares).to(settings.device).div(127.5).sub(1)
         posterior = model.encode(x).latent_dist
-        z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=draw).to(device)
+        noise = torch.randn(posterior.mean.shape, generator=rng).to(settings.device)
+        z = posterior.mean + posterior.std * noise
         y = model.decode(z).sample
         mean = posterior.mean.float()
         prior = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-        return distance(y.float(), x) + PRIOR * prior
+        return reconstruction_loss(y.float(), x) + PRIOR_WEIGHT * prior
 
-    return Stage(name=name, module=model, loss=loss, batch=batch, steps=steps, rate=rate)
+    return settings.stage(name, model, loss)
 
 
-def distance(y: Tensor, x: Tensor) -> Tensor:
-    """What is weighed between a result and its truth, (b, 3, h, w) in [-1, 1]."""
+def reconstruction_loss(y: Tensor, x: Tensor) -> Tensor:
+    """Weighted sum of contrast loss, L1 and L2 between a result and its truth, (b, 3, h, w) in [-1, 1]."""
     difference = y - x
     return contrast_loss(y, x) + 0.3 * difference.abs().mean() + 3 * difference.square().mean()
 
 
-def square(pictures: Pictures, side: int, draw: torch.Generator) -> Tensor:
-    """A square of a random picture, (3, side, side) float in [0, 255], mirrored half of the time.
+def random_square(pictures: Pictures, side: int, rng: torch.Generator) -> Tensor:
+    """A random square of a random picture, (3, side, side) float in [0, 255], flipped half of the time.
 
-    Mostly the busiest of a few random ones: most squares are plain sky, ground or backdrop, which is soon learnt.
+    Mostly the busiest of CANDIDATES: most squares are plain sky, ground or backdrop, which are learnt early.
     """
-    index, column = (int(torch.randint(count, (1,), generator=draw)) for count in (len(pictures), DRAWN))
-    shrink = 2 if 2 * side <= SIZE and float(torch.rand(1, generator=draw)) < HALF_SIZE else 1
-    looked_at = CANDIDATES if side < SIZE and float(torch.rand(1, generator=draw)) < BUSY else 1
+    index, column = (int(torch.randint(count, (1,), generator=rng)) for count in (len(pictures), LOOKS_PER_SCENE))
+    shrink = 2 if 2 * side <= SIZE and float(torch.rand(1, generator=rng)) < HALF_SIZE_SHARE else 1
+    candidates = CANDIDATES if side < SIZE and float(torch.rand(1, generator=rng)) < BUSY_SHARE else 1
     crops = []
-    for _ in range(looked_at):
-        places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=draw) * CELL * shrink
+    for _ in range(candidates):
+        places = torch.randint(0, (SIZE - side * shrink) // (CELL * shrink) + 1, (2,), generator=rng) * CELL * shrink
         crops.append(pictures.crop(index, column, int(places[0]), int(places[1]), side * shrink).float())
     crop = max(crops, key=lambda each: float(each[:, ::2, ::2].diff(dim=2).abs().mean()))
     crop = torch.nn.functional.avg_pool2d(crop, shrink)
-    return crop.flip(2) if float(torch.rand(1, generator=draw)) < 0.5 else crop
+    return crop.flip(2) if float(torch.rand(1, generator=rng)) < 0.5 else crop
 
 
 @torch.no_grad()
-def standardise_latents(model: AutoencoderKL, worlds: Sequence[Pictures], count: int = 32) -> None:
-    """Give each latent channel mean 0 and deviation 1 on ``count`` pictures of each world; the function stays.
+def standardise_latents(model: AutoencoderKL, pictures: Sequence[Pictures], count: int = 32) -> None:
+    """Normalise each latent channel to mean 0 and deviation 1, measured on ``count`` pictures of each source.
 
-    What is divided out goes into the 1 x 1 convolutions on either side of the latent. A denoiser then meets the same
-    signal in every channel at every noise level, and ``scaling_factor`` is 1.
+    The scale is folded into the 1 x 1 convolutions on either side of the latent, so decoded pictures do not change and
+    ``scaling_factor`` is 1. Every channel then has the same signal-to-noise ratio in the denoiser.
     """
     chosen = [
-        world.picture(index, index % DRAWN)
-        for world in worlds
-        for index in range(0, len(world), max(1, len(world) // count))
+        source.picture(index, index % LOOKS_PER_SCENE)
+        for source in pictures
+        for index in range(0, len(source), max(1, len(source) // count))
     ]
     device = next(model.parameters()).device
     latents = [model.encode(x.to(device)[None].float() / 127.5 - 1).latent_dist.mean for x in chosen]
@@ -121,27 +123,27 @@ def standardise_latents(model: AutoencoderKL, worlds: Sequence[Pictures], count:
 
 @torch.no_grad()
 def encode_pictures(model: AutoencoderKL, pictures: Pictures, path: Path, device: str) -> None:
-    """Latents of every picture and of its mirror image, (scenes, DRAWN, 2, c, h, w) fp16, saved as .npy.
+    """Save the latents of every picture and its mirror image as .npy, (scenes, LOOKS_PER_SCENE, 2, c, h, w) fp16.
 
-    Made once for a set of weights and pictures: a stamp beside the file says which they were.
+    Does nothing if the stamp beside the file says that it was made from the same weights and pictures.
     """
     encoder = {
         name: value for name, value in model.state_dict().items() if name.startswith(("encoder.", "quant_conv."))
     }
     channels, side = model.config.latent_channels, SIZE // 8
     stamp = fingerprint(encoder, model.config.scaling_factor, len(pictures), SIZE)
-    stamped = path.with_suffix(".stamp")
-    if path.exists() and stamped.exists() and stamped.read_text() == stamp:
+    stamp_path = path.with_suffix(".stamp")
+    if path.exists() and stamp_path.exists() and stamp_path.read_text() == stamp:
         return
     model = model.to(device).eval()
-    latents = np.empty((len(pictures), DRAWN, 2, channels, side, side), np.float16)
+    latents = np.empty((len(pictures), LOOKS_PER_SCENE, 2, channels, side, side), np.float16)
     for index in range(len(pictures)):
         x = pictures[index].to(device).float() / 127.5 - 1
         both = torch.cat((x, x.flip(3)))
         mean = model.encode(both).latent_dist.mean * model.config.scaling_factor
-        latents[index] = mean.unflatten(0, (2, DRAWN)).transpose(0, 1).cpu().numpy()
+        latents[index] = mean.unflatten(0, (2, LOOKS_PER_SCENE)).transpose(0, 1).cpu().numpy()
     temporary = path.with_suffix(".part.npy")
     np.save(temporary, latents)
-    stamped.unlink(missing_ok=True)
+    stamp_path.unlink(missing_ok=True)
     temporary.replace(path)
-    stamped.write_text(stamp)
+    stamp_path.write_text(stamp)

@@ -1,6 +1,5 @@
-"""The captioner's stage: a small BlipForConditionalGeneration that says what a picture of the world shows."""
+"""The captioner's stage: a small BlipForConditionalGeneration, trained on plain captions."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -9,19 +8,19 @@ from torch import Tensor
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
 
 from pnpvideo.backends.loading import load_reader
-from pnpvideo.miniature.recipe.data import DRAWN, Pictures
-from pnpvideo.miniature.recipe.stage import Stage
-from pnpvideo.miniature.recipe.view import PATCH, PICTURE, View, seen_by_judge
-from pnpvideo.miniature.recipe.words import WIDTH, every_word
+from pnpvideo.miniature.recipe.augmentation import PATCH, PICTURE, Augmentation, preprocess
+from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Sources
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
+from pnpvideo.miniature.recipe.tokenizer import WIDTH, vocabulary_words
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
 
 
 def new_caption_tokenizer(folder: Path) -> BertTokenizer:
-    """BLIP's kind of tokenizer over the world's words, letters for all others; saved in ``folder`` as vocab.txt."""
+    """BLIP's kind of tokenizer over the world's words, with letters for all others; writes ``folder``/vocab.txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = [word for word in every_word() if len(word) > 1]
+    words = [word for word in vocabulary_words() if len(word) > 1]
     vocabulary = [*_SPECIAL, *_LETTERS, *(f"##{letter}" for letter in _LETTERS), *words]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     tokenizer = load_reader(BertTokenizer, folder)
@@ -30,8 +29,8 @@ def new_caption_tokenizer(folder: Path) -> BertTokenizer:
 
 
 def new_captioner(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
-    """4 layers of sight, 3 of words, width 128."""
-    sight = BlipVisionConfig(
+    """A BLIP captioner with 4 layers of vision and 3 of text, of width WIDTH."""
+    vision = BlipVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=4 * WIDTH,
         num_hidden_layers=4,
@@ -40,7 +39,7 @@ def new_captioner(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
         patch_size=PATCH,
         initializer_range=0.02,
     )
-    words = BlipTextConfig(
+    text = BlipTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
         encoder_hidden_size=WIDTH,
@@ -53,7 +52,7 @@ def new_captioner(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
         eos_token_id=tokenizer.sep_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = BlipForConditionalGeneration(BlipConfig(text_config=words.to_dict(), vision_config=sight.to_dict()))
+    model = BlipForConditionalGeneration(BlipConfig(text_config=text.to_dict(), vision_config=vision.to_dict()))
     torch.nn.init.normal_(model.vision_model.embeddings.class_embedding, std=0.02)
     torch.nn.init.normal_(model.vision_model.embeddings.position_embedding, std=0.02)
     return model
@@ -62,33 +61,27 @@ def new_captioner(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
 def captioner_stage(
     model: BlipForConditionalGeneration,
     tokenizer: BertTokenizer,
-    worlds: Sequence[tuple[Pictures, float]],
-    *,
-    batch: int,
-    steps: int,
-    rate: float,
-    device: str,
+    sources: Sources,
+    settings: TrainingSettings,
 ) -> Stage:
-    """Cross-entropy of the plain caption."""
+    """Train by the cross-entropy of the plain caption."""
     begin = tokenizer.convert_tokens_to_ids("[DEC]")
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        draw = Random(step)
-        shown, texts = [], []
-        for _ in range(batch):
-            pictures = draw.choices([pictures for pictures, _ in worlds], [share for _, share in worlds])[0]
-            index, column = draw.randrange(pictures.scenes), draw.randrange(DRAWN)
-            shown.append(View.drawn(draw).seen(pictures.halves(index)[column]))
-            texts.append(pictures.caption(index, column))
-        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
+        rng = Random(step)
+        pictures, texts = [], []
+        for _ in range(settings.batch):
+            source = rng.choices([source for source, _ in sources], [share for _, share in sources])[0]
+            index, column = rng.randrange(source.scenes), rng.randrange(LOOKS_PER_SCENE)
+            pictures.append(Augmentation.random(rng).apply(source.half_size(index)[column]))
+            texts.append(source.caption(index, column))
+        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(settings.device)
         tokens.input_ids[:, 0] = begin
-        labels = tokens.input_ids.masked_fill(tokens.attention_mask == 0, -100)
-        told = model(
-            pixel_values=seen_by_judge(torch.stack(shown).to(device)),
+        return model(
+            pixel_values=preprocess(torch.stack(pictures).to(settings.device)),
             input_ids=tokens.input_ids,
             attention_mask=tokens.attention_mask,
-            labels=labels,
-        )
-        return told.loss
+            labels=tokens.input_ids.masked_fill(tokens.attention_mask == 0, -100),
+        ).loss
 
-    return Stage(name="captioner", module=model, loss=loss, batch=batch, steps=steps, rate=rate)
+    return settings.stage("captioner", model, loss)

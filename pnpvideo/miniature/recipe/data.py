@@ -1,14 +1,15 @@
-"""The training pictures: scenes of both worlds, each in three of its looks, rendered once and kept as uint8 shards.
+"""The training pictures: scenes of the procedural world and of drawings, rendered once to uint8 shards.
 
-Scene ``i`` of the procedural world is ``random_scene(i)`` at a moment drawn from ``i``; scene ``i`` of the world of art
-is ``random_art(i)`` likewise, from the names that are not held out. Scenes from ``HELD_OUT`` on are never trained on.
-The first scenes of the procedural world are drawn at full size; more of them, four times cheaper, at half size only. A
-shard is written under a temporary name and renamed, so an interrupted run goes on with the next one.
+Scene ``i`` of the procedural world is ``random_scene(i)`` at a random moment; scene ``i`` of the drawings is
+``random_art(i)`` with names that are not held out. Each is rendered in LOOKS_PER_SCENE styles or looks. Scenes from
+HELD_OUT on are never trained on. The first scenes of the procedural world are rendered at full size, further ones at
+half size only, which is four times cheaper. A shard is written to a temporary file and renamed, so an interrupted run
+resumes with the next shard.
 """
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -17,109 +18,110 @@ import numpy as np
 import torch
 
 from pnpvideo.miniature.art.captions import art_caption
-from pnpvideo.miniature.art.drawing import drawn
-from pnpvideo.miniature.art.names import trained_names
+from pnpvideo.miniature.art.drawing import draw_scene
+from pnpvideo.miniature.art.names import training_names
 from pnpvideo.miniature.art.scene import ArtInstant, random_art
 from pnpvideo.miniature.art.sprites import LOOKS, Sprites
 from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, render
 
 HELD_OUT = 10_000_000
 TUNING = 20_000_000
-"""Scenes from here on choose settings; those from HELD_OUT on only report."""
+"""Scenes from TUNING on are for choosing settings; those from HELD_OUT on are for reporting only."""
 SHARD = 100
+"""Scenes in a shard."""
 BLOCK = 10
-DRAWN = 3
-"""Looks that each scene is drawn in; of the procedural world's six they are the same for a block of scenes, which a
-device renders as one batch."""
+"""Consecutive scenes with the same styles, which a GPU renders as one batch."""
+LOOKS_PER_SCENE = 3
 SIZE = 256
+"""Pixels: width and height of a picture."""
 
 
 class Shard(NamedTuple):
-    """One file of pictures to make: its number, and the side of its pictures in pixels."""
+    """A file of pictures: its path, its number, and the width and height of its pictures in pixels."""
 
     path: Path
     number: int
     size: int
 
 
-def moment(index: int) -> Instant:
-    """The instant that training picture ``index`` shows."""
+def training_instant(index: int) -> Instant:
+    """Scene ``index`` of the procedural world at its random moment."""
     return random_scene(index).at(Random(index + 1).random())
 
 
-def styles_of(index: int) -> tuple[str, ...]:
-    """The styles that training scene ``index`` is drawn in."""
-    return tuple(Random(index // BLOCK).sample(list(STYLES), DRAWN))
+def training_styles(index: int) -> tuple[str, ...]:
+    """The styles of scene ``index`` of the procedural world, by column of its shard."""
+    return tuple(Random(index // BLOCK).sample(list(STYLES), LOOKS_PER_SCENE))
 
 
-def art_moment(index: int) -> ArtInstant:
-    """What training scene ``index`` of the world of art shows."""
-    return random_art(index, trained_names()).at(Random(index + 1).random())
+def training_art_instant(index: int) -> ArtInstant:
+    """Scene ``index`` of the drawings at its random moment."""
+    return random_art(index, training_names()).at(Random(index + 1).random())
 
 
 def make_shards(folder: Path, count: int, device: str = "cpu", more: int = 0) -> None:
-    """Render shards 0 ... ``count`` - 1, each (scenes, DRAWN, 3, size, size) uint8, unless there.
+    """Render the missing ones of ``count`` shards, each (SHARD, LOOKS_PER_SCENE, 3, size, size) uint8.
 
-    ``more`` shards follow at half size. On a CPU each core renders shards of its own.
+    more: number of shards at half size that follow. On a CPU all cores render in parallel.
     """
     sizes = [SIZE] * count + [SIZE // 2] * more
     shards = [Shard(shard_path(folder, number, size), number, size) for number, size in enumerate(sizes)]
     missing = _missing(folder, shards)
     if torch.device(device).type == "cpu":
-        _on_each_core(make_shard, [(shard, device) for shard in missing])
+        _run_on_all_cores(make_shard, [(shard, device) for shard in missing])
     else:
         for shard in missing:
             make_shard(shard, device)
 
 
 def make_art_shards(folder: Path, count: int, packages: Path) -> None:
-    """Render shards 0 ... ``count`` - 1 of the world of art, each (scenes, looks, 3, SIZE, SIZE) uint8, unless there.
+    """Render the missing ones of ``count`` shards of drawings, each (SHARD, looks, 3, SIZE, SIZE) uint8.
 
-    ``packages``: where the packages of drawings are, or are fetched to.
+    packages: folder of the npm packages of drawings; missing packages are downloaded to it.
     """
     shards = [Shard(art_path(folder, number), number, SIZE) for number in range(count)]
-    _on_each_core(make_art_shard, [(shard, packages) for shard in _missing(folder, shards)])
+    _run_on_all_cores(make_art_shard, [(shard, packages) for shard in _missing(folder, shards)])
 
 
 def shard_path(folder: Path, number: int, size: int) -> Path:
-    """Where a shard of the procedural world's pictures of ``size`` lies."""
+    """Path of a shard of the procedural world with pictures of ``size`` pixels."""
     return folder / f"{'pictures' if size == SIZE else 'halves'}-{number:04d}.npy"
 
 
 def art_path(folder: Path, number: int) -> Path:
-    """Where a shard of pictures of the world of art lies."""
+    """Path of a shard of drawings."""
     return folder / f"art-{number:04d}.npy"
 
 
 def make_shard(shard: Shard, device: str) -> None:
     """Render one shard of the procedural world."""
     chunk = 1 if torch.device(device).type == "cpu" else BLOCK
-    pictures = np.empty((SHARD, DRAWN, 3, shard.size, shard.size), np.uint8)
+    pictures = np.empty((SHARD, LOOKS_PER_SCENE, 3, shard.size, shard.size), np.uint8)
     for row in range(0, SHARD, chunk):
         scenes = range(shard.number * SHARD + row, shard.number * SHARD + row + chunk)
-        styles = styles_of(scenes[0])
-        rendered = render([moment(scene) for scene in scenes], list(styles), shard.size, device=device)
+        styles = training_styles(scenes[0])
+        rendered = render([training_instant(scene) for scene in scenes], list(styles), shard.size, device=device)
         stack = torch.stack([rendered[style] for style in styles], 1)
         pictures[row : row + chunk] = (stack * 255).round().to(torch.uint8).cpu().numpy()
     _save(shard.path, pictures)
 
 
 def make_art_shard(shard: Shard, packages: Path) -> None:
-    """Draw one shard of the world of art."""
+    """Render one shard of drawings."""
     sprites = Sprites(packages)
     pictures = np.empty((SHARD, len(LOOKS), 3, shard.size, shard.size), np.uint8)
     for row in range(SHARD):
-        scene = art_moment(shard.number * SHARD + row)
+        scene = training_art_instant(shard.number * SHARD + row)
         for column, look in enumerate(LOOKS):
-            pictures[row, column] = drawn(scene, look, sprites, shard.size).transpose(2, 0, 1)
+            pictures[row, column] = draw_scene(scene, look, sprites, shard.size).transpose(2, 0, 1)
     _save(shard.path, pictures)
 
 
 class Pictures:
-    """The first ``count`` scenes of a folder's shards, and ``more`` that are there at half size alone.
+    """The shards of the procedural world: ``count`` scenes, and ``more`` that exist at half size only.
 
-    ``pictures[i]`` is (DRAWN, 3, size, size) uint8 for i < len(pictures); ``halves(i)`` for i < pictures.scenes. Where
-    there are more, ``count`` is a multiple of SHARD.
+    ``pictures[i]`` is (LOOKS_PER_SCENE, 3, SIZE, SIZE) uint8 for i < len(pictures); ``half_size(i)`` works for
+    i < pictures.scenes. Raises ValueError if there are ``more`` and ``count`` is not a multiple of SHARD.
     """
 
     def __init__(self, folder: Path, count: int, more: int = 0) -> None:
@@ -130,17 +132,18 @@ class Pictures:
         paths += [shard_path(folder, whole + number, SIZE // 2) for number in range(-(-more // SHARD))]
         self.count, self.scenes = count, count + more
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
-        self.halved: dict[int, np.ndarray] = {}
+        self._half_size: dict[int, np.ndarray] = {}
+        """Shard -> its pictures at half size; to average them takes longer than to read them."""
 
     @staticmethod
     def path(folder: Path, number: int) -> Path:
-        """Where shard ``number`` at full size lies."""
+        """Path of shard ``number`` at full size."""
         return shard_path(folder, number, SIZE)
 
     @staticmethod
-    def caption(index: int, column: int, draw: Random | None = None) -> str:
-        """What scene ``index`` in its ``column``-th look shows; without ``draw`` the plain form."""
-        return caption(moment(index), styles_of(index)[column], draw)
+    def caption(index: int, column: int, rng: Random | None = None) -> str:
+        """Describe scene ``index`` in its ``column``-th look; without ``rng`` by the plain caption."""
+        return caption(training_instant(index), training_styles(index)[column], rng)
 
     def __len__(self) -> int:
         return self.count
@@ -149,36 +152,40 @@ class Pictures:
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD]))
 
     def picture(self, index: int, column: int) -> torch.Tensor:
-        """Scene ``index`` in its ``column``-th look, (3, size, size) uint8."""
+        """Scene ``index`` in its ``column``-th look, (3, SIZE, SIZE) uint8."""
         return torch.from_numpy(np.array(self.shards[index // SHARD][index % SHARD, column]))
 
-    def halves(self, index: int) -> torch.Tensor:
-        """Scene ``index`` in all its looks at half the size, (DRAWN, 3, size / 2, size / 2) uint8."""
+    def half_size(self, index: int) -> torch.Tensor:
+        """Scene ``index`` in all its looks at half size, (LOOKS_PER_SCENE, 3, SIZE / 2, SIZE / 2) uint8."""
         number = index // SHARD
         if index >= self.count:
             return torch.from_numpy(np.array(self.shards[number][index % SHARD]))
-        if number not in self.halved:  # kept: to halve a picture takes longer than to read it
+        if number not in self._half_size:
             whole = torch.from_numpy(np.array(self.shards[number]))
             halves = [torch.nn.functional.avg_pool2d(each.float(), 2).round().to(torch.uint8) for each in whole]
-            self.halved[number] = torch.stack(halves).numpy()
-        return torch.from_numpy(self.halved[number][index % SHARD])
+            self._half_size[number] = torch.stack(halves).numpy()
+        return torch.from_numpy(self._half_size[number][index % SHARD])
 
     def crop(self, index: int, column: int, top: int, left: int, side: int) -> torch.Tensor:
-        """(3, side, side) uint8."""
+        """A square of a picture, (3, side, side) uint8; top, left, side: pixels."""
         shard = self.shards[index // SHARD]
         return torch.from_numpy(np.array(shard[index % SHARD, column, :, top : top + side, left : left + side]))
 
 
 class ArtPictures(Pictures):
-    """Scenes of the world of art."""
+    """The shards of drawings."""
 
     @staticmethod
     def path(folder: Path, number: int) -> Path:
         return art_path(folder, number)
 
     @staticmethod
-    def caption(index: int, column: int, draw: Random | None = None) -> str:
-        return art_caption(art_moment(index), LOOKS[column], draw)
+    def caption(index: int, column: int, rng: Random | None = None) -> str:
+        return art_caption(training_art_instant(index), LOOKS[column], rng)
+
+
+Sources = Sequence[tuple[Pictures, float]]
+"""Pictures, and the share of every batch that is drawn from them."""
 
 
 def _missing(folder: Path, shards: list[Shard]) -> list[Shard]:
@@ -186,8 +193,8 @@ def _missing(folder: Path, shards: list[Shard]) -> list[Shard]:
     return [shard for shard in shards if not shard.path.exists()]
 
 
-def _on_each_core(make: Callable[..., None], tasks: list[tuple]) -> None:
-    """Call ``make`` on every task, each core its own."""
+def _run_on_all_cores(make: Callable[..., None], tasks: list[tuple]) -> None:
+    """Call ``make`` with the arguments of every task, in one process for each core."""
     workers = min(os.cpu_count() or 1, len(tasks))
     if workers:
         with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:

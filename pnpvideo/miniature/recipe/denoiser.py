@@ -1,4 +1,4 @@
-"""The denoiser's stage: the UNet on cached latents, at full size from the first step; words stay frozen."""
+"""The denoiser's stage: the UNet on cached latents at full size; the text encoder stays frozen."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,25 +14,25 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels
 from pnpvideo.miniature.recipe.autoencoder import LATENT_CHANNELS
-from pnpvideo.miniature.recipe.data import DRAWN, Pictures
-from pnpvideo.miniature.recipe.levels import Probe, levels
-from pnpvideo.miniature.recipe.stage import Stage
-from pnpvideo.miniature.recipe.words import LENGTH, WIDTH
+from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
+from pnpvideo.miniature.recipe.tokenizer import LENGTH, WIDTH
 
-EMPTY_CAPTIONS, MIN_SNR = 0.1, 5.0
+EMPTY_CAPTION_SHARE, MIN_SNR = 0.1, 5.0
 WIDTHS = (48, 96, 128, 128)
-PROBED = 16
-"""The last scenes of the first world: not trained on, but to look into the network."""
+PROBE_SCENES = 16
+"""The last scenes of the first dataset, which are not trained on but used to examine the network."""
 WORDINGS = 4
-"""Of each picture's caption."""
+"""Captions of each picture."""
 
 
-class Samples(NamedTuple):
-    """What is denoised of one world.
+class LatentDataset(NamedTuple):
+    """Latents and captions of one source, on the training device.
 
-    latents: (scenes, DRAWN, mirrored, c, h, w); tokens: (scenes, DRAWN, wordings, LENGTH). share: of every batch that
-    comes from here. On an accelerator both lie on it.
+    latents: (scenes, LOOKS_PER_SCENE, 2, c, h, w), of the pictures and their mirror images. tokens: (scenes,
+    LOOKS_PER_SCENE, WORDINGS, LENGTH). share: of every batch that is drawn from here.
     """
 
     latents: Tensor
@@ -40,22 +40,24 @@ class Samples(NamedTuple):
     share: float
 
 
-def samples(latents: Path, pictures: Pictures, tokenizer: CLIPTokenizer, share: float, device: str) -> Samples:
-    """Read cached latents, and word every picture WORDINGS times: first plainly, then freely."""
+def load_latents(
+    latents: Path, pictures: Pictures, tokenizer: CLIPTokenizer, share: float, device: str
+) -> LatentDataset:
+    """Load cached latents, and tokenise WORDINGS captions of every picture: the plain one first, then random ones."""
     texts = [
         pictures.caption(index, column, Random(f"{index} {column} {wording}") if wording else None)
         for index in range(len(pictures))
-        for column in range(DRAWN)
+        for column in range(LOOKS_PER_SCENE)
         for wording in range(WORDINGS)
     ]
     tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
-    shaped = tokens.reshape(len(pictures), DRAWN, WORDINGS, LENGTH)
+    shaped = tokens.reshape(len(pictures), LOOKS_PER_SCENE, WORDINGS, LENGTH)
     cached = torch.from_numpy(np.load(latents, mmap_mode="c"))  # copied on write, so that torch may hold it
-    return Samples(cached.to(device), shaped.to(device), share)
+    return LatentDataset(cached.to(device), shaped.to(device), share)
 
 
 def new_unet(widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
-    """Stable Diffusion 1.x's topology, narrower; every branch begins at zero."""
+    """Stable Diffusion 1.x's UNet with fewer channels; every residual branch starts at zero. widths: by level."""
     unet = UNet2DConditionModel(
         sample_size=32,
         in_channels=LATENT_CHANNELS,
@@ -68,15 +70,15 @@ def new_unet(widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     )
-    begin_at_zero(unet)
+    zero_init_branches(unet)
     return unet
 
 
-def begin_at_zero(unet: UNet2DConditionModel) -> None:
+def zero_init_branches(unet: UNet2DConditionModel) -> None:
     """Set the last layer of every residual branch, and of the network, to zero.
 
-    Each branch then has to earn its part of the stream. With PyTorch's own initialisation the deep ones hardly come to
-    life in so small a network, and for equal samples its error is 7 to 12% higher at every noise level.
+    With PyTorch's default initialisation the deep branches of a network this small hardly contribute, and after equally
+    many samples the error is 7 to 12% higher at every noise level.
     """
     last: list[nn.Module] = [unet.conv_out]
     for module in unet.modules():
@@ -90,7 +92,7 @@ def begin_at_zero(unet: UNet2DConditionModel) -> None:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's own schedule."""
+    """Stable Diffusion's noise schedule."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -106,23 +108,20 @@ def denoiser_stage(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    worlds: Sequence[Samples],
-    *,
-    batch: int,
-    steps: int,
-    rate: float,
-    device: str,
+    datasets: Sequence[LatentDataset],
+    settings: TrainingSettings,
 ) -> Stage:
-    """Epsilon prediction, min-SNR weighting (arXiv 2303.09556), one caption in ten left empty.
+    """Train to predict epsilon with min-SNR weighting (arXiv 2303.09556), one caption in ten empty.
 
-    Every hour the log receives the table of levels, made with the last scenes of the first world.
+    The table of ``ablate_levels`` is logged every hour, from the last scenes of the first dataset.
     """
-    scenes = [len(world.latents) for world in worlds]
-    probed = range(scenes[0] - min(PROBED, scenes[0] // 2), scenes[0])
-    scenes[0] = probed.start
+    batch, device = settings.batch, settings.device
+    scenes = [len(dataset.latents) for dataset in datasets]
+    probe_scenes = range(scenes[0] - min(PROBE_SCENES, scenes[0] // 2), scenes[0])
+    scenes[0] = probe_scenes.start
     alphas = new_scheduler().alphas_cumprod.to(device)
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids.to(device)
-    shares = torch.tensor([world.share for world in worlds])
+    shares = torch.tensor([dataset.share for dataset in datasets])
     unet.set_attn_processor(AttnProcessor2_0())
     unet.to(memory_format=torch.channels_last)
 
@@ -130,32 +129,32 @@ def denoiser_stage(
         with torch.no_grad():
             return text_encoder(tokens).last_hidden_state
 
-    def loss(step: int, draw: torch.Generator) -> Tensor:
-        def any_of(count: int, many: int) -> Tensor:
-            return torch.randint(count, (many,), generator=draw).to(device)
+    def loss(step: int, rng: torch.Generator) -> Tensor:
+        def randint(below: int, count: int) -> Tensor:
+            return torch.randint(below, (count,), generator=rng).to(device)
 
         x, tokens = [], []
-        counts = torch.multinomial(shares, batch, replacement=True, generator=draw).bincount(minlength=len(worlds))
-        for world, count, many in zip(worlds, scenes, counts.tolist(), strict=True):
-            index, column = any_of(count, many), any_of(DRAWN, many)
-            x.append(world.latents[index, column, any_of(2, many)].float())
-            tokens.append(world.tokens[index, column, any_of(WORDINGS, many)])
-        latent, words = torch.cat(x), torch.cat(tokens)
-        unworded = (torch.rand(batch, 1, generator=draw) < EMPTY_CAPTIONS).to(device)
-        noise = torch.randn(latent.shape, generator=draw).to(device)
-        timestep = any_of(1000, batch)
+        counts = torch.multinomial(shares, batch, replacement=True, generator=rng).bincount(minlength=len(datasets))
+        for dataset, below, count in zip(datasets, scenes, counts.tolist(), strict=True):
+            index, column = randint(below, count), randint(LOOKS_PER_SCENE, count)
+            x.append(dataset.latents[index, column, randint(2, count)].float())
+            tokens.append(dataset.tokens[index, column, randint(WORDINGS, count)])
+        latent, captions = torch.cat(x), torch.cat(tokens)
+        is_empty = (torch.rand(batch, 1, generator=rng) < EMPTY_CAPTION_SHARE).to(device)
+        noise = torch.randn(latent.shape, generator=rng).to(device)
+        timestep = randint(1000, batch)
         alpha = alphas[timestep].reshape(-1, 1, 1, 1)
         noisy = (alpha.sqrt() * latent + (1 - alpha).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-        guess = unet(noisy, timestep, context(torch.where(unworded, empty, words))).sample
+        eps = unet(noisy, timestep, context(torch.where(is_empty, empty, captions))).sample
         snr = (alpha / (1 - alpha)).flatten()
         weight = snr.clamp(max=MIN_SNR) / snr
-        error = (guess.float() - noise).square().mean(dim=(1, 2, 3))
+        error = (eps.float() - noise).square().mean(dim=(1, 2, 3))
         return (weight * error).mean()
 
-    columns = [index % DRAWN for index in probed]
-    probe = Probe(
-        latents=worlds[0].latents[list(probed), columns, 0].float(),
-        context=context(worlds[0].tokens[list(probed), columns, 0]),
+    columns = [index % LOOKS_PER_SCENE for index in probe_scenes]
+    probe = ProbeBatch(
+        latents=datasets[0].latents[list(probe_scenes), columns, 0].float(),
+        context=context(datasets[0].tokens[list(probe_scenes), columns, 0]),
         alphas=alphas,
     )
     return Stage(
@@ -163,9 +162,9 @@ def denoiser_stage(
         module=unet,
         loss=loss,
         batch=batch,
-        steps=steps,
-        rate=rate,
+        steps=settings.steps,
+        rate=settings.rate,
         warm_up=150,
         beta2=0.999,
-        inspect=lambda module: levels(module, probe),
+        inspect=lambda module: ablate_levels(module, probe),
     )

@@ -1,4 +1,4 @@
-"""The finished checkpoint: a diffusers pipeline folder in fp16, with its card of recommendations."""
+"""Export: a diffusers pipeline folder in fp16, with the checkpoint's recommended settings."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from pnpvideo.miniature.recipe.augmentation import DEVIATION, MEAN, PICTURE
 from pnpvideo.miniature.recipe.denoiser import new_scheduler
-from pnpvideo.miniature.recipe.view import DEVIATION, MEAN, PICTURE
 
 CARD = {
     "guidance": 2.0,
@@ -41,7 +41,7 @@ def export(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
 ) -> None:
-    """Write unet, vae, text_encoder, tokenizer, scheduler and model_index.json; safetensors, fp16."""
+    """Write unet, vae, text_encoder, tokenizer, scheduler, model_index.json and pnpvideo.json; safetensors, fp16."""
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,
@@ -53,7 +53,7 @@ def export(
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16)
-    text_encoder.float()  # transformers loads weights in the type they were saved in, diffusers in fp32
+    text_encoder.float()  # transformers loads weights in the dtype they were saved in, diffusers in fp32
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "pnpvideo.json").write_text(json.dumps(CARD, indent=2) + "\n")
 
@@ -61,9 +61,9 @@ def export(
 def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> None:
     """Write the judge with its processor to ``folder``, in fp16."""
     size = {"height": PICTURE, "width": PICTURE}
-    sight = CLIPImageProcessor(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
+    pictures = CLIPImageProcessor(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
     judge.half().save_pretrained(folder)
-    CLIPProcessor(sight, tokenizer).save_pretrained(folder)
+    CLIPProcessor(pictures, tokenizer).save_pretrained(folder)
 
 
 def export_captioner(folder: Path, captioner: BlipForConditionalGeneration, tokenizer: BertTokenizer) -> None:

@@ -1,25 +1,25 @@
-"""What the autoencoder's training weighs beside plain error: local structure, contrast and fine bands.
+"""Reconstruction losses beside L1 and L2: local structure, contrast and fine bands.
 
-Absolute error is dominated by the bold outlines of drawings. The terms here compare each neighbourhood after its own
-mean, and its own contrast, have been taken out, so that the faint grain of a photo counts as much as an outline. All
-take a result ``y`` and its truth ``x``, (b, 3, h, w) in [-1, 1], and return a scalar.
+L1 is dominated by the bold outlines of drawings. The losses here are normalised in each neighbourhood, so that the
+faint grain of a photo counts as much as an outline. All take a result ``y`` and its truth ``x``, (b, 3, h, w) in
+[-1, 1], and return a scalar.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STEADY = 2e-4
-"""Added to local variances, so that flat places, whose variance is rounding alone, count for nothing."""
+STABILISER = 2e-4
+"""Added to local variances, so that flat regions, whose variance is rounding error, do not count."""
 
 
 def structure_loss(y: Tensor, x: Tensor, scales: int = 2, window: int = 5) -> Tensor:
     """1 - the structure term of SSIM (Wang et al. 2004, eq. 10), mean over places and ``scales`` octaves.
 
-    Blind to local brightness and contrast: it asks only whether detail is in its place.
+    It ignores local brightness and contrast and compares only where detail is.
     """
     found = [
-        1 - (cov + STEADY) / ((var_x + STEADY) * (var_y + STEADY)).sqrt()
+        1 - (cov + STABILISER) / ((var_x + STABILISER) * (var_y + STABILISER)).sqrt()
         for cov, var_x, var_y in _octaves(y, x, scales, window)
     ]
     return torch.stack([value.mean() for value in found]).mean()
@@ -28,14 +28,17 @@ def structure_loss(y: Tensor, x: Tensor, scales: int = 2, window: int = 5) -> Te
 def contrast_loss(y: Tensor, x: Tensor, scales: int = 2, window: int = 5) -> Tensor:
     """1 - the contrast and structure terms of SSIM (Wang et al. 2004, eq. 13 without luminance), likewise.
 
-    Where detail can only be guessed, absolute error is least if it is faint; this is least at its true contrast.
+    For detail that cannot be predicted, L1 is smallest when it is faint; this loss is smallest at its true contrast.
     """
-    found = [1 - (2 * cov + STEADY) / (var_x + var_y + STEADY) for cov, var_x, var_y in _octaves(y, x, scales, window)]
+    found = [
+        1 - (2 * cov + STABILISER) / (var_x + var_y + STABILISER)
+        for cov, var_x, var_y in _octaves(y, x, scales, window)
+    ]
     return torch.stack([value.mean() for value in found]).mean()
 
 
 def band_loss(y: Tensor, x: Tensor, scales: int = 2) -> Tensor:
-    """Absolute error of the high bands of a Haar transform (LiteVAE, arXiv 2405.14477, sec. 3.4), sum over bands."""
+    """L1 of the high bands of a Haar transform (LiteVAE, arXiv 2405.14477, sec. 3.4), sum over bands."""
     total = y.new_zeros(())
     for scale in range(scales):
         if scale:
@@ -48,7 +51,7 @@ def band_loss(y: Tensor, x: Tensor, scales: int = 2) -> Tensor:
 
 
 def _octaves(y: Tensor, x: Tensor, scales: int, window: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Of each octave, local covariance of y and x, variance of x and variance of y, (b, 3, h', w')."""
+    """For each octave: local covariance of y and x, variance of x and variance of y, (b, 3, h', w')."""
     found = []
     for scale in range(scales):
         if scale:

@@ -1,12 +1,12 @@
-"""A procedural world: scenes of simple things, rendered in several styles from one and the same geometry.
+"""A procedural world: scenes of simple objects, rendered in several styles from the same geometry.
 
-``scene`` says what there is and how it moves, ``geometry`` finds what each pixel sees (the G-buffer),
-``styles`` turn a G-buffer into a picture, ``flow`` gives exact motion, ``captions`` say it in words.
+``scene`` defines objects, camera and motion; ``geometry`` ray-casts G-buffers; ``styles`` shade a G-buffer as a
+picture; ``flow`` computes exact optical flow; ``captions`` describes a scene in words.
 """
 
 from pnpvideo.miniature.world.captions import caption
 from pnpvideo.miniature.world.flow import Flow, exact_flow
-from pnpvideo.miniature.world.geometry import GBuffer, look
+from pnpvideo.miniature.world.geometry import GBuffer, trace_gbuffer
 from pnpvideo.miniature.world.scene import Camera, Instant, Scene, Thing, random_scene
 from pnpvideo.miniature.world.styles import STYLES, paint, render
 
@@ -20,8 +20,8 @@ __all__ = [
     "Thing",
     "caption",
     "exact_flow",
-    "look",
     "paint",
     "random_scene",
     "render",
+    "trace_gbuffer",
 ]

@@ -1,4 +1,4 @@
-"""A scene in words: a small grammar with synonyms, optional parts and free order."""
+"""Captions of scenes: a small grammar with synonyms, optional parts and several word orders."""
 
 from random import Random
 
@@ -45,51 +45,51 @@ SKY_WORDS: Words = {
     "sunset": ("at sunset", "in the evening", "under a sunset sky"),
     "overcast": ("under a cloudy sky", "on an overcast day", "under a grey sky"),
 }
-SKYLESS = ("night",)
-"""Styles that set a light of their own: their captions say nothing of the sky."""
-JOINTS = (" and ", " beside ", " next to ")
+STYLES_WITHOUT_SKY = ("night",)
+"""Styles with their own light, whose captions do not mention the sky."""
+CONJUNCTIONS = (" and ", " beside ", " next to ")
 
 
-def caption(scene: Scene | Instant, style: str, draw: Random | None = None) -> str:
-    """What ``scene`` in ``style`` shows, such as "a photo of a red ball on grass at sunset".
+def caption(scene: Scene | Instant, style: str, rng: Random | None = None) -> str:
+    """Describe ``scene`` in ``style``, such as "a photo of a red ball on grass at sunset".
 
-    Without ``draw`` the plain form is given: the first synonym of each part, nothing left out, style first.
+    rng: chooses synonyms, parts and order; None: the plain caption, with the first synonym of every part, style first.
     """
 
     def pick(words: tuple[str, ...]) -> str:
-        return words[0] if draw is None or draw.random() < 0.5 else draw.choice(words)
+        return words[0] if rng is None or rng.random() < 0.5 else rng.choice(words)
 
-    what = pick(JOINTS).join(name(thing, draw) for thing in scene.things)
+    things = pick(CONJUNCTIONS).join(thing_phrase(thing, rng) for thing in scene.things)
     places = [pick(GROUND_WORDS[scene.ground])]
-    if style not in SKYLESS:
+    if style not in STYLES_WITHOUT_SKY:
         places.append(pick(SKY_WORDS[scene.sky]))
-    if draw is None:
-        return " ".join([STYLE_WORDS[style][0], what, *places])
-    if draw.random() < 0.25:
+    if rng is None:
+        return " ".join([STYLE_WORDS[style][0], things, *places])
+    if rng.random() < 0.25:
         places.reverse()
-    if len(places) > 1 and draw.random() < 0.12:
-        places.pop(draw.randrange(2))
-    order = draw.random()
+    if len(places) > 1 and rng.random() < 0.12:
+        places.pop(rng.randrange(2))
+    order = rng.random()
     if order < 0.6:
-        return " ".join([pick(STYLE_WORDS[style]), what, *places])
+        return " ".join([pick(STYLE_WORDS[style]), things, *places])
     if order < 0.75:
-        return f"{' '.join([what, *places])}, {pick(STYLE_TAILS[style])}"
+        return f"{' '.join([things, *places])}, {pick(STYLE_TAILS[style])}"
     if order < 0.85:
-        return f"{pick(STYLE_TAILS[style])}, {' '.join([what, *places])}"
+        return f"{pick(STYLE_TAILS[style])}, {' '.join([things, *places])}"
     if order < 0.95:
-        return f"{places[0]}, {' '.join([pick(STYLE_WORDS[style]), what, *places[1:]])}"
-    return " ".join([what, *places])
+        return f"{places[0]}, {' '.join([pick(STYLE_WORDS[style]), things, *places[1:]])}"
+    return " ".join([things, *places])
 
 
-def name(thing: Thing, draw: Random | None = None) -> str:
-    """A thing with its article: "a red metal ball". ``draw`` may leave the material out."""
+def thing_phrase(thing: Thing, rng: Random | None = None) -> str:
+    """A thing with its article, such as "a red metal ball". rng: as for ``caption``; it may omit the material."""
     material = MATERIAL_WORDS[thing.material]
     noun = SHAPE_WORDS[thing.shape]
-    if draw is not None:
-        material = ("",) if draw.random() < 0.2 else (draw.choice(material),)
-        noun = (noun[0] if draw.random() < 0.6 else draw.choice(noun),)
+    if rng is not None:
+        material = ("",) if rng.random() < 0.2 else (rng.choice(material),)
+        noun = (noun[0] if rng.random() < 0.6 else rng.choice(noun),)
     words = [thing.colour, material[0], noun[0]]
-    if draw is not None and material[0] and draw.random() < 0.2:
+    if rng is not None and material[0] and rng.random() < 0.2:
         words = [material[0], thing.colour, noun[0]]
     words = [word for word in words if word]
     return " ".join(["an" if words[0][0] in "aeiou" else "a", *words])

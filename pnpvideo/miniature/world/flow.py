@@ -1,46 +1,46 @@
-"""Exact motion: where each pixel of one moment lies in another, and whether it is seen there."""
+"""Exact optical flow between two moments of a scene, with visibility."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pnpvideo.miniature.world.geometry import FAR, FIRST_THING, SKY, camera_frame, cast, look, thing_pose
+from pnpvideo.miniature.world.geometry import FAR, FIRST_THING, SKY, camera_frame, cast_rays, thing_pose, trace_gbuffer
 from pnpvideo.miniature.world.scene import Scene
 
 
 @dataclass(frozen=True)
 class Flow:
-    """flow: (2, size, size) pixels (x right, y down) from one moment to another; visible: (size, size) bool."""
+    """flow: (2, size, size) pixels, x right and y down. visible: (size, size) bool, in both moments."""
 
     flow: Tensor
     visible: Tensor
 
 
 def exact_flow(scene: Scene, start: float, end: float, size: int) -> Flow:
-    """Flow of every pixel centre from time ``start`` to time ``end`` (both in [0, 1]).
+    """Flow of every pixel centre from time ``start`` to time ``end``, both in [0, 1].
 
-    A pixel is visible when what it shows lies inside the later picture and nothing stands before it there.
+    A pixel is visible if its surface point projects into the later picture and is not occluded there.
     """
     before, after = scene.at(start), scene.at(end)
-    view = look([before], size)
-    place = view.position.clone()
+    view = trace_gbuffer([before], size)
+    position = view.position.clone()
     for slot, (old, new) in enumerate(zip(before.things, after.things, strict=True)):
         if old == new:
             continue
-        pose = thing_pose([new], place)
-        moved = pose.rotation @ (view.local * pose.size) + pose.centre
-        place = torch.where((view.ids == FIRST_THING + slot).unsqueeze(1), moved, place)
+        pose = thing_pose([new], position)
+        later = pose.rotation @ (view.local * pose.size) + pose.centre
+        position = torch.where((view.ids == FIRST_THING + slot).unsqueeze(1), later, position)
     origin, basis, focal = camera_frame([after.camera])
     is_sky = (view.ids == SKY).unsqueeze(1)
-    ray = torch.where(is_sky, view.directions, place - origin)
-    seen = basis.mT @ ray
-    ahead = seen[:, 2] > 1e-4
-    screen = seen[:, :2] / seen[:, 2:3].clamp(min=1e-4) * focal
+    ray = torch.where(is_sky, view.directions, position - origin)
+    in_camera = basis.mT @ ray
+    ahead = in_camera[:, 2] > 1e-4
+    screen = in_camera[:, :2] / in_camera[:, 2:3].clamp(min=1e-4) * focal
     x = (screen[:, 0] + 1) * size / 2 - 0.5
     y = (1 - screen[:, 1]) * size / 2 - 0.5
     distance = ray.norm(dim=1)
-    hits = cast(origin, ray / distance.unsqueeze(1), [after])
+    hits = cast_rays(origin, ray / distance.unsqueeze(1), [after])
     same = torch.where(view.ids == SKY, hits.depth >= FAR, (hits.depth - distance).abs() < 2e-3 * distance)
     inside = (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
     axis = torch.arange(size, dtype=torch.float32)

@@ -1,11 +1,11 @@
-"""What each pixel sees: one ray-cast of a batch of instants makes their G-buffers.
+"""Ray casting: the G-buffers of a batch of instants, and shadows.
 
-A thing is a union of convex solids (its shape's parts), so a ray meets each in one interval; rays are looked at only
-where they pass through the thing's bounding sphere. The same code serves the camera's rays and the sun's.
+A thing is a union of convex solids, so a ray meets each of them in one interval. Only rays through a thing's bounding
+sphere are intersected with its solids. Camera rays and shadow rays share this code.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,15 +18,15 @@ from pnpvideo.miniature.world.solids import SOLIDS
 
 SKY, GROUND, FIRST_THING = 0, 1, 2
 FAR = 1.0e6
-_MOST_PARTS = 16
+_MAX_PARTS = 16
 
 
 class Hits(NamedTuple):
-    """What ``n`` rays of each of ``b`` instants meet first.
+    """The first hits of ``n`` rays in each of ``b`` instants.
 
-    ids: (b, n) int, 0 sky, 1 ground, 2 + i thing i. surface: (b, n) int, as ids but another number for each part.
-    depth: (b, n) distance along the unit ray. normal: (b, 3, n) in the world. local: (b, 3, n) place in the hit
-    thing's own frame. albedo: (b, 3, n) sRGB of things, 0 elsewhere. matter: (b, n) int, see shapes.
+    ids: (b, n) int, 0 sky, 1 ground, 2 + i thing i. surface: (b, n) int, as ids but with one number a part.
+    depth: (b, n) distance along the unit ray. normal: (b, 3, n) in world space. local: (b, 3, n) position in the frame
+    of the thing. albedo: (b, 3, n) sRGB of things, 0 elsewhere. material: (b, n) int, a code of shapes.
     """
 
     ids: Tensor
@@ -35,12 +35,15 @@ class Hits(NamedTuple):
     normal: Tensor
     local: Tensor
     albedo: Tensor
-    matter: Tensor
+    material: Tensor
 
 
 @dataclass(frozen=True)
 class GBuffer:
-    """Hits of size * size rays, row by row, and where they are: position, directions (b, 3, n), origin (b, 3, 1)."""
+    """Hits of n = size * size camera rays in row-major order, with position and directions (b, 3, n), origin (b, 3, 1).
+
+    The fields from ``ids`` to ``material`` are those of Hits.
+    """
 
     instants: tuple[Instant, ...]
     size: int
@@ -51,31 +54,31 @@ class GBuffer:
     normal: Tensor
     local: Tensor
     albedo: Tensor
-    matter: Tensor
+    material: Tensor
     directions: Tensor
     origin: Tensor
 
 
 class Pose(NamedTuple):
-    """Where a thing of each instant is: rotation (b, 3, 3) local -> world, centre (b, 3, 1), size (b, 1, 1)."""
+    """Pose of one thing in each instant: rotation (b, 3, 3) local -> world, centre (b, 3, 1), size (b, 1, 1)."""
 
     rotation: Tensor
     centre: Tensor
     size: Tensor
 
 
-def look(instants: list[Instant] | tuple[Instant, ...], size: int, device: torch.device | str = "cpu") -> GBuffer:
-    """The G-buffers of ``instants`` on a grid of size x size rays."""
+def trace_gbuffer(instants: Sequence[Instant], size: int, device: torch.device | str = "cpu") -> GBuffer:
+    """Cast size x size camera rays into each of ``instants``."""
     origin, directions = camera_rays([instant.camera for instant in instants], size, device)
-    hits = cast(origin, directions, instants)
+    hits = cast_rays(origin, directions, instants)
     position = origin + directions * hits.depth.unsqueeze(1)
     return GBuffer(
         instants=tuple(instants), size=size, position=position, directions=directions, origin=origin, **hits._asdict()
     )
 
 
-def cast(origin: Tensor, directions: Tensor, instants: list[Instant] | tuple[Instant, ...]) -> Hits:
-    """First hits of unit rays (b, 3, n) from origins (b, 3, n or 1)."""
+def cast_rays(origin: Tensor, directions: Tensor, instants: Sequence[Instant]) -> Hits:
+    """First hits of rays with unit ``directions`` (b, 3, n) from ``origin`` (b, 3, n or 1)."""
     b, _, n = directions.shape
     down = directions[:, 2]
     ground = torch.where(down < -1e-6, -origin[:, 2] / down.clamp(max=-1e-6), torch.full_like(down, FAR))
@@ -91,15 +94,15 @@ def cast(origin: Tensor, directions: Tensor, instants: list[Instant] | tuple[Ins
         normal=normal,
         local=torch.zeros_like(directions),
         albedo=torch.zeros_like(directions),
-        matter=torch.zeros_like(ids),
+        material=torch.zeros_like(ids),
     )
     for slot, shape, pose in _poses(instants, depth):
-        row, pixel = _near(origin, directions, pose, SHAPES[shape].bound, spread=0.0).nonzero(as_tuple=True)
-        turn, extent = pose.rotation[row], pose.size[row, :, 0]
-        o = _local(origin.expand(b, 3, n)[row, :, pixel] - pose.centre[row, :, 0], turn) / extent
-        d = _local(directions[row, :, pixel], turn) / extent
-        own = torch.tensor([_own_colour(instant, slot) for instant in instants], device=depth.device)
-        matter = torch.tensor([_own_matter(instant, slot) for instant in instants], device=depth.device)
+        row, pixel = _near_bounds(origin, directions, pose, SHAPES[shape].bound, spread=0.0).nonzero(as_tuple=True)
+        rotation, extent = pose.rotation[row], pose.size[row, :, 0]
+        o = _to_local(origin.expand(b, 3, n)[row, :, pixel] - pose.centre[row, :, 0], rotation) / extent
+        d = _to_local(directions[row, :, pixel], rotation) / extent
+        colour = torch.tensor([_thing_colour(instant, slot) for instant in instants], device=depth.device)
+        material = torch.tensor([_thing_material(instant, slot) for instant in instants], device=depth.device)
         for index, part in enumerate(SHAPES[shape].parts):
             at, scale = (torch.tensor(triple, device=o.device, dtype=o.dtype) for triple in (part.at, part.extent))
             near, hit, outward = SOLIDS[part.solid]((o - at) / scale, d / scale)
@@ -107,56 +110,58 @@ def cast(origin: Tensor, directions: Tensor, instants: list[Instant] | tuple[Ins
             r, p = row[closer], pixel[closer]
             hits.depth[r, p] = near[closer]
             hits.ids[r, p] = FIRST_THING + slot
-            hits.surface[r, p] = FIRST_THING + slot * _MOST_PARTS + index
-            hits.normal[r, :, p] = unit(turn[closer] @ (outward[closer] / scale).unsqueeze(2)).squeeze(2)
+            hits.surface[r, p] = FIRST_THING + slot * _MAX_PARTS + index
+            hits.normal[r, :, p] = unit(rotation[closer] @ (outward[closer] / scale).unsqueeze(2)).squeeze(2)
             hits.local[r, :, p] = o[closer] + d[closer] * near[closer].unsqueeze(1)
-            own_part = part.colour is None
-            hits.albedo[r, :, p] = own[r] if own_part else torch.tensor(part.colour, device=o.device)
-            hits.matter[r, p] = matter[r] if own_part else part.matter
+            inherits = part.colour is None
+            hits.albedo[r, :, p] = colour[r] if inherits else torch.tensor(part.colour, device=o.device)
+            hits.material[r, p] = material[r] if inherits else part.material
     return hits
 
 
-def shadow(origin: Tensor, lights: list[Tensor], instants: tuple[Instant, ...], spread: float = 0.0) -> Tensor:
-    """Share in [0, 1] of ``lights`` (unit directions (b, 3, 1) toward each) that things hide from ``origin`` (b, 3, n).
+def shadow_share(origin: Tensor, lights: list[Tensor], instants: Sequence[Instant], spread: float = 0.0) -> Tensor:
+    """Share of ``lights`` that things block, (b, n) in [0, 1], seen from ``origin`` (b, 3, n).
 
-    ``spread`` bounds the angle between the lights and their first: only points near enough are looked at.
+    lights: unit directions (b, 3, 1) towards each light. spread: upper bound, in radians, of the angle between the
+    first light and the others, by which bounding spheres are widened.
     """
     b, _, n = origin.shape
     hidden = torch.zeros(b, n, len(lights), device=origin.device)
     for _, shape, pose in _poses(instants, origin):
-        row, pixel = _near(origin, lights[0], pose, SHAPES[shape].bound, spread).nonzero(as_tuple=True)
-        turn, extent = pose.rotation[row], pose.size[row, :, 0]
-        o = _local(origin[row, :, pixel] - pose.centre[row, :, 0], turn) / extent
+        row, pixel = _near_bounds(origin, lights[0], pose, SHAPES[shape].bound, spread).nonzero(as_tuple=True)
+        rotation, extent = pose.rotation[row], pose.size[row, :, 0]
+        o = _to_local(origin[row, :, pixel] - pose.centre[row, :, 0], rotation) / extent
         for part in SHAPES[shape].parts:
             at, scale = (torch.tensor(triple, device=o.device, dtype=o.dtype) for triple in (part.at, part.extent))
             start = (o - at) / scale
             for index, light in enumerate(lights):
-                d = _local(light[row, :, 0], turn) / extent / scale
+                d = _to_local(light[row, :, 0], rotation) / extent / scale
                 hit = SOLIDS[part.solid](start, d)[1]
                 hidden[row[hit], pixel[hit], index] = 1.0
     return hidden.mean(2)
 
 
-def _own_colour(instant: Instant, slot: int) -> tuple[float, float, float]:
+def _thing_colour(instant: Instant, slot: int) -> tuple[float, float, float]:
     return COLOURS[instant.things[slot].colour] if slot < len(instant.things) else (0.0, 0.0, 0.0)
 
 
-def _own_matter(instant: Instant, slot: int) -> int:
+def _thing_material(instant: Instant, slot: int) -> int:
     return MATERIALS.index(instant.things[slot].material) if slot < len(instant.things) else PLAIN
 
 
-def _poses(instants: list[Instant] | tuple[Instant, ...], like: Tensor) -> Iterator[tuple[int, str, Pose]]:
-    """(slot, shape, pose of the instants whose thing in that slot has that shape; the others far below ground)."""
+def _poses(instants: Sequence[Instant], like: Tensor) -> Iterator[tuple[int, str, Pose]]:
+    """Yield (slot, shape, pose) for every shape of every slot; instants with another shape there get a pose far below
+    the ground."""
     for slot in range(max(len(instant.things) for instant in instants)):
-        there = [instant.things[slot] if slot < len(instant.things) else None for instant in instants]
+        things = [instant.things[slot] if slot < len(instant.things) else None for instant in instants]
         for shape in SHAPES:
-            mine = [thing if thing is not None and thing.shape == shape else None for thing in there]
-            if any(mine):
-                yield slot, shape, thing_pose(mine, like)
+            chosen = [thing if thing is not None and thing.shape == shape else None for thing in things]
+            if any(chosen):
+                yield slot, shape, thing_pose(chosen, like)
 
 
-def _near(origin: Tensor, directions: Tensor, pose: Pose, bound: float, spread: float) -> Tensor:
-    """(b, n) bool: does the ray pass through the thing's bounding sphere, widened by an angle ``spread``?"""
+def _near_bounds(origin: Tensor, directions: Tensor, pose: Pose, bound: float, spread: float) -> Tensor:
+    """(b, n) bool: whether a ray meets the thing's bounding sphere, widened by the angle ``spread`` in radians."""
     to_centre = pose.centre - origin
     along = (to_centre * directions).sum(1)
     miss = (to_centre * to_centre).sum(1) - along * along
@@ -164,12 +169,12 @@ def _near(origin: Tensor, directions: Tensor, pose: Pose, bound: float, spread: 
     return (miss < reach * reach) & (along > -bound * pose.size[:, 0])
 
 
-def _local(vectors: Tensor, rotation: Tensor) -> Tensor:
+def _to_local(vectors: Tensor, rotation: Tensor) -> Tensor:
     return (rotation.mT @ vectors.unsqueeze(2)).squeeze(2)
 
 
 def camera_rays(cameras: list[Camera], size: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Origins (b, 3, 1) and unit directions (b, 3, size * size), pixel centres, row by row from the top."""
+    """Origins (b, 3, 1) and unit directions (b, 3, size * size) through pixel centres, row-major from the top left."""
     origin, basis, focal = camera_frame(cameras, device)
     axis = (torch.arange(size, device=device) + 0.5) / size * 2 - 1
     v, u = torch.meshgrid(-axis, axis, indexing="ij")
@@ -206,12 +211,12 @@ def camera_frame(cameras: list[Camera], device: torch.device | str = "cpu") -> t
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors (b, 3, n) scaled to length 1."""
+    """Normalise vectors (b, 3, n) to length 1."""
     return vectors * (vectors * vectors).sum(1, keepdim=True).clamp(min=1e-12).rsqrt()
 
 
 def thing_pose(things: list[Thing | None], like: Tensor) -> Pose:
-    """Poses of one slot of things, None where an instant has no thing there."""
+    """The pose of one thing of each instant; None: no thing, a pose far below the ground. like: gives the device."""
     rotations, centres, sizes = [], [], []
     for thing in things:
         if thing is None:
@@ -220,10 +225,10 @@ def thing_pose(things: list[Thing | None], like: Tensor) -> Pose:
             sizes.append(1.0)
             continue
         cos, sin = math.cos(thing.heading), math.sin(thing.heading)
-        turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        cos, sin = math.cos(thing.rolled), math.sin(thing.rolled)
+        heading = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        cos, sin = math.cos(thing.roll_angle), math.sin(thing.roll_angle)
         roll = torch.tensor([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
-        rotations.append(turn @ roll)
+        rotations.append(heading @ roll)
         centres.append([thing.x, thing.y, thing.lift + thing.size * SHAPES[thing.shape].half_height])
         sizes.append(thing.size)
     return Pose(

@@ -1,4 +1,7 @@
-"""What every style reads off a G-buffer: the sun and its shadows, outlines, and values of each instant."""
+"""Shading terms that the styles share: masks, sun and shadows, outlines, coordinates.
+
+Shapes: b instants, n rays each.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,57 +10,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, GBuffer, shadow, unit
+from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, GBuffer, shadow_share, unit
 from pnpvideo.miniature.world.scene import Instant
 
 
-def shown(view: GBuffer, which: int) -> Tensor:
-    """Where id ``which`` is seen, (b, 1, n) bool."""
+def id_mask(view: GBuffer, which: int) -> Tensor:
+    """Where the ray hits id ``which``, (b, 1, n) bool."""
     return (view.ids == which).unsqueeze(1)
 
 
-def made_of(view: GBuffer, matter: int) -> Tensor:
-    """Where a thing of ``matter`` is seen, (b, 1, n) bool."""
-    return (view.matter == matter).unsqueeze(1)
+def material_mask(view: GBuffer, material: int) -> Tensor:
+    """Where the ray hits ``material``, (b, 1, n) bool."""
+    return (view.material == material).unsqueeze(1)
 
 
-def each(view: GBuffer, value: Callable[[Instant], tuple[float, ...]]) -> Tensor:
-    """A value of each instant, (b, c, 1)."""
+def values(view: GBuffer, value: Callable[[Instant], tuple[float, ...]]) -> Tensor:
+    """``value`` of each instant as a tensor (b, c, 1)."""
     return torch.tensor([value(instant) for instant in view.instants], device=view.ids.device).unsqueeze(2)
 
 
 def plain_albedo(view: GBuffer, grounds: dict[str, tuple[float, float, float]]) -> Tensor:
-    """Flat colours of ground and things, (b, 3, n)."""
-    return torch.where(shown(view, GROUND), each(view, lambda i: grounds[i.ground]), view.albedo)
+    """Flat colours of the ground, by its name in ``grounds``, and of things, (b, 3, n)."""
+    return torch.where(id_mask(view, GROUND), values(view, lambda i: grounds[i.ground]), view.albedo)
 
 
-def to_sun(view: GBuffer) -> Tensor:
-    """Direction to the sun, (b, 3, 1); it stands low at sunset."""
+def sun_direction(view: GBuffer) -> Tensor:
+    """Unit direction to the sun, (b, 3, 1); the elevation is reduced at sunset."""
 
     def toward(instant: Instant) -> tuple[float, ...]:
         elevation = 0.42 * instant.sun_elevation if instant.sky == "sunset" else instant.sun_elevation
         flat = math.cos(elevation)
         return flat * math.cos(instant.sun_azimuth), flat * math.sin(instant.sun_azimuth), math.sin(elevation)
 
-    return each(view, toward)
+    return values(view, toward)
 
 
-def hidden(view: GBuffer, lights: list[Tensor], spread: float = 0.0) -> Tensor:
-    """Share of ``lights`` that each point does not see, (b, n)."""
-    return shadow(view.position + 0.01 * view.normal, lights, view.instants, spread)
+def occlusion(view: GBuffer, lights: list[Tensor], spread: float = 0.0) -> Tensor:
+    """Share of ``lights`` that each hit point does not see, (b, n) in [0, 1]; see geometry.shadow_share."""
+    return shadow_share(view.position + 0.01 * view.normal, lights, view.instants, spread)
 
 
-def cast_shadow(view: GBuffer) -> Tensor:
-    """Where things shade the ground, with a hard edge, (b, n) bool."""
-    return (hidden(view, [to_sun(view)]) > 0) & (view.ids == GROUND)
+def hard_shadow(view: GBuffer) -> Tensor:
+    """Where things shadow the ground, (b, n) bool."""
+    return (occlusion(view, [sun_direction(view)]) > 0) & (view.ids == GROUND)
 
 
-def soft_sun(view: GBuffer, spread: Tensor, rays: int = 4) -> Tensor:
-    """Share of the sun's disc that each point sees, (b, 1, n): its middle and ``rays`` fixed points of its rim.
+def sun_visibility(view: GBuffer, spread: Tensor, rays: int = 4) -> Tensor:
+    """Share of the sun's disc that each point sees, (b, 1, n) in [0, 1]: its centre and ``rays`` points of its rim.
 
-    spread: (b, 1, 1) radians, the disc's half angle.
+    spread: (b, 1, 1), half the angle of the disc in radians.
     """
-    sun = to_sun(view)
+    sun = sun_direction(view)
     up = torch.tensor([0.0, 0.0, 1.0], device=sun.device).reshape(1, 3, 1).expand_as(sun)
     across = unit(torch.linalg.cross(sun, up, dim=1))
     along = torch.linalg.cross(sun, across, dim=1)
@@ -66,16 +69,16 @@ def soft_sun(view: GBuffer, spread: Tensor, rays: int = 4) -> Tensor:
         angle = 2 * math.pi * (ray + 0.35) / rays
         offset = spread * (math.cos(angle) * across + math.sin(angle) * along)
         lights.append(unit(sun + offset))
-    return 1 - hidden(view, lights, float(spread.max())).unsqueeze(1)
+    return 1 - occlusion(view, lights, float(spread.max())).unsqueeze(1)
 
 
-def contact(view: GBuffer) -> Tensor:
-    """Shade on the ground where a thing stands close, (b, 1, n)."""
+def contact_shadow(view: GBuffer) -> Tensor:
+    """Factor in [0, 1], (b, 1, n), that darkens the ground close to things."""
     shade = torch.ones_like(view.depth).unsqueeze(1)
     for slot in range(max(len(instant.things) for instant in view.instants)):
-        there = [instant.things[slot] if slot < len(instant.things) else None for instant in view.instants]
+        things = [instant.things[slot] if slot < len(instant.things) else None for instant in view.instants]
         disc = torch.tensor(
-            [(t.x, t.y, t.size, t.lift) if t else (1e4, 1e4, 1.0, 0.0) for t in there], device=view.ids.device
+            [(t.x, t.y, t.size, t.lift) if t else (1e4, 1e4, 1.0, 0.0) for t in things], device=view.ids.device
         ).unsqueeze(2)
         away = (view.position[:, :2] - disc[:, :2]).square().sum(1, keepdim=True).sqrt() / disc[:, 2:3]
         shade = shade * (1 - 0.6 * torch.exp(-disc[:, 3:4] * 2) * torch.exp(-(((away - 0.5).clamp(min=0) / 0.55) ** 2)))
@@ -83,18 +86,18 @@ def contact(view: GBuffer) -> Tensor:
 
 
 def outline(view: GBuffer, thickness: int) -> Tensor:
-    """Where the surface changes or folds sharply, (b, 1, n) bool, as far on this side as on that.
+    """Lines along part borders and creases, (b, 1, n) bool.
 
-    thickness: pixels of a G-buffer of 512, on either side; where that is less than a ray, the line is one ray wide.
+    thickness: on either side of the border, in pixels of a G-buffer 512 wide; at least one ray in all.
     """
-    return lines(view, thickness * view.size // 512)
+    return surface_edges(view, thickness * view.size // 512)
 
 
-def lines(view: GBuffer, reach: int) -> Tensor:
-    """The same, ``reach`` rays on either side; 0: the rays at which something changes, on one side alone."""
+def surface_edges(view: GBuffer, reach: int) -> Tensor:
+    """As ``outline``, ``reach`` rays on either side; 0: one ray wide, on the right and lower side of the border."""
     surface = view.surface.unflatten(1, (view.size, view.size)).float().unsqueeze(1)
-    folds = view.normal.unflatten(2, (view.size, view.size)) * (surface >= FIRST_THING)
-    maps = torch.cat((surface, folds), 1)
+    normals = view.normal.unflatten(2, (view.size, view.size)) * (surface >= FIRST_THING)
+    maps = torch.cat((surface, normals), 1)
     steps = torch.zeros_like(maps)
     steps[:, :, :, 1:] = (maps[:, :, :, 1:] - maps[:, :, :, :-1]).abs()
     steps[:, :, 1:] = torch.maximum(steps[:, :, 1:], (maps[:, :, 1:] - maps[:, :, :-1]).abs())
@@ -106,13 +109,13 @@ def lines(view: GBuffer, reach: int) -> Tensor:
     return (wide > 0.5).flatten(2)
 
 
-def sky_map(view: GBuffer) -> Tensor:
-    """Coordinates on a flat layer of clouds, (b, 2, n)."""
+def cloud_coordinates(view: GBuffer) -> Tensor:
+    """Texture coordinates on a flat layer of clouds, (b, 2, n)."""
     return view.directions[:, :2] / (view.directions[:, 2:3].clamp(min=0) + 0.18) * 0.16
 
 
-def pixels(view: GBuffer) -> tuple[Tensor, Tensor]:
-    """Columns and rows of each ray in pixels of a picture 256 wide, each (1, n)."""
+def pixel_coordinates(view: GBuffer) -> tuple[Tensor, Tensor]:
+    """Column and row of each ray in pixels of a picture 256 wide, (1, n) each."""
     axis = (torch.arange(view.size, device=view.ids.device) + 0.5) * (256 / view.size)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     return columns.reshape(1, -1), rows.reshape(1, -1)

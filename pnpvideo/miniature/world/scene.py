@@ -1,7 +1,7 @@
-"""What there is: things on a ground under a sky, seen by a camera, and how they move with time.
+"""Scenes: objects on a ground under a sky, a camera, and their motion over time.
 
-Units: one length unit is about the radius of a large ball; z points up and the ground is z = 0.
-Angles are in radians. Time runs from 0 (first frame) to 1 (last frame).
+One unit of length is about the radius of a large ball; z points up and the ground is z = 0. Angles are in radians.
+Time runs from 0 (first frame) to 1 (last frame).
 """
 
 import math
@@ -30,9 +30,11 @@ MOTIONS = (*THING_MOTIONS, *CAMERA_MOTIONS)
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """One object. ``size`` is its half extent; (x, y) its place on the ground; ``lift`` its height above it.
+    """One object.
 
-    shape: one of shapes.SHAPES; material: one of shapes.MATERIALS; heading: where its front looks.
+    shape: one of shapes.SHAPES. colour: one of COLOURS. material: one of shapes.MATERIALS. size: half its extent.
+    x, y: position on the ground. lift: height above the ground. heading: rotation about z; 0 faces x.
+    roll_angle: rotation about its own y axis.
     """
 
     shape: str
@@ -43,12 +45,12 @@ class Thing:
     y: float = 0.0
     lift: float = 0.0
     heading: float = 0.0
-    rolled: float = 0.0
+    roll_angle: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """Looks from (azimuth, elevation, distance) at a target; ``fov`` is the full vertical angle of view."""
+    """A pinhole camera at (azimuth, elevation, distance) from ``target``. fov: full vertical angle of view."""
 
     azimuth: float = 0.0
     elevation: float = 0.3
@@ -59,7 +61,7 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class Instant:
-    """A scene at one moment: what the renderer draws."""
+    """A scene at one moment: the renderer's input. seed: offset of the textures."""
 
     ground: str
     sky: str
@@ -72,10 +74,10 @@ class Instant:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A scene and how it moves; ``amount`` scales the motions (1: as sampled, 0: a still).
+    """A scene and its motion. amount: factor on all motions; 0 gives a still.
 
-    motions: each thing motion moves the next thing in turn ("still" passes one over), each camera motion the camera:
-    ("roll", "slide", "orbit") rolls the first thing, slides the second and moves the camera around them.
+    motions: entries of THING_MOTIONS apply to the first thing, the second and so on; entries of CAMERA_MOTIONS apply to
+    the camera. ("roll", "slide", "orbit") rolls the first thing, slides the second and orbits the camera.
     """
 
     ground: str
@@ -90,13 +92,13 @@ class Scene:
 
     def at(self, time: float) -> Instant:
         """The scene at ``time`` in [0, 1]."""
-        things, camera, turn = list(self.things), self.camera, 0
+        things, camera, slot = list(self.things), self.camera, 0
         for motion in self.motions:
             if motion in CAMERA_MOTIONS:
-                camera = _travelled(camera, motion, self.amount * (time - 0.5))
-            elif turn < len(things):
-                things[turn] = _moved(things[turn], motion, self.amount, time)
-                turn += 1
+                camera = _move_camera(camera, motion, self.amount * (time - 0.5))
+            elif slot < len(things):
+                things[slot] = _move_thing(things[slot], motion, self.amount, time)
+                slot += 1
         return Instant(
             ground=self.ground,
             sky=self.sky,
@@ -108,13 +110,14 @@ class Scene:
         )
 
 
-def _moved(thing: Thing, motion: str, amount: float, time: float) -> Thing:
-    """``thing`` after ``time`` of ``motion``; only balls roll, the others slide."""
+def _move_thing(thing: Thing, motion: str, amount: float, time: float) -> Thing:
+    """``thing`` at ``time`` of ``motion``; only balls roll, other shapes slide."""
     if motion in ("roll", "slide", "bounce"):
-        along = 2.4 * amount * (time - 0.5)
-        thing = replace(thing, x=thing.x + along * math.cos(thing.heading), y=thing.y + along * math.sin(thing.heading))
+        distance = 2.4 * amount * (time - 0.5)
+        x, y = thing.x + distance * math.cos(thing.heading), thing.y + distance * math.sin(thing.heading)
+        thing = replace(thing, x=x, y=y)
         if motion == "roll" and thing.shape == "ball":
-            thing = replace(thing, rolled=along / thing.size)
+            thing = replace(thing, roll_angle=distance / thing.size)
         if motion == "bounce":
             thing = replace(thing, lift=1.1 * abs(amount) * abs(math.sin(2 * math.pi * time)))
     elif motion == "spin":
@@ -132,78 +135,78 @@ def _moved(thing: Thing, motion: str, amount: float, time: float) -> Thing:
     return thing
 
 
-def _travelled(camera: Camera, motion: str, way: float) -> Camera:
-    """``camera`` after a ``way`` of -0.5 to 0.5 along ``motion``."""
+def _move_camera(camera: Camera, motion: str, progress: float) -> Camera:
+    """``camera`` at ``progress``, -0.5 to 0.5 for an amount of 1, of ``motion``."""
     if motion == "orbit":
-        return replace(camera, azimuth=camera.azimuth + 0.7 * way)
+        return replace(camera, azimuth=camera.azimuth + 0.7 * progress)
     if motion == "pan":
         x, y, z = camera.target
-        side = 2.0 * way
+        side = 2.0 * progress
         return replace(camera, target=(x - math.sin(camera.azimuth) * side, y + math.cos(camera.azimuth) * side, z))
     if motion == "zoom":
-        return replace(camera, fov=camera.fov * (1.0 - 0.35 * way))
+        return replace(camera, fov=camera.fov * (1.0 - 0.35 * progress))
     if motion == "rise":
-        return replace(camera, elevation=max(0.06, camera.elevation + 0.2 * way))
-    return replace(camera, distance=camera.distance * (1.0 - 0.35 * way))
+        return replace(camera, elevation=max(0.06, camera.elevation + 0.2 * progress))
+    return replace(camera, distance=camera.distance * (1.0 - 0.35 * progress))
 
 
 def random_scene(
     seed: int, *, things: int | None = None, motion: str | None = None, shapes: tuple[str, ...] = tuple(SHAPES)
 ) -> Scene:
-    """A scene drawn from the world by ``seed`` alone.
+    """Sample a scene; the same arguments give the same scene.
 
-    ``things`` fixes the number of objects (1 to 3; None: mostly one); ``motion`` fixes the only motion; ``shapes``
-    are those to choose from.
+    things: number of objects, 1 to 3; None: mostly one. motion: the only motion; None: random ones. shapes: names to
+    choose from.
     """
-    draw = Random(seed)
-    count = things if things is not None else draw.choices((1, 2, 3), weights=(0.72, 0.2, 0.08))[0]
-    azimuth = draw.uniform(-math.pi, math.pi)
+    rng = Random(seed)
+    count = things if things is not None else rng.choices((1, 2, 3), weights=(0.72, 0.2, 0.08))[0]
+    azimuth = rng.uniform(-math.pi, math.pi)
     side = (-math.sin(azimuth), math.cos(azimuth))
     toward = (math.cos(azimuth), math.sin(azimuth))
     apart = {1: 0.0, 2: 2.2, 3: 1.8}[count]
     span = {1: (0.8, 1.15), 2: (0.65, 0.9), 3: (0.55, 0.7)}[count]
-    placed: list[Thing] = []
-    colours = draw.sample(list(COLOURS), count)
+    placed_things: list[Thing] = []
+    colours = rng.sample(list(COLOURS), count)
     for index in range(count):
-        across = draw.uniform(-0.9, 0.9) if count == 1 else (index - (count - 1) / 2) * apart + draw.uniform(-0.2, 0.2)
-        depth = draw.uniform(-0.8, 0.8)
-        shape = draw.choice(shapes)
-        material = draw.choices(MATERIALS, weights=(0.6, 0.2, 0.2))[0]
-        placed.append(
+        across = rng.uniform(-0.9, 0.9) if count == 1 else (index - (count - 1) / 2) * apart + rng.uniform(-0.2, 0.2)
+        depth = rng.uniform(-0.8, 0.8)
+        shape = rng.choice(shapes)
+        material = rng.choices(MATERIALS, weights=(0.6, 0.2, 0.2))[0]
+        placed_things.append(
             Thing(
                 shape=shape,
                 colour=colours[index],
                 material=material if shape in SIMPLE else "plain",
-                size=draw.uniform(*span) * _SCALE.get(shape, 1.0),
+                size=rng.uniform(*span) * _SCALE.get(shape, 1.0),
                 x=across * side[0] + depth * toward[0],
                 y=across * side[1] + depth * toward[1],
-                heading=draw.uniform(-math.pi, math.pi),
+                heading=rng.uniform(-math.pi, math.pi),
             )
         )
     return Scene(
-        ground=draw.choice(GROUNDS),
-        sky=draw.choice(SKIES),
-        things=tuple(placed),
+        ground=rng.choice(GROUNDS),
+        sky=rng.choice(SKIES),
+        things=tuple(placed_things),
         camera=Camera(
             azimuth=azimuth,
-            elevation=draw.uniform(0.10, 0.30),
-            distance=draw.uniform(5.0, 7.5) + (0.5 if count > 1 else 0.0),
-            fov=draw.uniform(0.72, 0.88),
-            target=(0.0, 0.0, draw.uniform(0.6, 1.2)),
+            elevation=rng.uniform(0.10, 0.30),
+            distance=rng.uniform(5.0, 7.5) + (0.5 if count > 1 else 0.0),
+            fov=rng.uniform(0.72, 0.88),
+            target=(0.0, 0.0, rng.uniform(0.6, 1.2)),
         ),
-        sun_azimuth=azimuth + draw.uniform(-2.4, 2.4),
-        sun_elevation=draw.uniform(0.5, 1.1),
-        motions=(motion,) if motion is not None else _motions(draw, count),
-        amount=draw.choice((-1.0, 1.0)) * draw.uniform(0.7, 1.0),
+        sun_azimuth=azimuth + rng.uniform(-2.4, 2.4),
+        sun_elevation=rng.uniform(0.5, 1.1),
+        motions=(motion,) if motion is not None else _motions(rng, count),
+        amount=rng.choice((-1.0, 1.0)) * rng.uniform(0.7, 1.0),
         seed=seed,
     )
 
 
-def _motions(draw: Random, count: int) -> tuple[str, ...]:
-    """One motion, or one for each thing, or things and camera together."""
-    kind = draw.random()
+def _motions(rng: Random, count: int) -> tuple[str, ...]:
+    """Sample the motions of a scene: one motion of the first thing, one of the camera, or one of everything."""
+    kind = rng.random()
     if kind < 0.35:
-        return (draw.choice(THING_MOTIONS),)
+        return (rng.choice(THING_MOTIONS),)
     if kind < 0.65:
-        return (draw.choice(CAMERA_MOTIONS),)
-    return (*(draw.choice(THING_MOTIONS) for _ in range(count)), draw.choice(CAMERA_MOTIONS))
+        return (rng.choice(CAMERA_MOTIONS),)
+    return (*(rng.choice(THING_MOTIONS) for _ in range(count)), rng.choice(CAMERA_MOTIONS))

@@ -1,6 +1,6 @@
-"""What a thing looks like in its own frame: simple solids, and what is built of several of them.
+"""The shapes of objects, each a union of convex solids.
 
-A thing's frame has its origin at mid height, z up and x ahead; its unit is the thing's ``size``.
+Coordinates are in the object's own frame: origin at mid height, z up, x ahead, in units of the object's ``size``.
 """
 
 import math
@@ -9,35 +9,35 @@ from functools import cached_property
 
 PLAIN, METAL, WOOD, GLASS = range(4)
 MATERIALS = ("plain", "metal", "wood")
-"""What a whole thing can be made of, in the order of the codes above; glass is for windows only."""
+"""Materials of a whole object, in the order of the codes above; glass is for windows only."""
 
 Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A unit solid (see solids.SOLIDS), scaled by ``extent`` and put at ``at``.
+class Solid:
+    """One part of a shape: a unit solid (a key of solids.SOLIDS), scaled by ``extent`` and centred at ``at``.
 
-    colour: sRGB in [0, 1]; None: the thing's own colour, and its own material.
+    colour: sRGB in [0, 1]; None: the colour and the material of the object.
     """
 
     solid: str
     at: Triple
     extent: Triple
     colour: Triple | None = None
-    matter: int = PLAIN
+    material: int = PLAIN
 
 
 @dataclass(frozen=True)
 class Shape:
-    """``half_height``: the ground lies that far below the frame's origin."""
+    """A union of solids. half_height: distance from the ground to the frame's origin."""
 
     half_height: float
-    parts: tuple[Part, ...]
+    parts: tuple[Solid, ...]
 
     @cached_property
     def bound(self) -> float:
-        """Radius of a sphere around the origin that holds every part."""
+        """Radius of a sphere around the origin that contains every part."""
         reach = 0.0
         for part in self.parts:
             if part.solid == "ball":
@@ -57,31 +57,31 @@ _SKIN, _HAIR, _TROUSERS, _CANVAS, _LAMP = (
 )
 
 
-def _pane(at: Triple, extent: Triple) -> Part:
-    return Part("cube", at, extent, _PANE, GLASS)
+def _pane(at: Triple, extent: Triple) -> Solid:
+    return Solid("cube", at, extent, _PANE, GLASS)
 
 
 SHAPES = {
-    "ball": Shape(1.0, (Part("ball", (0, 0, 0), (1, 1, 1)),)),
-    "cube": Shape(0.82, (Part("cube", (0, 0, 0), (0.82, 0.82, 0.82)),)),
-    "cylinder": Shape(0.95, (Part("cylinder", (0, 0, 0), (0.78, 0.78, 0.95)),)),
-    "cone": Shape(1.05, (Part("cone", (0, 0, 0), (1, 1, 1.05)),)),
+    "ball": Shape(1.0, (Solid("ball", (0, 0, 0), (1, 1, 1)),)),
+    "cube": Shape(0.82, (Solid("cube", (0, 0, 0), (0.82, 0.82, 0.82)),)),
+    "cylinder": Shape(0.95, (Solid("cylinder", (0, 0, 0), (0.78, 0.78, 0.95)),)),
+    "cone": Shape(1.05, (Solid("cone", (0, 0, 0), (1, 1, 1.05)),)),
     "tree": Shape(
         1.3,
         (
-            Part("cylinder", (0, 0, -0.85), (0.18, 0.18, 0.45), _BARK),
-            Part("ball", (0, 0, 0.42), (0.80, 0.80, 0.86)),
-            Part("ball", (0.42, 0.26, -0.05), (0.52, 0.52, 0.50)),
-            Part("ball", (-0.30, -0.44, -0.02), (0.54, 0.54, 0.50)),
+            Solid("cylinder", (0, 0, -0.85), (0.18, 0.18, 0.45), _BARK),
+            Solid("ball", (0, 0, 0.42), (0.80, 0.80, 0.86)),
+            Solid("ball", (0.42, 0.26, -0.05), (0.52, 0.52, 0.50)),
+            Solid("ball", (-0.30, -0.44, -0.02), (0.54, 0.54, 0.50)),
         ),
     ),
     "house": Shape(
         1.0,
         (
-            Part("cube", (0, 0, -0.42), (0.75, 0.95, 0.58)),
-            Part("prism", (0, 0, 0.56), (0.92, 1.08, 0.44), _SLATE),
-            Part("cube", (-0.35, 0.50, 0.72), (0.13, 0.13, 0.30), _SLATE),
-            Part("cube", (0.76, -0.35, -0.60), (0.03, 0.21, 0.40), _BARK),
+            Solid("cube", (0, 0, -0.42), (0.75, 0.95, 0.58)),
+            Solid("prism", (0, 0, 0.56), (0.92, 1.08, 0.44), _SLATE),
+            Solid("cube", (-0.35, 0.50, 0.72), (0.13, 0.13, 0.30), _SLATE),
+            Solid("cube", (0.76, -0.35, -0.60), (0.03, 0.21, 0.40), _BARK),
             _pane((0.76, 0.40, -0.34), (0.03, 0.24, 0.22)),
             _pane((0, 0.96, -0.34), (0.28, 0.03, 0.22)),
             _pane((0, -0.96, -0.34), (0.28, 0.03, 0.22)),
@@ -91,31 +91,31 @@ SHAPES = {
     "car": Shape(
         0.66,
         (
-            Part("cube", (0, 0, -0.10), (1.20, 0.56, 0.27)),
-            Part("cube", (-0.12, 0, 0.34), (0.62, 0.47, 0.22), _PANE, GLASS),
-            Part("cube", (-0.12, 0, 0.58), (0.60, 0.48, 0.07)),
-            *(Part("wheel", (x, y, -0.37), (0.29, 0.13, 0.29), _TYRE) for x in (-0.70, 0.70) for y in (-0.50, 0.50)),
-            *(Part("ball", (1.19, y, -0.06), (0.06, 0.12, 0.10), _LAMP) for y in (-0.34, 0.34)),
+            Solid("cube", (0, 0, -0.10), (1.20, 0.56, 0.27)),
+            Solid("cube", (-0.12, 0, 0.34), (0.62, 0.47, 0.22), _PANE, GLASS),
+            Solid("cube", (-0.12, 0, 0.58), (0.60, 0.48, 0.07)),
+            *(Solid("wheel", (x, y, -0.37), (0.29, 0.13, 0.29), _TYRE) for x in (-0.70, 0.70) for y in (-0.50, 0.50)),
+            *(Solid("ball", (1.19, y, -0.06), (0.06, 0.12, 0.10), _LAMP) for y in (-0.34, 0.34)),
         ),
     ),
     "boat": Shape(
         1.25,
         (
-            Part("hull", (0, 0, -0.85), (1.20, 0.55, 0.40)),
-            Part("cylinder", (0.05, 0, 0.36), (0.05, 0.05, 0.86), _BARK),
-            Part("prism", (0.05, 0, 0.45), (0.78, 0.03, 0.72), _CANVAS),
+            Solid("hull", (0, 0, -0.85), (1.20, 0.55, 0.40)),
+            Solid("cylinder", (0.05, 0, 0.36), (0.05, 0.05, 0.86), _BARK),
+            Solid("prism", (0.05, 0, 0.45), (0.78, 0.03, 0.72), _CANVAS),
         ),
     ),
     "figure": Shape(
         1.25,
         (
-            *(Part("cylinder", (0, y, -0.84), (0.15, 0.15, 0.41), _TROUSERS) for y in (-0.18, 0.18)),
-            Part("cylinder", (0, 0, -0.02), (0.27, 0.38, 0.46)),
-            *(Part("cylinder", (0, y, 0.00), (0.11, 0.11, 0.40)) for y in (-0.50, 0.50)),
-            Part("ball", (0, 0, 0.80), (0.34, 0.34, 0.38), _SKIN),
-            Part("ball", (-0.07, 0, 0.92), (0.35, 0.36, 0.33), _HAIR),
+            *(Solid("cylinder", (0, y, -0.84), (0.15, 0.15, 0.41), _TROUSERS) for y in (-0.18, 0.18)),
+            Solid("cylinder", (0, 0, -0.02), (0.27, 0.38, 0.46)),
+            *(Solid("cylinder", (0, y, 0.00), (0.11, 0.11, 0.40)) for y in (-0.50, 0.50)),
+            Solid("ball", (0, 0, 0.80), (0.34, 0.34, 0.38), _SKIN),
+            Solid("ball", (-0.07, 0, 0.92), (0.35, 0.36, 0.33), _HAIR),
         ),
     ),
 }
 SIMPLE = ("ball", "cube", "cylinder", "cone")
-"""The shapes of one part: these can be of metal or wood."""
+"""The shapes of one part, which may also be of metal or wood."""

@@ -1,7 +1,8 @@
-"""Where a ray meets a convex unit solid: one interval [near, far], the intersection of its constraints' intervals.
+"""Intersections of rays with convex unit solids.
 
-Rays are given as origins and directions (m, 3), directions of any length; each function returns near (m,) in units
-of the direction, whether the ray hits (m,), and the outward normal (m, 3), not scaled to length 1.
+A ray is inside a convex solid for one interval [near, far]: the intersection of the intervals of its constraints. Each
+function takes origins ``o`` and directions ``d`` of any length, (m, 3) both, and returns near (m,) in units of the
+direction, whether the ray hits (m,) bool, and the outward normal (m, 3), not normalised.
 """
 
 import math
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 Hit = tuple[Tensor, Tensor, Tensor]
-_ENDLESS = 1.0e6
+_INFINITE = 1.0e6
 
 
 def ball(o: Tensor, d: Tensor) -> Hit:
@@ -33,51 +34,51 @@ def cylinder(o: Tensor, d: Tensor) -> Hit:
     """x^2 + y^2 <= 1, abs z <= 1."""
     p, q = o[:, :2], d[:, :2]
     near, far, real = _quadric((q * q).sum(1), (p * q).sum(1), (p * p).sum(1) - 1.0)
-    return _round(o, d, near, far, real, 0.0)
+    return _revolution(o, d, near, far, real, 0.0)
 
 
 def cone(o: Tensor, d: Tensor) -> Hit:
-    """Apex at z = 1, base of radius 1 at z = -1."""
+    """A cone with its apex at z = 1 and a base of radius 1 at z = -1."""
     slope = 0.5
     p, q = o[:, :2], d[:, :2]
     below, fall = (1 - o[:, 2]) * slope, d[:, 2] * slope
     a = (q * q).sum(1) - fall * fall
     near, far, real = _quadric(a, (p * q).sum(1) + below * fall, (p * p).sum(1) - below * below)
-    # a < 0: the ray runs inside both nappes; the lower one lies before the first root if the ray climbs.
+    # a < 0: the ray is inside both nappes; it is in the lower one before the first root if it climbs.
     steep, climbs = a < 0, d[:, 2] > 0
-    endless = torch.full_like(near, _ENDLESS)
+    endless = torch.full_like(near, _INFINITE)
     lower_near = torch.where(climbs, -endless, torch.where(real, far, -endless))
     lower_far = torch.where(climbs, torch.where(real, near, endless), endless)
     near, far = torch.where(steep, lower_near, near), torch.where(steep, lower_far, far)
-    return _round(o, d, near, far, real | steep, slope)
+    return _revolution(o, d, near, far, real | steep, slope)
 
 
 def wheel(o: Tensor, d: Tensor) -> Hit:
-    """x^2 + z^2 <= 1, abs y <= 1: a cylinder that lies across."""
+    """x^2 + z^2 <= 1, abs y <= 1: a cylinder along y."""
     near, hit, normal = cylinder(o[:, [0, 2, 1]], d[:, [0, 2, 1]])
     return near, hit, normal[:, [0, 2, 1]]
 
 
-def _faces(*planes: tuple[float, float, float, float]) -> Callable[[Tensor, Tensor], Hit]:
-    """The solid of all p with n . p <= h for each plane (n, h)."""
+def _polyhedron(*planes: tuple[float, float, float, float]) -> Callable[[Tensor, Tensor], Hit]:
+    """The intersection of half spaces n . p <= h, given as planes (n, h)."""
 
     def solid(o: Tensor, d: Tensor) -> Hit:
         table = torch.tensor(planes, device=o.device)
         normals, offsets = table[:, :3], table[:, 3]
         against = d @ normals.T
-        room = offsets - o @ normals.T
-        level = against.abs() < 1e-9
-        at = room / torch.where(level, torch.full_like(against, 1e-9), against)
-        shut = level & (room < 0)
-        near, face = torch.where((against < 0) & ~level, at, torch.full_like(at, -_ENDLESS)).max(1)
-        far = torch.where((against > 0) & ~level, at, torch.full_like(at, _ENDLESS)).amin(1)
-        return near, _hit(near, far) & ~shut.any(1), normals[face]
+        inside = offsets - o @ normals.T
+        parallel = against.abs() < 1e-9
+        at = inside / torch.where(parallel, torch.full_like(against, 1e-9), against)
+        misses = parallel & (inside < 0)
+        near, face = torch.where((against < 0) & ~parallel, at, torch.full_like(at, -_INFINITE)).max(1)
+        far = torch.where((against > 0) & ~parallel, at, torch.full_like(at, _INFINITE)).amin(1)
+        return near, _hit(near, far) & ~misses.any(1), normals[face]
 
     return solid
 
 
 def _quadric(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Roots of a t^2 + 2 b t + c, in order, and where they are real."""
+    """The roots of a t^2 + 2 b t + c in ascending order, and where they are real."""
     discriminant = b * b - a * c
     real = discriminant > 0
     root = discriminant.clamp(min=0).sqrt()
@@ -96,8 +97,8 @@ def _hit(near: Tensor, far: Tensor) -> Tensor:
     return (near < far) & (near > 1e-3)
 
 
-def _round(o: Tensor, d: Tensor, near: Tensor, far: Tensor, inside: Tensor, slope: float) -> Hit:
-    """Finish a solid of revolution about z: cut it with the slab abs z <= 1, find the normal."""
+def _revolution(o: Tensor, d: Tensor, near: Tensor, far: Tensor, inside: Tensor, slope: float) -> Hit:
+    """Intersect a surface of revolution about z with the slab abs z <= 1, and compute the normal."""
     low, high = _slab(o[:, 2], d[:, 2])
     capped = low > near
     near, far = torch.maximum(near, low), torch.minimum(far, high)
@@ -108,10 +109,10 @@ def _round(o: Tensor, d: Tensor, near: Tensor, far: Tensor, inside: Tensor, slop
     return near, inside & _hit(near, far), torch.where(capped.unsqueeze(1), cap, side)
 
 
-prism = _faces((0, 1, 0, 1), (0, -1, 0, 1), (0, 0, -1, 1), (1, 0, 0.5, 0.5), (-1, 0, 0.5, 0.5))
-"""A triangle in x and z, apex at z = 1, base from x = -1 to 1 at z = -1, drawn out along y."""
+prism = _polyhedron((0, 1, 0, 1), (0, -1, 0, 1), (0, 0, -1, 1), (1, 0, 0.5, 0.5), (-1, 0, 0.5, 0.5))
+"""A triangle in x and z, apex at z = 1, base from x = -1 to 1 at z = -1, extruded along y."""
 
-hull = _faces(
+hull = _polyhedron(
     (0, 0, 1, 1),
     (0, 0, -1, 1),
     (0, 1, -0.3, 0.7),
@@ -120,7 +121,7 @@ hull = _faces(
     (0.8, 0.6, -0.3, 0.5),
     (0.8, -0.6, -0.3, 0.5),
 )
-"""A boat's hull: flat deck at z = 1, sides that lean out, a pointed bow at x = 1."""
+"""A boat's hull: a flat deck at z = 1, sides that lean out, a pointed bow at x = 1."""
 
 SOLIDS: dict[str, Callable[[Tensor, Tensor], Hit]] = {
     "ball": ball,

@@ -1,4 +1,4 @@
-"""Smooth noise that repeats without a seam, made once from a fixed seed and sampled at any coordinates."""
+"""Seamless smooth noise, generated once from a fixed seed and sampled at any coordinates."""
 
 from functools import lru_cache
 
@@ -11,22 +11,25 @@ from pnpvideo.miniature.world.geometry import GBuffer
 _SIDE = 256
 
 
-def noise(place: Tensor, view: GBuffer, channel: int) -> Tensor:
-    """Noise (b, n) in [0, 1], mean 0.5, at ``place`` (b, 2, n); its period is 1. Each instant has its own offset."""
-    texture = _texture(str(place.device))[:, channel : channel + 1]
+def noise(position: Tensor, view: GBuffer, channel: int) -> Tensor:
+    """Noise (b, n) in [0, 1], mean 0.5, period 1, at ``position`` (b, 2, n), offset by the seed of each instant.
+
+    channel: 0 to 3, from coarse to fine mixtures of octaves, see ``_texture``.
+    """
+    texture = _texture(str(position.device))[:, channel : channel + 1]
     offset = torch.tensor(
         [[(i.seed * 0.618034 + 0.37 * channel) % 1.0, (i.seed * 0.414214) % 1.0] for i in view.instants],
-        device=place.device,
+        device=position.device,
     ).unsqueeze(2)
-    wrapped = (place + offset).remainder(1.0)
-    grid = ((wrapped * _SIDE + 0.5) / (_SIDE + 1) * 2 - 1).mT.unsqueeze(1)
-    sampled = F.grid_sample(texture.expand(place.shape[0], -1, -1, -1), grid, align_corners=False)
-    return sampled[:, 0, 0]
+    in_tile = (position + offset).remainder(1.0)
+    grid = ((in_tile * _SIDE + 0.5) / (_SIDE + 1) * 2 - 1).mT.unsqueeze(1)
+    values = F.grid_sample(texture.expand(position.shape[0], -1, -1, -1), grid, align_corners=False)
+    return values[:, 0, 0]
 
 
 @lru_cache(maxsize=2)
 def _texture(device: str) -> Tensor:
-    """(1, 4, side + 1, side + 1): four sums of octaves, the last row and column repeating the first."""
+    """(1, 4, side + 1, side + 1): four channels, each a sum of octaves; the last row and column repeat the first."""
     generator = torch.Generator().manual_seed(20240229)
     channels = []
     for coarsest, octaves in ((5, 5), (8, 6), (6, 4), (7, 3)):

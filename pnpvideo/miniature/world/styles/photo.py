@@ -1,4 +1,4 @@
-"""Photo and night photo: sun or moon with soft shadow, sky light, glints, textured matter, clouds and haze."""
+"""The photo and night styles: sun or moon with soft shadows, sky light, highlights, textures, clouds and haze."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from pnpvideo.miniature.world.geometry import GROUND, SKY, GBuffer, unit
-from pnpvideo.miniature.world.light import contact, each, made_of, shown, sky_map, soft_sun, to_sun
+from pnpvideo.miniature.world.light import (
+    cloud_coordinates,
+    contact_shadow,
+    id_mask,
+    material_mask,
+    sun_direction,
+    sun_visibility,
+    values,
+)
 from pnpvideo.miniature.world.shapes import GLASS, METAL, WOOD
 from pnpvideo.miniature.world.texture import noise
 
@@ -14,7 +22,7 @@ Triple = tuple[float, float, float]
 
 
 class Light(NamedTuple):
-    """Linear light: the sky at zenith and horizon, the sun, the ambient, the sun's half angle, what windows give."""
+    """Linear RGB light of one sky. spread: half the angle of the sun's disc in radians. window: emitted by windows."""
 
     zenith: Triple
     horizon: Triple
@@ -50,52 +58,63 @@ _PATCHY = {"grass": 1.0, "sand": 0.40, "snow": 0.14, "stone": 0.5}
 
 
 def photo(view: GBuffer) -> Tensor:
+    """Shade as a photo in daylight, at sunset or under clouds: sRGB (b, 3, n)."""
     return _tone(_lit(view, _DAY, _sky(view, _DAY)))
 
 
 def night(view: GBuffer) -> Tensor:
-    bright = noise(sky_map(view) * 7, view, 1)
+    """Shade as a photo at night: sRGB (b, 3, n)."""
+    bright = noise(cloud_coordinates(view) * 7, view, 1)
     stars = ((bright - 0.86) * 12).clamp(0, 1).unsqueeze(1) * (view.directions[:, 2:3] * 5).clamp(0, 1)
-    clear = each(view, lambda i: (0.0 if i.sky == "overcast" else 1.0,))
+    clear = values(view, lambda i: (0.0 if i.sky == "overcast" else 1.0,))
     return _tone(_lit(view, _NIGHT, _sky(view, _NIGHT) + 0.5 * stars * clear))
 
 
 def _tone(colour: Tensor) -> Tensor:
-    """Linear light to sRGB, with a soft shoulder."""
+    """Tone-map linear light to sRGB, with soft highlights."""
     return (colour / (1 + 0.25 * colour)).clamp(min=1e-5) ** (1 / 2.2)
 
 
 def _sky(view: GBuffer, light: dict[str, Light]) -> Tensor:
-    """A gradient, clouds lit by the sun, a glow around it."""
-    zenith, horizon = each(view, lambda i: light[i.sky].zenith), each(view, lambda i: light[i.sky].horizon)
-    sunlight = each(view, lambda i: light[i.sky].sun)
+    """Linear light of the sky, (b, 3, n): a gradient, clouds lit by the sun, a glow around the sun."""
+    zenith, horizon = (
+        values(view, lambda i: light[i.sky].zenith),
+        values(view, lambda i: light[i.sky].horizon),
+    )
+    sunlight = values(view, lambda i: light[i.sky].sun)
     up = view.directions[:, 2:3]
     sky = horizon + (zenith - horizon) * up.clamp(0, 1) ** 0.55
-    clouds = ((noise(sky_map(view), view, 0) - 0.46) * 4).clamp(0, 1).unsqueeze(1) * (up * 6).clamp(0, 1)
-    cover = each(view, lambda i: (0.55 if i.sky != "overcast" else 0.3,))
+    clouds = ((noise(cloud_coordinates(view), view, 0) - 0.46) * 4).clamp(0, 1).unsqueeze(1) * (up * 6).clamp(0, 1)
+    cover = values(view, lambda i: (0.55 if i.sky != "overcast" else 0.3,))
     sky = sky + (0.75 * (horizon * 0.5 + sunlight * 0.45) - sky * 0.6) * clouds * cover
-    glow = (view.directions * to_sun(view)).sum(1, keepdim=True).clamp(0, 1)
+    glow = (view.directions * sun_direction(view)).sum(1, keepdim=True).clamp(0, 1)
     return sky + sunlight * (0.22 * glow**8 + 0.7 * glow**180)
 
 
 def _lit(view: GBuffer, lights: dict[str, Light], sky: Tensor) -> Tensor:
-    """Linear light from each pixel, (b, 3, n)."""
-    sun, normal = to_sun(view), view.normal
-    horizon, sunlight = each(view, lambda i: lights[i.sky].horizon), each(view, lambda i: lights[i.sky].sun)
-    zenith, ambient = each(view, lambda i: lights[i.sky].zenith), each(view, lambda i: lights[i.sky].ambient)
+    """Linear light of each ray, (b, 3, n). sky: light of the rays that hit nothing."""
+    sun, normal = sun_direction(view), view.normal
+    horizon, sunlight = (
+        values(view, lambda i: lights[i.sky].horizon),
+        values(view, lambda i: lights[i.sky].sun),
+    )
+    zenith, ambient = (
+        values(view, lambda i: lights[i.sky].zenith),
+        values(view, lambda i: lights[i.sky].ambient),
+    )
     ground, relief = _ground(view)
-    is_ground, is_metal = shown(view, GROUND), made_of(view, METAL)
+    is_ground, is_metal = id_mask(view, GROUND), material_mask(view, METAL)
     albedo = torch.where(is_ground, ground, _things(view))
 
     direct = (normal * sun).sum(1, keepdim=True).clamp(0, 1)
-    seen = soft_sun(view, each(view, lambda i: (lights[i.sky].spread,)))
+    seen = sun_visibility(view, values(view, lambda i: (lights[i.sky].spread,)))
     sky_light = ambient * (0.62 + 0.38 * normal[:, 2:3])
     near_ground = (0.55 + 0.45 * (view.position[:, 2:3] * 1.2)).clamp(0, 1)
-    sky_light = sky_light * torch.where(is_ground, contact(view), near_ground)
+    sky_light = sky_light * torch.where(is_ground, contact_shadow(view), near_ground)
     bounce = ground * sunlight * 0.10 * (1 - normal[:, 2:3]).clamp(0, 1)
     matte = albedo * (sunlight * direct * seen * relief + sky_light + bounce)
 
-    # what shines: a glint of the sun on all things; sky and ground mirrored in metal and glass
+    # Highlights of the sun on all things, reflections of sky and ground in metal and glass.
     half = unit(sun - view.directions)
     glint = (normal * half).sum(1, keepdim=True).clamp(0, 1) ** 48 * torch.where(is_ground, 0.03, 0.55)
     facing = (normal * view.directions).sum(1, keepdim=True)
@@ -103,38 +122,40 @@ def _lit(view: GBuffer, lights: dict[str, Light], sky: Tensor) -> Tensor:
     above = horizon + (zenith - horizon) * mirrored.clamp(0, 1) ** 0.55
     below = ground.mean(2, keepdim=True) * (ambient + 0.5 * sunlight)
     reflected = torch.where(mirrored > 0, above, below)
-    polish = torch.where(is_metal, 0.65, torch.where(made_of(view, GLASS), 0.45, 0.0))
+    polish = torch.where(is_metal, 0.65, torch.where(material_mask(view, GLASS), 0.45, 0.0))
     tint = torch.where(is_metal, 0.25 + 0.75 * albedo / albedo.amax(1, keepdim=True).clamp(min=0.05), 1.0)
     colour = matte * (1 - polish) + reflected * tint * polish
     colour = colour + sunlight * glint * seen * torch.where(is_metal, 2.0, 1.0)
     rim = (1 + facing).clamp(0, 1) ** 4 * torch.where(is_ground, 0.0, 0.35)
     colour = colour + horizon * rim * 0.5
-    colour = colour + each(view, lambda i: lights[i.sky].window) * made_of(view, GLASS)
+    colour = colour + values(view, lambda i: lights[i.sky].window) * material_mask(view, GLASS)
     haze = 1 - torch.exp(-view.depth.unsqueeze(1).clamp(max=400) / 95)
-    return torch.where(shown(view, SKY), sky, colour + (horizon - colour) * haze)
+    return torch.where(id_mask(view, SKY), sky, colour + (horizon - colour) * haze)
 
 
 def _things(view: GBuffer) -> Tensor:
-    """Linear albedo of things, with the grain of their matter, (b, 3, n)."""
+    """Linear albedo of things, textured by their material, (b, 3, n)."""
     grain = noise(view.local[:, :2] * 0.35 + view.local[:, 2:3] * 0.21, view, 1).unsqueeze(1)
     bent = view.local[:, 2:3] * 2.2 + 1.6 * noise(view.local[:, [0, 2]] * 0.11, view, 2).unsqueeze(1)
     rings = (bent.remainder(1.0) - 0.5).abs() * 2
     wooden = view.albedo * torch.tensor([0.92, 0.74, 0.55], device=grain.device).reshape(1, 3, 1) * (0.62 + 0.5 * rings)
-    albedo = torch.where(made_of(view, WOOD), wooden, view.albedo)
+    albedo = torch.where(material_mask(view, WOOD), wooden, view.albedo)
     return albedo.clamp(min=1e-3) ** 1.9 * (0.86 + 0.28 * grain)
 
 
 def _ground(view: GBuffer) -> tuple[Tensor, Tensor]:
-    """Linear albedo (b, 3, n) and relief (b, 1, n) of the textured ground."""
+    """Linear albedo (b, 3, n) and shading factor of the relief (b, 1, n) of the textured ground."""
     place = view.position[:, :2].clamp(-200, 200)
     near = torch.exp(-view.depth.clamp(max=400) / 14).unsqueeze(1)
     fine = noise(place * 0.4, view, 1).unsqueeze(1) - 0.5
     broad = noise(place * 0.09, view, 2).unsqueeze(1) - 0.5
-    colour = each(view, lambda i: _MATTER[i.ground]) * (
-        1 + each(view, lambda i: (_ROUGH[i.ground],)) * fine * near + each(view, lambda i: (_PATCHY[i.ground],)) * broad
+    colour = values(view, lambda i: _MATTER[i.ground]) * (
+        1
+        + values(view, lambda i: (_ROUGH[i.ground],)) * fine * near
+        + values(view, lambda i: (_PATCHY[i.ground],)) * broad
     )
     joints = ((place * 0.9).remainder(1.0) - 0.5).abs().amax(1, keepdim=True) > 0.45
-    paved = each(view, lambda i: (float(i.ground == "stone"),)).bool()
+    paved = values(view, lambda i: (float(i.ground == "stone"),)).bool()
     colour = torch.where(joints & paved, colour * (1 - 0.55 * near), colour)
-    ripple = torch.sin(place[:, :1] * 5 + 9 * broad) * each(view, lambda i: (0.18 if i.ground == "sand" else 0.0,))
-    return colour.clamp(min=0.004), torch.where(shown(view, GROUND), 1 + ripple * near, torch.ones_like(near))
+    ripple = torch.sin(place[:, :1] * 5 + 9 * broad) * values(view, lambda i: (0.18 if i.ground == "sand" else 0.0,))
+    return colour.clamp(min=0.004), torch.where(id_mask(view, GROUND), 1 + ripple * near, torch.ones_like(near))

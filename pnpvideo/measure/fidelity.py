@@ -1,4 +1,4 @@
-"""Distance of a result to the ground truth: the same clip rendered in the target style."""
+"""Distance to the ground truth: PSNR, SSIM, colour errors and the worst block."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,15 @@ import torch
 from pnpvideo.video.likeness import psnr
 
 WINDOW = 11  # pixels, of SSIM (Wang et al., 2004)
+BLOCK = 16  # pixels
 
 
-def translation(
+def fidelity(
     frames: Sequence[np.ndarray], truth: Sequence[np.ndarray], masks: Sequence[np.ndarray]
 ) -> dict[str, float]:
     """PSNR (dB), SSIM (in [-1, 1]) and colour errors inside and outside the objects, over all frames.
 
-    The colour error is the CIE Lab distance (delta E 1976) between the mean colours of result and truth in a region,
-    averaged over frames; it ignores texture.
-    frames, truth: (h, w, 3) uint8 each; masks: (h, w) bool, where objects are.
+    frames, truth: (h, w, 3) uint8 each; masks: (h, w) bool, of the objects.
     """
     return {
         "psnr": psnr(np.stack(frames), np.stack(truth)),
@@ -36,13 +35,30 @@ def structural_similarity(frames: Sequence[np.ndarray], truth: Sequence[np.ndarr
 
 
 def colour_error(frames: Sequence[np.ndarray], truth: Sequence[np.ndarray], regions: Sequence[np.ndarray]) -> float:
-    """Mean over frames of delta E between the mean colours of frame and truth in a region; NaN if all are empty."""
+    """CIE Lab distance (delta E 1976) of the mean colours of frame and truth in a region, mean over frames.
+
+    It ignores texture. NaN if all regions are empty.
+    """
     errors = [
         float(np.linalg.norm(_lab(ours)[region].mean(0) - _lab(theirs)[region].mean(0)))
         for ours, theirs, region in zip(frames, truth, regions, strict=True)
         if region.any()
     ]
     return float(np.mean(errors)) if errors else float("nan")
+
+
+def worst_block(frames: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> float:
+    """Largest difference of mean colour among blocks of BLOCK x BLOCK pixels, mean over frames, in levels of 255.
+
+    It finds local errors, such as a bright spot, that means over the picture hide. The difference of a block is the
+    mean over its channels. frames, truth: (h, w, 3) uint8.
+    """
+    found = []
+    for frame, true in zip(frames, truth, strict=True):
+        error = frame.astype(np.float32) - true
+        size = tuple(max(1, side // BLOCK) for side in (frame.shape[1], frame.shape[0]))
+        found.append(float(np.abs(cv2.resize(error, size, interpolation=cv2.INTER_AREA)).mean(2).max()))
+    return float(np.mean(found))
 
 
 def _lab(picture: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The text side: a byte-level BPE whose merges were learnt on the world's captions."""
+"""The tokenizer: a byte-level BPE whose merges are learnt from the captions of the procedural world and drawings."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,15 @@ from transformers import CLIPTokenizer
 
 from pnpvideo.backends.loading import load_reader
 from pnpvideo.miniature.art.captions import art_caption
-from pnpvideo.miniature.art.names import trained_names
+from pnpvideo.miniature.art.names import training_names
 from pnpvideo.miniature.art.scene import random_art
 from pnpvideo.miniature.art.sprites import LOOKS
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.miniature.world.questions import QUESTIONS
 
 LENGTH, WIDTH = 77, 128
-_PLAIN = (
+"""Tokens of a text, and the width of the text encoder."""
+_PLAIN_ENGLISH = (
     "a an the of on in at with and to from near under over behind beside small big tall little bright dark day night "
     "morning evening picture painting drawing clay watercolor watercolour model made wood wooden metal glass tree "
     "house car boat figure person man woman dog cat horse bird sky ground sea mountain city street forest flower "
@@ -25,9 +26,9 @@ _PLAIN = (
 
 
 def new_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Learn the tokenizer, save it in ``folder`` as vocab.json and merges.txt, and load it as any CLIPTokenizer.
+    """Learn the tokenizer, save it to ``folder`` as vocab.json and merges.txt, and load it as a CLIPTokenizer.
 
-    What was learnt in an earlier slice is kept: merges that are equally frequent come in an order of chance.
+    An existing one is loaded instead, because the order of equally frequent merges differs from run to run.
     """
     if not (folder / "merges.txt").exists():
         _learn(folder)
@@ -38,9 +39,9 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def _learn(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    draw = Random(0)
-    lines = [caption(random_scene(seed), style, draw) for seed in range(3000) for style in STYLES]
-    lines += art_lines(3000, draw)
+    rng = Random(0)
+    lines = [caption(random_scene(seed), style, rng) for seed in range(3000) for style in STYLES]
+    lines += art_caption_lines(3000, rng)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
@@ -48,7 +49,7 @@ def _learn(folder: Path) -> None:
     trainer = trainers.BpeTrainer(
         vocab_size=1600, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=1, show_progress=False
     )
-    learner.train_from_iterator([*lines, *[_PLAIN] * 3], trainer)
+    learner.train_from_iterator([*lines, *[_PLAIN_ENGLISH] * 3], trainer)
     merges = [" ".join(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     vocabulary = [*sorted(alphabet), *(f"{letter}</w>" for letter in sorted(alphabet))]
     for merge in merges:
@@ -60,18 +61,18 @@ def _learn(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
 
 
-def art_lines(count: int, draw: Random) -> list[str]:
-    """Captions of the world of art: ``count`` scenes in every look, and all names that are trained."""
-    scenes = [random_art(seed, trained_names()).start for seed in range(count)]
-    lines = [art_caption(scene, look, draw) for scene in scenes for look in LOOKS]
-    return lines + [name.text for name in trained_names()] * 3
+def art_caption_lines(count: int, rng: Random) -> list[str]:
+    """Captions of drawings: ``count`` scenes in every look, and all training names."""
+    scenes = [random_art(seed, training_names()).start for seed in range(count)]
+    lines = [art_caption(scene, look, rng) for scene in scenes for look in LOOKS]
+    return lines + [name.text for name in training_names()] * 3
 
 
-def every_word() -> list[str]:
-    """All words that captions and questions can use, and some plain English around them, in order of the alphabet."""
-    draw = Random(1)
-    lines = [caption(random_scene(seed), style, draw) for seed in range(2000) for style in STYLES]
+def vocabulary_words() -> list[str]:
+    """All words of captions and questions, and some plain English, in alphabetical order."""
+    rng = Random(1)
+    lines = [caption(random_scene(seed), style, rng) for seed in range(2000) for style in STYLES]
     lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
-    lines += art_lines(3000, draw)
+    lines += art_caption_lines(3000, rng)
     lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
-    return sorted({word for line in [*lines, _PLAIN] for word in line.replace(",", " ").split()})
+    return sorted({word for line in [*lines, _PLAIN_ENGLISH] for word in line.replace(",", " ").split()})

@@ -1,9 +1,9 @@
 """Reference implementation of Plug-and-Play and TokenFlow as published (arXiv 2211.12572 and 2307.10373).
 
-The tests compare the engine with it, and the benchmark of speed measures against it. It is written plainly and saves no
-work: the source lane is part of every batch, attention is computed head by head with keys repeated for each frame,
-keyframes are computed twice, and an inversion is sampled back only to be checked. Where paper and published code
-differ, it follows the paper, as the engine does (docs/architecture.md).
+The tests compare the engine with it, and the benchmark of speed measures against it. It is written for clarity and
+without optimisation: the source lane is part of every batch, attention is computed head by head with keys repeated for
+each frame, keyframes are computed twice, and an inversion is sampled back only to check it. Where paper and published
+code differ, it follows the paper, as the engine does (docs/architecture.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +21,16 @@ INJECTED_LAYERS = 8  # the last self-attentions of the decoder
 LANES = 3  # source, empty, positive
 
 
-class Published:
-    """kind: "flow" (TokenFlow), "joint" (all frames attend to the keyframes), "none" (each frame for itself).
+class ReferencePipeline:
+    """Plug-and-Play on a UNet. kind: "flow" (TokenFlow), "joint" (all frames attend to the keyframes) or "none" (each
+    frame alone).
 
-    evaluations: latents that the network has been evaluated on so far.
+    evaluations: number of latents that the network has been evaluated on.
     """
 
     def __init__(self, network: Any, kind: str = "flow", batch: int = 8) -> None:
         self.network, self.kind = network, kind
-        self.batch = 1 if kind == "joint" else batch  # how many keys a frame sees differs between frames
+        self.batch = 1 if kind == "joint" else batch  # the number of keys differs between frames
         self.evaluations = 0
         self.layers = {name: module for name, module in network.named_modules() if name.endswith(".attn1")}
         self.injected_layers = [name for name in self.layers if name.startswith("up_blocks")][-INJECTED_LAYERS:]
@@ -42,18 +43,18 @@ class Published:
 
     @torch.no_grad()
     def invert(self, x: Tensor, schedule: Schedule, words: Tensor) -> list[Tensor]:
-        """The latents of all levels, 0 first: DDIM, each step with the answer at (x_i, t_{i+1})."""
+        """The latents of all levels, from 0 up, by DDIM inversion with the network's output at (x_i, t_{i+1})."""
         states = [x]
         for level in range(schedule.steps):
-            eps = self.ask(states[-1], schedule.timestep(level + 1), words)
+            eps = self.predict(states[-1], schedule.timestep(level + 1), words)
             states.append(_step(states[-1], eps, schedule, level, level + 1))
         return states
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, schedule: Schedule, words: Tensor) -> Tensor:
-        """Sample back from the noisiest level with the source prompt, to check the inversion."""
+        """Sample from the noisiest level with the source prompt, to check the inversion."""
         for level in range(schedule.steps, 0, -1):
-            x = _step(x, self.ask(x, schedule.timestep(level), words), schedule, level, level - 1)
+            x = _step(x, self.predict(x, schedule.timestep(level), words), schedule, level, level - 1)
         return x
 
     @torch.no_grad()
@@ -67,35 +68,39 @@ class Published:
         attention_steps: int,
         keyframes: Sequence[tuple[int, ...]],
     ) -> Tensor:
-        """The edited latents of level 0. states: the source's, of each level. words: of source, empty and positive
-        prompt. keyframes: of each step, ascending; empty for kind "none"."""
+        """The edited latents of level 0.
+
+        states: the source's latents at each level. words: embeddings of the source, empty and positive prompt. scale:
+        of guidance. feature_steps, attention_steps: steps with injection. keyframes: of each step, ascending; empty for
+        kind "none".
+        """
         x, count = states[-1], len(states[-1])
-        with self.patched():
+        with self.patch():
             for step, level in enumerate(range(schedule.steps, 0, -1)):
                 timestep, latents = schedule.timestep(level), (states[level], x, x)
                 self.keyframes = keyframes[step]
                 self.features, self.attention = step < feature_steps, step < attention_steps
                 if self.keyframes:
                     self.pivotal = True
-                    self.ask_lanes(latents, self.keyframes, timestep, words)
+                    self.predict_lanes(latents, self.keyframes, timestep, words)
                     self.pivotal = False
                 answers = [
-                    self.ask_lanes(latents, tuple(range(start, min(start + self.batch, count))), timestep, words)
+                    self.predict_lanes(latents, tuple(range(start, min(start + self.batch, count))), timestep, words)
                     for start in range(0, count, self.batch)
                 ]
                 _, empty, positive = torch.cat(answers, 1)
                 x = _step(x, empty + scale * (positive - empty), schedule, level, level - 1)
         return x
 
-    def ask(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
-        """The network's outputs for ``x``, in batches, all with one prompt."""
+    def predict(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
+        """The outputs of the network for ``x``, in batches, with one prompt."""
         self.evaluations += len(x)
         return torch.cat([self._call(part, timestep, words.expand(len(part), -1, -1)) for part in x.split(self.batch)])
 
-    def ask_lanes(
+    def predict_lanes(
         self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: float, words: Sequence[Tensor]
     ) -> Tensor:
-        """The network's outputs (lanes, frames, c, h, w) for these frames of all three lanes."""
+        """The outputs of the network, (lanes, frames, c, h, w), for these frames of all three lanes."""
         self.frames = frames
         x = torch.cat([lane[list(frames)] for lane in latents])
         text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
@@ -103,7 +108,7 @@ class Published:
         return self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
 
     def _call(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
-        """Run the network in its own precision, and return fp32."""
+        """Run the network in its own dtype, and return fp32."""
         dtype = self.network.dtype
         answer: Tensor = self.network(x.to(dtype), timestep, words.to(dtype)).sample
         return answer.float()
@@ -113,18 +118,18 @@ class Published:
         source = hidden.chunk(LANES)[0]
         if self.kind == "flow" and not self.pivotal:
             own = _attention(layer, layer.to_q(source), layer.to_k(source), layer.to_v(source))
-            return torch.cat((own, *self.flow(name, source)))
+            return torch.cat((own, *self.blend_keyframes(name, source)))
         q, k, v = (project(hidden).chunk(LANES) for project in (layer.to_q, layer.to_k, layer.to_v))
         if self.attention and name in self.injected_layers:
             q, k = (q[0],) * LANES, (k[0],) * LANES
-        k, v = self.extended((name, "k"), k), self.extended((name, "v"), v)
+        k, v = self.extend_tokens((name, "k"), k), self.extend_tokens((name, "v"), v)
         outputs = tuple(_attention(layer, *parts) for parts in zip(q, k, v, strict=True))
         if self.pivotal and self.kind == "flow":
             self.hidden[name], self.outputs[name] = source, outputs[1:]
         return torch.cat(outputs)
 
-    def extended(self, which: tuple[str, str], tokens: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Extend each edited lane's tokens by the keyframes'; (frames, tokens, c) for each lane."""
+    def extend_tokens(self, which: tuple[str, str], tokens: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Append the tokens of the keyframes to those of each edited lane: (frames, tokens, c) for each lane."""
         if not self.keyframes:
             return tuple(tokens)
         source, *edited = tokens
@@ -135,13 +140,8 @@ class Published:
             return source, *shared
         return source, *(torch.cat(both, 1) for both in zip(edited, shared, strict=True))
 
-    def flow(self, name: str, source: Tensor) -> list[Tensor]:
-        """For each edited lane, blend the nearest tokens of past and next keyframe by their distance in time."""
-
-        def nearest(row: int, keyframe: int) -> Tensor:
-            a, b = source[row], self.hidden[name][keyframe]
-            return ((a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T).argmax(1)
-
+    def blend_keyframes(self, name: str, source: Tensor) -> list[Tensor]:
+        """For each edited lane, blend the nearest tokens of the past and next keyframe by distance in time."""
         lanes: list[list[Tensor]] = [[] for _ in self.outputs[name]]
         for row, frame in enumerate(self.frames):
             past = [place for place, keyframe in enumerate(self.keyframes) if keyframe <= frame]
@@ -149,26 +149,31 @@ class Published:
             i, j = (past or following)[-1 if past else 0], (following or past)[0 if following else -1]
             before, after = abs(frame - self.keyframes[i]), abs(self.keyframes[j] - frame)
             share = 0.5 if i == j else after / (before + after)
-            back, ahead = nearest(row, i), nearest(row, j)
-            for lane, kept in zip(lanes, self.outputs[name], strict=True):
-                lane.append(share * kept[i][back] + (1 - share) * kept[j][ahead])
+            back, ahead = (_nearest(source[row], self.hidden[name][keyframe]) for keyframe in (i, j))
+            for lane, output in zip(lanes, self.outputs[name], strict=True):
+                lane.append(share * output[i][back] + (1 - share) * output[j][ahead])
         return [torch.stack(lane) for lane in lanes]
 
-    def residual(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def inject_features(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         result = forward(x)
         return result.chunk(LANES)[0].repeat(LANES, 1, 1, 1) if self.features else result
 
     @contextmanager
-    def patched(self) -> Iterator[None]:
+    def patch(self) -> Iterator[None]:
         conv = self.network.get_submodule(FEATURES)
         try:
             for name, layer in self.layers.items():
                 layer.forward = partial(self.attend, name)
-            conv.forward = partial(self.residual, conv.forward)
+            conv.forward = partial(self.inject_features, conv.forward)
             yield
         finally:
             for module in (*self.layers.values(), conv):
-                del module.forward  # the class's own shows again
+                del module.forward  # restores the method of the class
+
+
+def _nearest(a: Tensor, b: Tensor) -> Tensor:
+    """For each token of ``a`` (n, c), the index of the most similar one of ``b``, by cosine: (n,) int."""
+    return ((a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T).argmax(1)
 
 
 def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -179,6 +184,6 @@ def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _step(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:
-    """DDIM (arXiv 2010.02502, eq. 12), eps predicted."""
+    """A DDIM step (arXiv 2010.02502, eq. 12) from level ``at`` to level ``to``."""
     x0 = (x - schedule.noises[at] * eps) / schedule.signals[at]
     return schedule.signals[to] * x0 + schedule.noises[to] * eps

@@ -1,0 +1,62 @@
+"""Temporal consistency: warp error, drift and flicker, by the motion of the source."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from pnpvideo.measure.motion import Motion
+
+
+def warp_error(frames: Sequence[np.ndarray], motions: Sequence[Motion]) -> float:
+    """Mean squared difference, in [0, 1]^2 units, between frame t and frame t + 1 warped to t, mean over pairs.
+
+    frames: n of (h, w, 3) uint8. motions: n - 1 of the source, from t to t + 1; pixels that are not visible in both are
+    ignored, and pairs without a common pixel too; NaN if no pair is left. Raises ValueError for fewer than two frames
+    or another number of motions.
+    """
+    if len(frames) < 2 or len(motions) != len(frames) - 1:
+        raise ValueError(f"{len(frames)} frames and {len(motions)} motions; one motion is needed between each two")
+    errors = [
+        difference(earlier, later, motion)
+        for (earlier, later), motion in zip(pairwise(frames), motions, strict=True)
+        if motion.visible.any()
+    ]
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def drift(frames: Sequence[np.ndarray], overall_motion: Motion) -> float:
+    """Mean squared difference, in [0, 1]^2 units, between the first frame and the last one warped to it.
+
+    overall_motion: of the source from the first frame to the last. NaN if they share no pixel.
+    """
+    return difference(frames[0], frames[-1], overall_motion) if overall_motion.visible.any() else float("nan")
+
+
+def difference(earlier: np.ndarray, later: np.ndarray, motion: Motion) -> float:
+    """Mean squared difference, in [0, 1]^2 units, of two frames over the pixels that are visible in both."""
+    error = (motion.undo(later) - earlier) / 255
+    return float(np.square(error).mean(2)[motion.visible].mean())
+
+
+def still_pixels(frames: Sequence[np.ndarray], motions: Sequence[Motion], reach: float = 0.05) -> np.ndarray:
+    """Mask (h, w) bool of the pixels of the ground truth that stand still.
+
+    They move by less than ``reach`` pixels between frames and differ by at most 3 of 255 levels in all ``frames``,
+    which excludes moving shadows.
+    """
+    still = np.ones(frames[0].shape[:2], bool)
+    for motion in motions:
+        still &= motion.visible & (np.hypot(*motion.flow) < reach)
+    spread = np.ptp(np.stack(frames), axis=0).max(2)
+    return still & (spread <= 3)
+
+
+def flicker(frames: Sequence[np.ndarray], still: np.ndarray) -> float:
+    """Mean absolute change from frame to frame of the ``still`` pixels, in levels of 255; NaN if there are none."""
+    if not still.any() or len(frames) < 2:
+        return float("nan")
+    changes = [
+        np.abs(later.astype(np.int16) - earlier.astype(np.int16))[still].mean() for earlier, later in pairwise(frames)
+    ]
+    return float(np.mean(changes))
