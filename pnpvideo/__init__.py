@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pnpvideo.plan import Plan
     from pnpvideo.store import Store
     from pnpvideo.translate import Result
-    from pnpvideo.video.read import probe
+    from pnpvideo.video.probe import probe
 
 __version__ = "0.1.0"
 
@@ -60,7 +60,7 @@ _ELSEWHERE = {
     "Result": "pnpvideo.translate",
     "Store": "pnpvideo.store",
     "TranslateOptions": "pnpvideo.options",
-    "probe": "pnpvideo.video.read",
+    "probe": "pnpvideo.video.probe",
 }
 
 

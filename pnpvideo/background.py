@@ -19,7 +19,7 @@ from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Trajectory
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.fit import grey
+from pnpvideo.video.pixels import to_grey
 from pnpvideo.video.read import read
 from pnpvideo.words.sentences import LOOKS, described
 
@@ -110,13 +110,13 @@ class Masks:
                     f"{clip.height}: it is scaled"
                 )
             )
-        self.still = grey(next(opened.frames()).pixels) if given.kind == "still" else None
+        self.still = to_grey(next(opened.frames()).pixels) if given.kind == "still" else None
         if self.still is None and span is not None and given.frames != clip.frames:
             opened = read(path, span=span, report=report)
         if self.still is None and None not in (opened.info.frames, clip.frames):
             self._check(opened.info.frames or 0, clip.frames or 0)
         frames = opened.frames() if self.still is None else iter(())
-        self.rest = (grey(frame.pixels) for frame in frames)
+        self.rest = (to_grey(frame.pixels) for frame in frames)
 
     def _check(self, count: int, wanted: int) -> None:
         if count != wanted:

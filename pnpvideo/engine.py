@@ -29,7 +29,7 @@ from pnpvideo.resolved import Resolved
 from pnpvideo.store import Entry, Store, fingerprint
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
-from pnpvideo.video.fit import to_working, working_size
+from pnpvideo.video.pixels import to_working, working_size
 from pnpvideo.window import Anchors, Window
 from pnpvideo.words.script import Script, Scripts
 
@@ -85,10 +85,10 @@ class Translator:
         change. Raises DeviceError if memory runs out or the network gives NaN; finished steps are kept.
         """
         frames, masks = drawings.frames, drawings.masks
-        self._count(shots=shot.part == 0, frames=len(drawings.of))
-        if drawings.carried:
+        self._count(shots=shot.part == 0, frames=len(drawings.drawing_of_frame))
+        if drawings.carries_over:
             frames, masks = frames[1:], None if masks is None else masks[1:]
-        made: list[Drawn] = [self._last] if drawings.carried and self._last is not None else []
+        made: list[Drawn] = [self._last] if drawings.carries_over and self._last is not None else []
         if frames:
             with memory_errors(), torch.no_grad():
                 made.append(self._window(shot, frames, display, masks))

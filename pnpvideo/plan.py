@@ -15,8 +15,8 @@ from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.memory import memory_errors
 from pnpvideo.options import TranslateOptions
 from pnpvideo.video.clip import Clip
-from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.fit import working_size
+from pnpvideo.video.drawings import Drawings, find_held_drawings
+from pnpvideo.video.pixels import working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 
@@ -94,8 +94,8 @@ def _windows(clip: Clip, options: TranslateOptions, report: Report) -> Iterator[
     before: Drawings | None = None
     kept = first = seen = 0
     for shot in shots(clip.frames(), options.window):
-        drawings = held(shot, None, before)
-        own = len(drawings.frames) - drawings.carried
+        drawings = find_held_drawings(shot, None, before)
+        own = len(drawings.frames) - drawings.carries_over
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
         if shot.part == 0:

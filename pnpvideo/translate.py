@@ -19,10 +19,11 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.report import run_report
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
-from pnpvideo.video.destination import resolve
-from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.fit import to_display, working_size
-from pnpvideo.video.formats import UNREADABLE, subtitle_encoders
+from pnpvideo.video.codec_arguments import subtitle_encoders
+from pnpvideo.video.destination import resolve_output
+from pnpvideo.video.drawings import Drawings, find_held_drawings
+from pnpvideo.video.formats import UNREADABLE
+from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
@@ -69,9 +70,9 @@ def translate(
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for shot in shots(clip.frames(), options.window) if clip else [_blank(info)]:  # attention never crosses a cut
             masks = masking.take(len(shot.frames)) if masking else None
-            drawings = held(shot, masks, before)  # animation on twos: a drawing is translated once
+            drawings = find_held_drawings(shot, masks, before)  # animation on twos: a drawing is translated once
             made = translator.window(shot, drawings, (info.width, info.height))
-            for frame, drawing in zip(shot.frames, drawings.of, strict=True):
+            for frame, drawing in zip(shot.frames, drawings.drawing_of_frame, strict=True):
                 source = frame.pixels if clip else None
                 may_change = None if made.masks is None else made.masks[drawing]
                 if drawings.masks is not None:
@@ -115,7 +116,7 @@ def _read(input: Path | str | None, options: TranslateOptions, report: Report) -
 
 def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
     """Say which subtitles the output does not hold."""
-    _, form = resolve(output)
+    _, form = resolve_output(output)
     kept = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
     for number, (track, encoder) in enumerate(zip(clip.info.subtitles, kept, strict=True)):
         if encoder is None:

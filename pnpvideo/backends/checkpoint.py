@@ -11,8 +11,7 @@ from pnpvideo.backends.backend import Card
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
-from pnpvideo.errors import ModelError
-from pnpvideo.video.ffmpeg import printable
+from pnpvideo.errors import ModelError, printable
 
 PARTS = ("unet", "vae", "text_encoder")
 TEXT_PARTS = ("text_encoder", "tokenizer")

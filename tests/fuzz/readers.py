@@ -6,7 +6,8 @@ from random import Random
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.video.clip import Clip, ClipInfo
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 
 Reader = Callable[[Path, Random], None]
 
