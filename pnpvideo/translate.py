@@ -10,7 +10,6 @@ import numpy as np
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.background import Masks
 from pnpvideo.engine import Translator
 from pnpvideo.errors import OptionError
 from pnpvideo.estimate import fitted
@@ -23,6 +22,7 @@ from pnpvideo.video.codec_arguments import subtitle_encoders
 from pnpvideo.video.destination import resolve_output
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.formats import UNREADABLE
+from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
@@ -59,7 +59,7 @@ def translate(
     check_output(output, clip.info if clip else None, options.overwrite)
     if clip is not None:
         _report_left_out(clip, output, report)
-    masking = None if options.mask is None or clip is None else Masks(options.mask, clip.info, options.frames, report)
+    masking = None if options.mask is None or clip is None else Masks(options.mask, clip, options.frames, report)
     backend = StableDiffusion.of(options)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)

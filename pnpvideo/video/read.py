@@ -55,7 +55,7 @@ def read(
         track=track,
         allow_partial=allow_partial,
         patience_seconds=patience_seconds,
-        report=_without_repeats(report),
+        report=without_repeats(report),
     )
     if decoder == "decord":
         source = DecordVideo.open(source)
@@ -118,7 +118,7 @@ def _frames_in_time(span: TimeSpan, edges: Sequence[Fraction], name: str) -> tup
     return start, stop
 
 
-def _without_repeats(report: Report) -> Report:
+def without_repeats(report: Report) -> Report:
     """Pass each notice on once, although a clip may be decoded several times."""
     reported: set[str] = set()
 

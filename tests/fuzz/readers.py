@@ -43,9 +43,10 @@ def _frames(clip: Clip) -> int:
 
 
 def _mask(path: Path, rng: Random) -> None:
-    from pnpvideo.background import Masks
+    from pnpvideo.video.masks import Masks
 
-    masks = Masks(path, ClipInfo(path=path, kind="video", width=32, height=24, frames=3), None)
+    info = ClipInfo(path=path, kind="video", width=32, height=24, frames=3)
+    masks = Masks(path, Clip(info=info, open=lambda: iter(())), None)
     assert len(masks.take(3)) == 3
     masks.finish()
 

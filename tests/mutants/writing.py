@@ -214,8 +214,8 @@ MUTANTS = (
     ),
     Mutant(
         "a mask has the input's aspect",
-        "pnpvideo/background.py",
-        "if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:",
+        "pnpvideo/video/masks.py",
+        "if not _same_aspect(mask, clip):",
         "if False:",
         ("tests/test_edit.py::test_a_mask_of_another_aspect_is_refused_before_the_model_is_read",),
     ),
