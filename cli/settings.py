@@ -196,7 +196,7 @@ _CLIP = (
     setting(
         "size", "--size", type=int, metavar="PIXELS", help="Working size of the short side; without it, the model's."
     ),
-    setting("frames", "--frames", type=Span(), metavar="A:B", help="Span of frames, half-open, counted from 0."),
+    setting("frames", "--frames", type=Span(), metavar="A:B", help="Frames, such as 0:25, or 2.5s:4s; B is exclusive."),
     setting("compile", "--compile", is_flag=True, help="Compile the network first: minutes, for long runs on a GPU."),
     setting("dtype", "--dtype", type=click.Choice(DTYPES), help="Precision of the network."),
     setting("decoder", "--decoder", type=click.Choice(("ffmpeg", "decord")), help="What decodes the input."),

@@ -1,20 +1,24 @@
 """Kinds of values that options take on the command line, and in files as texts."""
 
+import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pnpvideo.errors import OptionError
+from pnpvideo.video.span import Span as FrameSpan
+from pnpvideo.video.span import TimeSpan
 
 
 class Span(click.ParamType[Any]):
-    """``A:B``, half-open, counted from 0; either side may be left out."""
+    """``A:B``, frame numbers or seconds, half-open; either side may be left out."""
 
     name = "A:B"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | TimeSpan):
             return value
         try:
             return parse_span(value)
@@ -68,8 +72,20 @@ class Direction(click.ParamType[Any]):
             return str(value), 1.0  # the colon belongs to the file's name
 
 
-def parse_span(text: str) -> tuple[int, int | None]:
-    start, colon, stop = text.partition(":")
-    if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
-        raise OptionError(f"frames is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
-    return int(start or "0"), int(stop) if stop else None
+_SPAN = re.compile(r"(?:(\d{1,18})|(\d{1,9}(?:\.\d{1,9})?)s)?:(?:(\d{1,18})|(\d{1,9}(?:\.\d{1,9})?)s)?", re.ASCII)
+
+
+def parse_span(text: str) -> FrameSpan:
+    """Read "10:25" or "10:" as frame numbers, "2.5s:4s" or "2.5s:" as times. Raises OptionError for anything else."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise OptionError(
+            f"frames is {text!r}; accepted is A:B, half-open, in frames counted from 0, such as 0:25 or 10:, or in "
+            "seconds, such as 2.5s:4s or 2.5s:"
+        )
+    first, first_seconds, last, last_seconds = match.groups()
+    if (first and last_seconds) or (first_seconds and last):
+        raise OptionError(f"frames is {text!r}, a mix of frames and seconds; give both in one unit, such as 10:40")
+    if first_seconds or last_seconds:
+        return TimeSpan(Fraction(first_seconds or 0), Fraction(last_seconds) if last_seconds else None)
+    return int(first or 0), int(last) if last else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from pnpvideo.errors import OptionError
 from pnpvideo.presets import PRESETS, USUAL
+from pnpvideo.video.span import Span, TimeSpan
 
 METHODS = ("pnp", "sdedit", "pix2pix-zero")
 COHERENCES = ("flow", "joint", "none")
@@ -72,7 +73,7 @@ class TranslateOptions:
     window: frames, >= 1, that are translated together; a shot of more than one and a half times as many goes in
         windows, which share anchor keyframes.
     size: working size of the short side in pixels; None: the checkpoint's native size.
-    frames: half-open span (start, stop) of input frames, counted from 0.
+    frames: span of the input: frame numbers (start, stop), half-open and counted from 0, or a ``TimeSpan``.
     track: picture track of the input, counted from 0; None: see ``video.read.read``.
     allow_partial: take what can be read of a damaged input, and say so, instead of failing.
     generate: the guidance picture is generated from the source prompt; no input is read.
@@ -116,7 +117,7 @@ class TranslateOptions:
     window: int = 48
     seed: int = 0
     size: int | None = None
-    frames: tuple[int, int | None] | None = None
+    frames: Span | None = None
     generate: bool = False
     batch: int = 8
     memory: int | None = None
@@ -188,9 +189,11 @@ class TranslateOptions:
             raise OptionError("generate needs a source prompt: it says what the guidance picture shows")
         if self.generate and self.frames is not None:
             raise OptionError("generate reads no input, so there is no span of frames to take")
-        if self.frames is not None:
+        if self.frames is not None and not isinstance(self.frames, TimeSpan):
             if not isinstance(self.frames, tuple | list) or len(self.frames) != 2:
-                raise OptionError(f"frames is {self.frames!r}; accepted is a pair (start, stop), such as (0, 25)")
+                raise OptionError(
+                    f"frames is {self.frames!r}; accepted is a pair (start, stop), such as (0, 25), or a TimeSpan"
+                )
             start, stop = self.frames
             _whole("frames (start)", start, 0, None)
             if stop is not None:

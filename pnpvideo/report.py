@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pnpvideo import __version__
 from pnpvideo.options import TranslateOptions
 from pnpvideo.resolved import Resolved
+from pnpvideo.video.span import TimeSpan
 from pnpvideo.video.write import Writer
 
 
@@ -33,6 +34,8 @@ def run_report(
 ) -> dict[str, Any]:
     """model: fingerprint of the weights. options: as given; what "auto" and None came to is said beside them."""
     stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
+    if isinstance(options.frames, TimeSpan):
+        stated["frames"] = str(options.frames)
     stated["directions"] = [list(pair) for pair in options.directions]
     stated["mask"] = None if options.mask is None else str(options.mask)
     stated["store"] = None if options.store is None else str(options.store)

@@ -19,8 +19,9 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
 RANKS = (
     ("errors", "events"),
     ("presets", "publish", "scratch"),
+    ("store", "video"),
     ("options",),
-    ("store", "video", "diffusion"),
+    ("diffusion",),
     ("injection",),
     ("edits", "backends"),
     ("methods", "words"),

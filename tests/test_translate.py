@@ -25,6 +25,7 @@ from pnpvideo.methods.denoiser import Denoiser
 from pnpvideo.options import COHERENCES, TranslateOptions
 from pnpvideo.translate import translate
 from pnpvideo.video.read import read
+from pnpvideo.video.span import TimeSpan
 
 Clips = Callable[..., Path]
 Options = Callable[..., TranslateOptions]
@@ -44,6 +45,15 @@ def test_every_frame_comes_back_at_its_time(count: int, clip_of: Clips, options:
     assert len(after) == count and after[0].pixels.shape == (64, 96, 3)
     assert (result.report["frames"], result.report["drawings"]) == (count, count)
     assert np.abs(after[0].pixels.astype(int) - before[0].pixels).mean() > 5
+
+
+def test_a_span_of_seconds_is_translated_and_stands_in_the_report(
+    clip_of: Clips, options: Options, tmp_path: Path
+) -> None:
+    chosen = options(frames=TimeSpan(0.1, 0.25), steps=1)  # of 24 frames a second: 3, 4 and 5
+    result = translate(clip_of(9), "a fox", tmp_path / "out.mp4", chosen)
+    assert len(list(read(tmp_path / "out.mp4").frames())) == result.report["frames"] == 3
+    assert json.loads(json.dumps(result.report))["options"]["frames"] == "0.1s:0.25s"
 
 
 @pytest.mark.parametrize("coherence", COHERENCES)
