@@ -163,6 +163,6 @@ def _how_far(event: Progress) -> str:
 
 
 def _printable(text: str) -> str:
-    from pnpvideo.video.ffmpeg import printable
+    from pnpvideo.errors import printable
 
     return printable(text)

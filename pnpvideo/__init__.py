@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pnpvideo.settings.options import Options, Prompts, Reading, Region, Runtime, Sampling
     from pnpvideo.store import Store
     from pnpvideo.translator import Translator, edit, load, plan, translate
-    from pnpvideo.video.read import probe
+    from pnpvideo.video.probe import probe
 
 __version__ = "0.1.0"
 
@@ -98,7 +98,7 @@ _MODULES = {
     "pnpvideo.settings.prompts": ("Prompts",),
     "pnpvideo.store": ("Store",),
     "pnpvideo.translator": ("Translator", "edit", "load", "plan", "translate"),
-    "pnpvideo.video.read": ("probe",),
+    "pnpvideo.video.probe": ("probe",),
 }
 _ELSEWHERE = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pnpvideo.errors import OptionError
+from pnpvideo.video.span import TimeSpan
 
 SECTIONS = ("usual", "look", "coherence", "speed and memory", "input", "output", "machine")
 """Headings of the options in a command's help, in their order."""
@@ -205,15 +208,23 @@ class Bytes(Whole):
         return self.parse(name, value) if isinstance(value, str) else value
 
 
+_SPAN = re.compile(r"(?:(\d{1,18})|(\d{1,9}(?:\.\d{1,9})?)s)?:(?:(\d{1,18})|(\d{1,9}(?:\.\d{1,9})?)s)?", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Frames(Kind):
-    """A half-open span (start, stop) of frames, counted from 0; stop None: to the end. As text ``A:B``."""
+    """A half-open span of frames: numbers (start, stop) from 0, with stop None for the end, or a TimeSpan.
+
+    As text "10:25", "10:", "2.5s:4s" or "2.5s:".
+    """
 
     metavar: ClassVar[str] = "A:B"
 
     def check(self, name: str, value: Any) -> None:
+        if isinstance(value, TimeSpan):
+            return
         if not isinstance(value, tuple | list) or len(value) != 2:
-            raise OptionError(f"{name} is {value!r}; accepted is a pair (start, stop), such as (0, 25)")
+            raise OptionError(f"{name} is {value!r}; accepted is a pair (start, stop), such as (0, 25), or a TimeSpan")
         start, stop = value
         Whole(0).check(f"{name} (start)", start)
         if stop is not None:
@@ -224,10 +235,18 @@ class Frames(Kind):
                 )
 
     def parse(self, name: str, text: str) -> Any:
-        start, colon, stop = text.partition(":")
-        if not colon or not all(side == "" or (side.isascii() and side.isdigit()) for side in (start, stop)):
-            raise OptionError(f"{name} is {text!r}; accepted is A:B, half-open and counted from 0, such as 0:25 or 10:")
-        return int(start or "0"), int(stop) if stop else None
+        match = _SPAN.fullmatch(text)
+        if match is None:
+            raise OptionError(
+                f"{name} is {text!r}; accepted is A:B, half-open, in frames counted from 0, such as 0:25 or 10:, or in "
+                "seconds, such as 2.5s:4s or 2.5s:"
+            )
+        first, first_seconds, last, last_seconds = match.groups()
+        if (first and last_seconds) or (first_seconds and last):
+            raise OptionError(f"{name} is {text!r}, a mix of frames and seconds; give both in one unit, such as 10:40")
+        if first_seconds or last_seconds:
+            return TimeSpan(Fraction(first_seconds or 0), Fraction(last_seconds) if last_seconds else None)
+        return int(first or 0), int(last) if last else None
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, str):
@@ -340,4 +359,4 @@ def plain(value: Any) -> Any:
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Path | TimeSpan) else value

@@ -11,7 +11,6 @@ import numpy as np
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
-from pnpvideo.background import Masks
 from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
@@ -22,10 +21,12 @@ from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame
-from pnpvideo.video.destination import resolve
-from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.fit import to_display, working_size
-from pnpvideo.video.formats import UNREADABLE, subtitle_encoders
+from pnpvideo.video.codec_arguments import subtitle_encoders
+from pnpvideo.video.destination import resolve_output
+from pnpvideo.video.drawings import Drawings, find_held_drawings
+from pnpvideo.video.formats import UNREADABLE
+from pnpvideo.video.masks import Masks
+from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
@@ -63,7 +64,7 @@ def translate(
     if clip is not None:
         _report_left_out(clip, output, report)
     region = options.region
-    masking = None if region.mask is None or not clip else Masks(region.mask, clip.info, options.reading.frames, report)
+    masking = None if region.mask is None or not clip else Masks(region.mask, clip, options.reading.frames, report)
     backend = backend or load(options.model, options.runtime)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
@@ -96,10 +97,10 @@ def translated(
     options, before = translator.run.options, None
     for shot in shots(iter(frames), options.runtime.window):
         masks = masking.take(len(shot.frames)) if masking else None
-        drawings: Drawings = held(shot, masks, before)  # animation on twos: a drawing is translated once
+        drawings: Drawings = find_held_drawings(shot, masks, before)  # animation on twos: a drawing is translated once
         with translator.run.backend.busy:
             drawn = translator.translate(shot, drawings, display)
-        for frame, drawing in zip(shot.frames, drawings.of, strict=True):
+        for frame, drawing in zip(shot.frames, drawings.drawing_of_frame, strict=True):
             may_change = None if drawn.masks is None else drawn.masks[drawing]
             if drawings.masks is not None:
                 may_change = drawings.masks[drawing] / np.float32(255)
@@ -133,7 +134,7 @@ def _read(input: Path | str | None, options: Options, report: Report) -> Clip | 
 
 def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
     """Say which subtitles the output does not hold."""
-    _, form = resolve(output)
+    _, form = resolve_output(output)
     kept = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
     for number, (track, encoder) in enumerate(zip(clip.info.subtitles, kept, strict=True)):
         if encoder is None:

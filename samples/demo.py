@@ -17,7 +17,7 @@ from pnpvideo.events import Event, Notice
 from pnpvideo.measure.sheet import contact_sheet
 from pnpvideo.publish import published
 from pnpvideo.settings.options import Options, Prompts, Runtime, Sampling
-from pnpvideo.video.likeness import psnr
+from pnpvideo.video.pixels import psnr
 from pnpvideo.video.read import read
 
 SAMPLES = Path(__file__).parent

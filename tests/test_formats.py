@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pnpvideo.video.containers import SUFFIXES as VIDEO_SUFFIXES
 from pnpvideo.video.formats import FORMATS
 from pnpvideo.video.picture_formats import PICTURE_FORMATS
 from pnpvideo.video.read import read
-from pnpvideo.video.source import VIDEO_SUFFIXES
 from pnpvideo.video.write import Writer
 from tests.formats.page import Findings, findings, page
 from tests.formats.samples import PICTURES, VIDEOS, make_picture, make_video

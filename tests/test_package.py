@@ -19,8 +19,9 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "av")
 
 RANKS = (
     ("errors", "events"),
-    ("option", "publish", "scratch"),
-    ("diffusion", "video", "store"),
+    ("publish", "scratch"),
+    ("store", "video"),
+    ("diffusion", "option"),
     ("injection",),
     ("edits",),
     ("methods", "coherence"),

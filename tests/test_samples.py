@@ -11,8 +11,9 @@ from PIL import Image
 
 from pnpvideo.miniature.world import Instant, Scene, trace_gbuffer
 from pnpvideo.miniature.world.geometry import FIRST_THING
-from pnpvideo.video.likeness import psnr
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.pixels import psnr
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 from samples import demo
 from samples.clips import FOLDER, SAMPLES, SIZE, Part, Sample
 from samples.render import main, pictures

@@ -25,6 +25,7 @@ from pnpvideo.injection import Kind, Moment
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import COHERENCES, Options
 from pnpvideo.video.read import read
+from pnpvideo.video.span import TimeSpan
 
 Clips = Callable[..., Path]
 MakeOptions = Callable[..., Options]
@@ -44,6 +45,15 @@ def test_every_frame_comes_back_at_its_time(count: int, clip_of: Clips, options:
     assert len(after) == count and after[0].pixels.shape == (64, 96, 3)
     assert (result.report["frames"], result.report["drawings"]) == (count, count)
     assert np.abs(after[0].pixels.astype(int) - before[0].pixels).mean() > 5
+
+
+def test_a_span_of_seconds_is_translated_and_stands_in_the_report(
+    clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
+    chosen = options(frames=TimeSpan(0.1, 0.4), steps=1)  # of 12 frames a second: 2, 3 and 4
+    result = translate(clip_of(9), "a fox", tmp_path / "out.mp4", chosen)
+    assert len(list(read(tmp_path / "out.mp4").frames())) == result.report["frames"] == 3
+    assert json.loads(json.dumps(result.report))["options"]["frames"] == "0.1s:0.4s"
 
 
 @pytest.mark.parametrize("coherence", COHERENCES)

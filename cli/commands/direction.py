@@ -134,7 +134,7 @@ def show(file: Path, as_json: bool) -> None:
 
 
 def _print(direction: Any, as_json: bool) -> None:
-    from pnpvideo.video.ffmpeg import printable
+    from pnpvideo.errors import printable
 
     tokens, channels = direction.delta.shape
     norms = direction.delta.norm(dim=1)

@@ -22,8 +22,8 @@ from ..render import rendering
 @click.pass_context
 def probe(context: click.Context, file: Path, allow_partial: bool, track: int | None, as_json: bool) -> None:
     """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
-    from pnpvideo.video.ffmpeg import printable
-    from pnpvideo.video.read import probe as look
+    from pnpvideo.errors import printable
+    from pnpvideo.video.probe import probe as look
 
     quiet = context.ensure_object(Loudness).quiet
     with rendering("none", quiet=quiet, stream=sys.stderr) as report:

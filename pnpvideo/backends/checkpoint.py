@@ -10,9 +10,8 @@ from typing import Any
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
-from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.errors import ModelError, OptionError, printable
 from pnpvideo.settings.card import Card
-from pnpvideo.video.ffmpeg import printable
 
 PARTS = ("unet", "vae", "text_encoder")
 TEXT_PARTS = ("text_encoder", "tokenizer")

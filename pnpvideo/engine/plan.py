@@ -16,8 +16,8 @@ from pnpvideo.engine.memory import memory_errors
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Options
 from pnpvideo.video.clip import Clip
-from pnpvideo.video.drawings import Drawings, held
-from pnpvideo.video.fit import working_size
+from pnpvideo.video.drawings import Drawings, find_held_drawings
+from pnpvideo.video.pixels import working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 
@@ -109,8 +109,8 @@ def _windows(clip: Clip, options: Options, report: Report) -> Iterator[_Window]:
     anchored: list[int] = []
     seen = 0
     for shot in shots(clip.frames(), options.runtime.window):
-        drawings = held(shot, None, before)
-        own = len(drawings.frames) - drawings.carried
+        drawings = find_held_drawings(shot, None, before)
+        own = len(drawings.frames) - drawings.carries_over
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
         if shot.part == 0:

@@ -18,7 +18,7 @@ from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
-from pnpvideo.video.fit import to_working, working_size
+from pnpvideo.video.pixels import to_working, working_size
 from pnpvideo.words.script import Script, Scripts
 
 
@@ -71,9 +71,9 @@ class ClipTranslator:
         if shot.part == 0:
             self._state = None
             self.counts["shots"] += 1
-        self.counts["frames"] += len(drawings.of)
-        carried = self._state.last if self._state is not None and drawings.carried else None
-        if drawings.carried:
+        self.counts["frames"] += len(drawings.drawing_of_frame)
+        carried = self._state.last if self._state is not None and drawings.carries_over else None
+        if drawings.carries_over:
             frames, masks = frames[1:], None if masks is None else masks[1:]
         parts = [] if carried is None else [carried]
         if frames:

@@ -13,7 +13,7 @@ from pnpvideo.measure.judge import Judge, Tower, model_type
 from pnpvideo.measure.judge_measures import structure_distance
 from pnpvideo.measure.motion import Motion, estimated_motions
 from pnpvideo.measure.temporal import warp_error
-from pnpvideo.video.fit import opaque, resize
+from pnpvideo.video.pixels import composite_over_white, resize
 from pnpvideo.video.read import read
 
 MIN_SIZE = 16  # pixels
@@ -91,7 +91,7 @@ def measure_clip(
 
 
 def _frames(path: Path | str) -> list[np.ndarray]:
-    return [opaque(frame.pixels) for frame in read(Path(path)).frames()]
+    return [composite_over_white(frame.pixels) for frame in read(Path(path)).frames()]
 
 
 def load_judges(names: Sequence[str], device: str) -> tuple[Judge, Tower]:

@@ -7,7 +7,7 @@ import kornia.metrics
 import numpy as np
 import torch
 
-from pnpvideo.video.likeness import psnr
+from pnpvideo.video.pixels import psnr
 
 WINDOW = 11  # pixels, of SSIM (Wang et al., 2004)
 BLOCK = 16  # pixels

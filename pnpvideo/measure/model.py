@@ -26,7 +26,7 @@ from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, ren
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
 from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
 from pnpvideo.miniature.world.scene import COLOURS
-from pnpvideo.video.likeness import psnr
+from pnpvideo.video.pixels import psnr
 from pnpvideo.words.caption import Captioner
 
 

@@ -38,6 +38,7 @@ from pnpvideo.option import (
 )
 from pnpvideo.settings.presets import PRESETS, USUAL
 from pnpvideo.settings.prompts import Prompts
+from pnpvideo.video.span import Span
 
 SECOND_ORDER, DDIM = "2m", "ddim"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
@@ -158,8 +159,8 @@ class Region:
 class Reading:
     """What is read of the input, and how."""
 
-    frames: tuple[int, int | None] | None = option(
-        None, Spec(kind=Frames(), section="usual", help="Span of frames, half-open, counted from 0.")
+    frames: Span | None = option(
+        None, Spec(kind=Frames(), section="usual", help="Frames, such as 0:25, or 2.5s:4s; B is exclusive.")
     )
     track: int | None = option(
         None, Spec(kind=Whole(0), section="input", help="Picture track of the input, counted from 0.")

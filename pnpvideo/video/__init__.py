@@ -1,1 +1,1 @@
-"""Video in and out: pixels and their times."""
+"""Read and write videos, animations and pictures as frames with exact times."""

@@ -1,23 +1,23 @@
-"""What Pillow leaves out of an AVIF: its frames' exact durations, and whether it is HDR."""
+"""Read what Pillow leaves out of an AVIF: its frames' exact durations, and whether it is HDR."""
 
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from pnpvideo.video.pillow_reader import Remark
+from pnpvideo.video.pillow_reader import Warn
 
 _HDR = {16: "PQ", 18: "HLG"}  # transfer functions, by their numbers in ITU-T H.273
 
 
-def delays(content: bytes) -> tuple[Fraction, ...] | None:
-    """Seconds that each frame of the picture track is shown, from its tables; None where there is no such track.
+def frame_durations(content: bytes) -> tuple[Fraction, ...] | None:
+    """Duration in seconds of each frame of the picture track, by its tables; None if there is no such track.
 
-    Pillow rounds them to milliseconds.
+    Pillow rounds these to milliseconds.
     """
-    for track in _find(content, b"moov", b"trak"):
-        handler = next(_find(track, b"mdia", b"hdlr"), b"")
-        header = next(_find(track, b"mdia", b"mdhd"), b"")
-        table = next(_find(track, b"mdia", b"minf", b"stbl", b"stts"), b"")
+    for track in _find_boxes(content, b"moov", b"trak"):
+        handler = next(_find_boxes(track, b"mdia", b"hdlr"), b"")
+        header = next(_find_boxes(track, b"mdia", b"mdhd"), b"")
+        table = next(_find_boxes(track, b"mdia", b"minf", b"stbl", b"stts"), b"")
         if handler[8:12] != b"pict" or not header or len(table) < 8:
             continue
         place = 20 if header[0] == 1 else 12
@@ -32,17 +32,17 @@ def delays(content: bytes) -> tuple[Fraction, ...] | None:
     return None
 
 
-def remark_hdr(path: Path, remark: Remark) -> None:
-    """Says so where the file states an HDR transfer function: Pillow does not tone-map."""
+def warn_of_hdr(path: Path, warn: Warn) -> None:
+    """Warn if the file states an HDR transfer function, because Pillow does not tone-map."""
     content = path.read_bytes()
     place = content.find(b"colrnclx")
     curve = _HDR.get(int.from_bytes(content[place + 10 : place + 12], "big")) if place >= 0 else None
     if curve:
-        remark(f"it is HDR ({curve}), which is not tone-mapped: it will look grey and flat")
+        warn(f"it is HDR ({curve}), which is not tone-mapped: it will look grey and flat")
 
 
-def _find(content: bytes, name: bytes, *deeper: bytes) -> Iterator[bytes]:
-    """The bodies of the boxes at this path."""
+def _find_boxes(content: bytes, name: bytes, *deeper: bytes) -> Iterator[bytes]:
+    """The bodies of the boxes at this path of names."""
     place = 0
     while place + 8 <= len(content):
         size, start = int.from_bytes(content[place : place + 4], "big"), place + 8
@@ -53,5 +53,5 @@ def _find(content: bytes, name: bytes, *deeper: bytes) -> Iterator[bytes]:
             return
         if content[place + 4 : place + 8] == name:
             body = content[start:end]
-            yield from _find(body, *deeper) if deeper else (body,)
+            yield from _find_boxes(body, *deeper) if deeper else (body,)
         place = end

@@ -1,4 +1,4 @@
-"""What a clip is: pixels and their times, and what is known about the file that they came from."""
+"""The data types of a clip: frames with their times, what is known about the file, and shots."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,31 +8,31 @@ from typing import Literal
 
 import numpy as np
 
-MAX_PIXELS = 2**26  # of one frame: 8192 x 8192, a raw frame of 192 MiB; a larger header is refused unread
-MAX_FRAMES = 2_000_000  # of one clip: 18 hours at 30 frames a second
+MAX_PIXELS = 2**26
+"""Pixels of one frame: 8192 x 8192, a raw frame of 192 MiB. Files whose headers state more are refused undecoded."""
+MAX_FRAMES = 2_000_000
+"""Frames of one clip: 18 hours at 30 frames a second."""
 
 Kind = Literal["video", "animation", "still", "folder"]
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture and its time.
-
-    index: position in the source, counted from 0, also within a span.
-    pts_seconds: exact time of the frame, relative to the first frame that is delivered.
-    pixels: (h, w, 3) RGB or (h, w, 4) RGBA with straight alpha, uint8, upright, square pixels.
-    duration_seconds: how long the picture is shown, where the source says so; None: until the next one.
-    """
+    """One picture and its time."""
 
     index: int
+    """Position in the source, counted from 0, also when only a span of the source is read."""
     pts_seconds: Fraction
+    """Exact presentation time, relative to the first frame that is delivered."""
     pixels: np.ndarray
+    """(h, w, 3) RGB or (h, w, 4) RGBA with straight alpha, uint8, upright, square pixels."""
     duration_seconds: Fraction | None = None
+    """How long the frame is shown, if the source states it; None: until the next frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Colour:
-    """How YUV and display colours relate, in ffmpeg's names; None: the source does not say."""
+    """Colour tags of a video in ffmpeg's names, such as "bt709". None: the source does not state the tag."""
 
     matrix: str | None = None
     primaries: str | None = None
@@ -58,78 +58,76 @@ class SubtitleTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInfo:
-    """What is known of a clip before it is decoded.
-
-    path: the source; None for a picture that was generated.
-    kind: "video" (a container), "animation" (GIF, APNG, WebP, AVIF), "still", or "folder" (of pictures).
-    container: ffmpeg's name for a video's container ("mov", "matroska"); None for anything else.
-    width, height: display size in pixels, after rotation, with square pixels.
-    frames: number of frames that will be delivered; None: not known until decoded.
-    fps: frames a second as the container states it; None for stills and where it says nothing.
-    variable_rate: whether durations differ; None: not known until decoded.
-    duration_seconds: as stated; None where not known.
-    audio, subtitles: sound and subtitle tracks in order.
-    language: of the picture track, such as "eng"; None where the file does not say.
-    alpha: frames carry a fourth channel.
-    loop: how often an animation plays, 0 for ever; None for anything that is no animation.
-    colour: the source's colour tags; frames are in the source's own primaries and transfer.
-    time_base: all timestamps are multiples of it; None where times are arbitrary.
-    container_start_seconds: time stamp at which the file starts, as its container counts.
-    first_pts_seconds: the first frame's time stamp, as its container counts.
-    icc_profile: colour profile of a still in RGB.
-    """
+    """What is known about a clip before it is decoded."""
 
     path: Path | None
+    """The source; None for a picture that was generated."""
     kind: Kind
+    """One of "video" (a container), "animation" (GIF, APNG, WebP, AVIF), "still", or "folder" (of pictures)."""
     width: int
+    """Display width in pixels, after rotation, with square pixels."""
     height: int
+    """Display height in pixels, likewise."""
     container: str | None = None
+    """ffmpeg's name for a video's container ("mov", "matroska"); None for all other kinds."""
     frames: int | None = None
+    """Number of frames that will be delivered; None: not known until the clip is decoded."""
     fps: Fraction | None = None
+    """Frames per second as the container states it; None for stills, and if it states none."""
     variable_rate: bool | None = None
+    """Whether the frames' durations differ; None: not known until the clip is decoded."""
     duration_seconds: Fraction | None = None
+    """Duration as the file states it; None if not known."""
     audio: tuple[AudioTrack, ...] = ()
+    """Sound tracks, in the order of the file."""
     subtitles: tuple[SubtitleTrack, ...] = ()
+    """Subtitle tracks, in the order of the file."""
     language: str | None = None
+    """Language of the picture track, such as "eng"; None if the file does not state it."""
     alpha: bool = False
+    """Whether frames have a fourth channel."""
     loop: int | None = None
+    """How many times an animation plays, 0: forever; None for all other kinds."""
     colour: Colour = field(default_factory=Colour)
+    """Colour tags of the source; frames are in the source's own primaries and transfer."""
     time_base: Fraction | None = None
+    """All timestamps are multiples of this many seconds; None if times are arbitrary."""
     container_start_seconds: Fraction = Fraction(0)
+    """Timestamp at which the file starts, as its container counts."""
     first_pts_seconds: Fraction = Fraction(0)
+    """Timestamp of the first frame, as its container counts."""
     icc_profile: bytes | None = field(default=None, repr=False)
+    """Colour profile of an RGB still."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A clip that is opened and described, not decoded.
-
-    info: of what will be delivered; with a span, ``frames`` and ``duration_seconds`` are the span's.
-    span: half-open range of source frames (start, stop), counted from 0; None: the whole clip.
-    span_seconds: when the span starts and stops, relative to the clip's first frame; None: the whole clip.
-    """
+    """A clip that is opened and described, but not decoded."""
 
     info: ClipInfo
+    """Describes what will be delivered; with a span, ``frames`` and ``duration_seconds`` are those of the span."""
     open: Callable[[], Iterator[Frame]] = field(repr=False)
     span: tuple[int, int] | None = None
+    """Half-open range of source frames (start, stop), counted from 0; None: the whole clip."""
     span_seconds: tuple[Fraction, Fraction] | None = None
+    """Start and end of the span, relative to the clip's first frame; None: the whole clip."""
 
     def frames(self) -> Iterator[Frame]:
-        """Lazy, sequential, from the first frame of the span; each call is a new pass over the file.
+        """Decode the frames of the span lazily, in order; each call reads the file again from the beginning.
 
-        Raises DecodeError, which names the file and the frame, where decoding fails.
+        Raises DecodeError, which names the file and the frame, if decoding fails.
         """
         return self.open()
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """Frames between two cuts, in order, or a part of a long shot.
-
-    index counts shots from 0, part the parts of one; more: another part follows.
-    """
+    """Consecutive frames between two cuts, or one part of a long shot."""
 
     index: int
+    """Number of the shot, counted from 0."""
     frames: tuple[Frame, ...]
     part: int = 0
+    """Number of this part of the shot, counted from 0."""
     more: bool = False
+    """Whether another part of the same shot follows."""

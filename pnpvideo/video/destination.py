@@ -4,16 +4,19 @@ import os
 import tempfile
 from pathlib import Path
 
-from pnpvideo.errors import OutputError
+from pnpvideo.errors import OutputError, printable
 from pnpvideo.publish import LONGEST_NAME_BYTES
 from pnpvideo.video import picture_formats
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.ffmpeg import printable
-from pnpvideo.video.formats import FORMATS, Format, format_of, missing_encoders
+from pnpvideo.video.codec_arguments import missing_encoders
+from pnpvideo.video.formats import FORMATS, Format, format_of
 
 
-def resolve(path: str | Path) -> tuple[Path, Format]:
-    """The output's path and format. A name that ends in a separator or has no extension is a folder of PNGs."""
+def resolve_output(path: str | Path) -> tuple[Path, Format]:
+    """The output's path and format. A name that ends in a separator or has no extension is a folder of PNGs.
+
+    Raises OutputError for an empty path, a NUL character and an unknown extension.
+    """
     text = os.fspath(path)
     if not text or "\0" in text:
         raise OutputError(f"the output path is {text!r}; accepted is the path of a file or folder")
@@ -22,67 +25,73 @@ def resolve(path: str | Path) -> tuple[Path, Format]:
 
 
 def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = False) -> None:
-    """Raises OutputError now for what would otherwise fail after the heavy work.
+    """Raise OutputError now for what would otherwise fail after the heavy work.
 
-    source: what will be translated, None where nothing is read. Refused are: an unknown extension, a folder that is
-    missing or cannot be written to, an output that is the input, one that exists (unless ``overwrite``), one picture
-    for a clip of several frames, an encoder that this ffmpeg lacks, a frame rate beyond the format's clock.
+    That is: an unknown extension, a folder that is missing or not writable, an output that is the input or holds it,
+    one that exists (unless ``overwrite``), a single picture for a clip of several frames, pictures that are too large
+    or a frame rate that is too high for the format, and an encoder that this ffmpeg lacks.
+    source: the clip that will be translated; None if nothing is read.
     """
-    target, form = resolve(path)
-    named = printable(str(target))
+    target, form = resolve_output(path)
+    name = printable(str(target))
     if len(os.fsencode(target.name)) > LONGEST_NAME_BYTES:
-        raise OutputError(f"{named}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
+        raise OutputError(f"{name}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
     if not target.parent.is_dir():
-        raise OutputError(f"{named}: the folder {printable(str(target.parent))} does not exist; make it first")
+        raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
     if source is not None and source.path is not None and target.exists():
         if target.samefile(source.path):
-            raise OutputError(f"{named} is the input itself; name another output")
+            raise OutputError(f"{name} is the input itself; name another output")
         if target.resolve() in source.path.resolve().parents:
-            raise OutputError(f"the folder {named} holds the input and would be replaced; name another output")
+            raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
     check_existing(target, form, overwrite)
     if source is not None:
-        _check_fitting(named, form, source)
+        _check_format(name, form, source)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise OutputError(f"{named}: its folder cannot be written to: {error.strerror}; name another output") from error
+        raise OutputError(f"{name}: its folder cannot be written to: {error.strerror}; name another output") from error
 
 
 def check_existing(target: Path, form: Format, overwrite: bool) -> None:
-    """Raise OutputError if something stands at ``target`` that may not be replaced."""
-    named = printable(str(target))
+    """Raise OutputError if something exists at ``target`` that must not be replaced.
+
+    Even with ``overwrite``, only a regular file or a folder of frames may be replaced. An empty folder always may.
+    """
+    name = printable(str(target))
     if not os.path.lexists(target):
         return
     if form.route != "folder":
         if not target.is_file():
-            raise OutputError(f"{named} exists and is no regular file; name another output")
+            raise OutputError(f"{name} exists and is no regular file; name another output")
     elif not target.is_dir():
-        raise OutputError(f"{named} exists and is no folder; name another output")
+        raise OutputError(f"{name} exists and is no folder; name another output")
     elif not any(target.iterdir()):
         return
     elif any(entry.suffix.lower() not in picture_formats.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
-        raise OutputError(f"the folder {named} holds other things than frames; name another output")
+        raise OutputError(f"the folder {name} holds other things than frames; name another output")
     if not overwrite:
-        raise OutputError(f"{named} exists; name another output, or allow it to be overwritten")
+        raise OutputError(f"{name} exists; name another output, or allow it to be overwritten")
 
 
-def _check_fitting(named: str, form: Format, source: ClipInfo) -> None:
+def _check_format(name: str, form: Format, source: ClipInfo) -> None:
+    """Raise OutputError if the format cannot hold the clip, or cannot be written here."""
+    suffix = printable(Path(name).suffix)
     if form.single and source.frames != 1:
         raise OutputError(
-            f"{named} holds one picture, the input is a clip; name a folder or a clip as the output, "
+            f"{name} holds one picture, the input is a clip; name a folder or a clip as the output, "
             "or a span of one frame"
         )
     if max(source.width, source.height) > form.longest_side:
         raise OutputError(
-            f"{named}: the input is {source.width}x{source.height}, {printable(Path(named).suffix)} holds up to "
+            f"{name}: the input is {source.width}x{source.height}, {suffix} holds up to "
             f"{form.longest_side} pixels a side; name another format"
         )
     shortest = form.shortest_seconds or form.tick_seconds
     if shortest is not None and source.fps is not None and source.fps * shortest > 1:
         raise OutputError(
-            f"{named}: {float(source.fps):g} frames a second are beyond what {printable(Path(named).suffix)} can time "
+            f"{name}: {float(source.fps):g} frames a second are beyond what {suffix} can time "
             f"({float(1 / shortest):g}); name another format"
         )
     missing = missing_encoders(form, source.alpha, [track.codec for track in source.audio])
     if missing:
-        raise OutputError(f"{named}: this ffmpeg lacks the encoder {', '.join(missing)}; name another format")
+        raise OutputError(f"{name}: this ffmpeg lacks the encoder {', '.join(missing)}; name another format")

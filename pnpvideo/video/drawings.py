@@ -1,11 +1,13 @@
-"""Held drawings: animation "on twos" shows each drawing twice or more, and a codec's noise lies between the copies.
+"""Find held drawings: frames that repeat the drawing before them, as in animation "on twos".
 
-Two frames are one drawing if no block of 8 x 8 pixels, and none of 4 x 4, differs by more than the noise of a usual
-encoding. The blocks' means are compared, in which noise cancels and motion does not: an edge that moves by a pixel
-shifts the mean of its block by an eighth, or a quarter, of its contrast. Each frame is compared with the first of its
-drawing, so that a slow movement cannot creep on. Measured on x264 at CRF 18 to 23, held copies differ by up to 2.2 in
-luma and 4.4 in chroma (8 x 8), and 5.8 in luma (4 x 4); a disc of medium contrast that moves by one pixel by 3, 6 and
-6, a dark one that moves by half a pixel by 8 in luma (4 x 4).
+An encoder's noise differs between the copies of a drawing. Two frames show the same drawing if no block of 8 x 8
+pixels, and none of 4 x 4, differs by more than the noise of a usual encoding. The means of blocks are compared: noise
+cancels in them, motion does not. An edge that moves by one pixel shifts the mean of its block by an eighth, or a
+quarter, of its contrast. Each frame is compared with the first frame of its drawing, so that slow movement adds up.
+
+Measured in x264 at CRF 18 to 23, in values of 0 to 255: copies differ by up to 2.2 in luma and 4.4 in chroma (8 x 8),
+and by up to 5.8 in luma (4 x 4). A disc of medium contrast that moves by one pixel differs by 3, 6 and 6; a dark one
+that moves by half a pixel by 8 in luma (4 x 4).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,102 +18,113 @@ import numpy as np
 
 from pnpvideo.video.clip import Frame, Shot
 
-BLOCK = 8  # pixels
-STRIP = 2**20  # pixels whose blocks are computed at once
-NOISE = (2.5, 5.0, 5.0, 2.5)  # of 255, of the mean of such a block, in luma, two chromas and alpha
-QUARTER_NOISE = (7.0, 255.0, 255.0, 7.0)  # likewise, of a block of half the side; chroma is too coarse to tell
+BLOCK = 8
+"""Side of a block in pixels."""
+STRIP = 2**20
+"""Pixels whose blocks are computed at once, which bounds memory."""
+NOISE = (2.5, 5.0, 5.0, 2.5)
+"""Differences of block means, in values of 0 to 255, that count as noise: luma, two chroma planes, alpha."""
+QUARTER_NOISE = (7.0, 255.0, 255.0, 7.0)
+"""The same for blocks of half the side; chroma is too coarse there and does not count."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawings:
-    """The distinct drawings of a shot: ``frames``, the first showing of each, in order; ``of``: for each frame of
-    the shot, the index of its drawing, from 0, never decreasing; ``masks``: of each drawing, or None.
-
-    carried: the first drawing is the last one of the part before, which this part of the shot still shows.
-    """
+    """The distinct drawings of a shot, or of one part of a long shot."""
 
     frames: tuple[Frame, ...]
-    of: tuple[int, ...]
+    """The first frame of each drawing, in order."""
+    drawing_of_frame: tuple[int, ...]
+    """For each frame of the shot, the index of its drawing, counted from 0, never decreasing."""
     masks: tuple[np.ndarray, ...] | None = None
-    carried: bool = False
+    """The edit mask (h, w) uint8 of each drawing, if there are masks."""
+    carries_over: bool = False
+    """Whether the first drawing is the last drawing of the preceding part of the shot, which is still shown."""
 
     def last(self) -> "Drawings":
-        """The last drawing alone: what the next part of the shot may still show."""
+        """The last drawing alone, which the next part of the shot may still show."""
         return Drawings(self.frames[-1:], (0,), None if self.masks is None else self.masks[-1:])
 
 
-def held(shot: Shot, masks: Sequence[np.ndarray] | None = None, before: Drawings | None = None) -> Drawings:
-    """Joins neighbours that show one drawing. A drawing that comes back later counts anew.
+def find_held_drawings(
+    shot: Shot, masks: Sequence[np.ndarray] | None = None, before: Drawings | None = None
+) -> Drawings:
+    """Group consecutive frames of a shot that show the same drawing. A drawing that returns later counts again.
 
-    masks: (h, w) of each frame; where they change, what is shown counts as another drawing. before: of the part of the
-    shot that goes before this one.
+    masks: (h, w) uint8 of each frame; a change of the mask begins a new drawing.
+    before: the drawings of the preceding part of the same shot.
     """
     frames: list[Frame] = []
-    shown: list[np.ndarray] = []
-    of: list[int] = []
+    drawn_masks: list[np.ndarray] = []
+    drawing_of_frame: list[int] = []
     if before is not None and shot.part > 0:
         frames.append(before.frames[-1])
-        shown += before.masks[-1:] if before.masks else ()
+        drawn_masks += before.masks[-1:] if before.masks else ()
     earlier = len(frames)
-    for number, (frame, new) in enumerate(_first_showings((*frames, *shot.frames))):
+    for number, (frame, is_new) in enumerate(_with_novelty((*frames, *shot.frames))):
         if number < earlier:
             continue
         mask = None if masks is None else masks[number - earlier]
-        if new or (mask is not None and shown and not np.array_equal(mask, shown[-1])):
+        if is_new or (mask is not None and drawn_masks and not np.array_equal(mask, drawn_masks[-1])):
             frames.append(frame)
-            shown += [] if mask is None else [mask]
-        of.append(len(frames) - 1)
-    carried = earlier == 1 and of[0] == 0
-    unused = earlier if not carried else 0
+            drawn_masks += [] if mask is None else [mask]
+        drawing_of_frame.append(len(frames) - 1)
+    carries_over = earlier == 1 and drawing_of_frame[0] == 0
+    unused = 0 if carries_over else earlier
     return Drawings(
         tuple(frames[unused:]),
-        tuple(index - unused for index in of),
-        None if masks is None else tuple(shown[unused:]),
-        carried,
+        tuple(index - unused for index in drawing_of_frame),
+        None if masks is None else tuple(drawn_masks[unused:]),
+        carries_over,
     )
 
 
-def count(frames: Iterable[Frame]) -> int:
-    """How many drawings the frames show, without keeping them."""
-    return sum(new for _, new in _first_showings(frames))
+def count_drawings(frames: Iterable[Frame]) -> int:
+    """Count the drawings that the frames show, without storing the frames."""
+    return sum(is_new for _, is_new in _with_novelty(frames))
 
 
-def _first_showings(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+def _with_novelty(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+    """Each frame, and whether it begins a new drawing."""
     first: np.ndarray | None = None
     for frame in frames:
-        new = first is None or not _same(first, frame.pixels)
-        if new:
+        is_new = first is None or not _same_drawing(first, frame.pixels)
+        if is_new:
             first = frame.pixels
-        yield frame, new
+        yield frame, is_new
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """(h, w, 3 or 4) uint8 each."""
+def _same_drawing(a: np.ndarray, b: np.ndarray) -> bool:
+    """Compare two pictures (h, w, 3 or 4) uint8."""
     if a.shape != b.shape:
         return False
-    fine_a, fine_b = _blocks(a), _blocks(b)
-    return _within(fine_a, fine_b, QUARTER_NOISE) and _within(_joined(fine_a), _joined(fine_b), NOISE)
+    small_a, small_b = _block_means(a), _block_means(b)
+    if not _within_noise(small_a, small_b, QUARTER_NOISE):
+        return False
+    return _within_noise(_halve(small_a), _halve(small_b), NOISE)
 
 
-def _joined(blocks: np.ndarray) -> np.ndarray:
-    """Means of blocks of twice the side."""
-    return cv2.resize(blocks, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-
-
-def _within(a: np.ndarray, b: np.ndarray, noise: tuple[float, ...]) -> bool:
+def _within_noise(a: np.ndarray, b: np.ndarray, noise: tuple[float, ...]) -> bool:
     channels = a.shape[2]
     return bool((np.abs(a - b).reshape(-1, channels).max(axis=0) <= noise[:channels]).all())
 
 
-def _blocks(pixels: np.ndarray) -> np.ndarray:
-    """Means of the blocks of half of BLOCK in luma, chroma and alpha: (rows, columns, 3 or 4) float32, rows and
-    columns even. What is transparent is black. Computed strip by strip: the floats of a whole frame would be large."""
+def _halve(blocks: np.ndarray) -> np.ndarray:
+    """Means of blocks of twice the side."""
+    return cv2.resize(blocks, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+def _block_means(pixels: np.ndarray) -> np.ndarray:
+    """Means of blocks of half of BLOCK in luma, chroma and alpha: (rows, columns, 3 or 4) float32, both even.
+
+    Transparent parts count as black. The picture is processed in strips, because a whole frame of floats is large.
+    """
     rows = max(1, STRIP // (BLOCK * pixels.shape[1])) * BLOCK
-    strips = [_strip_blocks(pixels[row : row + rows]) for row in range(0, pixels.shape[0], rows)]
+    strips = [_strip_means(pixels[row : row + rows]) for row in range(0, pixels.shape[0], rows)]
     return strips[0] if len(strips) == 1 else np.concatenate(strips)
 
 
-def _strip_blocks(pixels: np.ndarray) -> np.ndarray:
+def _strip_means(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     colours = np.ascontiguousarray(pixels[..., :3])
     if pixels.shape[2] == 4:

@@ -1,4 +1,4 @@
-"""ffmpeg as a child process: how it is found, started, listened to and always reaped."""
+"""Run ffmpeg as a child process: find it, start it, read what it says, and always stop it."""
 
 import contextlib
 import functools
@@ -17,9 +17,12 @@ import imageio_ffmpeg
 from pnpvideo.errors import PnPVideoError, printable
 from pnpvideo.video.clip import MAX_PIXELS
 
-STDERR_LIMIT = 65536  # bytes that are kept of what ffmpeg says; the last ones, where it fails
-REAP_SECONDS = 5.0  # for a killed process to be gone, and for the rest of what it said
-LISTING_SECONDS = 60.0  # for ffmpeg to list its encoders or filters
+STDERR_LIMIT = 65536
+"""Bytes of ffmpeg's log that are stored: the last ones, because the reason of a failure stands at the end."""
+REAP_SECONDS = 5.0
+"""Time limit for a killed process to end, and for the rest of its log to arrive."""
+LISTING_SECONDS = 60.0
+"""Time limit for ffmpeg to list its encoders or filters."""
 
 
 def executable() -> str:
@@ -37,23 +40,28 @@ def file_url(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
-def input_arguments(path: Path, demuxer: str, decoder: str | None = None, left_out: int = 0) -> list[str]:
-    """Options that open this file as this container and nothing else: no other protocol, no other demuxer, no
-    frame beyond MAX_PIXELS. ``left_out``: packets at the beginning of each picture track that are not decoded."""
+def input_arguments(path: Path, demuxer: str, decoder: str | None = None, skipped_packets: int = 0) -> list[str]:
+    """ffmpeg options that open this file as this container and nothing else.
+
+    They allow no other protocol, no other demuxer, and no frame beyond MAX_PIXELS.
+    skipped_packets: packets at the beginning of each picture track that are not decoded.
+    """
     return [
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", demuxer, "-max_pixels", str(MAX_PIXELS)),
         *(("-c:v", decoder) if decoder else ()),
-        *(("-bsf:v", f"noise=drop='lt(n,{left_out})'") if left_out else ()),
+        *(("-bsf:v", f"noise=drop='lt(n,{skipped_packets})'") if skipped_packets else ()),
         *("-f", demuxer, "-i", file_url(path)),
     ]
 
 
 class Child:
-    """A running ffmpeg, as the leader of its own process group. A context manager: on leaving, the whole group is
-    gone, whatever happened, so a wrapper script leaves nothing behind; no wait is longer than stated.
+    """A running ffmpeg, the leader of its own process group. Use it as a context manager.
 
-    A thread drains stderr, so that a talkative child never blocks. ``errors()`` is what it said so far: all lines, or
-    those that ``keep`` returned a text for. stdin, stdout: whether an unbuffered pipe is opened, or the file to use.
+    When the context is left, for whatever reason, the whole group has ended: a wrapper script in ffmpeg's place leaves
+    nothing behind. A thread reads standard error, so that a long log never blocks ffmpeg. Every wait has a limit.
+
+    stdin, stdout: whether to open an unbuffered pipe, or the file to use.
+    keep: called with each line of the log, in that thread; returns the text to store for ``errors``, or None.
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Child:
                 stdout=pipes[stdout] if isinstance(stdout, bool) else stdout,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=True,  # Ctrl-C reaches us alone; we decide what becomes of the child
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then decides about the child
             )
         except OSError as error:
             raise PnPVideoError(
@@ -81,7 +89,7 @@ class Child:
                 "set IMAGEIO_FFMPEG_EXE to the path of one, or unset it for the one that is shipped"
             ) from error
         self._group_ended = False
-        self._said = bytearray()
+        self._log = bytearray()
         assert self.process.stderr is not None
         self._listener = threading.Thread(target=self._listen, args=(self.process.stderr, keep), daemon=True)
         self._listener.start()
@@ -91,36 +99,37 @@ class Child:
         with stderr:
             while piece := stderr.read(65536):
                 *lines, rest = (rest + piece).split(b"\n")
-                self._hear(lines, keep)
+                self._store(lines, keep)
                 rest = rest[:STDERR_LIMIT]
-        self._hear([rest] if rest else [], keep)
+        self._store([rest] if rest else [], keep)
 
-    def _hear(self, lines: Sequence[bytes], keep: Callable[[str], str | None]) -> None:
+    def _store(self, lines: Sequence[bytes], keep: Callable[[str], str | None]) -> None:
         for line in lines:
-            kept = keep(line.decode("utf-8", "replace"))
-            if kept is not None:
-                self._said += kept.encode() + b"\n"
-        del self._said[:-STDERR_LIMIT]
+            text = keep(line.decode("utf-8", "replace"))
+            if text is not None:
+                self._log += text.encode() + b"\n"
+        del self._log[:-STDERR_LIMIT]
 
     def errors(self) -> str:
-        return self._said.decode("utf-8", "replace").strip()
+        """The log so far, as far as ``keep`` stored it; complete after ``wait``."""
+        return self._log.decode("utf-8", "replace").strip()
 
     def wait(self, timeout_seconds: float) -> int:
-        """Exit status; after it, ``errors()`` is complete. subprocess.TimeoutExpired past the limit."""
+        """Wait for the end; returns the exit status. Raises subprocess.TimeoutExpired past the limit."""
         status = self.process.wait(timeout_seconds)
-        self._end_group()  # what a wrapper started and left would hold our pipes open
+        self._end_group()  # what a wrapper script started and left would hold our pipes open
         self._listener.join(REAP_SECONDS)
         return status
 
-    def ended(self) -> bool:
-        """Whether the process has ended; then what it started and left is ended too."""
+    def has_ended(self) -> bool:
+        """Whether the process has ended; if so, the rest of its group is ended too."""
         if self.process.poll() is None:
             return False
         self._end_group()
         return True
 
     def stop(self) -> None:
-        """Kills the process group, reaps the process and closes its input; stdout is its reader's to close."""
+        """Kill the process group, reap the process and close its input. Its output is for its reader to close."""
         self._end_group()
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -129,7 +138,7 @@ class Child:
         self._listener.join(REAP_SECONDS)
 
     def _end_group(self) -> None:
-        if self._group_ended:  # the system may give its number away from here on
+        if self._group_ended:  # the system may give its number to another process from here on
             return
         self._group_ended = True
         if os.name == "posix":
@@ -146,7 +155,7 @@ class Child:
 
 
 def run(arguments: Sequence[str], timeout_seconds: float, stdout: bool | IO[bytes] = False) -> tuple[int | None, str]:
-    """Runs ffmpeg to its end: (exit status, what it said on stderr); the status is None past the limit."""
+    """Run ffmpeg to its end: (exit status, log). The status is None if it was stopped at the time limit."""
     with Child(arguments, stdout=stdout) as child:
         try:
             status: int | None = child.wait(timeout_seconds)
@@ -155,29 +164,29 @@ def run(arguments: Sequence[str], timeout_seconds: float, stdout: bool | IO[byte
     return status, child.errors()
 
 
+def encoders() -> frozenset[str]:
+    """Names of the encoders that this ffmpeg was built with. Raises PnPVideoError if ffmpeg does not list them."""
+    return _listing(executable(), "encoders")
+
+
+def filters() -> frozenset[str]:
+    """Names of the filters that this ffmpeg was built with. Raises PnPVideoError if ffmpeg does not list them."""
+    return _listing(executable(), "filters")
+
+
 @functools.cache
 def _listing(program: str, what: str) -> frozenset[str]:
     with tempfile.TemporaryFile() as listing:
         status, errors = run([f"-{what}"], LISTING_SECONDS, stdout=listing)
         if status != 0:
-            how = f"nothing came for {LISTING_SECONDS:g} s" if status is None else last_words(errors)
+            why = f"nothing came for {LISTING_SECONDS:g} s" if status is None else summarise_errors(errors)
             raise PnPVideoError(
-                f"{printable(program)} -{what} failed: {how}; set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg, "
+                f"{printable(program)} -{what} failed: {why}; set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg, "
                 "or unset it for the one that is shipped"
             )
         listing.seek(0)
         text = listing.read().decode("utf-8", "replace")
     return frozenset(line.split()[1] for line in text.splitlines() if len(line.split()) > 1)
-
-
-def encoders() -> frozenset[str]:
-    """Names of the encoders that this ffmpeg was built with. PnPVideoError where it does not say within a limit."""
-    return _listing(executable(), "encoders")
-
-
-def filters() -> frozenset[str]:
-    """Names of the filters that this ffmpeg was built with. PnPVideoError where it does not say within a limit."""
-    return _listing(executable(), "filters")
 
 
 _BOILERPLATE = re.compile(
@@ -186,8 +195,8 @@ _BOILERPLATE = re.compile(
 )
 
 
-def last_words(errors: str) -> str:
-    """What of ffmpeg's complaints fits into one line: the last two that say why, without addresses, made printable."""
+def summarise_errors(errors: str) -> str:
+    """One printable line of ffmpeg's log for a message: the last two lines that state a cause, without addresses."""
     plain = re.sub(r"\[[^\]\n]* @ 0x[0-9a-f]+\] *", "", errors)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _BOILERPLATE.search(line)]
     return printable("; ".join(lines[-2:])) or "it gave no reason"

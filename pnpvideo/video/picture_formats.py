@@ -1,34 +1,36 @@
-"""The pictures and animations that are read: one table, and how a file's first bytes name one of its rows."""
+"""The picture and animation formats that can be read: one table, and how a file's first bytes select a row of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pnpvideo.errors import InputError
-from pnpvideo.video.ffmpeg import printable
+from pnpvideo.errors import InputError, printable
 
-MAX_WHOLE_BYTES = 2**29  # of a file that is read into memory as a whole
+MAX_WHOLE_BYTES = 2**29
+"""Size of a file in a format that is read into memory as a whole."""
+HEAD_BYTES = 400
+"""Bytes at a file's beginning that every row needs at most."""
 _READ_WHOLE = ("GIF", "WEBP", "AVIF")
-HEAD_BYTES = 400  # enough of a file's beginning for every row
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFormat:
-    """One row of the table.
-
-    name: as people call it. suffixes: usual extensions, in lower case, with the dot.
-    starts: whether a file with these first bytes is one; exact magic only.
-    reader: Pillow's name for the format; empty where ffmpeg reads it, by ``demuxer``, its name for the container.
-    animated: a file may hold an animation. kept: what reading keeps beside the pixels, for the documentation.
-    """
+    """One row of the table."""
 
     name: str
+    """As people call it."""
     suffixes: tuple[str, ...]
+    """Usual extensions, in lower case, with the dot."""
     starts: Callable[[bytes], bool]
+    """Whether a file with these first bytes has this format; by exact magic only."""
     reader: str = ""
+    """Pillow's name for the format; empty if ffmpeg reads it."""
     demuxer: str = ""
+    """ffmpeg's name for the format, if ffmpeg reads it."""
     animated: bool = False
-    kept: str = ""
+    """Whether a file may hold an animation."""
+    preserved: str = ""
+    """What reading preserves beside the pixels, for the documentation."""
 
 
 def _any_of(*starts: bytes) -> Callable[[bytes], bool]:
@@ -40,12 +42,12 @@ def _is_webp(head: bytes) -> bool:
 
 
 def _is_bmp(head: bytes) -> bool:
-    """ "BM" alone is too common; the size of the header that follows has few values."""
+    """Checks the size of the header too, which has few values: "BM" alone is too common."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
 
 
 def _is_avif(head: bytes) -> bool:
-    """AVIF's brands, as the main one or, after HEIF's own, among the compatible ones."""
+    """By AVIF's brands: the main one or, if that is one of HEIF's own, among the compatible ones."""
     if head[4:8] != b"ftyp":
         return False
     size = int.from_bytes(head[:4], "big")
@@ -59,7 +61,7 @@ def _is_netpbm(head: bytes) -> bool:
 
 
 def _is_targa(head: bytes) -> bool:
-    """Whether the first 18 bytes can be a TGA's, which has no magic."""
+    """Whether the first 18 bytes can be the header of a TGA, which has no magic."""
     if len(head) < 18 or head[1] > 1 or head[2] not in (1, 2, 3, 9, 10, 11) or head[16] not in (8, 15, 16, 24, 32):
         return False
     mapped = head[2] in (1, 9)
@@ -67,7 +69,7 @@ def _is_targa(head: bytes) -> bool:
 
 
 TARGA = PictureFormat(
-    name="TGA", suffixes=(".tga",), starts=lambda head: False, reader="TGA", kept="alpha, the corner it begins at"
+    name="TGA", suffixes=(".tga",), starts=lambda head: False, reader="TGA", preserved="alpha, the corner it begins at"
 )
 _TARGA_END = b"TRUEVISION-XFILE.\0"
 
@@ -78,14 +80,14 @@ PICTURE_FORMATS = (
         starts=_any_of(b"\x89PNG\r\n\x1a\n"),
         reader="PNG",
         animated=True,
-        kept="alpha, colour profile, orientation; of animations delays, loop and alpha; of 16 bits the upper 8",
+        preserved="alpha, colour profile, orientation; of animations delays, loop and alpha; of 16 bits the upper 8",
     ),
     PictureFormat(
         name="JPEG",
         suffixes=(".jpg", ".jpeg"),
         starts=_any_of(b"\xff\xd8\xff"),
         reader="JPEG",
-        kept="colour profile, orientation",
+        preserved="colour profile, orientation",
     ),
     PictureFormat(
         name="GIF",
@@ -93,7 +95,7 @@ PICTURE_FORMATS = (
         starts=_any_of(b"GIF87a", b"GIF89a"),
         reader="GIF",
         animated=True,
-        kept="delays, loop, transparency",
+        preserved="delays, loop, transparency",
     ),
     PictureFormat(
         name="WebP",
@@ -101,7 +103,7 @@ PICTURE_FORMATS = (
         starts=_is_webp,
         reader="WEBP",
         animated=True,
-        kept="alpha, colour profile, orientation; of animations delays, loop and alpha",
+        preserved="alpha, colour profile, orientation; of animations delays, loop and alpha",
     ),
     PictureFormat(
         name="AVIF",
@@ -109,15 +111,15 @@ PICTURE_FORMATS = (
         starts=_is_avif,
         reader="AVIF",
         animated=True,
-        kept="alpha, colour profile, orientation; of animations delays and alpha; of 10 and 12 bits the upper 8",
+        preserved="alpha, colour profile, orientation; of animations delays and alpha; of 10 and 12 bits the upper 8",
     ),
-    PictureFormat(name="BMP", suffixes=(".bmp",), starts=_is_bmp, reader="BMP", kept="alpha"),
+    PictureFormat(name="BMP", suffixes=(".bmp",), starts=_is_bmp, reader="BMP", preserved="alpha"),
     PictureFormat(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         starts=_any_of(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
         reader="TIFF",
-        kept="alpha, colour profile, orientation; of 16 bits the upper 8; floats and 32 bits by their range",
+        preserved="alpha, colour profile, orientation; of 16 bits the upper 8; floats and 32 bits by their range",
     ),
     TARGA,
     PictureFormat(
@@ -125,43 +127,47 @@ PICTURE_FORMATS = (
         suffixes=(".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
         starts=_is_netpbm,
         reader="PPM",
-        kept="of 16 bits the upper 8; floats by their range",
+        preserved="of 16 bits the upper 8; floats by their range",
     ),
     PictureFormat(
         name="JPEG 2000",
         suffixes=(".jp2", ".j2k", ".jpx", ".j2c"),
         starts=_any_of(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
         reader="JPEG2000",
-        kept="alpha; of 16 bits the upper 8",
+        preserved="alpha; of 16 bits the upper 8",
     ),
-    PictureFormat(name="QOI", suffixes=(".qoi",), starts=_any_of(b"qoif"), reader="QOI", kept="alpha"),
+    PictureFormat(name="QOI", suffixes=(".qoi",), starts=_any_of(b"qoif"), reader="QOI", preserved="alpha"),
     PictureFormat(
         name="DPX",
         suffixes=(".dpx",),
         starts=_any_of(b"SDPX", b"XPDS"),
         demuxer="dpx_pipe",
-        kept="alpha; code values as they are, logarithmic ones too",
+        preserved="alpha; code values as they are, logarithmic ones too",
     ),
     PictureFormat(
         name="EXR",
         suffixes=(".exr",),
         starts=_any_of(b"\x76\x2f\x31\x01"),
         demuxer="exr_pipe",
-        kept="alpha; linear light becomes sRGB, what is brighter than 1 is white",
+        preserved="alpha; linear light becomes sRGB, what is brighter than 1 is white",
     ),
 )
 SUFFIXES = frozenset(suffix for form in PICTURE_FORMATS for suffix in form.suffixes)
+"""All extensions of the table."""
 NAMES = ", ".join(form.name for form in PICTURE_FORMATS)
+"""All names of the table, for messages."""
 
 
 def of_head(head: bytes) -> PictureFormat | None:
-    """The row that a file with these first HEAD_BYTES is, by exact magic."""
+    """The format of a file with these first HEAD_BYTES, by exact magic; None for any other file, and for a TGA."""
     return next((form for form in PICTURE_FORMATS if form.starts(head)), None)
 
 
 def of_file(path: Path) -> PictureFormat | None:
-    """The row that a file is, a TGA included: that has no magic, so its footer or its extension must speak for it,
-    and its header be possible. OSError where it cannot be opened. InputError beyond MAX_WHOLE_BYTES where that counts.
+    """The format of a file; None for an unknown one.
+
+    A TGA has no magic: its header must be possible, and its footer or its extension must say that it is one.
+    Raises OSError if the file cannot be opened, InputError beyond MAX_WHOLE_BYTES if the format is read as a whole.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -174,6 +180,6 @@ def of_file(path: Path) -> PictureFormat | None:
         return TARGA if path.suffix.lower() in TARGA.suffixes or file.read() == _TARGA_END else None
 
 
-def unknown(path: Path) -> str:
-    """What to say of a file that is none of them."""
+def describe_unknown(path: Path) -> str:
+    """The error message for a file of an unknown format."""
     return f"{printable(str(path))} is no picture that is known; accepted are {NAMES}"

@@ -1,4 +1,4 @@
-"""Read with Pillow: whatever it raises becomes an error of ours, and what its libraries print becomes remarks."""
+"""Open pictures with Pillow: its exceptions become errors of ours, and what its libraries print becomes warnings."""
 
 import ctypes
 import io
@@ -11,13 +11,12 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from pnpvideo.errors import DecodeError, InputError, PnPVideoError
+from pnpvideo.errors import DecodeError, InputError, PnPVideoError, printable
 from pnpvideo.events import Notice, Report
 from pnpvideo.video.clip import MAX_PIXELS
-from pnpvideo.video.ffmpeg import printable
 
-Remark = Callable[[str], None]
-"""Takes what the user should know of a picture, without the picture's name."""
+Warn = Callable[[str], None]
+"""Takes what the user should know about a picture, without the picture's name."""
 
 # Pillow logs what it then raises; without a handler Python would print it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -25,25 +24,27 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 _BENIGN = ("Palette images with Transparency",)
 
 
-class Remarks:
-    """Reports remarks about files, each text once, so that a folder of a thousand frames says a thing once."""
+class FileWarnings:
+    """Reports warnings about files as notices, each text once, so that the frames of a folder repeat nothing."""
 
     def __init__(self, report: Report) -> None:
-        self._report, self._said = report, set[str]()
+        self._report, self._reported = report, set[str]()
 
-    def about(self, path: Path) -> Remark:
-        def remark(text: str) -> None:
-            if text not in self._said:
-                self._said.add(text)
+    def about(self, path: Path) -> Warn:
+        """A function that reports warnings about this file."""
+
+        def warn(text: str) -> None:
+            if text not in self._reported:
+                self._reported.add(text)
                 self._report(Notice(message=f"{printable(str(path))}: {printable(text)}"))
 
-        return remark
+        return warn
 
 
 class _LibraryMessages:
-    """Collect what libtiff and Pillow would print, thread by thread.
+    """Collects what libtiff and Pillow would print, thread by thread.
 
-    libtiff has one error handler a process. Its default writes to file descriptor 2; exchanging the descriptor would
+    libtiff has one error handler per process. Its default writes to file descriptor 2; exchanging the descriptor would
     swallow what other threads print meanwhile, so the handler itself is exchanged, in the libtiff that Pillow loaded.
     Where that is linked into Pillow (Windows), its functions cannot be reached and it goes on printing.
     """
@@ -64,35 +65,36 @@ class _LibraryMessages:
         getattr(self._collected, "lines", []).append(text or "the TIFF is damaged")
 
     @contextmanager
-    def collected(self, remark: Remark) -> Iterator[Remark]:
-        """Collect messages in the block and pass them to ``remark`` after it, when the lock is free again.
+    def collect(self, warn: Warn) -> Iterator[Warn]:
+        """Collect messages in the block and pass them to ``warn`` after it, when the lock is free again.
 
-        Yields a function for further remarks, which are passed on in the same way.
+        Yields a function for further warnings, which are passed on in the same way.
         """
-        remarks: list[str] = []
+        texts: list[str] = []
         self._collected.lines = []
-        with self._lock, warnings.catch_warnings(record=True) as warned:
+        with self._lock, warnings.catch_warnings(record=True) as python_warnings:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
-            yield remarks.append
-        said = [*self._collected.lines, *(str(warning.message) for warning in warned)]
-        remarks += [f"its reader says: {line}" for line in said if not line.startswith(_BENIGN)]
-        for text in remarks:
-            remark(text)
+            yield texts.append
+        lines = [*self._collected.lines, *(str(warning.message) for warning in python_warnings)]
+        texts += [f"its reader says: {line}" for line in lines if not line.startswith(_BENIGN)]
+        for text in texts:
+            warn(text)
 
 
 _MESSAGES = _LibraryMessages()
 
 
 @contextmanager
-def border(name: str, remark: Remark) -> Iterator[Remark]:
-    """Whatever Pillow raises inside becomes DecodeError, or InputError for a picture that is too large.
+def pillow_errors(name: str, warn: Warn) -> Iterator[Warn]:
+    """Turn whatever Pillow raises in the block into DecodeError, or into InputError for a picture that is too large.
 
-    It holds a lock: yield to no caller and report nothing inside, but put remarks into what it yields.
+    The block holds a lock. Inside, do not yield to a caller and do not report; pass warnings to the function that this
+    yields. name: of the file, for error messages.
     """
     try:
-        with _MESSAGES.collected(remark) as put:
-            yield put
+        with _MESSAGES.collect(warn) as warn_later:
+            yield warn_later
     except PnPVideoError:
         raise
     except Image.DecompressionBombError as error:
@@ -104,8 +106,11 @@ def border(name: str, remark: Remark) -> Iterator[Remark]:
         raise DecodeError(f"{name} is damaged and cannot be read: {why}") from error
 
 
-def load(content: Path | bytes, reader: str, name: str) -> Image.Image:
-    """A Pillow image, its header read, nothing else; to be closed. InputError beyond MAX_PIXELS."""
+def open_image(content: Path | bytes, reader: str, name: str) -> Image.Image:
+    """A Pillow image of which only the header was read; the caller closes it. Raises InputError beyond MAX_PIXELS.
+
+    reader: Pillow's name for the format. name: of the file, for error messages.
+    """
     Image.init()  # Pillow opens no format by name before its readers are loaded
     image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=[reader])
     if image.width * image.height > MAX_PIXELS:

@@ -1,170 +1,138 @@
-"""One way in: a path becomes a clip, described at once, decoded lazily."""
+"""Open a path as a clip: described at once, decoded lazily."""
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Event, Notice, Report, ignore
-from pnpvideo.video.clip import MAX_FRAMES, AudioTrack, Clip, ClipInfo, Frame
-from pnpvideo.video.drawings import count
-from pnpvideo.video.ffmpeg import printable
-from pnpvideo.video.scrub import Scrubbed
-from pnpvideo.video.shots import cuts
+from pnpvideo.video.clip import MAX_FRAMES, Clip, Frame
+from pnpvideo.video.decord import DecordVideo
 from pnpvideo.video.source import Source, open_source
+from pnpvideo.video.span import Span, TimeSpan
 
 PATIENCE_SECONDS = 60.0
+"""How long a decoder may stay silent by default."""
 
 
 def read(
     path: str | Path,
     *,
-    span: tuple[int, int | None] | None = None,
+    span: Span | None = None,
     decoder: str = "ffmpeg",
     track: int | None = None,
     allow_partial: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
     report: Report = ignore,
 ) -> Clip:
-    """Opens a video (see ``containers``), an animation or a still (see ``picture_formats``) or a folder of stills.
+    """Open a video (see ``containers``), an animation or a still (see ``picture_formats``), or a folder of stills.
 
-    span: frames (start, stop) to deliver, half-open, counted from 0; stop None: to the end. A video is decoded
-        once beforehand for the exact times of its span.
-    decoder: "ffmpeg", or "decord" (videos only), whose frames' times are checked against ffmpeg's.
-    track: picture track of a video, counted from 0; None: of those that move, the one that is flagged as default, else
-        the longest.
+    span: the frames to deliver, as (start, stop) or as a TimeSpan; None: all of them. With a span, a video is decoded
+        once beforehand, to learn its exact times.
+    decoder: "ffmpeg", or "decord" (videos only), whose frame times are checked against ffmpeg's.
+    track: picture track of a video, counted from 0. None: the track that is flagged as default, else the longest;
+        tracks that hold a single picture are passed over where others move.
     allow_partial: deliver the frames before the damage of a damaged video, and report the damage.
-    patience_seconds: how long the decoder may stay silent before it is taken for hung and stopped.
+    patience_seconds: how long the decoder may stay silent before it is stopped.
 
-    Frames are upright (rotation and EXIF orientation applied), at display size (sample aspect applied), 8 bits a
-    channel. Deeper, grey and 4:4:4 sources are converted by their own tags, untagged YUV as BT.601; HDR and BT.2020
-    become SDR in BT.709. What is converted so, read in part, or chosen among several tracks, is reported. InputError:
-    not a regular file or folder, not a known format, beyond the limits, no such track, or a span that lies outside.
-    DecodeError: recognised, but damaged.
+    Frames are upright (rotation and EXIF orientation are applied), at display size (the sample aspect ratio is
+    applied), with 8 bits per channel. Deeper, grey and 4:4:4 sources are converted by their own colour tags, untagged
+    YUV as BT.601; HDR and BT.2020 become SDR in BT.709. Such conversions, partial reads and the choice among several
+    tracks are reported as notices.
+
+    Raises InputError if the path is no regular file or folder, its format is unknown, it exceeds the limits, it has no
+    such track, or the span lies outside of it; DecodeError if it is damaged; OptionError for an option out of range.
     """
     if track is not None and track < 0:
         raise OptionError(f"track is {track}; accepted is a picture track's number, counted from 0")
     if decoder not in ("ffmpeg", "decord"):
         raise OptionError(f"decoder is {decoder!r}; accepted: ffmpeg, decord")
-    start, stop = span or (0, None)
+    _check_span(span)
+    source: Source = open_source(
+        Path(path),
+        track=track,
+        allow_partial=allow_partial,
+        patience_seconds=patience_seconds,
+        report=without_repeats(report),
+    )
+    if decoder == "decord":
+        source = DecordVideo.open(source)
+    return Clip(info=source.info, open=source.frames) if span is None else _cut(source, span, printable(str(path)))
+
+
+def _check_span(span: Span | None) -> None:
+    """Raise OptionError for frame numbers out of range; a TimeSpan checks itself."""
+    if span is None or isinstance(span, TimeSpan):
+        return
+    start, stop = span
     if start < 0 or (stop is not None and stop <= start):
         raise OptionError(f"the span is {start}:{stop}; accepted is start:stop with 0 <= start < stop, counted from 0")
     if max(start, stop or 0) > MAX_FRAMES:
         raise OptionError(f"the span is {start}:{'' if stop is None else stop}; clips have up to {MAX_FRAMES} frames")
-    source: Source = open_source(
-        Path(path), track=track, allow_partial=allow_partial, patience_seconds=patience_seconds, report=_once(report)
-    )
-    if decoder == "decord":
-        source = Scrubbed.of(source)
-    if span is None:
-        return Clip(info=source.info, open=source.frames)
-    edges = source.edges(stop)
-    found = len(edges) - 1
-    if found < (start + 1 if stop is None else stop):
-        raise InputError(
-            f"{printable(str(path))} has {found} frames; the span {start}:{'' if stop is None else stop} lies beyond"
-        )
-    stop = found if stop is None else stop
-    last = stop - 1
+
+
+def _cut(source: Source, span: Span, name: str) -> Clip:
+    """The clip that delivers the frames of the span. Raises InputError if the span lies outside of the source."""
+    if isinstance(span, TimeSpan):
+        edges = source.edges(stop_seconds=span.stop_seconds)
+        start, stop = _frames_in_time(span, edges, name)
+    else:
+        edges = source.edges(span[1])
+        start, stop = _frames_by_number(span, len(edges) - 1, name)
     info = dataclasses.replace(source.info, frames=stop - start, duration_seconds=edges[stop] - edges[start])
+    last_seconds = edges[stop] - edges[stop - 1]
     return Clip(
         info=info,
-        open=lambda: _ended(source.frames(start, stop), last, edges[last + 1] - edges[last]),
+        open=lambda: _with_last_duration(source.frames(start, stop), stop - 1, last_seconds),
         span=(start, stop),
         span_seconds=(edges[start], edges[stop]),
     )
 
 
-def _once(report: Report) -> Report:
-    """Passes each notice on once, though a clip may be gone through several times."""
-    said: set[str] = set()
+def _frames_by_number(span: tuple[int, int | None], count: int, name: str) -> tuple[int, int]:
+    start, stop = span
+    if count < (start + 1 if stop is None else stop):
+        raise InputError(f"{name} has {count} frames; the span {start}:{'' if stop is None else stop} lies beyond")
+    return start, count if stop is None else stop
+
+
+def _frames_in_time(span: TimeSpan, edges: Sequence[Fraction], name: str) -> tuple[int, int]:
+    """The frames (start, stop) that begin within the span.
+
+    edges: the times at which frames begin, then the time at which the last of them ends. That end is derived from
+    times that containers round, so the span may exceed it by half a frame.
+    """
+    begins, end = edges[:-1], edges[-1]
+    latest = end + (end - begins[-1]) / 2
+    if span.start_seconds >= end or (span.stop_seconds is not None and span.stop_seconds > latest):
+        raise InputError(f"{name} lasts {float(end):.3f} s; the span {span} lies beyond")
+    start = bisect_left(begins, span.start_seconds)
+    stop = len(begins) if span.stop_seconds is None else bisect_left(begins, span.stop_seconds)
+    if start == stop:
+        raise InputError(
+            f"{name}: no frame begins in the span {span}; frame {start - 1} is shown from "
+            f"{float(edges[start - 1]):.3f} s to {float(edges[start]):.3f} s"
+        )
+    return start, stop
+
+
+def without_repeats(report: Report) -> Report:
+    """Pass each notice on once, although a clip may be decoded several times."""
+    reported: set[str] = set()
 
     def pass_on(event: Event) -> None:
-        if not isinstance(event, Notice) or event.message not in said:
+        if not isinstance(event, Notice) or event.message not in reported:
             report(event)
         if isinstance(event, Notice):
-            said.add(event.message)
+            reported.add(event.message)
 
     return pass_on
 
 
-def _ended(frames: Iterator[Frame], last: int, duration_seconds: Fraction) -> Iterator[Frame]:
-    """The frames of a span, the last of them with its duration, which the frame after the span has told."""
+def _with_last_duration(frames: Iterator[Frame], last: int, duration_seconds: Fraction) -> Iterator[Frame]:
+    """The frames of a span, the last one with its duration, which is known from the frame after the span."""
     for frame in frames:
-        known = frame.index != last or frame.duration_seconds is not None
-        yield frame if known else dataclasses.replace(frame, duration_seconds=duration_seconds)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Span:
-    """Frames start to end (exclusive), counted from 0."""
-
-    start: int
-    end: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What reading a clip to its end found.
-
-    width, height: display size in pixels. fps: frames over duration where the rate varies; None for a still.
-    duration_seconds: until the last frame ends; None for a still. audio: sound tracks. drawings: distinct drawings,
-    neighbours that are all but identical counted once.
-    """
-
-    frames: int
-    width: int
-    height: int
-    fps: Fraction | None
-    variable_rate: bool
-    duration_seconds: Fraction | None
-    audio: tuple[AudioTrack, ...]
-    shots: tuple[Span, ...]
-    drawings: int
-
-
-def probe(path: str | Path, *, track: int | None = None, allow_partial: bool = False, report: Report = ignore) -> Probe:
-    """Reads the whole clip once and counts what ``read`` delivers. Options and errors as there."""
-    clip = read(path, track=track, allow_partial=allow_partial, report=report)
-    times: list[Fraction] = []
-    starts = [0]
-
-    def noted() -> Iterator[Frame]:
-        for frame, cut in cuts(clip.frames()):
-            if cut:
-                starts.append(len(times))
-            times.append(frame.pts_seconds)
-            yield frame
-
-    drawings = count(noted())
-    info = clip.info if clip.info.kind != "video" else _timed(clip.info, times)
-    return Probe(
-        frames=len(times),
-        width=info.width,
-        height=info.height,
-        fps=info.fps,
-        variable_rate=bool(info.variable_rate),
-        duration_seconds=info.duration_seconds,
-        audio=info.audio,
-        shots=tuple(Span(start=a, end=b) for a, b in itertools.pairwise([*starts, len(times)])),
-        drawings=drawings,
-    )
-
-
-def _timed(info: ClipInfo, times: list[Fraction]) -> ClipInfo:
-    """A video's rate and duration by its frames' own times. Steps that differ by rounding to the clock are one rate."""
-    stated = info.fps or Fraction(25)
-    if len(times) == 1:
-        return dataclasses.replace(info, fps=stated, variable_rate=False, duration_seconds=1 / stated)
-    steps = [after - before for before, after in itertools.pairwise(times)]
-    clock = info.time_base or Fraction(0)
-    variable = max(steps) - min(steps) > (clock if 4 * clock <= min(steps) else 0)
-    fps = (len(times) - 1) / times[-1]
-    if not variable and abs(fps - stated) < stated / 500:
-        fps = stated
-    duration = times[-1] + (steps[-1] if variable else 1 / fps)
-    return dataclasses.replace(
-        info, fps=len(times) / duration if variable else fps, variable_rate=variable, duration_seconds=duration
-    )
+        is_known = frame.index != last or frame.duration_seconds is not None
+        yield frame if is_known else dataclasses.replace(frame, duration_seconds=duration_seconds)

@@ -1,4 +1,4 @@
-"""The tracks of a video file, as ffmpeg lists them, and which of its picture tracks is read."""
+"""List the tracks of a video file, as ffmpeg does, and choose the picture track that is read."""
 
 import re
 import tempfile
@@ -7,28 +7,35 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pnpvideo.errors import DecodeError, InputError
+from pnpvideo.errors import DecodeError, InputError, printable
 from pnpvideo.video import ffmpeg
-from pnpvideo.video.ffmpeg import printable
 
+BYTES_PER_SECOND = 20_000_000
+"""Slowest expected rate at which packets are read without decoding; sets time limits."""
+OPENING_PACKETS = 1000
+"""Packets at the beginning of a stream in which its first keyframe is searched for."""
 _STREAM = re.compile(
     r"^  Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\(([\w-]{2,35})\))?[^:\n]*: (Video|Audio|Subtitle): ((\w+).*)$",
     re.MULTILINE,
 )
 _SIZE = re.compile(r", (\d+x\d+)[ ,]")
-BYTES_A_SECOND = 20_000_000  # at which packets are read at the least, without decoding
-OPENING_PACKETS = 1000  # in which the first keyframe of a stream is looked for
+_COVERS = ("(attached pic)", "(timed thumbnails)", "(still image)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """One track: its index in the file, its codec in ffmpeg's name, ffmpeg's own description, its language if known."""
+    """One track of a file."""
 
     index: int
+    """Number among all tracks of the file."""
     codec: str
+    """In ffmpeg's name."""
     description: str
+    """ffmpeg's own description."""
     default: bool
+    """Whether the file flags it as the default track."""
     language: str | None = None
+    """Such as "eng"; None if the file does not state it."""
 
     def __str__(self) -> str:
         size = _SIZE.search(self.description)
@@ -37,16 +44,17 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Packets:
-    """count: packets of a track. duration_seconds: from its first time stamp to the end of its last packet.
-    keyframes: indices of the packets that are keyframes."""
+    """The packets of a track, counted without decoding."""
 
     count: int
     duration_seconds: Fraction
+    """From the first timestamp to the end of the last packet."""
     keyframes: tuple[int, ...]
+    """Indices of the packets that are keyframes and not corrupt."""
 
 
-def tracks(listing: str, kind: str) -> list[Track]:
-    """The tracks of one kind, "Video", "Audio" or "Subtitle", in what ``ffmpeg -i`` says; covers are left out."""
+def parse_tracks(listing: str, kind: str) -> list[Track]:
+    """The tracks of one kind, "Video", "Audio" or "Subtitle", in the output of ``ffmpeg -i``, without covers."""
     of_input = re.split(r"^(?:Stream mapping:|Output #0)", listing, maxsplit=1, flags=re.MULTILINE)[0]
     found = [
         Track(
@@ -59,42 +67,44 @@ def tracks(listing: str, kind: str) -> list[Track]:
         for match in _STREAM.finditer(of_input)
         if match[3] == kind
     ]
-    covers = ("(attached pic)", "(timed thumbnails)", "(still image)")
-    return [track for track in found if kind != "Video" or not any(mark in track.description for mark in covers)]
+    return [track for track in found if kind != "Video" or not any(mark in track.description for mark in _COVERS)]
 
 
-def chosen(path: Path, demuxer: str, pictures: Sequence[Track], number: int | None, patience_seconds: float) -> Track:
-    """The picture track of that number, counted from 0. Without a number: of those that move the one that is flagged
-    as default, of several or none such the longest, of equally long ones the first.
+def choose_track(
+    path: Path, demuxer: str, pictures: Sequence[Track], number: int | None, patience_seconds: float
+) -> Track:
+    """The picture track of that number, counted from 0.
 
-    InputError: there is no track of that number.
+    Without a number: among the tracks of more than one packet, the track that is flagged as default; among several or
+    none such, the longest; among equally long ones, the first. Raises InputError if there is no track of that number.
     """
     if number is not None:
         if number >= len(pictures):
-            raise InputError(f"{printable(str(path))} has no picture track {number}; it has {listed(pictures)}")
+            name = printable(str(path))
+            raise InputError(f"{name} has no picture track {number}; it has {describe_tracks(pictures)}")
         return pictures[number]
     if len(pictures) == 1:
         return pictures[0]
-    found = packets(path, demuxer, [track.index for track in pictures], patience_seconds=patience_seconds)
-    by_index = dict(zip([track.index for track in pictures], found, strict=True))
+    packets = read_packets(path, demuxer, [track.index for track in pictures], patience_seconds=patience_seconds)
+    by_index = dict(zip([track.index for track in pictures], packets, strict=True))
     moving = [track for track in pictures if by_index[track.index].count > 1] or list(pictures)
     candidates = [track for track in moving if track.default] or moving
     return max(candidates, key=lambda track: by_index[track.index].duration_seconds)
 
 
-def listed(pictures: Sequence[Track]) -> str:
-    """The tracks with their numbers, for a message."""
+def describe_tracks(pictures: Sequence[Track]) -> str:
+    """List the tracks with their numbers, for a message."""
     return "; ".join(f"track {number} ({track})" for number, track in enumerate(pictures))
 
 
-def packets(
+def read_packets(
     path: Path, demuxer: str, indices: Sequence[int], *, patience_seconds: float, most: int | None = None
 ) -> list[Packets]:
-    """The packets of each of these tracks, read without decoding; ``most``: no more than these from the beginning.
+    """Count the packets of each of these tracks, without decoding; ``most``: only so many from the beginning.
 
-    DecodeError where reading takes longer than the file's size explains.
+    Raises DecodeError if reading takes longer than the file's size explains.
     """
-    limit = patience_seconds + path.stat().st_size / BYTES_A_SECOND
+    limit = patience_seconds + path.stat().st_size / BYTES_PER_SECOND
     maps = [argument for index in indices for argument in ("-map", f"0:{index}")]
     few = [] if most is None else ["-frames:v", str(most)]
     arguments = ["-v", "error", *ffmpeg.input_arguments(path, demuxer), *maps, "-c", "copy", "-copyinkf", *few]
@@ -103,19 +113,19 @@ def packets(
         if status is None:
             raise DecodeError(f"{printable(str(path))}: reading its packets hangs; stopped after {limit:.0f} s")
         listing.seek(0)
-        return _counted((line.decode("ascii", "replace") for line in listing), len(indices))
+        return _parse_framecrc((line.decode("ascii", "replace") for line in listing), len(indices))
 
 
-def times_jump(path: Path, demuxer: str, index: int, *, patience_seconds: float) -> bool:
-    """Whether the time stamps of a track start anew on the way, as in joined pieces; read without decoding."""
-    limit = patience_seconds + path.stat().st_size / BYTES_A_SECOND
-    see = ["-map", f"0:{index}", "-c", "copy", "-f", "null", "-"]
-    _, said = ffmpeg.run(["-v", "warning", *ffmpeg.input_arguments(path, demuxer), *see], limit)
-    return "timestamp discontinuity" in said
+def has_time_jump(path: Path, demuxer: str, index: int, *, patience_seconds: float) -> bool:
+    """Whether the timestamps of a track start again on the way, as in joined pieces. Reads without decoding."""
+    limit = patience_seconds + path.stat().st_size / BYTES_PER_SECOND
+    output = ["-map", f"0:{index}", "-c", "copy", "-f", "null", "-"]
+    _, log = ffmpeg.run(["-v", "warning", *ffmpeg.input_arguments(path, demuxer), *output], limit)
+    return "timestamp discontinuity" in log
 
 
-def _counted(lines: Iterable[str], number: int) -> list[Packets]:
-    """Reads ffmpeg's framecrc format: "track, dts, pts, duration, bytes, checksum, flags", behind lines of "#"."""
+def _parse_framecrc(lines: Iterable[str], number: int) -> list[Packets]:
+    """Read ffmpeg's framecrc format: lines "track, dts, pts, duration, bytes, checksum, flags" after lines of "#"."""
     clocks = [Fraction(1)] * number
     starts: list[int | None] = [None] * number
     ends, counts = [0] * number, [0] * number
@@ -128,7 +138,7 @@ def _counted(lines: Iterable[str], number: int) -> list[Packets]:
             start = starts[track]
             starts[track] = pts if start is None else min(start, pts)
             ends[track] = max(ends[track], pts + duration)
-            if "F=0x0" not in line and "F=0x2" not in line:  # neither a keyframe nor a corrupt one
+            if "F=0x0" not in line and "F=0x2" not in line:  # flags: neither "no keyframe" nor "corrupt"
                 keyframes[track].append(counts[track])
             counts[track] += 1
     return [

@@ -10,6 +10,7 @@ from pnpvideo.cli.main import main
 from pnpvideo import errors
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.settings.options import KNOWN, Options
+from pnpvideo.video.span import Span, TimeSpan
 
 from .conftest import Engine
 
@@ -140,17 +141,45 @@ def test_a_value_that_is_not_accepted_names_its_field(
 
 
 @pytest.mark.parametrize(
-    ("text", "span"), [("0:25", (0, 25)), ("10:", (10, None)), (":4", (0, 4)), (":", (0, None)), ("007:9", (7, 9))]
+    ("text", "span"),
+    [
+        ("0:25", (0, 25)),
+        ("10:", (10, None)),
+        (":4", (0, 4)),
+        (":", (0, None)),
+        ("007:9", (7, 9)),
+        ("2.5s:4s", TimeSpan(2.5, 4)),
+        ("2.5s:", TimeSpan(2.5)),
+        (":4s", TimeSpan(0, 4)),
+        ("0s:0.123456789s", TimeSpan(0, 0.123456789)),
+    ],
 )
-def test_spans(engine: Engine, text: str, span: tuple[int, int | None]) -> None:
+def test_spans(engine: Engine, text: str, span: Span) -> None:
     assert run("--frames", text) == 0
     assert engine.options.reading.frames == span
 
 
-@pytest.mark.parametrize("text", ["5", "", "a:b", "-1:5", "1:2:3", "1.5:3", " 1:2", "٣:٤"])
+@pytest.mark.parametrize(
+    "text",
+    ["5", "", "a:b", "-1:5", "1:2:3", "1.5:3", " 1:2", "٣:٤", "2s", "s:2s", "1e9s:", "-1s:2s", ".5s:1s", "1:30s:2:00s"],
+)
 def test_what_is_no_span_is_refused(engine: Engine, capsys: Output, text: str) -> None:
     assert run("--frames", text) == 2
     assert "A:B" in capsys.readouterr().err and engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("10:4s", "'10:4s', a mix of frames and seconds"),
+        ("2.5s:4", "'2.5s:4', a mix of frames and seconds"),
+        ("4s:2s", "the span is 4s:2s"),
+        ("2s:2s", "the span is 2s:2s"),
+    ],
+)
+def test_a_span_that_makes_no_sense_is_refused(engine: Engine, capsys: Output, text: str, complaint: str) -> None:
+    assert run("--frames", text) == 2
+    assert complaint in capsys.readouterr().err and engine.calls == []
 
 
 @pytest.mark.parametrize("name", ["-i.mp4", "-y", "--help.mp4", "$(touch x);.mp4", "a b\nc.mp4", "%d*.mp4", "ö" * 120])
@@ -251,9 +280,9 @@ class TestSettings:
 
     def test_a_folder_in_a_file_starts_at_the_file(self, engine: Engine) -> None:
         Path("deep").mkdir()
-        Path("deep/given.toml").write_text('store = "kept"\nframes = "4:"\n')
+        Path("deep/given.toml").write_text('store = "kept"\nframes = "4s:"\n')
         assert run("--config", "deep/given.toml") == 0
-        assert engine.options.runtime.store == Path("deep/kept") and engine.options.reading.frames == (4, None)
+        assert engine.options.runtime.store == Path("deep/kept") and engine.options.reading.frames == TimeSpan(4)
 
     @pytest.mark.parametrize(
         ("line", "complaint"),

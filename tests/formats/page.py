@@ -89,7 +89,7 @@ def _pictures(found: Findings) -> Iterator[str]:
 
 
 def _kept() -> Iterator[str]:
-    yield from (f"- {form.name}: {form.kept}." for form in PICTURE_FORMATS)
+    yield from (f"- {form.name}: {form.preserved}." for form in PICTURE_FORMATS)
 
 
 def _outputs(found: Findings) -> Iterator[str]:

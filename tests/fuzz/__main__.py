@@ -65,8 +65,8 @@ def _load() -> None:
     import pnpvideo.cli.settings
 
     import pnpvideo.backends.stable_diffusion
-    import pnpvideo.background
     import pnpvideo.store
+    import pnpvideo.video.masks
     import pnpvideo.words.direction  # noqa: F401
 
 

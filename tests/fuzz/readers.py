@@ -6,7 +6,8 @@ from random import Random
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.video.clip import Clip, ClipInfo
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 
 Reader = Callable[[Path, Random], None]
 
@@ -42,9 +43,10 @@ def _frames(clip: Clip) -> int:
 
 
 def _mask(path: Path, rng: Random) -> None:
-    from pnpvideo.background import Masks
+    from pnpvideo.video.masks import Masks
 
-    masks = Masks(path, ClipInfo(path=path, kind="video", width=32, height=24, frames=3), None)
+    info = ClipInfo(path=path, kind="video", width=32, height=24, frames=3)
+    masks = Masks(path, Clip(info=info, open=lambda: iter(())), None)
     assert len(masks.take(3)) == 3
     masks.finish()
 

@@ -24,7 +24,7 @@ from pnpvideo.miniature.recipe.data import HELD_OUT, training_instant
 from pnpvideo.miniature.world import caption
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
-from pnpvideo.video.likeness import psnr
+from pnpvideo.video.pixels import psnr
 from pnpvideo.video.read import read
 
 LEAST = {"cartoon": 29.0, "photo": 35.0, "sketch": 30.0, "clay": 31.0, "watercolor": 34.0, "night": 35.0}

@@ -2,7 +2,8 @@
 
 from .mutant import Mutant
 
-_FFMPEG, _STREAM, _SOURCE = "pnpvideo/video/ffmpeg.py", "pnpvideo/video/stream.py", "pnpvideo/video/source.py"
+_FFMPEG, _PASS, _SOURCE = (f"pnpvideo/video/{name}.py" for name in ("ffmpeg", "decode_pass", "source"))
+_OUTCOME, _PIPE, _INFO = (f"pnpvideo/video/{name}.py" for name in ("decode_outcome", "pipe_reader", "stream_info"))
 _ANIMATION, _FOLDER, _BORDER = (f"pnpvideo/video/{name}.py" for name in ("animation", "folder", "pillow_reader"))
 _HOSTILE, _LIMITS, _PICTURES = (f"tests/video/test_{name}.py" for name in ("hostile", "animation_limits", "pictures"))
 _CHILDREN, _TRACKS = "tests/video/test_children.py", "pnpvideo/video/tracks.py"
@@ -50,14 +51,14 @@ MUTANTS = (
     ),
     Mutant(
         "a frame beyond the limit is refused by its header",
-        _STREAM,
+        _INFO,
         "if width * height > MAX_PIXELS:",
         "if False:",
         (f"{_HOSTILE}::test_a_giant_frame_of_a_video_is_refused",),
     ),
     Mutant(
         "a clip has no more frames than the limit",
-        _STREAM,
+        _PASS,
         "if index >= MAX_FRAMES:",
         "if False:",
         ("tests/video/test_streams.py::test_a_video_of_too_many_frames_is_refused",),
@@ -79,7 +80,7 @@ MUTANTS = (
     Mutant(
         "a canvas is no larger than the limit",
         _ANIMATION,
-        "if width * height > MAX_CANVAS:",
+        "if width * height > MAX_CANVAS_PIXELS:",
         "if False:",
         (f"{_LIMITS}::test_an_animation_on_a_giant_canvas_is_refused",),
     ),
@@ -93,7 +94,7 @@ MUTANTS = (
     Mutant(
         "a folder has no more frames than the limit",
         _FOLDER,
-        "if len(shown) > MAX_FRAMES:",
+        "if len(entries) > MAX_FRAMES:",
         "if False:",
         (f"{_LIMITS}::test_a_folder_of_more_frames_than_the_cap_is_refused",),
     ),
@@ -127,14 +128,14 @@ MUTANTS = (
     ),
     Mutant(
         "what ends too soon is damage",
-        _STREAM,
-        "lost = status != 0 or why or _LOSS.search(errors) is not None or",
-        "lost = status != 0 or why or",
+        _OUTCOME,
+        "lost = status != 0 or damage or _LOSS.search(errors) is not None or",
+        "lost = status != 0 or damage or",
         (_HOSTILE,),
     ),
     Mutant(
         "a decoder that hangs is stopped",
-        _STREAM,
+        _PIPE,
         "until = time.monotonic() + patience_seconds",
         "until = time.monotonic() + patience_seconds + 1000",
         (f"{_HOSTILE}::test_a_decode_that_hangs_is_stopped_and_leaves_no_child",),
@@ -148,21 +149,21 @@ MUTANTS = (
     ),
     Mutant(
         "a frame that comes in part is damage",
-        _STREAM,
+        _PIPE,
         "                raise EOFError\n",
         "                return\n",
         (f"{_CHILDREN}::test_a_frame_that_comes_in_part_is_damage",),
     ),
     Mutant(
         "frames are counted against what ffmpeg decoded",
-        _STREAM,
-        "(log.decoded is None or log.decoded > index)",
+        _OUTCOME,
+        "(log.decoded is None or log.decoded > outcome.end)",
         "False",
         (f"{_CHILDREN}::test_an_ffmpeg_that_ends_early_with_success_loses_no_frame_in_silence",),
     ),
     Mutant(
         "packets that are lost in whole are said",
-        _STREAM,
+        _PASS,
         "(doubt := completeness.doubt()) is not None",
         "(doubt := None) is not None",
         ("tests/video/test_streams.py::test_packets_that_are_lost_in_whole_are_said",),
@@ -183,7 +184,7 @@ MUTANTS = (
     ),
     Mutant(
         "frames come at increasing times",
-        _STREAM,
+        _PASS,
         "(previous is not None and pts_seconds <= previous)",
         "False",
         ("tests/video/test_ffmpeg.py::test_frames_at_one_time_are_refused",),
@@ -197,7 +198,7 @@ MUTANTS = (
     ),
     Mutant(
         "a sound track's description cannot drive a terminal",
-        _STREAM,
+        _INFO,
         "AudioTrack(codec=track.codec, description=printable(track.description))",
         "AudioTrack(codec=track.codec, description=track.description)",
         ("tests/video/test_ffmpeg.py::test_what_ffmpeg_says_of_a_sound_track_cannot_drive_a_terminal",),

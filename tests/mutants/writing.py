@@ -2,7 +2,7 @@
 
 from .mutant import Mutant
 
-_PLACE, _ENCODER, _FORMATS = (f"pnpvideo/video/{name}.py" for name in ("destination", "encoder", "formats"))
+_PLACE, _ENCODER, _CODECS = (f"pnpvideo/video/{name}.py" for name in ("destination", "encoder", "codec_arguments"))
 _PUBLISH, _TESTS, _RUN = "pnpvideo/publish.py", "tests/video/test_write.py", "tests/test_translate.py"
 
 _MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/test_finite.py"
@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "an encoder encodes all frames",
         _ENCODER,
-        "if not counted or int(counted[-1]) != self._appended:",
+        "if not counted or int(counted[-1]) != self._count:",
         "if False:",
         (f"{_TESTS}::test_frames_that_the_encoder_swallows_are_noticed",),
     ),
@@ -109,21 +109,21 @@ MUTANTS = (
     ),
     Mutant(
         "video is written in limited range",
-        _FORMATS,
+        _CODECS,
         ":out_range=tv,",
         ":out_range=pc,",
         (f"{_TESTS}::test_colour_tags_are_the_sources_and_the_colours_agree_with_them",),
     ),
     Mutant(
         "video says that it is in limited range",
-        _FORMATS,
+        _CODECS,
         ":range=tv",
         ":range=pc",
         (f"{_TESTS}::test_colour_tags_are_the_sources_and_the_colours_agree_with_them",),
     ),
     Mutant(
         "an unreadable sound track is left out",
-        _FORMATS,
+        _CODECS,
         "[index for index, codec in enumerate(audio) if codec != UNREADABLE]",
         "list(range(len(audio)))",
         (f"{_TESTS}::test_a_sound_track_that_ffmpeg_does_not_know_is_left_out",),
@@ -214,8 +214,8 @@ MUTANTS = (
     ),
     Mutant(
         "a mask has the input's aspect",
-        "pnpvideo/background.py",
-        "if abs(given.width * clip.height / (given.height * clip.width) - 1) > ASPECT:",
+        "pnpvideo/video/masks.py",
+        "if not _same_aspect(mask, clip):",
         "if False:",
         ("tests/test_edit.py::test_a_mask_of_another_aspect_is_refused_before_the_model_is_read",),
     ),

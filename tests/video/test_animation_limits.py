@@ -19,7 +19,7 @@ from pnpvideo.video.read import read
 PEAK = (
     "import pathlib, sys\n"
     "from pnpvideo.errors import InputError\n"
-    "from pnpvideo.video.read import probe\n"
+    "from pnpvideo.video.probe import probe\n"
     "try:\n"
     "    print(probe(sys.argv[1]).frames, end=' ')\n"
     "except InputError:\n"
@@ -145,7 +145,7 @@ def test_blocks_of_large_frames_are_compared_strip_by_strip(monkeypatch: pytest.
     counts = []
     for strip in (2**20, 1):
         monkeypatch.setattr(drawings, "STRIP", strip)
-        counts.append(drawings.count(Frame(k, Fraction(k), picture) for k, picture in enumerate(shown)))
+        counts.append(drawings.count_drawings(Frame(k, Fraction(k), picture) for k, picture in enumerate(shown)))
     assert counts == [2, 2]
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from pnpvideo.errors import DecodeError
-from pnpvideo.video import matroska
+from pnpvideo.video import container_writers
 from pnpvideo.video.ffmpeg import executable
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
 
 CLIP = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.2", "-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "libx264")
@@ -85,10 +86,10 @@ def test_every_start_is_confined_to_the_one_file(
 def test_frames_at_one_time_are_refused(tmp_path: Path) -> None:
     pixels = np.full((48, 64, 3), 90, np.uint8)
     with open(tmp_path / "in.mkv", "wb") as file:
-        file.write(matroska.header(64, 48, 3))
+        file.write(container_writers.matroska_header(64, 48, 3))
         for milliseconds in (0, 40, 40, 80):
             at, shown = Fraction(milliseconds, 1000), Fraction(40, 1000)
-            file.write(matroska.block(at, shown, pixels.nbytes) + pixels.tobytes())
+            file.write(container_writers.matroska_block(at, shown, pixels.nbytes) + pixels.tobytes())
     with pytest.raises(DecodeError, match="time stamp of frame 2"):
         list(read(tmp_path / "in.mkv").frames())
 

@@ -17,7 +17,8 @@ from PIL import Image
 from pnpvideo.errors import DecodeError, InputError, PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.video.clip import MAX_PIXELS, ClipInfo
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
 
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
@@ -182,7 +183,7 @@ def test_a_giant_header_is_refused_unread(side: int, tmp_path: Path) -> None:
 
 def test_a_giant_frame_of_a_video_is_refused(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     path = make("a.mp4", *SECOND, *X264)
-    monkeypatch.setattr("pnpvideo.video.stream.MAX_PIXELS", 128 * 96 - 1)
+    monkeypatch.setattr("pnpvideo.video.stream_info.MAX_PIXELS", 128 * 96 - 1)
     with pytest.raises(InputError, match="128x96"):
         read(path)
     monkeypatch.undo()

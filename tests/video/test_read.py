@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.video.read import Span, probe, read
+from pnpvideo.video.probe import ShotRange, probe
+from pnpvideo.video.read import read
 
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 HALVES = "color=red:s=64x32:r=10:d=0.5,drawbox=x=0:y=0:w=32:h=32:color=blue:t=fill"  # blue left, red right
@@ -197,13 +198,13 @@ def test_probe_counts_what_is_read(encode: Callable[..., Path], disc: Callable[.
     assert found.duration_seconds == Fraction(20, 24)
     assert not found.variable_rate
     assert found.audio == ()
-    assert found.shots == (Span(start=0, end=12), Span(start=12, end=20))
+    assert found.shots == (ShotRange(start=0, end=12), ShotRange(start=12, end=20))
     assert found.drawings == 10
 
 
 def test_probe_of_a_single_frame(make: Callable[..., Path], tmp_path: Path) -> None:
     found = probe(make("one.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.04", *X264))
-    assert (found.frames, found.drawings, found.shots) == (1, 1, (Span(start=0, end=1),))
+    assert (found.frames, found.drawings, found.shots) == (1, 1, (ShotRange(start=0, end=1),))
     Image.new("RGB", (8, 8)).save(tmp_path / "still.png")
     still = probe(tmp_path / "still.png")
     assert (still.frames, still.fps, still.duration_seconds) == (1, None, None)

@@ -14,7 +14,8 @@ from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Event
 from pnpvideo.video import containers, ffmpeg, picture_formats
 from pnpvideo.video.clip import Colour, Frame
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
 
 Make = Callable[..., Path]
@@ -329,10 +330,10 @@ def test_hdr_without_the_filters_for_it_is_refused_with_the_line_that_converts(
 
 def test_a_video_of_too_many_frames_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make("a.mp4", *SECOND, *X264)
-    monkeypatch.setattr("pnpvideo.video.stream.MAX_FRAMES", 24)
+    monkeypatch.setattr("pnpvideo.video.decode_pass.MAX_FRAMES", 24)
     with pytest.raises(InputError, match="more than 24 frames"):
         taken(path, [])
-    monkeypatch.setattr("pnpvideo.video.stream.MAX_FRAMES", 25)
+    monkeypatch.setattr("pnpvideo.video.decode_pass.MAX_FRAMES", 25)
     assert len(taken(path, [])) == 25
 
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event
-from pnpvideo.video.read import probe, read
+from pnpvideo.video.probe import probe
+from pnpvideo.video.read import read
 
 Make = Callable[..., Path]
 SMALL = ("-f", "lavfi", "-i", "testsrc=s=32x24:r=10:d=0.5")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pnpvideo.video import depth
+from pnpvideo.video import bit_depth
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_every_mode_of_pillow_becomes_8_bits_a_channel(mode: str) -> None:
         image = Image.new(mode.upper(), (3, 2), (150, 255) if mode == "La" else (150, 150, 150, 255)).convert(mode)
     else:
         image = Image.new("RGB", (3, 2), (150, 150, 150) if mode != "1" else (255, 255, 255)).convert(mode)
-    values = depth.Range(low=0, high=255) if mode == "F" else None
+    values = bit_depth.ValueRange(low=0, high=255) if mode == "F" else None
     for alpha, channels in ((False, 3), (True, 4)):
-        pixels = depth.pixels(image, alpha, values, lambda text: pytest.fail(text))
+        pixels = bit_depth.to_8_bits(image, alpha, values, lambda text: pytest.fail(text))
         assert pixels.shape == (2, 3, channels)
         assert np.abs(pixels[..., :3].astype(int) - (255 if mode == "1" else 150)).max() <= 4
         assert channels == 3 or (pixels[..., 3] == 255).all()
