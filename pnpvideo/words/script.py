@@ -15,7 +15,7 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, tensors_of
-from pnpvideo.words.sentences import in_phrase, paired
+from pnpvideo.words.sentences import in_phrase, mentions, paired
 
 BLIPS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-image-captioning-large")
 """Asked for in turn: some copies of the first have no safetensors."""
@@ -58,6 +58,7 @@ class Scripts:
             negative = self._usual_negative(source)
         negative = negative.replace("{source}", source)
         prompt = source if self.prompt is None else self.prompt
+        self._report_unmentioned(prompt)
         words = {
             "source": self._embed(source),
             "empty": self._embed(""),
@@ -67,6 +68,31 @@ class Scripts:
             ),
         }
         return Script(source, prompt, negative, words)
+
+    def _report_unmentioned(self, prompt: str) -> None:
+        """Report each concept that is to change and that ``prompt`` does not mention: its edit has no place in it.
+
+        A direction file added to a prompt that the user wrote need not be about one of its words.
+        """
+        sought = [] if self.options.change is None else [self.options.change[0]]
+        if self.prompt is None:
+            sought += [direction.source for direction, strength in self.files if strength > 0 and direction.source]
+        if self.options.keep_background:
+            sought = sought[1:]  # the engine looks for the first, and keeps a shot that does not show it
+        name = (
+            "prompt"
+            if self.prompt is not None
+            else "caption"
+            if self.options.source_prompt is None
+            else "source prompt"
+        )
+        for concept in sought:
+            if not mentions(prompt, concept):
+                self._tell(
+                    f"{concept!r}, which is to change, is not in the {name} {prompt!r}: the edit is added to the text "
+                    "as a whole and may change something else, or nothing; name what the text says, or give a "
+                    "--source-prompt that says it"
+                )
 
     def _usual_negative(self, source: str) -> str:
         """Of pix2pix-zero the card's, which is the caption unless it says otherwise, and of a generated picture

@@ -177,13 +177,12 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
     if not word.strip():
         raise OptionError("a concept is empty; accepted is a word or a few, such as 'ball' or 'at sunset'")
     found, seen = Sentences(word), set[str]()
-    said = re.compile(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", re.IGNORECASE)
     for sentence in sentences:
         plain = " ".join(sentence.split())
         reason = None
         if not plain:
             reason = "empty"
-        elif not said.search(plain):
+        elif not mentions(plain, word):
             reason = f"without {word!r}"
         elif plain.lower() in seen:
             reason = "said twice"
@@ -193,6 +192,12 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
         seen.add(plain.lower())
         found.kept.append(plain)
     return found
+
+
+def mentions(text: str, phrase: str) -> bool:
+    """Whether ``text`` contains ``phrase`` as whole words, as it is or in the plural, in any case."""
+    pattern = rf"(?<!\w){re.escape(' '.join(phrase.split()))}(?:s|es)?(?!\w)"
+    return re.search(pattern, " ".join(text.split()), re.IGNORECASE) is not None
 
 
 def in_phrase(text: str, source: str, target: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.words.sentences import checked, described, from_file, in_phrase, paired, with_article
+from pnpvideo.words.sentences import checked, described, from_file, in_phrase, mentions, paired, with_article
 
 
 def test_templates_come_in_pairs() -> None:
@@ -49,6 +49,16 @@ def test_only_sentences_that_say_the_word_are_kept_once() -> None:
     assert found.dropped == {"said twice": 1, "empty": 1, "without 'ball'": 2}
     with pytest.raises(OptionError, match="a concept is empty"):
         checked(" ", lines)
+
+
+@pytest.mark.parametrize("text", ["a ball", "Two BALLS.", "a red  ball, on grass", "ball"])
+def test_a_text_mentions_a_concept_as_a_word_or_its_plural(text: str) -> None:
+    assert mentions(text, " ball")
+
+
+@pytest.mark.parametrize("text", ["", "a football", "a ballad", "a bal"])
+def test_a_part_of_another_word_is_no_mention(text: str) -> None:
+    assert not mentions(text, "ball")
 
 
 def test_a_concept_in_its_phrase() -> None:

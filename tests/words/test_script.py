@@ -1,0 +1,81 @@
+"""The texts of a shot and their embeddings: captions, changes, and what is reported about them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.events import Event, Notice
+from pnpvideo.options import TranslateOptions
+from pnpvideo.store import Store
+from pnpvideo.words.direction import save, templated
+from pnpvideo.words.script import Script, Scripts
+
+Options = Callable[..., TranslateOptions]
+
+
+def written(backend: StableDiffusion, options: TranslateOptions, prompt: str | None) -> tuple[Script, list[str]]:
+    """The script of a blank picture, and the notices."""
+    events: list[Event] = []
+    scripts = Scripts(backend, options, prompt, Store(options.store), events.append)
+    script = scripts.of(lambda: np.zeros((32, 32, 3), np.uint8))
+    return script, [event.message for event in events if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt", "place"),
+    [
+        ({"source_prompt": "a red fox"}, None, "source prompt 'a red fox'"),
+        ({"source_prompt": "a henhouse"}, None, "source prompt 'a henhouse'"),  # another word
+        ({"source_prompt": "an owl"}, "a red fox", "prompt 'a red fox'"),
+        ({"source_prompt": None}, None, "caption 'an owl'"),
+        ({"source_prompt": "a hen"}, None, ""),
+        ({"source_prompt": "two Hens, asleep"}, None, ""),
+        ({"source_prompt": "an owl"}, "a hen", ""),
+    ],
+)
+def test_a_concept_that_the_text_does_not_mention_is_reported(
+    given: dict[str, Any],
+    prompt: str | None,
+    place: str,
+    backend: StableDiffusion,
+    options: Options,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Owls:
+        def __init__(self, *_: object) -> None: ...
+
+        def captions(self, pictures: list[np.ndarray]) -> list[str]:
+            return ["an owl"]
+
+    monkeypatch.setattr("pnpvideo.words.script.Captioner", Owls)
+    asked = options(change=("hen", "cow"), method="pix2pix-zero", **given)
+    said = [notice for notice in written(backend, asked, prompt)[1] if "which is to change" in notice]
+    assert len(said) == bool(place)
+    assert all(f"'hen', which is to change, is not in the {place}: " in notice for notice in said)
+
+
+@pytest.mark.parametrize(
+    ("strength", "prompt", "said"), [(1.0, None, True), (-1.0, None, False), (0.0, None, False), (1.0, "an owl", False)]
+)
+def test_the_concept_of_a_direction_file_is_looked_for_where_there_is_no_prompt(
+    strength: float, prompt: str | None, said: bool, backend: StableDiffusion, options: Options, tmp_path: Path
+) -> None:
+    file = tmp_path / "hen2cow.safetensors"
+    save(templated(backend.text, "hen", "cow"), file)
+    asked = options(directions=((str(file), strength),), source_prompt="an owl")
+    notices = written(backend, asked, prompt)[1]
+    assert any("'hen', which is to change, is not in the source prompt 'an owl'" in each for each in notices) == said
+
+
+def test_a_change_moves_the_prompt_alone(backend: StableDiffusion, options: Options) -> None:
+    plain, _ = written(backend, options(source_prompt="a hen"), "a hen")
+    changed, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
+    assert changed.prompt == plain.prompt == "a hen"
+    for lane in ("source", "empty", "negative"):
+        assert torch.equal(changed.words[lane], plain.words[lane])
+    assert not torch.equal(changed.words["positive"], plain.words["positive"])
