@@ -55,7 +55,8 @@ class Estimate:
     def work(self, windows: Sequence[Size]) -> Work:
         """Of all windows. What an interrupted run left in the store is not counted off."""
         found = [self._of_window(window, part) for part, window in enumerate(windows)]
-        once = int(self.backend.card.outside_notice is not None and not self.options.generate)  # is it familiar?
+        asked = self.backend.card.knows_pictures_at(self.resolved.size, self.backend.size)  # is it familiar?
+        once = int(asked and not self.options.generate)
         return Work(once + sum(work.evaluations for work in found), once + sum(work.effort for work in found))
 
     def _of_window(self, window: Size, part: int) -> Work:

@@ -201,7 +201,8 @@ class Inversion:
     def _familiar(self, clean: Tensor, window: Window) -> None:
         """Tell whoever brings a picture of a kind that the network has not learnt to denoise."""
         card = self.backend.card
-        if (window.shot, window.part) != (0, 0) or not card.outside_notice:
+        known = card.knows_pictures_at(self.resolved.size, self.backend.size)
+        if (window.shot, window.part) != (0, 0) or card.outside_notice is None or not known:
             return
         x, level, quarters = clean[:1].to(self._device), 2, self.backend.schedule(4)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)

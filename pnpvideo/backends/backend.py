@@ -22,7 +22,8 @@ class Card:
     feature_until, attention_until, fresh_noise: of Plug-and-Play. edit_guidance, edit_negative, cross_attention,
     cross_attention_until: of pix2pix-zero. inversion_rounds: of both (see TranslateOptions). outside_notice: what to
     tell a user whose picture is from outside the model's world: the network, asked for the noise in it a quarter of the
-    way up, errs by more than ``familiar_error`` in the mean square.
+    way up, errs by more than ``familiar_error`` in the mean square. learned_words: all words that its captions had,
+    from a list beside it (see learned_words.py); empty: not known.
     """
 
     guidance: float = 7.5
@@ -37,6 +38,14 @@ class Card:
     inversion_rounds: int = 0
     outside_notice: str | None = None
     familiar_error: float = 0.0
+    learned_words: frozenset[str] = frozenset()
+
+    def knows_pictures_at(self, size: int, native: int) -> bool:
+        """Whether ``familiar_error`` tells familiar pictures from others at this working size of the short side.
+
+        Below half of the model's ``native`` size its error is large for every picture, those of its own world too.
+        """
+        return self.outside_notice is not None and 2 * size >= native
 
 
 class Text(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 from pnpvideo.backends.backend import Card
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
+from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
 from pnpvideo.video.ffmpeg import printable
@@ -89,10 +90,10 @@ def few_step(scheduler: Mapping[str, Any]) -> bool:
 
 def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
     """What the checkpoint recommends; ``usual``: where it says nothing, over Card's defaults. Raises ModelError."""
-    path = folder / "pnpvideo.json"
+    path, learned = folder / "pnpvideo.json", read_learned_words(folder)
     if not os.path.lexists(path):
-        return Card(**usual)
-    known: dict[str, Any] = {field.name: field.type for field in fields(Card)}
+        return Card(**usual, learned_words=learned)
+    known: dict[str, Any] = {field.name: field.type for field in fields(Card) if field.name != "learned_words"}
     given = read_json(path)
     for name, value in given.items():
         if name not in known:
@@ -101,9 +102,8 @@ def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
             number(given, name, path, 0, _MOST.get(name, _MOST_USUAL), whole=known[name] is int)
         elif not isinstance(value, known[name]):
             raise ModelError(f"{path}: {name} is {value!r}; accepted is a text")
-    return Card(
-        **{**usual, **{name: printable(value) if isinstance(value, str) else value for name, value in given.items()}}
-    )
+    stated = {name: printable(value) if isinstance(value, str) else value for name, value in given.items()}
+    return Card(**{**usual, **stated}, learned_words=learned)
 
 
 def number(

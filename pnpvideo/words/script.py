@@ -1,6 +1,6 @@
 """What each lane of a shot is told: its source prompt, written or captioned, the prompt, the negative, directions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Notice, Progress, Report
 from pnpvideo.options import TranslateOptions
@@ -16,6 +17,7 @@ from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, tensors_of
 from pnpvideo.words.sentences import in_phrase, mentions, paired
+from pnpvideo.words.vocabulary import unlearned_words
 
 BLIPS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-image-captioning-large")
 """Asked for in turn: some copies of the first have no safetensors."""
@@ -59,6 +61,7 @@ class Scripts:
         negative = negative.replace("{source}", source)
         prompt = source if self.prompt is None else self.prompt
         self._report_unmentioned(prompt)
+        self._report_unlearned([prompt, source, negative, *self._concepts()])
         words = {
             "source": self._embed(source),
             "empty": self._embed(""),
@@ -93,6 +96,22 @@ class Scripts:
                     "as a whole and may change something else, or nothing; name what the text says, or give a "
                     "--source-prompt that says it"
                 )
+
+    def _concepts(self) -> list[str]:
+        """Both ends of every direction."""
+        named = [concept for direction, _ in self.files for concept in (direction.source, direction.target)]
+        return [*(self.options.change or ()), *named]
+
+    def _report_unlearned(self, texts: Sequence[str]) -> None:
+        """Report each word that the model was not trained on, once, where the checkpoint lists its words."""
+        new = [word for text in texts for word in unlearned_words(text, self.backend.card.learned_words)]
+        if new := [word for word in dict.fromkeys(new) if word not in self._told]:
+            self._told.update(new)
+            listed = ", ".join(map(repr, new))
+            self._tell(
+                f"this model was trained on few words, and not on {listed}: it will draw something else; name a larger "
+                f"checkpoint, such as --model sd15, or use words of its {LEARNED_WORDS}"
+            )
 
     def _usual_negative(self, source: str) -> str:
         """Of pix2pix-zero the card's, which is the caption unless it says otherwise, and of a generated picture

@@ -1,5 +1,6 @@
 """The texts of a shot and their embeddings: captions, changes, and what is reported about them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.events import Event, Notice
 from pnpvideo.options import TranslateOptions
@@ -79,3 +81,33 @@ def test_a_change_moves_the_prompt_alone(backend: StableDiffusion, options: Opti
     for lane in ("source", "empty", "negative"):
         assert torch.equal(changed.words[lane], plain.words[lane])
     assert not torch.equal(changed.words["positive"], plain.words["positive"])
+
+
+@pytest.fixture(scope="module")
+def of_few_words(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> StableDiffusion:
+    """The checkpoint with a list of the words that it was trained on."""
+    folder = shutil.copytree(checkpoint, tmp_path_factory.mktemp("model") / "listed")
+    (folder / LEARNED_WORDS).write_text("a\nred\nhen\ncow\n")
+    return StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt", "words"),
+    [
+        ({"source_prompt": "a hen"}, "a red cow", ""),
+        ({"source_prompt": "a hen"}, "a dragon on a dragon", "'dragon', 'on'"),
+        ({"source_prompt": "an owl"}, "a cow", "'an', 'owl'"),
+        ({"source_prompt": "a hen", "negative": "blurry"}, "a cow", "'blurry'"),
+        ({"source_prompt": "a hen", "change": ("hen", "Dragon")}, None, "'dragon'"),
+    ],
+)
+def test_words_that_the_model_has_not_learned_are_reported_once(
+    given: dict[str, Any], prompt: str | None, words: str, of_few_words: StableDiffusion, options: Options
+) -> None:
+    said = [each for each in written(of_few_words, options(**given), prompt)[1] if "trained on few words" in each]
+    assert len(said) == bool(words)
+    assert all(f"and not on {words}: it will draw something else" in each for each in said)
+
+
+def test_a_model_without_a_list_of_words_reports_none(backend: StableDiffusion, options: Options) -> None:
+    assert written(backend, options(source_prompt="a hen"), "a dragon")[1] == []

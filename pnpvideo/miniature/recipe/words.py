@@ -69,9 +69,17 @@ def art_lines(count: int, draw: Random) -> list[str]:
 
 def every_word() -> list[str]:
     """All words that captions and questions can use, and some plain English around them, in order of the alphabet."""
+    wordings = [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
+    return sorted({*caption_words(), *_words([*wordings, _PLAIN])})
+
+
+def caption_words() -> list[str]:
+    """All words that captions can use, in order of the alphabet: what the denoiser is trained on."""
     draw = Random(1)
     lines = [caption(random_scene(seed), style, draw) for seed in range(2000) for style in STYLES]
     lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
-    lines += art_lines(3000, draw)
-    lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
-    return sorted({word for line in [*lines, _PLAIN] for word in line.replace(",", " ").split()})
+    return sorted(_words([*lines, *art_lines(3000, draw)]))
+
+
+def _words(lines: list[str]) -> set[str]:
+    return {word for line in lines for word in line.replace(",", " ").split()}
