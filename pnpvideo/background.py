@@ -21,6 +21,7 @@ from pnpvideo.methods.method import Trajectory
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.fit import grey
 from pnpvideo.video.read import read
+from pnpvideo.words.prompt_weights import plain_text
 from pnpvideo.words.sentences import LOOKS, described
 
 LEVELS = (0.3, 0.5, 0.7)
@@ -38,9 +39,10 @@ def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...
 
     Nowhere: no tokens.
     """
+    text = plain_text(source_prompt)
     for form in (word, f"{word}s", f"{word}es"):
-        named = described(source_prompt, form) if form.lower() in LOOKS else ""
-        if found := backend.text.positions(source_prompt, named or form):
+        named = described(text, form) if form.lower() in LOOKS else ""
+        if found := backend.text.positions(text, named or form):
             return found
     return ()
 

@@ -16,6 +16,7 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.direction import FORMAT, Direction, build, load, moved, tensors_of
+from pnpvideo.words.prompt_weights import embed_prompt, escaped, parse_weights, plain_text
 from pnpvideo.words.sentences import in_phrase, mentions, paired
 from pnpvideo.words.vocabulary import unlearned_words
 
@@ -25,7 +26,10 @@ BLIPS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-image-caption
 
 @dataclass(frozen=True)
 class Script:
-    """source, prompt, negative: the texts. words: lane -> embedding (tokens, channels), directions included."""
+    """source, prompt, negative: the texts, as given, with their weights (see prompt_weights.py).
+
+    words: lane -> embedding (tokens, channels), directions included.
+    """
 
     source: str
     prompt: str
@@ -60,14 +64,15 @@ class Scripts:
             negative = self._usual_negative(source)
         negative = negative.replace("{source}", source)
         prompt = source if self.prompt is None else self.prompt
-        self._report_unmentioned(prompt)
-        self._report_unlearned([prompt, source, negative, *self._concepts()])
+        text = plain_text(prompt)
+        self._report_unmentioned(text)
+        self._report_unlearned([text, plain_text(source), plain_text(negative), *self._concepts()])
         words = {
             "source": self._embed(source),
             "empty": self._embed(""),
             "negative": self._embed(negative),
             "positive": moved(
-                self.backend.text, prompt, self._embed(prompt), self._directions(prompt), self.options.placement
+                self.backend.text, text, self._embed(prompt), self._directions(text), self.options.placement
             ),
         }
         return Script(source, prompt, negative, words)
@@ -125,7 +130,7 @@ class Scripts:
             return ""
         said = self._captioner.captions([picture()])[0]
         self._tell(f"the input shows: {said!r}")
-        return said
+        return escaped(said)
 
     @cached_property
     def _captioner(self) -> Captioner | None:
@@ -143,12 +148,17 @@ class Scripts:
         self._tell(f"nothing says what the input shows ({failed}); the empty caption is used: see --source-prompt")
         return None
 
-    def _embed(self, text: str) -> Tensor:
-        if text not in self._embedded:
-            if lost := self.backend.text.truncation(text):
+    def _embed(self, prompt: str) -> Tensor:
+        if prompt not in self._embedded:
+            weighted = [
+                f"{piece.text.strip()!r} {piece.weight:g}" for piece in parse_weights(prompt) if piece.weight != 1
+            ]
+            if weighted:
+                self._tell(f"weights in {prompt!r}: {', '.join(weighted)}")
+            if lost := self.backend.text.truncation(plain_text(prompt)):
                 self._tell(f"the text is longer than the model reads; not read: {lost!r}")
-            self._embedded[text] = self.backend.embed(text).cpu()  # there may be as many as shots
-        return self._embedded[text].to(self.backend.device)
+            self._embedded[prompt] = embed_prompt(self.backend, prompt).cpu()  # there may be as many as shots
+        return self._embedded[prompt].to(self.backend.device)
 
     def _tell(self, message: str) -> None:
         if message not in self._told:

@@ -11,10 +11,12 @@ import torch
 
 from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.background import tokens_of
 from pnpvideo.events import Event, Notice
 from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
 from pnpvideo.words.direction import save, templated
+from pnpvideo.words.prompt_weights import embed_prompt
 from pnpvideo.words.script import Script, Scripts
 
 Options = Callable[..., TranslateOptions]
@@ -111,3 +113,38 @@ def test_words_that_the_model_has_not_learned_are_reported_once(
 
 def test_a_model_without_a_list_of_words_reports_none(backend: StableDiffusion, options: Options) -> None:
     assert written(backend, options(source_prompt="a hen"), "a dragon")[1] == []
+
+
+def test_prompts_have_weights(backend: StableDiffusion, options: Options) -> None:
+    asked = options(source_prompt="a (hen:0.5)", negative="{source} (red:2)")
+    script, notices = written(backend, asked, "a (cow:1.4)")
+    texts = {"source": "a (hen:0.5)", "positive": "a (cow:1.4)", "negative": "a (hen:0.5) (red:2)"}
+    assert {"source": script.source, "positive": script.prompt, "negative": script.negative} == texts
+    for lane, text in texts.items():
+        assert torch.equal(script.words[lane], embed_prompt(backend, text))
+    assert notices == [
+        "weights in 'a (hen:0.5)': 'hen' 0.5",
+        "weights in 'a (hen:0.5) (red:2)': 'hen' 0.5, 'red' 2",
+        "weights in 'a (cow:1.4)': 'cow' 1.4",
+    ]
+
+
+def test_a_change_finds_its_place_beside_weights(backend: StableDiffusion, options: Options) -> None:
+    weighted, notices = written(backend, options(source_prompt="a (hen:1.4)", change=("hen", "cow")), None)
+    plain, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
+    assert not any("which is to change" in notice for notice in notices)
+    moved = plain.words["positive"] - plain.words["source"]
+    assert torch.allclose(weighted.words["positive"], embed_prompt(backend, "a (hen:1.4)") + moved, atol=1e-6)
+    assert tokens_of(backend, "a (hen:1.4)", "hen") == tokens_of(backend, "a hen", "hen") != ()
+
+
+def test_a_caption_has_no_weights(backend: StableDiffusion, options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clocks:
+        def __init__(self, *_: object) -> None: ...
+
+        def captions(self, pictures: list[np.ndarray]) -> list[str]:
+            return ["a clock ( 12 : 30 )"]
+
+    monkeypatch.setattr("pnpvideo.words.script.Captioner", Clocks)
+    script, _ = written(backend, options(source_prompt=None), "a hen")
+    assert torch.equal(script.words["source"], backend.embed("a clock ( 12 : 30 )"))
