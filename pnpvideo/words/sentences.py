@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import InputError, OptionError, refuse_url
 
 MOST_BYTES = 50_000_000
 
@@ -167,6 +167,7 @@ def from_file(path: Path) -> list[str]:
             raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes, too large for a list of sentences")
         return path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
+        refuse_url(path)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: {error}") from error

@@ -97,3 +97,8 @@ def test_a_file_is_a_sentence_a_line(tmp_path: Path) -> None:
         from_file(path)
     with pytest.raises(InputError, match="cannot be read"):
         from_file(tmp_path / "none.txt")
+
+
+def test_a_url_is_no_list_of_sentences() -> None:
+    with pytest.raises(InputError, match=r"https://example\.com/c\.txt is a URL; only local files are read"):
+        from_file(Path("https://example.com/c.txt"))
