@@ -65,7 +65,8 @@ def translate(
     size = working_size(info.width, info.height, options.size or backend.size, backend.multiple)
     asked, options = options, fitted(backend, options, info.frames, size, report)
     before: Drawings | None = None
-    translator = Translator(backend, options, prompt, Store(options.store, report=report), report)
+    about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
+    translator = Translator(backend, options, prompt, Store(options.store, report=report, about=about), report)
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for shot in shots(clip.frames(), options.window) if clip else [_blank(info)]:  # attention never crosses a cut
             masks = masking.take(len(shot.frames)) if masking else None

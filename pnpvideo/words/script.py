@@ -180,9 +180,9 @@ class Scripts:
         """The direction between two concepts, from the store where it was built before."""
         first, second = paired(source, target, self.backend.text.known)
         total = len(first.kept) + len(second.kept)
-        with self.store.entry(
-            "direction", fingerprint(FORMAT, self.backend.text.fingerprint, first.kept, second.kept)
-        ) as entry:
+        key = fingerprint(FORMAT, self.backend.text.fingerprint, first.kept, second.kept)
+        about = {"change": f"{source} to {target}", "model": self.options.model}
+        with self.store.entry("direction", key, about) as entry:
             if (kept := entry.get("direction")) is not None:
                 held = kept[0]
                 return Direction(

@@ -148,3 +148,9 @@ def test_a_caption_has_no_weights(backend: StableDiffusion, options: Options, mo
     monkeypatch.setattr("pnpvideo.words.script.Captioner", Clocks)
     script, _ = written(backend, options(source_prompt=None), "a hen")
     assert torch.equal(script.words["source"], backend.embed("a clock ( 12 : 30 )"))
+
+
+def test_a_stored_direction_says_what_it_changes(backend: StableDiffusion, options: Options, tmp_path: Path) -> None:
+    written(backend, options(source_prompt="a hen", change=("hen", "cow"), store=tmp_path / "store"), None)
+    (info,) = Store(tmp_path / "store").list()
+    assert info.kind == "direction" and info.about["change"] == "hen to cow" and info.about["model"]
