@@ -317,4 +317,16 @@ def _value(name: str, value: Any, folder: Path) -> Any:
         return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
     if name in ("store", "mask"):
         return folder / Path(value).expanduser()
+    if name in ("model", "captioner"):
+        return _model(value, folder)
     return value
+
+
+def _model(value: str, folder: Path) -> str:
+    """An alias as it is; else what exists beside the file, or reads as a path only; else a hub id."""
+    from pnpvideo.backends.models import ALIASES
+
+    beside = folder / Path(value).expanduser()
+    path_only = value.startswith(("./", "../", "~"))
+    known = not value or value in ALIASES
+    return value if known or not (path_only or os.path.exists(beside)) else str(beside)
