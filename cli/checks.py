@@ -103,7 +103,7 @@ def _ffmpeg() -> Iterator[Check]:
 def _miniature() -> Check:
     from safetensors import SafetensorError, safe_open
 
-    from pnpvideo.backends.models import ALIASES
+    from pnpvideo.settings.models import ALIASES
 
     folder = Path(ALIASES["miniature"].source)
     weights = sorted(folder.glob("*/*.safetensors"))

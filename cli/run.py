@@ -55,9 +55,9 @@ def run(
 def explained(options: "Options", as_json: bool) -> str:
     """Every option of a run, its value, and who set it: a table, or a JSON object."""
     from pnpvideo.backends.checkpoint import describe
-    from pnpvideo.backends.models import resolve
     from pnpvideo.option import plain
     from pnpvideo.settings.effective import effective
+    from pnpvideo.settings.models import resolve
 
     used = effective(options, describe(resolve(options.model)))
     values: dict[str, Any] = plain(used.flat())

@@ -15,6 +15,8 @@
 A message says what was given, what is accepted and what to do, in one or two sentences.
 """
 
+import re
+
 
 class PnPVideoError(Exception):
     """Root of all errors raised on purpose; ``exit_code`` is what the command line returns."""
@@ -65,3 +67,12 @@ class StoreError(PnPVideoError):
 def printable(text: str) -> str:
     """Escape control characters, so that a name or a tag from a file cannot drive the terminal that shows it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def refuse_url(path: object) -> None:
+    """Raise InputError if ``path`` is a URL, or what Path makes of one, with one slash where there were two."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", str(path), re.DOTALL)  # one letter alone is a Windows drive
+    if found is not None:
+        scheme, rest = found.groups()
+        url = printable(f"{scheme}:///{rest}" if scheme.lower() == "file" else f"{scheme}://{rest}")
+        raise InputError(f"{url} is a URL; only local files are read: download it, and give its path")

@@ -134,13 +134,17 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Model(Text):
-    """An alias, a hub id, or a folder; a folder in a TOML file may be relative to the file."""
+    """One of ``aliases``, a hub id, or a folder; a folder in a TOML file may be relative to the file."""
 
+    aliases: tuple[str, ...] = ()
     metavar: ClassVar[str] = "MODEL"
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
+        """An alias as it is; else what exists beside the file, or can only be a path; else a hub id."""
         beside = folder / Path(_text(name, value)).expanduser()
-        return str(beside) if beside.exists() else value
+        path_only = value.startswith(("./", "../", "~"))
+        named = value and value not in self.aliases
+        return str(beside) if named and (path_only or beside.exists()) else value
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def translate(
     info = clip.info if clip else _generated_info(backend, options)
     size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
     fitted = fit_memory(backend, options, info.frames, size, report)
-    run = Run.of(backend, fitted, Store(options.runtime.store, report=report), report)
+    about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
+    run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
     for message in without_effect(run.options, info.frames):
         report(Notice(message=message))
     translator = ClipTranslator(run, prompt)

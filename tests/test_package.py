@@ -65,7 +65,7 @@ UNTESTED_MODULES: set[str] = {
     "pnpvideo.backends.footprint",
     "pnpvideo.backends.hub",
     "pnpvideo.backends.model_files",
-    "pnpvideo.backends.models",
+    "pnpvideo.settings.models",
     "pnpvideo.backends.quiet",
     "pnpvideo.backends.text",
     "pnpvideo.checkpoints",

@@ -34,7 +34,13 @@ MakeOptions = Callable[..., Options]
         {"negative": "a hen", "steps": 3},
         {"guidance": 1.0},
         {"keep_background": True, "change": ("hen", "fox"), "source_prompt": "a hen"},
-        {"model": "miniature", "size": 64},  # its card asks whether the picture is familiar
+        {
+            "model": "miniature",
+            "size": 128,
+            "method": "sdedit",
+            "coherence": "none",
+        },  # its card asks whether the picture is familiar
+        {"model": "miniature", "size": 64, "method": "sdedit", "coherence": "none"},  # not at so small a size
         {"guidance_span": (0.0, 0.5)},
         {"method": "pix2pix-zero", "cross_attention_until": 0.5, "coherence": "none", "negative": "a hen"},
     ],

@@ -548,6 +548,8 @@ def forged(folder: Path, **changes: object) -> None:
         {"created_seconds": 1e300},
         {"created_seconds": float("nan")},
         {"kind": 1},
+        {"about": ["x"]},
+        {"about": {"clip": 1}},
         {"more": 1},
     ],
 )

@@ -24,6 +24,7 @@ from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.injection import Kind, Moment
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import COHERENCES, Options
+from pnpvideo.store import Store
 from pnpvideo.video.read import read
 from pnpvideo.video.span import TimeSpan
 
@@ -549,3 +550,10 @@ def test_the_network_is_left_as_it_was(
     after = state(network)
     assert all(after[0][name] is processor for name, processor in before[0].items())
     assert after[1] == before[1]
+
+
+def test_stored_trajectories_say_what_they_are_of(clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
+    asked = options()
+    translate(clip_of(1, name="wolf.mp4"), "a fox", tmp_path / "out.mp4", asked)
+    (info,) = Store(tmp_path / "store").list()
+    assert info.about == {"clip": "wolf.mp4", "model": asked.model, "size": "48 x 32"}

@@ -81,8 +81,8 @@ def build(
     hush_libraries(loudness)
     from pnpvideo.backends.checkpoint import locate_text
     from pnpvideo.backends.device import choose_device
-    from pnpvideo.backends.models import resolve as resolve_model
     from pnpvideo.backends.text import TextTower
+    from pnpvideo.settings.models import resolve as resolve_model
     from pnpvideo.words.direction import build as build_direction
     from pnpvideo.words.direction import save
     from pnpvideo.words.sentences import checked, from_file, paired

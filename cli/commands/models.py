@@ -13,7 +13,7 @@ from ..loudness import json_option, loudness_options
 @loudness_options
 def models(as_json: bool) -> None:
     """List the aliases for --model, where each comes from, and whether it is on this machine. Asks no network."""
-    from pnpvideo.backends.models import ALIASES
+    from pnpvideo.settings.models import ALIASES
 
     rows = [
         {"name": alias.name, "source": alias.source, "local": is_local(alias.source), "note": alias.note}

@@ -2,24 +2,26 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pnpvideo.errors import printable
+from pnpvideo.option import Bytes
 
 from ..loudness import Loudness, json_option, loudness_options
-from ..settings import given, resolve, setting
+from ..settings import Parsed, given, resolve, setting
 
 if TYPE_CHECKING:
-    from pnpvideo.store import Store
+    from pnpvideo.store import EntryInfo, Store
 
 KINDS = ("trajectory", "run", "direction")
 
 
-@click.group(short_help="List or clear what is kept between runs.")
+@click.group(short_help="List, clear or limit what is kept between runs.")
 def store() -> None:
-    """List or clear what is kept between runs: trajectories, built directions, and the state of interrupted runs."""
+    """What is kept between runs: trajectories, built directions, and the state of interrupted runs."""
 
 
 @store.command("list")
@@ -42,17 +44,30 @@ def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
                 "created": entry.created.isoformat(timespec="seconds"),
                 "last_used": entry.last_used.isoformat(timespec="seconds"),
                 "usable": entry.usable,
+                "about": dict(entry.about),
             }
             for entry in entries
         ]
         click.echo(json.dumps({"root": str(opened.root), "bytes": total, "entries": rows}, indent=2))
         return
     for entry in entries:
-        used = entry.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
-        unusable = "" if entry.usable else "  (of another version or damaged)"
-        name = f"{entry.kind:<10}  {printable(entry.key[:12])}"
-        click.echo(f"{name}  {megabytes(entry.bytes):>10}  {entry.parts:>4} parts  used {used}{unusable}")
+        made, used = (f"{time.astimezone():%Y-%m-%d %H:%M}" for time in (entry.created, entry.last_used))
+        row = [
+            f"{entry.kind:<10}",
+            printable(entry.key[:12]),
+            f"{megabytes(entry.bytes):>10}",
+            f"made {made}, used {used}",
+        ]
+        click.echo("  ".join([*row, described(entry)]))
     click.echo(f"{len(entries)} entries, {megabytes(total)}, in {printable(str(opened.root))}")
+
+
+def described(entry: "EntryInfo") -> str:
+    """What the entry is of, as far as it says: "ball.mp4, 256 x 256, miniature"."""
+    if not entry.usable:
+        return "(of another version or damaged)"
+    facts = [entry.about.get(name, "") for name in ("clip", "change", "size", "model")]
+    return printable(", ".join(filter(None, facts))) or "(made by an earlier version, which did not say of what)"
 
 
 @store.command()
@@ -70,8 +85,31 @@ def clear(context: click.Context, kind: str | None, key: str | None, as_json: bo
         if len(keys) != 1:
             raise click.BadParameter(f"{len(keys)} keys begin with {key!r}", context, param_hint="'--key'")
         key = keys.pop()
+    report_removal(opened, lambda: opened.clear(kind, key), as_json)
+
+
+@store.command()
+@click.option(
+    "--limit",
+    type=Parsed("limit", Bytes(1)),
+    required=True,
+    envvar="PNPVIDEO_STORE_LIMIT",
+    help="Size to keep within, such as 20G.",
+)
+@setting("store")
+@json_option("Print one JSON object.")
+@loudness_options
+@click.pass_context
+def prune(context: click.Context, limit: int, as_json: bool, **_stated: Any) -> None:
+    """Remove the least recently used entries, but those in use, until the store is no larger than --limit."""
+    opened = opened_store(context)
+    report_removal(opened, lambda: opened.prune(limit), as_json)
+
+
+def report_removal(opened: "Store", remove: Callable[[], int], as_json: bool) -> None:
+    """Call ``remove``, which returns how many entries it removed, and print that and the bytes that it freed."""
     before = sum(entry.bytes for entry in opened.list())
-    removed = opened.clear(kind, key)
+    removed = remove()
     freed = before - sum(entry.bytes for entry in opened.list())
     if as_json:
         click.echo(json.dumps({"root": str(opened.root), "removed": removed, "bytes": freed}, indent=2))

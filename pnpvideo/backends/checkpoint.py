@@ -9,6 +9,7 @@ from typing import Any
 
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
+from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError, OptionError, printable
 from pnpvideo.settings.card import Card
@@ -93,7 +94,8 @@ def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
         raise ModelError(f"{path}: {error}") from error
     texts = {name: printable(value) for name, value in card.recommended.items() if isinstance(value, str)}
     notice = None if card.outside_notice is None else printable(card.outside_notice)
-    return replace(card, recommended={**card.recommended, **texts}, outside_notice=notice)
+    learned = read_learned_words(folder)
+    return replace(card, recommended={**card.recommended, **texts}, outside_notice=notice, learned_words=learned)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, choose_weights
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.errors import ModelError
 
-_ALONGSIDE = ("SHA256SUMS", "model_index.json", "pnpvideo.json", "scheduler_config.json")
+_ALONGSIDE = ("SHA256SUMS", "model_index.json", "pnpvideo.json", LEARNED_WORDS, "scheduler_config.json")
 
 
 def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = ("",)) -> Path:

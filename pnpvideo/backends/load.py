@@ -7,8 +7,8 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.checkpoint import COVERED, locate
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.fingerprint import fingerprint
-from pnpvideo.backends.models import resolve
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Runtime
 
 _LOADING = threading.Lock()

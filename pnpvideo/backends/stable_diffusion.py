@@ -19,13 +19,13 @@ from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.loading import load_network
 from pnpvideo.backends.model_files import read_json
-from pnpvideo.backends.models import resolve
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Kind, Site
+from pnpvideo.settings.models import resolve
 
 GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""

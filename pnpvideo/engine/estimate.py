@@ -61,8 +61,9 @@ class Estimate:
 
     def work(self, windows: Sequence[Size]) -> Work:
         """Of all windows. What an interrupted run left in the store is not counted off."""
-        asked = self.run.backend.card.outside_notice is not None and not self.run.options.generate
-        once = Work(1, 1) if asked else Work()  # of the check whether the picture is familiar
+        run, backend = self.run, self.run.backend
+        asked = backend.card.knows_pictures_at(run.options.sampling.size or backend.size, backend.size)
+        once = Work(1, 1) if asked and not run.options.generate else Work()  # is the picture familiar?
         return sum((self._of_window(window, part) for part, window in enumerate(windows)), once)
 
     def _of_window(self, size: Size, part: int) -> Work:

@@ -41,7 +41,8 @@ def warn_if_unfamiliar(run: Run, window: Window, clean: Tensor) -> None:
     card says how large its error is for pictures of its domain.
     """
     card = run.backend.card
-    if (window.place.shot, window.place.window) != (0, 0) or not card.outside_notice:
+    asked = card.knows_pictures_at(run.options.sampling.size or run.backend.size, run.backend.size)
+    if (window.place.shot, window.place.window) != (0, 0) or card.outside_notice is None or not asked:
         return
     x, level, quarters = clean[:1].to(run.device), 2, run.backend.schedule(4)
     noise = seeded_noise(x.shape, 0).to(x.device)

@@ -17,6 +17,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.words.prompt_weights import plain_text
 from pnpvideo.words.sentences import LOOKS, described
 
 LEVELS = (0.3, 0.5, 0.7)
@@ -102,8 +103,9 @@ def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...
 
     Of a look ("red"), those of the thing that has it.
     """
+    text = plain_text(source_prompt)
     for form in (word, f"{word}s", f"{word}es"):
-        named = described(source_prompt, form) if form.lower() in LOOKS else ""
-        if found := backend.text.positions(source_prompt, named or form):
+        named = described(text, form) if form.lower() in LOOKS else ""
+        if found := backend.text.positions(text, named or form):
             return found
     return ()

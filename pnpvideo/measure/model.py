@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.models import resolve
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.invert import invert
@@ -26,6 +25,7 @@ from pnpvideo.miniature.world import STYLES, Instant, caption, random_scene, ren
 from pnpvideo.miniature.world.captions import GROUND_WORDS, SHAPE_WORDS, SKY_WORDS
 from pnpvideo.miniature.world.questions import ATTRIBUTES, QUESTIONS, answers
 from pnpvideo.miniature.world.scene import COLOURS
+from pnpvideo.settings.models import resolve
 from pnpvideo.video.pixels import psnr
 from pnpvideo.words.caption import Captioner
 

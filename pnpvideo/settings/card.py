@@ -30,11 +30,13 @@ class Card:
     recommended: option -> value, for options whose declaration lets a checkpoint recommend one (see RECOMMENDABLE).
     outside_notice: told to a user whose picture is outside of what the model was trained on, which is so if the
     network, asked for the noise in it a quarter of the way up, errs by more than ``familiar_error`` in the mean square.
+    learned_words: all words that its captions had, from a list beside it (see learned_words.py); empty: not known.
     """
 
     recommended: Mapping[str, Any] = field(default_factory=dict)
     outside_notice: str | None = None
     familiar_error: float = 0.0
+    learned_words: frozenset[str] = frozenset()
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], usual: Mapping[str, Any]) -> Card:
@@ -48,3 +50,10 @@ class Card:
                 raise OptionError(f"{name!r} is no recommendation; known are: {', '.join([*RECOMMENDABLE, *FACTS])}")
         facts = {name: value for name, value in given.items() if name in FACTS}
         return cls(recommended={**usual, **{name: given[name] for name in given if name not in FACTS}}, **facts)
+
+    def knows_pictures_at(self, size: int, native: int) -> bool:
+        """Whether ``familiar_error`` tells familiar pictures from others at this working size of the short side.
+
+        Below half of the model's ``native`` size its error is large for every picture, those of its own world too.
+        """
+        return self.outside_notice is not None and 2 * size >= native

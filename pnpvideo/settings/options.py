@@ -36,6 +36,7 @@ from pnpvideo.option import (
     stated,
     values_of,
 )
+from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.presets import PRESETS, USUAL
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.video.span import Span
@@ -246,7 +247,11 @@ class Options:
 
     model: str = option(
         "miniature",
-        Spec(kind=Model(), section="usual", help="Alias (see 'pnpvideo models'), checkpoint folder or hub id."),
+        Spec(
+            kind=Model(tuple(ALIASES)),
+            section="usual",
+            help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.",
+        ),
     )
     method: Method = field(default_factory=PlugAndPlay)
     coherence: Coherence = field(default_factory=TokenFlow)

@@ -3,11 +3,13 @@
 import hashlib
 import shutil
 import stat
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnpvideo.errors import StoreError, printable
-from pnpvideo.events import Notice, Report
+from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.store.durable import replace_file, sync_folder
 from pnpvideo.store.manifest import PART_NAME, DamagedManifest, ForeignFormat, Manifest, Part, file_name
 
@@ -24,12 +26,14 @@ class Entry:
     killed at any point, an entry holds either what it held before or what was being put.
     """
 
-    def __init__(self, folder: Path, kind: str, key: str, report: Report) -> None:
+    def __init__(
+        self, folder: Path, kind: str, key: str, report: Report = ignore, about: Mapping[str, str] | None = None
+    ) -> None:
         if folder.is_symlink() or folder.parent.is_symlink():  # what it holds would be removed elsewhere
             raise StoreError(f"{printable(str(folder))} is a link; an entry of the store is a folder: remove the link")
         self._folder = folder
         self._report = report
-        self._manifest = Manifest(kind=kind, key=key)
+        self._manifest = Manifest(kind=kind, key=key, about=dict(about or {}))
         try:
             found = Manifest.read(folder / MANIFEST)
         except ForeignFormat as difference:
@@ -40,7 +44,7 @@ class Entry:
             raise StoreError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
         else:
             if found is not None and (found.kind, found.key) == (kind, key):
-                self._manifest = found
+                self._manifest = replace(found, about=found.about or self._manifest.about)
 
     def names(self) -> list[str]:
         """The names of the parts, in the order in which they were first put."""
@@ -110,7 +114,7 @@ class Entry:
 
     def discard(self) -> None:
         """Remove the whole entry; a later ``put`` begins a new one. Raises StoreError when that fails."""
-        self._manifest = Manifest(kind=self._manifest.kind, key=self._manifest.key)
+        self._manifest = Manifest(kind=self._manifest.kind, key=self._manifest.key, about=self._manifest.about)
         try:
             if self._folder.is_dir():
                 (self._folder / MANIFEST).unlink(missing_ok=True)
@@ -122,12 +126,7 @@ class Entry:
 
     def _commit(self, parts: dict[str, Part]) -> None:
         """Let the manifest say ``parts``; only then remove the files that nothing refers to any more."""
-        manifest = Manifest(
-            kind=self._manifest.kind,
-            key=self._manifest.key,
-            created_seconds=self._manifest.created_seconds,
-            parts=parts,
-        )
+        manifest = replace(self._manifest, parts=parts)
         manifest.write(self._folder / MANIFEST)
         self._manifest = manifest
         self._sweep()

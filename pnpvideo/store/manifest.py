@@ -37,10 +37,14 @@ class Part:
 
 @dataclass(kw_only=True)
 class Manifest:
-    """``created_seconds`` is UNIX time; ``parts`` keeps the order in which the parts were first put."""
+    """``created_seconds`` is UNIX time; ``parts`` keeps the order in which the parts were first put.
+
+    about: facts for a person who lists the store, such as the clip's name; earlier versions wrote none.
+    """
 
     kind: str
     key: str
+    about: dict[str, str] = field(default_factory=dict)
     created_seconds: float = field(default_factory=time.time)
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -73,7 +77,11 @@ class Manifest:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedManifest("it is not a manifest") from error
         stated = (manifest.kind, manifest.key), manifest.created_seconds
-        if not all(isinstance(text, str) for text in stated[0]) or not _is_time(stated[1]):
+        if (
+            not all(isinstance(text, str) for text in stated[0])
+            or not _is_time(stated[1])
+            or not _is_about(manifest.about)
+        ):
             raise DamagedManifest("it holds values of other kinds")
         return manifest
 
@@ -96,6 +104,10 @@ def _part(name: str, values: dict[str, Any]) -> Part:
     if not sound:
         raise DamagedManifest(f"its part {name[:100]!r} is not one that a store writes")
     return part
+
+
+def _is_about(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _is_time(value: object) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,7 +25,8 @@ class EntryInfo:
     """What the store holds under one key.
 
     bytes: size on disk. created, last_used: UTC. parts: how many there are. usable: False for an entry of
-    another format version, or with a damaged or missing manifest, which would be computed again.
+    another format version, or with a damaged or missing manifest, which would be computed again. about: facts that were
+    stated when it was made, such as "clip", "model" and "size"; none of an earlier version's.
     """
 
     kind: str
@@ -35,33 +36,36 @@ class EntryInfo:
     last_used: datetime
     parts: int
     usable: bool
+    about: Mapping[str, str]
 
 
 class Store:
     """A folder ``root`` (None: "pnpvideo" in the user's cache folder) with one folder for each kind and key.
 
     Nothing is made before the first entry is asked for. ``report`` receives notices: of waiting for another
-    process, and of damage that was found and left out.
+    process, and of damage that was found and left out. ``about``: facts that new entries carry for who lists them.
     """
 
-    def __init__(self, root: Path | None = None, *, report: Report = ignore) -> None:
+    def __init__(
+        self, root: Path | None = None, *, report: Report = ignore, about: Mapping[str, str] | None = None
+    ) -> None:
         self.root = user_cache_path("pnpvideo") if root is None else Path(root)
         if "\0" in str(self.root):
             raise OptionError(f"the store is {str(root)!r}; accepted is the path of a folder")
-        self._report = report
+        self._report, self.about = report, dict(about or {})
 
     @contextlib.contextmanager
-    def entry(self, kind: str, key: str) -> Iterator[Entry]:
+    def entry(self, kind: str, key: str, about: Mapping[str, str] | None = None) -> Iterator[Entry]:
         """The entry of ``kind`` (one of KINDS) and ``key``, locked against other processes meanwhile.
 
-        Where another process holds it, this waits; the lock of a process that died is free. Raises StoreError
-        when the store cannot be used.
+        about: the facts that it carries if it is new; None: those of the store. Where another process holds it, this
+        waits; the lock of a process that died is free. Raises StoreError when the store cannot be used.
         """
         with self._locked(kind, key, wait=True):
             folder = self._folder(kind, key)
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 os.utime(folder / MANIFEST)
-            yield Entry(folder, kind, key, self._report)
+            yield Entry(folder, kind, key, self._report, self.about if about is None else about)
 
     def list(self) -> list[EntryInfo]:
         """What the store holds, the least recently used first."""
@@ -74,16 +78,46 @@ class Store:
 
     def clear(self, kind: str | None = None, key: str | None = None) -> int:
         """Remove the entries of ``kind`` and ``key`` (None: any), but those in use; return how many were removed."""
-        removed = 0
-        for info in self.list():
-            if kind in (None, info.kind) and key in (None, info.key):
-                try:
-                    with self._locked(info.kind, info.key, wait=False):
-                        Entry(self._folder(info.kind, info.key), info.kind, info.key, ignore).discard()
-                    removed += 1
-                except Timeout:
-                    self._report(Notice(message=f"the stored {info.kind} {info.key[:12]} is in use and was kept"))
+        chosen = [info for info in self.list() if kind in (None, info.kind) and key in (None, info.key)]
+        removed = [info for info in chosen if self._remove(info)]
+        for info in chosen:
+            if info not in removed:
+                self._report(Notice(message=f"the stored {info.kind} {info.key[:12]} is in use and was kept"))
+        return len(removed)
+
+    def prune(self, limit: int) -> int:
+        """Remove the least recently used entries until at most ``limit`` bytes are left; return how many were removed.
+
+        Entries in use, and those that were used since they were listed, are kept. If the rest still exceeds the limit,
+        or an entry cannot be removed, that is a notice. Raises OptionError for a negative limit.
+        """
+        if limit < 0:
+            raise OptionError(f"the limit of the store is {limit} bytes; accepted is a size of at least 0, such as 20G")
+        entries = self.list()
+        left, removed = sum(info.bytes for info in entries), 0
+        for info in entries:
+            if left <= limit:
+                break
+            try:
+                if self._remove(info, if_unused=True):
+                    left, removed = left - info.bytes, removed + 1
+            except StoreError as failed:
+                self._report(Notice(message=str(failed)))
+        if left > limit:
+            self._report(Notice(message=f"the store holds {left:,} bytes, more than {limit:,}: the rest is in use"))
         return removed
+
+    def _remove(self, info: EntryInfo, if_unused: bool = False) -> bool:
+        """Remove an entry; False if it is in use or, with ``if_unused``, was used since ``info`` was made."""
+        folder = self._folder(info.kind, info.key)
+        try:
+            with self._locked(info.kind, info.key, wait=False):
+                if if_unused and _last_used(folder) != info.last_used:
+                    return False
+                Entry(folder, info.kind, info.key).discard()
+                return True
+        except Timeout:
+            return False
 
     def _folder(self, kind: str, key: str) -> Path:
         if kind not in KINDS or not _KEY.fullmatch(key):
@@ -115,19 +149,21 @@ class Store:
 
 
 def _info(kind: str, folder: Path) -> EntryInfo:
-    manifest = folder / MANIFEST
-    used = (manifest if manifest.exists() else folder).stat().st_mtime
-    created, parts, usable = used, 0, False
+    used, found = _last_used(folder), None
     with contextlib.suppress(ForeignFormat, DamagedManifest, OSError):
-        found = Manifest.read(manifest)
-        if found is not None:
-            created, parts, usable = found.created_seconds, len(found.parts), True
+        found = Manifest.read(folder / MANIFEST)
     return EntryInfo(
         kind=kind,
         key=folder.name,
         bytes=sum(path.lstat().st_size for path in folder.iterdir()),
-        created=datetime.fromtimestamp(created, timezone.utc),
-        last_used=datetime.fromtimestamp(used, timezone.utc),
-        parts=parts,
-        usable=usable,
+        created=used if found is None else datetime.fromtimestamp(found.created_seconds, timezone.utc),
+        last_used=used,
+        parts=0 if found is None else len(found.parts),
+        usable=found is not None,
+        about={} if found is None else found.about,
     )
+
+
+def _last_used(folder: Path) -> datetime:
+    manifest = folder / MANIFEST
+    return datetime.fromtimestamp((manifest if manifest.exists() else folder).stat().st_mtime, timezone.utc)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from pnpvideo.errors import DecodeError, InputError, printable
+from pnpvideo.errors import DecodeError, InputError, printable, refuse_url
 from pnpvideo.events import Notice, Report
 from pnpvideo.video import containers, picture_formats
 from pnpvideo.video.animation import open_picture
@@ -47,6 +47,7 @@ def open_source(
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        refuse_url(path)
         raise InputError(f"{name} does not exist; give a video, an animation, a still or a folder of frames") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{name} cannot be opened: {printable(str(error))}") from error

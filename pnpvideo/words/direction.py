@@ -17,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pnpvideo.backends.backend import Text
-from pnpvideo.errors import InputError, ModelError, OptionError
+from pnpvideo.errors import InputError, ModelError, OptionError, refuse_url
 from pnpvideo.publish import write_file
 from pnpvideo.words.mean import mean_embedding
 from pnpvideo.words.saved_tensor import read_tensor
@@ -135,6 +135,7 @@ def tensors_of(direction: Direction) -> dict[str, Tensor]:
 def load(path: Path) -> Direction:
     """Read a direction: ours, or a ``.pt`` tensor of the reference project (no code in it is run). InputError."""
     if not os.path.isfile(path):
+        refuse_url(path)
         raise InputError(f"{path} is no file; a direction is made by: pnpvideo direction build")
     if path.stat().st_size > LARGEST:
         raise InputError(f"{path} has {path.stat().st_size >> 20} MiB; a direction has up to {LARGEST >> 20}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import InputError, OptionError, refuse_url
 
 MOST_BYTES = 50_000_000
 
@@ -167,6 +167,7 @@ def from_file(path: Path) -> list[str]:
             raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes, too large for a list of sentences")
         return path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
+        refuse_url(path)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: {error}") from error
@@ -177,13 +178,12 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
     if not word.strip():
         raise OptionError("a concept is empty; accepted is a word or a few, such as 'ball' or 'at sunset'")
     found, seen = Sentences(word), set[str]()
-    said = re.compile(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", re.IGNORECASE)
     for sentence in sentences:
         plain = " ".join(sentence.split())
         reason = None
         if not plain:
             reason = "empty"
-        elif not said.search(plain):
+        elif not mentions(plain, word):
             reason = f"without {word!r}"
         elif plain.lower() in seen:
             reason = "said twice"
@@ -193,6 +193,12 @@ def checked(word: str, sentences: Iterable[str]) -> Sentences:
         seen.add(plain.lower())
         found.kept.append(plain)
     return found
+
+
+def mentions(text: str, phrase: str) -> bool:
+    """Whether ``text`` contains ``phrase`` as whole words, as it is or in the plural, in any case."""
+    pattern = rf"(?<!\w){re.escape(' '.join(phrase.split()))}(?:s|es)?(?!\w)"
+    return re.search(pattern, " ".join(text.split()), re.IGNORECASE) is not None
 
 
 def in_phrase(text: str, source: str, target: str) -> tuple[str, str]:

@@ -33,10 +33,10 @@ def miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "unet").mkdir(parents=True)
     (folder / "model_index.json").write_text("{}")
     save_file({"x": torch.zeros(2)}, folder / "unet" / "diffusion_pytorch_model.safetensors")
-    module = ModuleType("pnpvideo.backends.models")
+    module = ModuleType("pnpvideo.settings.models")
     aliases = [Alias("miniature", str(folder), "ships with pnpvideo"), Alias("sd15", "somebody/sd15", "photographs")]
     module.__dict__["ALIASES"] = {alias.name: alias for alias in aliases}
-    monkeypatch.setitem(sys.modules, "pnpvideo.backends.models", module)
+    monkeypatch.setitem(sys.modules, "pnpvideo.settings.models", module)
     monkeypatch.setenv("PNPVIDEO_STORE", str(tmp_path / "store"))
     return folder
 

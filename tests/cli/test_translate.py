@@ -284,6 +284,28 @@ class TestSettings:
         assert run("--config", "deep/given.toml") == 0
         assert engine.options.runtime.store == Path("deep/kept") and engine.options.reading.frames == TimeSpan(4)
 
+    @pytest.mark.parametrize("option", ["model", "captioner"])
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            ("own/model", "deep/own/model"),
+            ("./own", "deep/own"),
+            ("../missing", "deep/../missing"),
+            ("owner/name", "owner/name"),
+            ("sd15", "sd15"),  # an alias, though a folder beside the file has its name
+            ("elsewhere", "elsewhere"),  # a folder, but not beside the file
+            ("~/model", "{home}/model"),
+        ],
+    )
+    def test_a_model_in_a_file_is_sought_beside_that_file(
+        self, engine: Engine, option: str, given: str, meant: str
+    ) -> None:
+        for folder in ("deep/own/model", "deep/sd15", "elsewhere"):
+            Path(folder).mkdir(parents=True)
+        Path("deep/given.toml").write_text(f'{option} = "{given}"\n')
+        assert run("--config", "deep/given.toml") == 0
+        assert getattr(engine.options, option) == meant.format(home=Path.home())
+
     @pytest.mark.parametrize(
         ("line", "complaint"),
         [

@@ -262,3 +262,23 @@ def test_decord_is_refused_where_it_shows_other_pictures(make: Callable[..., Pat
     mirrored = make("b.mp4", "-display_hflip", "-i", str(plain), "-c", "copy")
     with pytest.raises(InputError, match="first picture"):
         read(mirrored, decoder="decord")
+
+
+@pytest.mark.parametrize("given", ["https://example.com/a.mp4", "RTSP://camera/1", "s3://clips/a.mov", "file:///a.mp4"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_url_is_named_as_one(given: str, kind: Callable[[str], str | Path]) -> None:
+    with pytest.raises(InputError, match="^" + given + " is a URL; only local files are read: download it"):
+        read(kind(given))
+
+
+@pytest.mark.parametrize("given", ["C:/a.mp4", "a:b.mp4", "12:30/a.mp4", "./https/a.mp4"])
+def test_a_path_with_a_colon_is_no_url(given: str) -> None:
+    with pytest.raises(InputError, match=f"^{given.removeprefix('./')} does not exist"):
+        read(given)
+
+
+def test_a_local_folder_that_is_named_like_a_url_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("https:/host").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("https:/host/a.png")
+    assert read("https://host/a.png").info.frames == 1

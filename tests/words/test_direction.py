@@ -179,3 +179,8 @@ def test_what_is_no_direction_is_refused(kind: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"d\.pt"):
         load(path)
     assert not (tmp_path / "harmed").exists()
+
+
+def test_a_url_is_no_direction() -> None:
+    with pytest.raises(InputError, match=r"https://example\.com/a\.pt is a URL; only local files are read"):
+        load(Path("https://example.com/a.pt"))

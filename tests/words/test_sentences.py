@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.words.sentences import checked, described, from_file, in_phrase, paired, with_article
+from pnpvideo.words.sentences import checked, described, from_file, in_phrase, mentions, paired, with_article
 
 
 def test_templates_come_in_pairs() -> None:
@@ -51,6 +51,16 @@ def test_only_sentences_that_say_the_word_are_kept_once() -> None:
         checked(" ", lines)
 
 
+@pytest.mark.parametrize("text", ["a ball", "Two BALLS.", "a red  ball, on grass", "ball"])
+def test_a_text_mentions_a_concept_as_a_word_or_its_plural(text: str) -> None:
+    assert mentions(text, " ball")
+
+
+@pytest.mark.parametrize("text", ["", "a football", "a ballad", "a bal"])
+def test_a_part_of_another_word_is_no_mention(text: str) -> None:
+    assert not mentions(text, "ball")
+
+
 def test_a_concept_in_its_phrase() -> None:
     text = "a photo of a red metal ball on grass at sunset"
     assert in_phrase(text, "ball", "cube") == ("red metal ball", "red metal cube")
@@ -87,3 +97,8 @@ def test_a_file_is_a_sentence_a_line(tmp_path: Path) -> None:
         from_file(path)
     with pytest.raises(InputError, match="cannot be read"):
         from_file(tmp_path / "none.txt")
+
+
+def test_a_url_is_no_list_of_sentences() -> None:
+    with pytest.raises(InputError, match=r"https://example\.com/c\.txt is a URL; only local files are read"):
+        from_file(Path("https://example.com/c.txt"))

@@ -17,8 +17,10 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.miniature.recipe.augmentation import DEVIATION, MEAN, PICTURE
 from pnpvideo.miniature.recipe.denoiser import new_scheduler
+from pnpvideo.miniature.recipe.tokenizer import caption_words
 
 CARD = {
     "guidance": 2.0,
@@ -41,7 +43,7 @@ def export(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
 ) -> None:
-    """Write unet, vae, text_encoder, tokenizer, scheduler, model_index.json and pnpvideo.json; safetensors, fp16."""
+    """Write the pipeline folder: networks (fp16 safetensors), configs, recommendations, the list of learned words."""
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,
@@ -56,6 +58,7 @@ def export(
     text_encoder.float()  # transformers loads weights in the dtype they were saved in, diffusers in fp32
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "pnpvideo.json").write_text(json.dumps(CARD, indent=2) + "\n")
+    (folder / LEARNED_WORDS).write_text("\n".join(caption_words()) + "\n", encoding="utf-8")
 
 
 def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> None:

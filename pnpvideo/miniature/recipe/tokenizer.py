@@ -70,9 +70,17 @@ def art_caption_lines(count: int, rng: Random) -> list[str]:
 
 def vocabulary_words() -> list[str]:
     """All words of captions and questions, and some plain English, in alphabetical order."""
+    wordings = [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
+    return sorted({*caption_words(), *_words([*wordings, _PLAIN_ENGLISH])})
+
+
+def caption_words() -> list[str]:
+    """All words of captions, in alphabetical order: what the denoiser is trained on."""
     rng = Random(1)
     lines = [caption(random_scene(seed), style, rng) for seed in range(2000) for style in STYLES]
     lines += [caption(random_scene(seed), style) for seed in range(2000) for style in STYLES]
-    lines += art_caption_lines(3000, rng)
-    lines += [wording for choices in QUESTIONS.values() for wordings in choices.values() for wording in wordings]
-    return sorted({word for line in [*lines, _PLAIN_ENGLISH] for word in line.replace(",", " ").split()})
+    return sorted(_words([*lines, *art_caption_lines(3000, rng)]))
+
+
+def _words(lines: list[str]) -> set[str]:
+    return {word for line in lines for word in line.replace(",", " ").split()}

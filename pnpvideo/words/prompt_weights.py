@@ -1,0 +1,109 @@
+r"""Weights in a prompt: ``an (oil:1.4) painting`` gives "oil" the weight 1.4.
+
+The notation is that of AUTOMATIC1111's web UI, as far as prose cannot be mistaken for it: a weight is read only in
+``(text:number)``. Bare parentheses and square brackets, which there mean a weight of 1.1 or 1 / 1.1, are text here.
+Groups may be nested; their weights multiply. ``\(`` and ``\)`` are parentheses that are text.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend, Text
+from pnpvideo.errors import OptionError
+
+MAX_WEIGHT = 4.0
+_WEIGHT = r":\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)"
+_SYMBOL = re.compile(rf"\\[()]|{_WEIGHT}|[()]|[^\\():]+|.", re.DOTALL)
+
+
+class Piece(NamedTuple):
+    """A part of a prompt with one weight; plain text has the weight 1."""
+
+    text: str
+    weight: float
+
+
+def parse_weights(prompt: str) -> list[Piece]:
+    """Split ``prompt`` into pieces of one weight each, in order, without the notation itself.
+
+    A space is put between two pieces that would else meet inside of a word or of a run of punctuation, so that every
+    piece is a whole number of tokens. Raises OptionError if a weight is not from 0 to MAX_WEIGHT.
+    """
+    pieces: list[Piece] = []
+    opened: list[int] = []  # where the parentheses that are still open stand in pieces
+    for symbol in _SYMBOL.finditer(prompt):
+        text, number = symbol.group(), symbol.group(1)
+        if number is not None and opened and any(piece.text.strip() for piece in pieces[opened[-1] + 1 :]):
+            first, weight = opened.pop(), float(number)
+            if not 0 <= weight <= MAX_WEIGHT:
+                raise OptionError(
+                    f"the prompt {prompt!r} gives a weight of {number}; accepted is (text:number) with a number from 0 "
+                    f"to {MAX_WEIGHT:g}; if the parentheses are meant as text, write \\( and \\)"
+                )
+            pieces[first:] = [Piece(piece.text, piece.weight * weight) for piece in pieces[first + 1 :]]
+            continue
+        if text == "(":
+            opened.append(len(pieces))
+        elif text in (r"\(", r"\)"):
+            text = text[1]
+        elif text.endswith(")") and opened:
+            opened.pop()
+        pieces.append(Piece(text, 1.0))
+    return _joined(pieces)
+
+
+def plain_text(prompt: str) -> str:
+    """Return ``prompt`` as the model reads it, without the notation of weights."""
+    return "".join(piece.text for piece in parse_weights(prompt))
+
+
+def escaped(text: str) -> str:
+    """Return a prompt that reads as ``text`` and has no weights, whatever ``text`` is; itself where it has none."""
+    if not re.search(rf"{_WEIGHT}|\\[()]", text):
+        return text
+    return text.replace("(", r"\(").replace(")", r"\)")
+
+
+def embed_prompt(backend: Backend, prompt: str) -> Tensor:
+    """Return the embedding (tokens, channels) of ``prompt``, fp32, on the backend's device.
+
+    A token of weight w moves from the empty prompt's embedding e0 at its place: e0 + w (e - e0), as in ComfyUI, and in
+    compel for w > 1. Tokens of weight 1, and those that start, end and pad the text, are unchanged.
+    """
+    pieces = parse_weights(prompt)
+    embedding = backend.embed("".join(piece.text for piece in pieces))
+    if all(piece.weight == 1 for piece in pieces):
+        return embedding
+    weights = token_weights(backend.text, pieces).to(embedding).unsqueeze(1)
+    empty = backend.embed("")
+    return torch.where(weights == 1, embedding, empty + weights * (embedding - empty))
+
+
+def token_weights(text: Text, pieces: Sequence[Piece]) -> Tensor:
+    """Return the weight of every token, (tokens,) fp32, of the text that consists of ``pieces``."""
+    weights, read, first = torch.ones(text.length), "", 1
+    for piece in pieces:
+        read += piece.text
+        end = text.end(read)
+        weights[first:end] = piece.weight
+        first = end
+    return weights
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Neighbours of equal weight as one, and spaces where tokens would straddle two pieces."""
+    runs = [
+        Piece("".join(piece.text for piece in run), weight) for weight, run in groupby(pieces, lambda one: one.weight)
+    ]
+    joined: list[Piece] = []
+    for piece in runs:
+        touching = joined and piece.text and not joined[-1].text[-1].isspace() and not piece.text[0].isspace()
+        if touching and joined[-1].text[-1].isalnum() == piece.text[0].isalnum():
+            piece = Piece(" " + piece.text, piece.weight)
+        joined.append(piece)
+    return joined
