@@ -19,7 +19,7 @@ from ..settings import SectionedCommand, Stated, change_of, config_option, given
 @click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
 @click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
 @setting("method", usual=USUAL_EDIT, type=click.Choice(EDITS), envvar=None, help="How the rest is kept.")
-@settings(without=("change", "method", "strength", "generate"))
+@settings(without=("change", "method", "generate"))
 @config_option
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")

@@ -24,11 +24,13 @@ from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, PnPVideoError
-from pnpvideo.injection import Kind, Site
+from pnpvideo.injection import Kind, Role, Site
 from pnpvideo.settings.models import resolve
 
 GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
+FEATURE_LAYER = 4
+"""Decoder layer whose residual features Plug-and-Play injects; self-attention from there on (arXiv 2211.12572)."""
 USUAL_SCALE = 0.18215
 """Scale of an autoencoder's latents whose config states none (arXiv 2112.10752)."""
 
@@ -191,11 +193,15 @@ def sites_of(network: UNet2DConditionModel) -> list[Site]:
         for path, block in blocks:
             attentions = getattr(block, "attentions", None) or []
             for j in range(len(block.resnets)):
-                sites.append(Site(f"{path}.resnets.{j}.conv2", Kind.RESIDUAL, part, layer))
+                features = frozenset({Role.STRUCTURE_FEATURES} if (part, layer) == ("decoder", FEATURE_LAYER) else ())
+                attention = frozenset(
+                    {Role.STRUCTURE_ATTENTION} if part == "decoder" and layer >= FEATURE_LAYER else ()
+                )
+                sites.append(Site(f"{path}.resnets.{j}.conv2", Kind.RESIDUAL, part, layer, features))
                 if j < len(attentions):
                     for k in range(len(attentions[j].transformer_blocks)):
                         inner = f"{path}.attentions.{j}.transformer_blocks.{k}"
-                        sites.append(Site(f"{inner}.attn1", Kind.SELF, part, layer))
+                        sites.append(Site(f"{inner}.attn1", Kind.SELF, part, layer, attention))
                         sites.append(Site(f"{inner}.attn2", Kind.CROSS, part, layer))
                 layer += 1
     return sites

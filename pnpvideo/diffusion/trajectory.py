@@ -1,6 +1,6 @@
 """Trajectories: the latents of a shot's frames at every noise level."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,3 +55,17 @@ class ConcatenatedTrajectory:
 
     def at(self, level: int) -> Tensor:
         return torch.cat((self.first.at(level), self.second.at(level)))
+
+
+@dataclass(frozen=True)
+class RenoisedTrajectory:
+    """Clean latents under another noise at each level: x = signal x0 + noise eps(level)."""
+
+    x0: Tensor
+    """Clean latents (f, c, h, w)."""
+    noise: Callable[[int], Tensor]
+    """level -> eps (f or 1, c, h, w)."""
+    schedule: Schedule
+
+    def at(self, level: int) -> Tensor:
+        return self.schedule.mix(self.x0, self.noise(level), level)

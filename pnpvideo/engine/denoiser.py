@@ -1,7 +1,7 @@
 """One guided evaluation of all frames of a window: lanes, passes, correction and guidance put together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +34,15 @@ class Calls(NamedTuple):
     moment: Moment
     lanes: tuple[str, ...]
     passes: list[tuple[tuple[int, ...], Site | None]]
+
+
+class Evaluation(NamedTuple):
+    """origin: the latents to step from. output: the guided output there. source: the source's own output at the
+    trajectory's latents, None where the method does not need it. All (f, c, h, w), fp32."""
+
+    origin: Tensor
+    output: Tensor
+    source: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -85,14 +94,23 @@ class Denoiser:
 
     def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
+        found = self.evaluate(x, level)
+        return found.origin, found.output
+
+    def evaluate(self, x: Tensor, level: int) -> Evaluation:
+        """The same, with the source's own output where the method needs it."""
         moment, edited, passes = self.calls(len(x), level)
         for edit in self.session.edits:
             edit.begin(moment)
         corrected = self.method.correct(x, moment, _Probe(self, x, moment, level, edited))
         outputs = {name: torch.empty_like(x) for name in edited}
+        source = {name: torch.empty_like(x) for name in self.method.source_lanes}
         for frames, last in passes:
             lanes, rows = Lanes(edited, frames), list(frames)
-            if last is not None:
+            if source:
+                for name, output in self._source_outputs(moment, frames, self.source(level, rows, x)):
+                    source[name][rows] = output
+            elif last is not None:
                 alone = Lanes((SOURCE,), frames)
                 with self.session.during(moment, alone, last):
                     self.backend.predict(self.source(level, rows, x), moment.timestep, alone.spread(self.words))
@@ -101,7 +119,15 @@ class Denoiser:
                 output = self.backend.predict(lanes.stack(inputs), moment.timestep, lanes.spread(self.words))
             for name, part in lanes.split(output).items():
                 outputs[name][rows] = part
-        return corrected.origin, self._guided(corrected, outputs, moment.step, level)
+        guided = self._guided(corrected, outputs, moment.step, level)
+        return Evaluation(corrected.origin, guided, self.method.combine_source(source) if source else None)
+
+    def _source_outputs(self, moment: Moment, frames: tuple[int, ...], x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The source's output for each of the method's ``source_lanes``; edits see its own prompt's pass alone."""
+        for name in self.method.source_lanes:
+            lanes = Lanes((name,), frames)
+            with self.session.during(moment, lanes) if name == SOURCE else nullcontext():
+                yield name, self.backend.predict(x, moment.timestep, lanes.spread(self.words))
 
     def _last_of_source(self, moment: Moment, frames: tuple[int, ...]) -> Site | None:
         """The last site at which an edit reads the source of these frames; None where none does."""

@@ -175,7 +175,8 @@ def _steps(run: Run, denoiser: Denoiser, frames: int, start: int | None = None) 
 def _of_step(run: Run, calls: Calls) -> Work:
     frames = sum(len(chosen) for chosen, _ in calls.passes)
     lanes = len(calls.lanes)
-    asked = lanes * frames + sum(len(chosen) for chosen, last in calls.passes if last is not None)
+    source = len(run.options.method.source_lanes) * frames
+    asked = lanes * frames + (source or sum(len(chosen) for chosen, last in calls.passes if last is not None))
     if run.options.method.corrects(calls.moment):  # the reference, and the call with a gradient
         return Work(asked + 2 * lanes * frames, asked + (1 + BACKWARD) * lanes * frames)
     return Work(asked, asked)

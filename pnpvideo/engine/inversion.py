@@ -11,7 +11,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.regularise import Regularisation
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import State
-from pnpvideo.diffusion.trajectory import ForwardProcess, RecordedTrajectory, Trajectory
+from pnpvideo.diffusion.trajectory import RecordedTrajectory, Trajectory
 from pnpvideo.engine.checkpoints import Checkpoints
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.engine.pictures import encode, warn_if_unfamiliar
@@ -29,14 +29,14 @@ def source_trajectory(run: Run, window: Window, recorder: SourceRecorder | None,
     recorder: makes the inversion's calls where edits record them. key: of everything that the trajectory depends on but
     which frames share a network call.
     """
+    method = run.options.method
     if run.options.generate:
         generated = _generated(run, window, key)
-        inverts = run.options.method.inverts
-        return generated if inverts else ForwardProcess(generated.at(0), window.noise, run.schedule), key
-    if not run.options.method.inverts:
+        return generated if method.inverts else method.trajectory(generated.at(0), window.stream, run.schedule), key
+    if not method.inverts:
         clean = encode(run, window)
         warn_if_unfamiliar(run, window, clean)
-        return ForwardProcess(clean.cpu(), window.noise, run.schedule), key
+        return method.trajectory(clean.cpu(), window.stream, run.schedule), key
     return _inverted(run, window, recorder, key)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
+from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import SOLVERS, Solver
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
@@ -100,6 +101,12 @@ class Window:
     masks: Sequence[np.ndarray] | None = None
     tokens: tuple[int, ...] | None = None
     more: bool = False
+
+    def stream(self, number: int) -> Tensor:
+        """Noise (1, c, h, w) of the shot; 0: ``noise`` itself, 1: what a method's start may mix in, from 2 on free."""
+        if number == 0:
+            return self.noise
+        return shot_noise(self.noise.shape[1:], self.place.seed, self.place.shot, stream=number)
 
     @contextmanager
     def located(self, stage: str, step: int, steps: int) -> Iterator[None]:

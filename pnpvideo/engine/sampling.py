@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import KnownSecondOrder, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory, Trajectory
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors, remembered_drawings
 from pnpvideo.engine.checkpoints import Checkpoints
-from pnpvideo.engine.denoiser import Denoiser
+from pnpvideo.engine.denoiser import Denoiser, Evaluation
 from pnpvideo.engine.region import keep_source
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.events import Notice
@@ -38,9 +37,8 @@ def sample_window(
     """
     options, steps, anchors = run.options, run.schedule.steps, window.anchors
     whole = anchors.before(trajectory)
-    after_step = anchors.after_step(None if mask is None else keep_source(trajectory, mask))
-    fresh = shot_noise(window.noise.shape[1:], options.sampling.seed, window.place.shot, stream=1)
-    x, level = options.method.start(whole, run.schedule, fresh)  # a generated start is the window's own noise
+    keep_anchors = anchors.after_step(None if mask is None else keep_source(trajectory, mask))
+    x, level = options.method.start(whole, run.schedule, window.stream(1))  # a generated start is stream 0 itself
     x = anchors.started(x, level)
     chosen: tuple[int, ...] = ()
     if window.more and options.coherence.anchored:
@@ -50,10 +48,21 @@ def sample_window(
         denoiser = Denoiser.of(run, window, session, whole)
         start = _resumed(run, window, entry, _Start(State(x.to(run.device), level), {level: x[rows]} if rows else {}))
 
+        found: Evaluation | None = None
+
         def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+            nonlocal found
             keyframes = options.coherence.keyframes(len(x), window.place, steps - level, len(anchors))
             with window.located("sample", steps - level + 1, steps):
-                return run.guard.run_batched(lambda batch: denoiser.within(batch)(x, level), len(keyframes))
+                found = run.guard.run_batched(lambda batch: denoiser.within(batch).evaluate(x, level), len(keyframes))
+            return found.origin, found.output
+
+        def after_step(x: Tensor, level: int) -> Tensor:
+            if found is not None and found.source is not None:
+                estimate = run.schedule.estimate(whole.at(level + 1).to(x), found.source, level + 1)
+                stepped = run.schedule.mix(estimate.x0, estimate.eps, level)
+                x = options.method.after_step(x, whole.at(level).to(x), stepped)
+            return x if keep_anchors is None else keep_anchors(x, level)
 
         known = run.solver.looks_back and options.method.inverts
         solver = KnownSecondOrder(denoiser.second_order) if known else run.solver

@@ -7,7 +7,7 @@ from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Recordab
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
-from pnpvideo.injection.site import Kind, Site, select
+from pnpvideo.injection.site import Kind, Role, Site, select, with_role
 
 __all__ = [
     "AttentionCall",
@@ -18,6 +18,7 @@ __all__ = [
     "Moment",
     "Recordable",
     "ResidualEdit",
+    "Role",
     "Session",
     "Site",
     "StopForward",
@@ -25,4 +26,5 @@ __all__ = [
     "checkpointed",
     "injected",
     "select",
+    "with_role",
 ]

@@ -13,9 +13,18 @@ class Kind(Enum):
     RESIDUAL = "residual"
 
 
+class Role(Enum):
+    """What a site is good for, as the backend declares it, so that no method names a layer."""
+
+    STRUCTURE_FEATURES = "structure features"
+    """Residual features that hold a picture's layout and little of its look (arXiv 2211.12572, section 3)."""
+    STRUCTURE_ATTENTION = "structure attention"
+    """Self-attentions whose q and k hold a picture's layout."""
+
+
 @dataclass(frozen=True)
 class Site:
-    """One place. name: the module's path in the network. layer: counts from 0 within its part.
+    """One place. name: the module's path in the network. layer: counts from 0 within its part. roles: what it is for.
 
     part is "encoder", "middle" or "decoder". A decoder layer is one ResNet block and, where there is one, its
     transformer block: Stable Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
@@ -25,6 +34,7 @@ class Site:
     kind: Kind
     part: str
     layer: int
+    roles: frozenset[Role] = frozenset()
 
 
 def select(
@@ -41,4 +51,12 @@ def select(
         where = f" in the {part}" if part else ""
         which = f", layers {sorted(wanted)}" if wanted is not None else ""
         raise NoMatchingSite(f"this network has no {kind.value} site{where}{which}; its topology is not one we know")
+    return found
+
+
+def with_role(sites: Iterable[Site], role: Role) -> tuple[Site, ...]:
+    """Select the sites that have ``role``, in execution order. Raises NoMatchingSite if there are none."""
+    found = tuple(site for site in sites if role in site.roles)
+    if not found:
+        raise NoMatchingSite(f"the model declares no site for {role.value}, which this method needs")
     return found

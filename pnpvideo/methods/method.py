@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pnpvideo.option import check_options
+from pnpvideo.option import Real, Spec, check_options
 
 if TYPE_CHECKING:  # options are read before torch is loaded
     from torch import Tensor
@@ -19,6 +19,13 @@ if TYPE_CHECKING:  # options are read before torch is loaded
     Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
     """One network call, up to the last site that its edits need: lanes, latents of each lane (frames, c, h, w), prompt
     embedding of each lane (tokens, channels)."""
+
+
+STRENGTH = Spec(
+    kind=Real(0.0, 1.0, above=True),
+    section="look",
+    help="sdedit, flowedit: share of the steps that are run; 1: from pure noise.",
+)
 
 
 class Probe(Protocol):
@@ -75,8 +82,10 @@ class Method:
     """Negative prompt where neither the user nor the checkpoint names one; "{source}" is the source prompt."""
     negative_generated: ClassVar[str] = "{source}"
     """The same beside a generated guidance picture, for which a checkpoint recommends none."""
+    first_order: ClassVar[bool] = False
+    """Whether the method is defined for steps of first order only (the solver "ddim")."""
     needs_caption: ClassVar[bool] = False
-    """Whether the method has to know what the source shows, even where a prompt says what to make of it."""
+    """Whether the method has to know what the source shows, even where a prompt says what it becomes."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -96,6 +105,20 @@ class Method:
         """Options of this run, with every value known, that change nothing -> why."""
         return {}
 
+    @property
+    def source_lanes(self) -> tuple[str, ...]:
+        """Prompts of the source whose outputs ``combine_source`` and ``after_step`` need: none, "source", "empty"."""
+        return ()
+
+    def trajectory(self, x0: Tensor, noise: Callable[[int], Tensor], schedule: Schedule) -> Trajectory:
+        """The source's latents at every level, for a method that does not invert.
+
+        x0: clean latents (f, c, h, w). ``noise(stream)``: noise (1, c, h, w) of the shot, another for each stream.
+        """
+        from pnpvideo.diffusion.trajectory import ForwardProcess
+
+        return ForwardProcess(x0, noise(0), schedule)
+
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         """The latents that sampling starts from, and their level; ``noise`` (1, c, h, w) is the shot's own, fp32."""
         return trajectory.at(schedule.steps), schedule.steps
@@ -111,3 +134,15 @@ class Method:
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
         """Change the latents before a step."""
         return Corrected.unchanged(x, probe.lanes)
+
+    def combine_source(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """The network's output for the source (f, c, h, w) from that of each of ``source_lanes``."""
+        return outputs["source"]
+
+    def after_step(self, x: Tensor, source: Tensor, stepped: Tensor) -> Tensor:
+        """Change the latents ``x`` (f, c, h, w) that a step has reached; called if there are ``source_lanes``.
+
+        source: the trajectory's latents of the level reached. stepped: those that the same step from the trajectory's
+        level above reaches with the source's own output.
+        """
+        return x

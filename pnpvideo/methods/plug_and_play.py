@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pnpvideo.diffusion.trajectory import Trajectory
     from pnpvideo.injection import Edit, Site
 
-FEATURE_LAYER = 4
-ATTENTION_LAYERS = range(4, 12)
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlugAndPlay(Method):
@@ -72,12 +69,10 @@ class PlugAndPlay(Method):
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection
-        from pnpvideo.injection import Kind, Until, select
+        from pnpvideo.injection import Role, Until, with_role
 
         assert self.feature_until is not None and self.attention_until is not None
-        features = select(sites, Kind.RESIDUAL, "decoder", [FEATURE_LAYER])
-        attention = select(sites, Kind.SELF, "decoder", ATTENTION_LAYERS)
         return [
-            FeatureInjection(features, Until(self.feature_until)),
-            SelfAttentionInjection(attention, Until(self.attention_until)),
+            FeatureInjection(with_role(sites, Role.STRUCTURE_FEATURES), Until(self.feature_until)),
+            SelfAttentionInjection(with_role(sites, Role.STRUCTURE_ATTENTION), Until(self.attention_until)),
         ]

@@ -1,15 +1,21 @@
 """The methods by name. A new method is one module and one line here."""
 
+from pnpvideo.methods.flow_edit import FlowEdit
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.sdedit import SDEdit
 
-METHODS: dict[str, type[Method]] = {"pnp": PlugAndPlay, "sdedit": SDEdit, "pix2pix-zero": Pix2PixZero}
+METHODS: dict[str, type[Method]] = {
+    "pnp": PlugAndPlay,
+    "sdedit": SDEdit,
+    "pix2pix-zero": Pix2PixZero,
+    "flowedit": FlowEdit,
+}
 USUAL = "pnp"
 USUAL_EDIT = "pix2pix-zero"
 """The method of an edit without a prompt."""
-EDITS = (USUAL_EDIT, "pnp")
+EDITS = (USUAL_EDIT, "pnp", "flowedit")
 """The methods that ``pnpvideo edit`` offers."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pnpvideo.methods.method import Method
-from pnpvideo.option import Real, Spec, option
+from pnpvideo.methods.method import STRENGTH, Method
+from pnpvideo.option import option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 class SDEdit(Method):
     """The source's latents under the noise of the level at which sampling starts; no inversion and no edits."""
 
-    strength: float = option(
-        0.6,
-        Spec(
-            kind=Real(0.0, 1.0, above=True),
-            section="look",
-            help="sdedit: share of the steps that are run; 1: from pure noise.",
-        ),
-    )
+    strength: float = option(0.6, STRENGTH)
 
     inverts: ClassVar[bool] = False
 

@@ -40,8 +40,11 @@ def effective(options: Options, model: Checkpoint) -> Options:
     decide = _Decision(options, model)
     sampling, method, preset = options.sampling, options.method, PRESETS[options.sampling.preset]
     regularize = float(decide("regularize", sampling.regularize))
-    solver = decide.of("solver", sampling.solver, DDIM if regularize or model.few_step else preset.solver, PRESET)
+    first_order = bool(regularize) or model.few_step or method.first_order
+    solver = decide.of("solver", sampling.solver, DDIM if first_order else preset.solver, PRESET)
     usual_steps = preset.few_steps if model.few_step else preset.ddim_steps if solver == DDIM else preset.steps
+    if solver == SECOND_ORDER and method.first_order:
+        raise OptionError("the solver is 2m, and this method is defined for steps of first order; use --solver ddim")
     if solver == SECOND_ORDER and sampling.inversion_rounds:
         raise OptionError(
             f"inversion_rounds is {sampling.inversion_rounds}, and the solver is 2m, whose inversion needs no "
