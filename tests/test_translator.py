@@ -1,0 +1,176 @@
+"""The public verbs: one model for many calls, frames in memory, threads, and groups of options."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pnpvideo
+from pnpvideo import Independent, PlugAndPlay, Prompts, Runtime, Sampling, Translator
+from pnpvideo.backends import load as loading
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import InputError, OptionError
+from pnpvideo.events import Event, Notice
+from pnpvideo.video.read import read
+
+Clips = Callable[..., Path]
+SAMPLING = Sampling(steps=1, size=32)
+SEEN = Prompts(source_prompt="")
+
+
+@pytest.fixture
+def translator(backend: StableDiffusion, tmp_path: Path) -> Translator:
+    return Translator(backend, Runtime(store=tmp_path / "store"))
+
+
+def pictures(count: int, size: tuple[int, int] = (32, 32)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
+
+
+def test_frames_come_back_as_they_were_given(translator: Translator) -> None:
+    given = pictures(3, (34, 40))
+    array = translator.translate_frames(given, "a fox", prompts=SEEN, sampling=SAMPLING)
+    tensor = translator.translate_frames(torch.from_numpy(given), "a fox", prompts=SEEN, sampling=SAMPLING)
+    images = translator.translate_frames([*map(Image.fromarray, given)], "a fox", prompts=SEEN, sampling=SAMPLING)
+    assert isinstance(array, np.ndarray) and array.shape == given.shape and not np.array_equal(array, given)
+    assert isinstance(tensor, torch.Tensor) and np.array_equal(tensor.numpy(), array)
+    assert all(isinstance(image, Image.Image) for image in images)
+    assert np.array_equal(np.stack([np.asarray(image) for image in images]), array)
+
+
+def test_frames_in_memory_are_translated_as_those_of_a_folder(translator: Translator, tmp_path: Path) -> None:
+    given = pictures(4)
+    (tmp_path / "in").mkdir()
+    for index, picture in enumerate(given):
+        Image.fromarray(picture).save(tmp_path / "in" / f"{index}.png")
+    translator.translate(tmp_path / "in", "a fox", tmp_path / "out", prompts=SEEN, sampling=SAMPLING)
+    written = np.stack([frame.pixels for frame in read(tmp_path / "out").frames()])
+    assert np.array_equal(written, translator.translate_frames(given, "a fox", prompts=SEEN, sampling=SAMPLING))
+
+
+def test_a_stream_reads_no_more_than_its_windows_need(translator: Translator, tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for index, picture in enumerate(np.repeat(pictures(1), 40, axis=0)):
+            taken.append(index)
+            yield np.roll(picture, index, axis=1)
+
+    runtime = Runtime(store=tmp_path / "store", window=4)
+    stream = translator.stream(
+        frames(), "a fox", prompts=SEEN, sampling=SAMPLING, coherence=Independent(), runtime=runtime
+    )
+    assert taken == []
+    first = next(stream)
+    assert first.shape == (32, 32, 3) and len(taken) <= 16
+    stream.close()
+    assert len(taken) <= 16
+
+
+@pytest.mark.parametrize(
+    ("frames", "complaint"),
+    [
+        ([], "there are no frames"),
+        ([np.zeros((8, 8, 3), np.float32)], "frame 0 is float32"),
+        ([np.zeros((8, 8), np.uint8)], "frame 0 is uint8 of shape"),
+        ([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)], "frame 1 is of shape"),
+        (["a.png"], "frame 0 is str"),
+    ],
+)
+def test_frames_that_are_none_are_an_error(frames: list[np.ndarray], complaint: str, translator: Translator) -> None:
+    with pytest.raises(InputError, match=complaint):
+        list(translator.stream(frames, "a fox", prompts=SEEN, sampling=SAMPLING))
+
+
+def test_options_of_files_are_refused_for_frames_in_memory(translator: Translator) -> None:
+    with pytest.raises(OptionError, match="belong to files"):
+        translator.stream(pictures(1), "a fox", reading=pnpvideo.Reading(frames=(0, 1)))
+
+
+def test_threads_share_one_model_and_get_the_same_results(
+    checkpoint: Path, clip_of: Clips, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loaded: list[str] = []
+    built = StableDiffusion.__init__
+
+    def noted(self: StableDiffusion, model: str, *rest: object) -> None:
+        loaded.append(model)
+        built(self, model, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StableDiffusion, "__init__", noted)
+    source, outputs = clip_of(2), [tmp_path / f"{number}" for number in range(4)]
+
+    def work(output: Path) -> None:
+        kept = Runtime(store=tmp_path / f"store-{output.name}", device="cpu")
+        pnpvideo.translate(source, "a fox", output, model=checkpoint, prompts=SEEN, sampling=SAMPLING, runtime=kept)
+
+    held = loading.load(str(checkpoint), Runtime(device="cpu"))
+    threads = [threading.Thread(target=work, args=(output,)) for output in outputs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loaded == [str(checkpoint)] and held.size == 64
+    found = [np.stack([frame.pixels for frame in read(output).frames()]) for output in outputs]
+    assert all(np.array_equal(each, found[0]) for each in found)
+
+
+def test_a_model_whose_files_have_changed_is_loaded_again(checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+    runtime = Runtime(device="cpu")
+    first = loading.load(str(folder), runtime)
+    assert loading.load(str(folder), runtime) is first
+    (folder / "pnpvideo.json").write_text('{"guidance": 3.0}')
+    again = loading.load(str(folder), runtime)
+    assert again is not first and again.card.recommended == {"guidance": 3.0}
+
+
+def test_a_seed_that_changes_nothing_is_said(translator: Translator) -> None:
+    events: list[Event] = []
+    sampling = Sampling(steps=1, size=32, seed=3)
+    chosen = {"prompts": SEEN, "sampling": sampling, "coherence": Independent(), "report": events.append}
+    list(translator.stream(pictures(1), "a fox", **chosen))  # type: ignore[arg-type]
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert any("seed is set, and has no effect" in message and "--fresh-noise" in message for message in told)
+    events.clear()
+    list(translator.stream(pictures(1), "a fox", method=PlugAndPlay(fresh_noise=0.3), **chosen))  # type: ignore[arg-type]
+    assert not any(isinstance(event, Notice) and "no effect" in event.message for event in events)
+
+
+CLIENT = """
+import numpy as np
+import pnpvideo
+
+translator: pnpvideo.Translator = pnpvideo.load("miniature", device="cpu")
+frames: np.ndarray = translator.translate_frames(
+    np.zeros((1, 8, 8, 3), np.uint8),
+    "a photo",
+    method=pnpvideo.PlugAndPlay(attention_until=0.5),
+    coherence=pnpvideo.TokenFlow(keyframe_every=8),
+    sampling=pnpvideo.Sampling(seed=3),
+)
+result: pnpvideo.Result = pnpvideo.translate("a.mp4", "a photo", "b.mp4", model="sd15", overwrite=True)
+print(result.report["frames"], pnpvideo.plan("a.mp4").seconds)
+"""
+
+
+@pytest.mark.slow
+def test_a_typed_client_passes_mypy(tmp_path: Path) -> None:
+    (tmp_path / "client.py").write_text(CLIENT)
+    (tmp_path / "wrong.py").write_text('import pnpvideo\npnpvideo.translate("a", "b", "c", sampling=3, steps=5)\n')
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
+
+    def check(name: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, name], capture_output=True, text=True, cwd=tmp_path)
+
+    right, wrong = check("client.py"), check("wrong.py")
+    assert right.returncode == 0, right.stdout
+    assert 'Unexpected keyword argument "steps"' in wrong.stdout and "sampling" in wrong.stdout
