@@ -267,10 +267,10 @@ def test_the_run_of_a_words_mask_is_found_again_however_its_pixels_come_out(
     runs: list[str] = []
     entry = Store.entry
 
-    def noted(self: Store, kind: str, key: str) -> Any:
+    def noted(self: Store, kind: str, key: str, *about: Any) -> Any:
         if kind == "run":
             runs.append(key)
-        return entry(self, kind, key)
+        return entry(self, kind, key, *about)
 
     monkeypatch.setattr(Store, "entry", noted)
     for shade in (0.5, 0.75):
@@ -383,5 +383,6 @@ def test_a_checkpoint_recommends_its_own_edit(
     said = options(guidance=2.0, negative="no {source}", cross_attention=9.0, cross_attention_until=0.5)
     told = translate(still, None, tmp_path / "b.png", said)
     assert np.array_equal(pixels(by_card.output), pixels(told.output))
-    assert by_card.report["resolved"] == told.report["resolved"]
+    assert by_card.report["resolved"] | {"model": ""} == told.report["resolved"] | {"model": ""}
+    assert by_card.report["origins"]["guidance"] == "checkpoint's card"
     assert by_card.report["texts"][0]["negative"] == "no a hen"

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -380,7 +381,7 @@ def test_nan_is_told_with_its_step_and_not_kept(
 
     with monkeypatch.context() as broken:
         broken.setattr(StableDiffusion, "predict", failing)
-        broken.setattr("pnpvideo.checkpoints.SECONDS", 0.0)
+        broken.setattr("pnpvideo.engine.checkpoints.SECONDS", 0.0)
         with pytest.raises(DeviceError, match="invert step 2"):
             translate(source, "a fox", tmp_path / "out.mp4", options(steps=3))
     events: list[Event] = []
@@ -496,22 +497,16 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: MakeOpt
     events: list[Event] = []
     report = translate(clip_of(2), "a fox", tmp_path / "o.mp4", options(), report=events.append).report
     assert json.loads(json.dumps(report)) == report
-    assert report["resolved"] == {
-        "device": "cpu",
-        "dtype": "float32",
-        "steps": 2,
-        "solver": "2m",
-        "spacing": "karras",
-        "guidance": 7.5,
-        "feature_until": 0.8,
-        "attention_until": 0.5,
-        "fresh_noise": 0.0,
-        "inversion_rounds": 0,
-        "cross_attention": 0.1,
-        "cross_attention_until": 1.0,
-        "regularize": 0.0,
-        "size": 32,
+    used = {
+        **{"device": "cpu", "dtype": "float32", "steps": 2, "solver": "2m", "spacing": "karras", "guidance": 7.5},
+        **{"feature_until": 0.8, "attention_until": 0.5, "fresh_noise": 0.0, "inversion_rounds": 0, "size": 32},
+        **{"regularize": 0.0, "negative": "", "method": "pnp", "coherence": "flow", "keyframe_every": 8, "seed": 0},
     }
+    assert report["resolved"] | used == report["resolved"]
+    origins = report["origins"]
+    assert (origins["steps"], origins["solver"], origins["guidance"], origins["seed"]) == (
+        *("call", "preset", "default", "default"),
+    )
     assert report["texts"] == [{"source": "", "prompt": "a fox", "negative": ""}]
     assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()
     assert report["output_sha256"] == sha256((tmp_path / "o.mp4").read_bytes()).hexdigest()
@@ -522,32 +517,20 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: MakeOpt
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_network_is_left_as_it_was(
-    fails: bool, clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fails: bool, backend: StableDiffusion, clip_of: Clips, options: MakeOptions, tmp_path: Path
 ) -> None:
-    seen: list[tuple[Any, list[Any]]] = []
-    load = StableDiffusion.__init__
-
-    def state(network: Any) -> list[Any]:
-        hooks = [dict(module._forward_hooks) for module in network.modules()]
-        return [network.attn_processors, hooks]
-
-    def remembered(self: StableDiffusion, *given: Any) -> None:
-        load(self, *given)
-        seen.append((self.network, state(self.network)))
+    def state() -> list[Any]:
+        hooks = [dict(module._forward_hooks) for module in backend.network.modules()]
+        return [backend.network.attn_processors, hooks]
 
     def interrupt(event: Event) -> None:
         if fails and isinstance(event, Progress) and event.stage == "sample":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(StableDiffusion, "__init__", remembered)
-    source = clip_of(2)
-    if fails:
-        with pytest.raises(KeyboardInterrupt):
-            translate(source, "a fox", tmp_path / "out.mp4", options(), report=interrupt)
-    else:
-        translate(source, "a fox", tmp_path / "out.mp4", options(), report=interrupt)
-    ((network, before),) = seen
-    after = state(network)
+    source, before = clip_of(2), state()
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+        translate(source, "a fox", tmp_path / "out.mp4", options(), backend=backend, report=interrupt)
+    after = state()
     assert all(after[0][name] is processor for name, processor in before[0].items())
     assert after[1] == before[1]
 

@@ -34,8 +34,6 @@ def edit(
     after: str | None,
     config: Path | None,
     explain: bool,
-    as_json: bool,
-    progress: str,
     **_stated: Any,
 ) -> None:
     """Change what --from names into what --to names in INPUT, a clip or a still, and keep the rest.

@@ -31,7 +31,6 @@ def plan(
     after: str | None,
     config: Path | None,
     as_json: bool,
-    progress: str,
     **_stated: Any,
 ) -> None:
     """Say what translating INPUT will take on this machine: shots, drawings, evaluations of the network, time, memory
@@ -49,7 +48,7 @@ def plan(
     options = stated.options()
     from pnpvideo.engine.plan import plan as planned
 
-    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+    with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
         found = planned(source, options, report=report)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))

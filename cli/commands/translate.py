@@ -27,8 +27,6 @@ def translate(
     output: Path | None,
     config: Path | None,
     explain: bool,
-    as_json: bool,
-    progress: str,
     **_stated: Any,
 ) -> None:
     """Translate INPUT, a clip or a still, into what PROMPT says, keeping shapes, places and motion.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from pnpvideo.errors import OptionError
+from pnpvideo.methods.registry import METHODS
 from pnpvideo.option import specs
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.options import CHECKPOINT, DDIM, KNOWN_DEFAULTS, SECOND_ORDER, Options
@@ -117,7 +118,11 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
     frames: of the input; None: not known.
     """
     chosen = options.flat()
-    reasons = dict.fromkeys(options.unread, f"the method is {chosen['method']}, the coherence {chosen['coherence']}")
+    of_methods = {name for method in METHODS.values() for name in specs(method)}
+    reasons = {
+        name: f"the method is {chosen['method']}" if name in of_methods else f"the coherence is {chosen['coherence']}"
+        for name in options.unread
+    }
     sampling, prompts = options.sampling, options.prompts
     if not options.method.inverts or options.generate:
         why = "the guidance picture is generated" if options.generate else "the method does not invert"

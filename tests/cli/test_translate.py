@@ -304,7 +304,7 @@ class TestSettings:
             Path(folder).mkdir(parents=True)
         Path("deep/given.toml").write_text(f'{option} = "{given}"\n')
         assert run("--config", "deep/given.toml") == 0
-        assert getattr(engine.options, option) == meant.format(home=Path.home())
+        assert engine.options.flat()[option] == meant.format(home=Path.home())
 
     @pytest.mark.parametrize(
         ("line", "complaint"),

@@ -266,7 +266,7 @@ def test_only_small_maps_count_where_asked(backend: StableDiffusion, states: lis
         run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=most)) for most in (None, 4, 64)
     )
     assert torch.equal(every, none) and not torch.allclose(every, small)
-    with pytest.raises(OptionError, match="map_pixels is 0; the smallest attention map at this size has 1"):
+    with pytest.raises(OptionError, match="map_pixels is 0; accepted is a whole number of at least 1"):
         run(backend, states, Pix2PixZero(cross_attention=WEIGHT, map_pixels=0))
 
 

@@ -4,9 +4,9 @@ from .mutant import Mutant
 
 _DURABLE, _ENTRY, _MANIFEST = "pnpvideo/store/durable.py", "pnpvideo/store/entry.py", "pnpvideo/store/manifest.py"
 _STORE, _DIGEST, _ENGINE = "pnpvideo/store/store.py", "pnpvideo/store/digest.py", "pnpvideo/engine.py"
-_TESTS = "tests/test_store.py"
+_TESTS = "tests/store/test_store.py"
 _DISK = ("tests/test_durable.py",)
-_KEY_TESTS = "tests/test_store_keys.py"
+_KEY_TESTS = "tests/engine/test_keys.py"
 _TAKEN_UP = "test_an_interrupted_run_is_taken_up_where_nothing_that_it_depends_on_has_changed"
 _KEYS = (_KEY_TESTS,)
 

@@ -5,7 +5,7 @@ from .mutant import Mutant
 _PLACE, _ENCODER, _CODECS = (f"pnpvideo/video/{name}.py" for name in ("destination", "encoder", "codec_arguments"))
 _PUBLISH, _TESTS, _RUN = "pnpvideo/publish.py", "tests/video/test_write.py", "tests/test_translate.py"
 
-_MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/test_finite.py"
+_MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/engine/test_finite.py"
 _SCRATCH, _LEFT = "pnpvideo/scratch.py", "tests/test_scratch.py"
 
 MUTANTS = (

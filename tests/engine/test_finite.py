@@ -95,7 +95,7 @@ def test_a_spoiled_answer_of_the_network_at_any_call_is_an_error_that_names_the_
         store = tmp_path / f"store-{number}"
         with (
             spoiled(backend.network, at(number), float("inf" if number % 2 else "nan")),
-            pytest.raises(NotFiniteError, match=r"(invert|sample), step \d of 3, shot 0: .* holds NaN or infinity"),
+            pytest.raises(NotFiniteError, match=r"(invert|sample), step \d of 3, shot 1: .* holds NaN or infinity"),
         ):
             run(backend, options(steps=STEPS, store=store, **METHODS[name]))
         assert all(bool(tensor.isfinite().all()) for tensor in stored(store))
@@ -123,7 +123,7 @@ def test_a_spoiled_decoder_or_encoder_is_an_error(backend: StableDiffusion, opti
     for part, stage in ((backend.vae.decoder, "decode"), (backend.vae.encoder, "encode")):
         with (
             spoiled(part, lambda call, _: call == FRAMES - 1),
-            pytest.raises(NotFiniteError, match=f"{stage}, step {FRAMES} of {FRAMES}, shot 0: the autoencoder's"),
+            pytest.raises(NotFiniteError, match=f"{stage}, step {FRAMES} of {FRAMES}, shot 1: the autoencoder's"),
         ):
             run(backend, options(steps=STEPS, method="sdedit"))
 
