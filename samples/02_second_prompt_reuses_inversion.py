@@ -1,4 +1,4 @@
-"""The inversion of a clip is kept in the store: a second prompt for the same clip only has to sample.
+"""The store keeps the inversion of a clip: a second prompt for the same clip only has to sample.
 
 ``python samples/02_second_prompt_reuses_inversion.py``
 """
@@ -19,6 +19,6 @@ for number, prompt in enumerate(
     ("a photo of a red ball on sand in daylight", "a pencil sketch of a red ball on sand in daylight")
 ):
     result = translate(here / "twos.mp4", prompt, out / f"02-{number}.mp4", options)
-    spent = result.report["seconds_by_stage"]
-    # The second time next to nothing is spent on inverting: it came from the store.
-    print(f"{result.output}: inverting {spent.get('invert', 0):.1f} s, sampling {spent['sample']:.1f} s")
+    seconds = result.report["seconds_by_stage"]
+    # The second time the inversion is read from the store.
+    print(f"{result.output}: inversion {seconds.get('invert', 0):.1f} s, sampling {seconds['sample']:.1f} s")

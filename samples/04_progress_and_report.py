@@ -21,14 +21,14 @@ def show(event: Event) -> None:
 options = TranslateOptions(
     source_prompt="a cartoon of a yellow cylinder on grass in daylight",
     steps=20,
-    frames=(6, 18),  # half-open, counted from 0; the cut lies within, so two shots are translated
+    frames=(6, 18),  # half-open, counted from 0; there is a cut between them, so two shots are translated
     overwrite=True,
 )
 try:
     result = translate(
         here / "cut.mp4", "a photo of a yellow cylinder on grass in daylight", out / "04.mp4", options, report=show
     )
-except PnPVideoError as error:  # the root of all that pnpvideo raises on purpose
+except PnPVideoError as error:  # the base class of all errors of pnpvideo
     print(f"error: {error}")
     raise SystemExit(error.exit_code) from error
 print(json.dumps(result.report, indent=2))
