@@ -1,11 +1,11 @@
-"""What a clip costs on Stable Diffusion's topologies, and how near that comes to what the device can do.
+"""Cost of a clip on Stable Diffusion's topologies, and how close it comes to the peak of the device.
 
     python -m benchmarks.full_size --topology sd15 --device cuda --dtype bfloat16 --plain --long 1000 --compile
     python -m benchmarks.full_size --topology sd15 --width 0.25 --size 128 --frames 8
 
-Random weights: no figure here depends on their values, and no picture means anything. The ceiling is the best of some
-large matrix products in the same precision; "of it" is what an evaluation multiplies and adds, as counted, times
-evaluations a second, over the ceiling. Memory is beyond what was held before the row.
+The weights are random: no figure depends on their values. The peak is measured with large matrix products in the same
+dtype; "of peak" is the counted operations of an evaluation times evaluations a second, over the peak. Memory is beyond
+what was in use before the row.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.length import clip
-from benchmarks.topology import TOPOLOGIES, checkpoint
+from benchmarks.length import make_clip
+from benchmarks.topology import TOPOLOGIES, write_checkpoint
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.measure.footage import Footage
@@ -40,30 +40,30 @@ from pnpvideo.settings.options import Options
 from pnpvideo.settings.presets import PRESETS
 
 PROFILED = 16
-"""Operations that are named in the profile."""
+"""Operations in the table of the profile."""
 
 
-def wait(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def ceiling(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of the best of some matrix products."""
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of the fastest of some matrix products."""
     best = 0.0
     for side in (4096, 8192) if device.type == "cuda" else (1024, 2048):
         a, b = (torch.randn((side, side), device=device).to(dtype) for _ in range(2))
         for _ in range(5):
-            wait(device)
+            synchronize(device)
             started = time.perf_counter()
             _ = a @ b
-            wait(device)
+            synchronize(device)
             best = max(best, 2 * side**3 / (time.perf_counter() - started))
     return best
 
 
-def operations(backend: StableDiffusion, size: int) -> int:
-    """Of one evaluation; a multiplication and an addition are two."""
+def flops_per_evaluation(backend: StableDiffusion, size: int) -> int:
+    """Floating-point operations of one evaluation; a multiplication and an addition count as two."""
     x = torch.zeros((1, *backend.latent_shape(size, size)), device=backend.device)
     words = backend.embed("").unsqueeze(0)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -71,30 +71,30 @@ def operations(backend: StableDiffusion, size: int) -> int:
     return int(counter.get_total_flops())
 
 
-def alone(backend: StableDiffusion, size: int, batch: int) -> float:
-    """Evaluations a second of the network by itself."""
+def network_throughput(backend: StableDiffusion, size: int, batch: int) -> float:
+    """Evaluations a second of the network alone."""
     x = torch.zeros((batch, *backend.latent_shape(size, size)), device=backend.device)
     words = backend.embed("").expand(batch, -1, -1)
     seconds = []
     with torch.no_grad():
         for _ in range(4):
-            wait(backend.device)
+            synchronize(backend.device)
             started = time.perf_counter()
             backend.predict(x, 1, words)
-            wait(backend.device)
+            synchronize(backend.device)
             seconds.append(time.perf_counter() - started)
     return batch / min(seconds)
 
 
-def rows(backend: StableDiffusion, base: Options, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
-    """Of each preset and, where asked for, of the published recipes: the cells of the table."""
+def table_rows(backend: StableDiffusion, base: Options, frames: int, size: int, plain: bool) -> Iterator[list[str]]:
+    """Yield the cells of the table: the network alone, each preset and, if ``plain``, the published recipes."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", frames, size)
     recipes: dict[str, PublishedRecipe | dict[str, Any]] = {
         **({name: PUBLISHED_RECIPES[name] for name in (SAME_STEPS_PUBLISHED, PUBLISHED_TOKENFLOW)} if plain else {}),
         **{name: {"preset": name} for name in reversed(PRESETS)},
     }
-    top, once = ceiling(backend.device, backend.dtype), operations(backend, size)
-    speed = alone(backend, size, base.runtime.batch)
+    top, once = peak_flops(backend.device, backend.dtype), flops_per_evaluation(backend, size)
+    speed = network_throughput(backend, size, base.runtime.batch)
     yield ["the network alone", "-", "-", f"{speed:.2f}", f"{speed * once / top:.0%}", "-"]
     for name, recipe in recipes.items():
         _, cost = translate_timed(backend, base, recipe, footage)
@@ -109,11 +109,11 @@ def rows(backend: StableDiffusion, base: Options, frames: int, size: int, plain:
         ]
 
 
-def long(base: Options, frames: int, device: torch.device) -> list[str]:
-    """The same of a clip of so many frames, read from a file and written to one; seconds with all that this takes."""
+def long_clip_row(base: Options, frames: int, device: torch.device) -> list[str]:
+    """The cells of a clip with ``frames`` frames, by the preset draft, including reading and writing of files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source, peak, started = clip(folder, frames, 1), PeakMemory(device), time.perf_counter()
+        source, peak, started = make_clip(folder, frames, 1), PeakMemory(device), time.perf_counter()
         options = base.changed({"preset": "draft", "source_prompt": "", "store": folder / "store"})
         translate(source, "a photo of a ball", folder / "out.mkv", options)
         seconds = (time.perf_counter() - started) / frames
@@ -121,7 +121,7 @@ def long(base: Options, frames: int, device: torch.device) -> list[str]:
 
 
 def profile(backend: StableDiffusion, base: Options, size: int) -> str:
-    """Where the time of eight frames in two steps goes, by operation."""
+    """Profile eight frames in two steps, by operation."""
     footage = Footage(random_scene(HELD_OUT), "cartoon", "photo", 8, size)
     with torch.profiler.profile() as found:
         translate_timed(backend, base, {"steps": 2}, footage)
@@ -132,20 +132,20 @@ def profile(backend: StableDiffusion, base: Options, size: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--topology", choices=tuple(TOPOLOGIES), default="sd15")
-    parser.add_argument("--width", type=float, default=1.0, help="share of its channels; 1: full size")
+    parser.add_argument("--width", type=float, default=1.0, help="share of the channels; 1: full size")
     parser.add_argument("--size", type=int, default=512, help="width and height in pixels")
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"))
     parser.add_argument("--compile", action="store_true", help="torch.compile")
-    parser.add_argument("--plain", action="store_true", help="the published recipes too, which take long")
-    parser.add_argument("--long", type=int, metavar="FRAMES", help="a clip of so many frames too, by draft")
-    parser.add_argument("--profile", action="store_true", help="where the time goes")
+    parser.add_argument("--plain", action="store_true", help="also the published recipes, which take long")
+    parser.add_argument("--long", type=int, metavar="FRAMES", help="also a clip of so many frames, by draft")
+    parser.add_argument("--profile", action="store_true", help="also a profile by operation")
     asked = parser.parse_args()
     device = choose_device(asked.device)
     with tempfile.TemporaryDirectory() as folder:
-        model = checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
+        model = write_checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
         dtype = choose_dtype(asked.dtype, device)
         base = Options.from_flat(
             {
@@ -159,17 +159,17 @@ def main() -> None:
         )
         backend = StableDiffusion(str(model), device, dtype, asked.compile)
         print(machine_info(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
-        print(f"{ceiling(device, dtype) / 1e12:.2f} T operations a second at the most", end=", ")
-        print(f"{operations(backend, asked.size) / 1e12:.3f} T an evaluation\n")
-        print("| recipe | evaluations a frame | seconds a frame | evaluations a second | of it | MiB |")
+        print(f"{peak_flops(device, dtype) / 1e12:.2f} T operations a second at peak", end=", ")
+        print(f"{flops_per_evaluation(backend, asked.size) / 1e12:.3f} T an evaluation\n")
+        print("| recipe | evaluations a frame | seconds a frame | evaluations a second | of peak | MiB |")
         print("|---|---|---|---|---|---|")
-        for cells in rows(backend, base, asked.frames, asked.size, asked.plain):
+        for cells in table_rows(backend, base, asked.frames, asked.size, asked.plain):
             print(f"| {' | '.join(cells)} |", flush=True)
         if asked.profile:
             found = profile(backend, base, asked.size)
         del backend
         if asked.long:
-            print(f"| {' | '.join(long(base, asked.long, device))} |", flush=True)
+            print(f"| {' | '.join(long_clip_row(base, asked.long, device))} |", flush=True)
         if asked.profile:
             print(f"\n{found}")
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.guided_step --width 0.5
 
-Random weights: neither figure depends on their values. Each row runs in a process of its own; memory is what the row
-needs beyond the weights, and ratios are to the first row. "maps of all steps kept" is what the published way holds: the
-reference runs all its steps first; lock-step makes, uses and drops those of one step. Its seconds are lock-step's.
+The weights are random: no figure depends on their values. Each row runs in its own process; memory is beyond the
+weights, and ratios are to the first row. "maps of all steps kept" is the memory of the published code, which runs all
+steps of the reference first; lock-step computes, uses and frees the maps of one step. The seconds of that row are those
+of lock-step.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from benchmarks.topology import SCHEDULER, TOKENS, TOPOLOGIES, network
+from benchmarks.topology import SCHEDULER, TOKENS, TOPOLOGIES, new_network
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.stable_diffusion import sites_of
 from pnpvideo.coherence.independent import Independent
@@ -41,20 +42,20 @@ ROWS: dict[str, dict[str, Any]] = {
     "guidance by words alone": {"weight": None},
     "lock-step": {},
     "lock-step, checkpointing": {"checkpointing": True},
-    "lock-step, maps of 256 pixels": {"most_pixels": 256},
-    "lock-step, both": {"checkpointing": True, "most_pixels": 256},
-    "maps of all steps kept": {"keeps_all": True},
+    "lock-step, maps of 256 pixels": {"map_pixels": 256},
+    "lock-step, both": {"checkpointing": True, "map_pixels": 256},
+    "maps of all steps kept": {"keep_all_maps": True},
 }
 
 
-class Measured(NamedTuple):
+class StepCost(NamedTuple):
     seconds: float
     mib: float
 
 
 @dataclass(frozen=True)
-class Bare:
-    """The part of a backend that a step asks for: a network of random weights."""
+class NetworkOnly:
+    """The part of a backend that a step uses: a network with random weights."""
 
     network: UNet2DConditionModel
     dtype: torch.dtype
@@ -69,18 +70,18 @@ class Bare:
 
 
 def measure(row: dict[str, Any], width: float, side: int, steps: int, device: torch.device, dtype: torch.dtype) -> None:
-    """Print the Measured of one row as JSON."""
+    """Print the StepCost of one of ROWS as JSON. width: share of the channels. side: of the latents, in cells."""
     row = dict(row)
-    keeps_all = row.pop("keeps_all", False)
+    keep_all_maps = row.pop("keep_all_maps", False)
     plain = "weight" in row
     method: Method = (
         SDEdit()
         if plain
         else Pix2PixZero(
-            cross_attention=0.1, map_pixels=row.get("most_pixels"), checkpointing=row.get("checkpointing", False)
+            cross_attention=0.1, map_pixels=row.get("map_pixels"), checkpointing=row.get("checkpointing", False)
         )
     )
-    backend = cast(Backend, Bare(network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
+    backend = cast(Backend, NetworkOnly(new_network(TOPOLOGY, width).to(device, dtype).requires_grad_(False), dtype))
     schedule = schedule_from_config(SCHEDULER, steps)
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
@@ -96,11 +97,11 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
             backend, session, schedule, method, coherence, guidance, {**words, "empty": words["source"]}, walked
         )
         with torch.no_grad():
-            backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # what is made once is made now
+            backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # warm up
             peak = PeakMemory(device)
-            kept = (
+            reference_maps = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
-                if keeps_all
+                if keep_all_maps
                 else []
             )
             started = time.perf_counter()
@@ -109,12 +110,12 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
     seconds = time.perf_counter() - started
-    print(json.dumps(Measured(seconds, peak.bytes() / 2**20)._asdict()))
-    del kept
+    print(json.dumps(StepCost(seconds, peak.bytes() / 2**20)._asdict()))
+    del reference_maps
 
 
 def _reference(backend: Backend, x: Tensor, words: dict[str, Tensor], schedule: Schedule, level: int) -> Any:
-    """The maps of one step of the reference's own pass."""
+    """The cross-attention maps of one step of the reference pass."""
     watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS))
     moment = Moment(level, schedule.steps, schedule.timestep(level + 1))
     with injected(backend.network, [watch]) as session, session.during(moment, Lanes((SOURCE,), (0,))):
@@ -141,14 +142,14 @@ def main() -> None:
             getattr(torch, asked.dtype),
         )
         return
-    first: Measured | None = None
+    first: StepCost | None = None
     print("| one step | seconds | ratio | peak MiB | ratio |\n|---|---|---|---|---|")
     for name in ROWS:
         ran = subprocess.run([sys.executable, "-m", "benchmarks.guided_step", *sys.argv[1:], "--row", name], stdout=-1)
         if ran.returncode != 0:
             print(f"| {name} | out of memory, or failed | | | |", flush=True)
             continue
-        found = Measured(**json.loads(ran.stdout))
+        found = StepCost(**json.loads(ran.stdout))
         first = first or found
         ratios = found.seconds / first.seconds, found.mib / max(1.0, first.mib)
         print(f"| {name} | {found.seconds:.2f} | {ratios[0]:.2f} | {found.mib:.0f} | {ratios[1]:.2f} |", flush=True)

@@ -1,10 +1,10 @@
-"""What a run takes against its length, its keyframes and its held drawings.
+"""Time and memory of a run by its length, its keyframes and its held drawings.
 
     python -m benchmarks.length
 
-Clips of a moving test picture of 1280 x 720, so that frames that were kept would show; the miniature at a small size.
-Each row runs in a process of its own. Memory is the most that the process ever held, attention the most beyond the
-weights and the latents while all keyframes of a step go through the network; ratios are to the row before.
+Clips are moving test pictures of 1280 x 720, so that frames kept in memory would show; the miniature runs at a small
+size. Each row runs in its own process. Memory is the peak of the process; for keyframes, the peak beyond weights and
+latents while all keyframes of a step go through the network. Ratios are to the row before.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 
 
-def clip(folder: Path, frames: int, hold: int) -> Path:
-    """A clip of so many frames, each drawing shown ``hold`` times, in one shot."""
+def make_clip(folder: Path, frames: int, hold: int) -> Path:
+    """Write a clip of ``frames`` frames in one shot, each drawing shown ``hold`` times."""
     path = folder / "clip.mkv"
     drawn = -(-frames // hold)
     source = f"testsrc2=size=1280x720:rate=24:duration={drawn / 24}"
@@ -38,19 +38,19 @@ def clip(folder: Path, frames: int, hold: int) -> Path:
     return path
 
 
-def run(frames: int, hold: int, size: int, preset: str) -> dict[str, float]:
+def translate_clip(frames: int, hold: int, size: int, preset: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = Options.from_flat({"source_prompt": "", "size": size, "preset": preset, "store": folder / "store"})
-        source, started = clip(folder, frames, hold), time.perf_counter()
+        source, started = make_clip(folder, frames, hold), time.perf_counter()
         report = translate(source, "a photo of a red ball", folder / "out.mkv", options).report
         seconds = time.perf_counter() - started
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"seconds": seconds, "mebibytes": held / 2**20, "windows": report["windows"], "drawings": report["drawings"]}
 
 
-def attention(keyframes: int, size: int) -> dict[str, float]:
-    """One pass of shared attention over so many keyframes."""
+def attend_to_keyframes(keyframes: int, size: int) -> dict[str, float]:
+    """Cost of one pass of shared attention over ``keyframes`` keyframes."""
     backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
     coherence = JointAttention(keyframe_every=1)
     chosen = tuple(range(keyframes))
@@ -76,7 +76,13 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.row is not None:
         kind, count, other = asked.row
-        print(json.dumps(run(count, other, asked.size, asked.preset) if kind == "run" else attention(count, other)))
+        print(
+            json.dumps(
+                translate_clip(count, other, asked.size, asked.preset)
+                if kind == "run"
+                else attend_to_keyframes(count, other)
+            )
+        )
         return
     few, many = asked.frames
     pairs = [

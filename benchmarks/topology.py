@@ -1,4 +1,4 @@
-"""Checkpoints of Stable Diffusion's topologies with random weights: what a call costs does not depend on them."""
+"""Checkpoints of Stable Diffusion's topologies with random weights, on which the cost of a call does not depend."""
 
 import json
 import math
@@ -18,8 +18,8 @@ SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """heads: of the attentions of each level. cells: width of the latents it is made for. text: channels, layers and
-    heads of the text encoder. linear: are projections linear, and not 1 x 1 convolutions?"""
+    """heads: of the attentions of each level. cells: native width of the latents. text: channels, layers and heads of
+    the text encoder. linear: projections are linear layers instead of 1 x 1 convolutions."""
 
     heads: tuple[int, ...]
     cells: int
@@ -42,13 +42,13 @@ TOPOLOGIES = {
 CHANNELS, PIXEL_CHANNELS = (320, 640, 1280, 1280), (128, 256, 512, 512)
 
 
-def network(topology: Topology, width: float) -> UNet2DConditionModel:
-    """``width``: share of the channels; there are as many heads, narrower ones."""
+def new_network(topology: Topology, width: float) -> UNet2DConditionModel:
+    """A UNet with random weights. width: share of the channels; the number of heads stays the same."""
     step = math.lcm(NORM, *topology.heads)
     torch.manual_seed(0)
     return UNet2DConditionModel(
         sample_size=topology.cells,
-        block_out_channels=_scaled(CHANNELS, width, step),
+        block_out_channels=_scale_channels(CHANNELS, width, step),
         cross_attention_dim=topology.text[0],
         attention_head_dim=topology.heads,
         use_linear_projection=topology.linear,
@@ -57,10 +57,10 @@ def network(topology: Topology, width: float) -> UNet2DConditionModel:
     ).eval()
 
 
-def checkpoint(folder: Path, topology: Topology, width: float) -> Path:
-    """A whole checkpoint in ``folder``; the tokenizer has one token a letter."""
-    network(topology, width).save_pretrained(folder / "unet")
-    channels = _scaled(PIXEL_CHANNELS, width, NORM)
+def write_checkpoint(folder: Path, topology: Topology, width: float) -> Path:
+    """Write a complete checkpoint to ``folder``; its tokenizer has one token a letter. width: see new_network."""
+    new_network(topology, width).save_pretrained(folder / "unet")
+    channels = _scale_channels(PIXEL_CHANNELS, width, NORM)
     AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -69,7 +69,7 @@ def checkpoint(folder: Path, topology: Topology, width: float) -> Path:
         latent_channels=4,
         sample_size=8 * topology.cells,
     ).save_pretrained(folder / "vae")
-    tokenizer = tokenizer_of_letters(folder / "tokenizer", TOKENS)
+    tokenizer = letter_tokenizer(folder / "tokenizer", TOKENS)
     size, layers, heads = topology.text
     CLIPTextModel(
         CLIPTextConfig(
@@ -91,8 +91,8 @@ def checkpoint(folder: Path, topology: Topology, width: float) -> Path:
     return folder
 
 
-def tokenizer_of_letters(folder: Path, length: int) -> CLIPTokenizer:
-    """A tokenizer of texts of ``length`` tokens, start and end included; written to ``folder``."""
+def letter_tokenizer(folder: Path, length: int) -> CLIPTokenizer:
+    """Write a tokenizer with one token for each letter to ``folder``. length: tokens of a text, with start and end."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True)
@@ -104,5 +104,5 @@ def tokenizer_of_letters(folder: Path, length: int) -> CLIPTokenizer:
     return tokenizer
 
 
-def _scaled(channels: tuple[int, ...], width: float, step: int) -> tuple[int, ...]:
+def _scale_channels(channels: tuple[int, ...], width: float, step: int) -> tuple[int, ...]:
     return tuple(max(step, round(count * width / step) * step) for count in channels)

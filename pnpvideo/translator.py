@@ -1,6 +1,6 @@
 """The public verbs: translate, edit and plan, by a model that is loaded once and used many times."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -113,7 +113,7 @@ class Translator:
         fps: float = 24.0,
         report: Report = ignore,
         **options: Unpack[OptionGroups],
-    ) -> Iterator[FrameT]:
+    ) -> Generator[FrameT, None, None]:
         """Translate frames one by one, in bounded memory; each comes back as it was given, at its size.
 
         A frame comes out once the window that it belongs to is translated. Closing the iterator ends the work. Raises
@@ -127,7 +127,7 @@ class Translator:
 
     def _streamed(
         self, frames: Iterable[FrameT], prompt: str, fps: float, report: Report, options: Options
-    ) -> Iterator[FrameT]:
+    ) -> Generator[FrameT, None, None]:
         run = Run.of(self.backend, options, Store(options.runtime.store, report=report), report)
         for message in without_effect(run.options, None):
             report(Notice(message=message))

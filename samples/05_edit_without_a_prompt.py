@@ -1,6 +1,6 @@
-"""No prompt: say what is there and what it becomes, and keep the rest: ``python samples/05_edit_without_a_prompt.py``.
+"""Edit without a prompt, by naming what changes into what: ``python samples/05_edit_without_a_prompt.py``.
 
-A captioner says what the picture shows, a direction in the space of text embeddings where the edit goes.
+A captioner describes the picture; the edit is a direction in the space of text embeddings.
 """
 
 from pathlib import Path

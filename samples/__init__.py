@@ -1,1 +1,1 @@
-"""Six small clips of the miniature's world, the script that renders them, a demonstration and numbered examples."""
+"""Six small clips of the procedural world, the script that renders them, a demonstration and numbered examples."""

@@ -1,4 +1,4 @@
-"""What the sample clips show: scenes of the world, each with one thing to look at, and how they are shot."""
+"""The scenes, shots and timing of the sample clips."""
 
 import math
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from pnpvideo.miniature.world import Camera, Instant, Scene, Thing, caption
 FOLDER = Path(__file__).parent
 SIZE = 256  # pixels
 FPS = 12
-RIGHT = math.pi / 2  # the heading that leads from left to right before a camera at azimuth 0
+RIGHT = math.pi / 2  # the heading from left to right for a camera at azimuth 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One shot: ``drawings`` moments of ``scene``, evenly spread over it, each held for ``hold`` frames."""
+class SampleShot:
+    """One shot: ``drawings`` evenly spaced moments of ``scene``, each shown for ``hold`` frames."""
 
     scene: Scene
     drawings: int
@@ -28,31 +28,31 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One clip. All its parts have one caption, for a clip is translated with one prompt."""
+    """One clip. All shots have the same caption, because a clip is translated with one prompt."""
 
     name: str
     note: str
-    parts: tuple[Part, ...]
+    shots: tuple[SampleShot, ...]
 
     @property
     def frames(self) -> int:
-        return sum(part.drawings * part.hold for part in self.parts)
+        return sum(shot.drawings * shot.hold for shot in self.shots)
 
     def path(self, truth: bool = False) -> Path:
-        """Where the clip lies, or its ground truth."""
+        """Path of the clip or of its ground truth."""
         return FOLDER / f"{self.name}{'.truth' if truth else ''}.mp4"
 
-    def words(self) -> dict[str, object]:
-        """What captions.json says of the clip; shots are half-open spans of frames, counted from 0."""
+    def description(self) -> dict[str, object]:
+        """The entry of the clip in captions.json; shots are half-open spans of frames, counted from 0."""
         edges = [0]
-        for part in self.parts:
-            edges.append(edges[-1] + part.drawings * part.hold)
-        scene = self.parts[0].scene
+        for shot in self.shots:
+            edges.append(edges[-1] + shot.drawings * shot.hold)
+        scene = self.shots[0].scene
         return {
             "source_prompt": caption(scene, "cartoon"),
             "prompt": caption(scene, "photo"),
             "frames": self.frames,
-            "drawings": sum(part.drawings for part in self.parts),
+            "drawings": sum(shot.drawings for shot in self.shots),
             "shots": [list(span) for span in pairwise(edges)],
             "note": self.note,
         }
@@ -62,8 +62,8 @@ SAMPLES = (
     Sample(
         name="ball",
         note="a ball rolls from left to right",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=16,
                 scene=Scene(
                     ground="grass",
@@ -82,8 +82,8 @@ SAMPLES = (
     Sample(
         name="cube",
         note="a cube turns about its upright axis",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=24,
                 scene=Scene(
                     ground="snow",
@@ -101,8 +101,8 @@ SAMPLES = (
     Sample(
         name="orbit",
         note="the camera moves around a cone",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=24,
                 scene=Scene(
                     ground="stone",
@@ -119,8 +119,8 @@ SAMPLES = (
     Sample(
         name="twos",
         note="a ball bounces, animated on twos: each drawing is held for two frames",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=12,
                 hold=2,
                 scene=Scene(
@@ -140,8 +140,8 @@ SAMPLES = (
     Sample(
         name="cut",
         note="two shots with a hard cut between them: a cylinder slides past, then another one, seen closer from above",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=12,
                 scene=Scene(
                     ground="grass",
@@ -153,7 +153,7 @@ SAMPLES = (
                     seed=53,
                 ),
             ),
-            Part(
+            SampleShot(
                 drawings=12,
                 scene=Scene(
                     ground="grass",
@@ -171,8 +171,8 @@ SAMPLES = (
     Sample(
         name="pan",
         note="the camera pans over two things",
-        parts=(
-            Part(
+        shots=(
+            SampleShot(
                 drawings=24,
                 scene=Scene(
                     ground="sand",

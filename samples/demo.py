@@ -1,4 +1,4 @@
-"""Translates a sample with the model that ships, and lays source, result and ground truth side by side.
+"""Translate a sample with the shipped model, and show source, result and ground truth side by side.
 
 ``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4`` and ``out/demo.png``.
 """
@@ -25,18 +25,18 @@ OUT = SAMPLES.parent / "out"
 
 
 class PlainProgress:
-    """Prints each stage's beginning, every tenth of its way and its end, one line each."""
+    """Print a line when a stage begins, for every tenth of it, and when it ends."""
 
     def __init__(self) -> None:
-        self.said: tuple[str, int, int] | None = None
+        self.last: tuple[str, int, int] | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Notice):
             print(f"  note: {event.message}", flush=True)
             return
         tenth = 10 * event.done // event.total if event.total else 0
-        if self.said != (event.stage, event.shot, tenth):
-            self.said = (event.stage, event.shot, tenth)
+        if self.last != (event.stage, event.shot, tenth):
+            self.last = (event.stage, event.shot, tenth)
             of = f" of {event.total}" if event.total else ""
             print(f"  {event.stage}: {event.unit} {event.done}{of}", flush=True)
 
@@ -75,20 +75,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", default="miniature", help="as in pnpvideo translate")
     parser.add_argument("--steps", type=int, help="denoising steps (default: the preset's)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the result (default: out)")
-    given = parser.parse_args(arguments)
-    words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
-    if given.name not in words:
-        parser.error(f"no sample is called {given.name!r}; there are: {', '.join(words)}")
+    options = parser.parse_args(arguments)
+    captions = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
+    if options.name not in captions:
+        parser.error(f"no sample is called {options.name!r}; there are: {', '.join(captions)}")
     hush_libraries(Loudness())
     try:
-        options = Options(
-            model=given.model,
-            prompts=Prompts(source_prompt=words[given.name]["source_prompt"]),
-            sampling=Sampling(steps=given.steps),
-            runtime=Runtime(store=given.out / "store"),
+        translation = Options(
+            model=options.model,
+            prompts=Prompts(source_prompt=captions[options.name]["source_prompt"]),
+            sampling=Sampling(steps=options.steps),
+            runtime=Runtime(store=options.out / "store"),
             overwrite=True,
         )
-        demonstrate(given.name, options, given.out)
+        demonstrate(options.name, translation, options.out)
     except PnPVideoError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""Renders the sample clips, their ground truth and captions.json: ``python -m samples.render [name ...]``."""
+"""Render the sample clips, their ground truth and captions.json: ``python -m samples.render [name ...]``."""
 
 import json
 import sys
@@ -17,11 +17,11 @@ from samples.clips import FOLDER, FPS, SAMPLES, SIZE, Sample
 def pictures(sample: Sample, style: str) -> list[np.ndarray]:
     """The frames of ``sample`` in ``style``, each (SIZE, SIZE, 3) uint8; held frames share one picture."""
     frames = []
-    for part in sample.parts:
-        for instant in part.instants():
+    for shot in sample.shots:
+        for instant in shot.instants():
             picture = render([instant], [style], SIZE)[style][0]
             pixels = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-            frames.extend([pixels] * part.hold)
+            frames.extend([pixels] * shot.hold)
     return frames
 
 
@@ -44,8 +44,8 @@ def main(names: list[str]) -> None:
             path = sample.path(truth)
             write(path, pictures(sample, style))
             print(f"{path.name}: {sample.frames} frames, {path.stat().st_size / 1000:.0f} kB", flush=True)
-    words = {sample.name: sample.words() for sample in SAMPLES}
-    (FOLDER / "captions.json").write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
+    captions = {sample.name: sample.description() for sample in SAMPLES}
+    (FOLDER / "captions.json").write_text(json.dumps(captions, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A picture of the world: five scenes in each of its styles. ``python -m samples.world`` writes docs/world.jpg."""
+"""Render five scenes of the world in each style: ``python -m samples.world`` writes docs/world.jpg."""
 
 from pathlib import Path
 
@@ -72,8 +72,8 @@ SCENES = (
 def main() -> None:
     rows = {}
     for style in STYLES:
-        drawn = [render([scene.at(0.5)], [style], SIZE)[style][0] for scene in SCENES]
-        rows[style] = [(picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for picture in drawn]
+        pictures = [render([scene.at(0.5)], [style], SIZE)[style][0] for scene in SCENES]
+        rows[style] = [(picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for picture in pictures]
     sheet = contact_sheet(
         {style: np.stack(pictures) for style, pictures in rows.items()}, len(SCENES), 180, unit="scene"
     )

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from benchmarks.topology import tokenizer_of_letters
+from benchmarks.topology import letter_tokenizer
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
@@ -28,12 +28,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stable Diffusion 1.x's topology at a fraction of its width, 64 pixels; to be copied before it is altered."""
     folder = tmp_path_factory.mktemp("model") / "random"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        tokenizer = tokenizer_of_letters(folder / "tokenizer", LENGTH)
+        tokenizer = letter_tokenizer(folder / "tokenizer", LENGTH)
         UNet2DConditionModel(
             sample_size=8,
             block_out_channels=(16, 32, 32, 32),

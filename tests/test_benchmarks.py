@@ -1,4 +1,4 @@
-"""The benchmarks that stand beside the package: they run, and their tables hold together."""
+"""The benchmarks of the repository run, and their figures are consistent."""
 
 import json
 import subprocess

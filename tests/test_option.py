@@ -104,7 +104,7 @@ def test_a_group_is_checked_when_it_is_made() -> None:
     assert Knobs(quiet=True) == Knobs()  # it changes no result
     for wrong in ({"plain_one": 10}, {"optional_share": 2.0}, {"plain_one": None}):
         with pytest.raises(OptionError, match="accepted is"):
-            Knobs(**wrong)  # type: ignore[arg-type]
+            Knobs(**wrong)
 
 
 def test_flags_are_derived_from_names_unless_declared() -> None:

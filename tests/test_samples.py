@@ -1,4 +1,4 @@
-"""The sample clips are what captions.json and the renderer say."""
+"""The sample clips match captions.json and the renderer."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ from pnpvideo.video.pixels import psnr
 from pnpvideo.video.probe import probe
 from pnpvideo.video.read import read
 from samples import demo
-from samples.clips import FOLDER, SAMPLES, SIZE, Part, Sample
+from samples.clips import FOLDER, SAMPLES, SIZE, Sample, SampleShot
 from samples.render import main, pictures
 
 each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -27,7 +27,7 @@ def test_clip_is_as_described(sample: Sample) -> None:
     words = json.loads((FOLDER / "captions.json").read_text(encoding="utf-8"))
     assert list(words) == [known.name for known in SAMPLES]
     stated = words[sample.name]
-    assert stated == json.loads(json.dumps(sample.words()))
+    assert stated == json.loads(json.dumps(sample.description()))
     found = probe(sample.path())
     assert (found.width, found.height, found.fps) == (SIZE, SIZE, 12)
     assert found.frames == stated["frames"]
@@ -52,13 +52,13 @@ def test_files_are_small(sample: Sample) -> None:
 
 @each
 def test_all_parts_have_one_caption_and_everything_stays_in_frame(sample: Sample) -> None:
-    alone = [Sample(name=sample.name, note="", parts=(part,)).words() for part in sample.parts]
+    alone = [Sample(name=sample.name, note="", shots=(shot,)).description() for shot in sample.shots]
     assert len({(str(words["source_prompt"]), str(words["prompt"])) for words in alone}) == 1
-    for part in sample.parts:
-        ids = trace_gbuffer(part.instants(), 64).ids.reshape(-1, 64, 64)
+    for shot in sample.shots:
+        ids = trace_gbuffer(shot.instants(), 64).ids.reshape(-1, 64, 64)
         border = np.concatenate([ids[:, 0], ids[:, -1], ids[:, :, 0], ids[:, :, -1]])
         assert border.max() < FIRST_THING
-        for slot in range(len(part.scene.things)):
+        for slot in range(len(shot.scene.things)):
             seen = (ids == FIRST_THING + slot).sum((1, 2))
             assert seen.min() >= 64, f"thing {slot} fills only {int(seen.min())} of 4096 pixels"
 
@@ -66,9 +66,9 @@ def test_all_parts_have_one_caption_and_everything_stays_in_frame(sample: Sample
 @pytest.mark.parametrize(("style", "truth"), [("cartoon", False), ("photo", True)])
 @each
 def test_rendering_anew_gives_the_committed_frames(sample: Sample, style: str, truth: bool) -> None:
-    last = sample.parts[-1]
+    last = sample.shots[-1]
     moment = last.instants()[1]
-    frozen = Sample(name=sample.name, note="", parts=(Part(scene=_at(last.scene, moment), drawings=2),))
+    frozen = Sample(name=sample.name, note="", shots=(SampleShot(scene=_at(last.scene, moment), drawings=2),))
     fresh = pictures(frozen, style)[0]
     at = sample.frames - last.drawings * last.hold + last.hold
     decoded = list(read(sample.path(truth)).frames())[at].pixels
@@ -101,7 +101,7 @@ def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) ->
         assert {shown, words[used[0]]["prompt"]} <= texts
 
 
-def test_demo_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_reports_a_missing_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "no-model"
     assert demo.main(["--model", str(missing), "--out", str(tmp_path / "out")]) == 4
     assert "no-model" in capsys.readouterr().err

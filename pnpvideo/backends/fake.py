@@ -71,7 +71,7 @@ class FakeBackend:
         deviation: float = 0.25,
         prediction: Prediction = Prediction.FLOW,
     ) -> None:
-        self.network = nn.Identity()
+        self.network: nn.Module = nn.Identity()
         self.device, self.dtype = torch.device("cpu"), torch.float32
         self.busy: AbstractContextManager[Any] = threading.RLock()
         self.card = Card()

@@ -238,10 +238,10 @@ def _checkpoint(folder: Path) -> None:
     from safetensors.torch import save_file
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from benchmarks.topology import tokenizer_of_letters
+    from benchmarks.topology import letter_tokenizer
 
     torch.manual_seed(0)
-    tokens = len(tokenizer_of_letters(folder / "tokenizer", 8))
+    tokens = len(letter_tokenizer(folder / "tokenizer", 8))
     UNet2DConditionModel(
         sample_size=8,
         layers_per_block=1,

@@ -52,7 +52,7 @@ def test_a_scene_is_the_same_in_every_look(tmp_path: Path) -> None:
     assert tuple(pictures["flat"][0, 0]) == (255, 255, 255)
 
 
-def test_things_on_the_worlds_ground_cast_a_shadow_there(tmp_path: Path) -> None:
+def test_things_cast_a_shadow_on_the_ground_of_the_procedural_world(tmp_path: Path) -> None:
     seed = next(n for n in range(99) if isinstance(random_art(n, (CAT,) * 3).start.backdrop, Instant))
     scene = random_art(seed, (CAT,) * 3).start
     alone = draw_scene(ArtInstant(things=(), backdrop=scene.backdrop), "flat", Discs(tmp_path), 64)
@@ -72,7 +72,7 @@ def test_every_motion_moves_the_thing(motion: str) -> None:
     assert scene.at(0.3) == scene.at(0.3)
 
 
-def test_a_large_drawing_is_halved_before_it_is_placed() -> None:
+def test_a_large_sprite_is_shrunk_without_aliasing() -> None:
     stripes = np.zeros((SIDE, SIDE, 4), np.uint8)
     stripes[:, ::2] = 255
     stripes[..., 3] = 255
@@ -81,7 +81,7 @@ def test_a_large_drawing_is_halved_before_it_is_placed() -> None:
     assert inner.min() > 0.45 and inner.max() < 0.55
 
 
-def test_captions_say_thing_look_and_place() -> None:
+def test_captions_name_thing_look_and_backdrop() -> None:
     scene = ArtInstant(things=(ArtThing(name=CAT, x=0.5, y=0.5, size=0.5),), backdrop=PlainBackdrop(colour="orange"))
     assert art_caption(scene, "3d") == "a 3d render of a cat on a plain orange background"
     assert art_caption(scene, "flat") == "a flat drawing of a cat on a plain orange background"
@@ -91,20 +91,20 @@ def test_captions_say_thing_look_and_place() -> None:
             assert thing.name.text in art_caption(scene, "gradient")
 
 
-def test_svg_is_rendered_with_its_transparency() -> None:
+def test_svg_is_rendered_with_transparency() -> None:
     pytest.importorskip("resvg_py")
     picture = rasterise_svg('<rect width="16" height="32" fill="#f00"/>', 64)
     assert picture.shape == (64, 64, 4)
     assert tuple(picture[10, 10]) == (255, 0, 0, 255) and picture[10, 40, 3] == 0
 
 
-def test_without_npm_the_missing_package_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_without_npm_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PnPVideoError, match="npm"):
         packages.fetch_package(tmp_path, packages.FLAT)
 
 
-def test_an_archive_that_is_there_is_unpacked_without_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_archive_is_unpacked_without_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "icons.json").write_text('{"icons": {"cat": {"body": "<g/>"}}}')
     with tarfile.open(

@@ -1,4 +1,4 @@
-"""The weights that ship: they are Stable Diffusion's in shape, the field's tools load them, and they know the world."""
+"""The shipped weights: Stable Diffusion in shape, loadable by stock tools, trained on the world."""
 
 from pathlib import Path
 
@@ -63,12 +63,12 @@ def test_the_shipped_files_stay_small() -> None:
 
 
 @pytest.mark.parametrize(("style", "least"), list(LEAST.items()))
-def test_the_autoencoder_gives_pictures_back(style: str, least: float, miniature: StableDiffusion) -> None:
+def test_the_autoencoder_reconstructs_pictures(style: str, least: float, miniature: StableDiffusion) -> None:
     found = [autoencoder_psnr(miniature, HELD_OUT + number, style) for number in range(3)]
     assert sum(found) / 3 > least
 
 
-def test_inversion_comes_back_closer_with_more_steps(miniature: StableDiffusion) -> None:
+def test_inversion_error_falls_with_more_steps_and_with_corrections(miniature: StableDiffusion) -> None:
     few, more = (round_trip(miniature, HELD_OUT, "cartoon", steps, size=128) for steps in (10, 40))
     assert 10 < few < more - 3
     corrected = round_trip(miniature, HELD_OUT, "cartoon", 10, size=128, rounds=1)
@@ -80,7 +80,7 @@ def world_picture(style: str, path: Path) -> Path:
     return path
 
 
-def test_a_cartoon_comes_nearer_to_the_photo_of_the_same_scene(tmp_path: Path) -> None:
+def test_a_translated_cartoon_is_closer_to_the_photo_of_the_scene(tmp_path: Path) -> None:
     source, truth = world_picture("cartoon", tmp_path / "in.png"), training_picture(HELD_OUT, "photo", 256)[0]
     words = [caption(training_instant(HELD_OUT), style) for style in ("cartoon", "photo")]
     options = Options.from_flat({"source_prompt": words[0], "steps": 10, "store": tmp_path / "store", "device": "cpu"})
@@ -90,7 +90,7 @@ def test_a_cartoon_comes_nearer_to_the_photo_of_the_same_scene(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_picture_from_outside_its_world_is_said(known: bool, tmp_path: Path) -> None:
+def test_a_picture_from_outside_the_world_is_reported(known: bool, tmp_path: Path) -> None:
     source = tmp_path / "in.png"
     if known:
         world_picture("photo", source)
@@ -107,7 +107,7 @@ def test_a_picture_from_outside_its_world_is_said(known: bool, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_inversion_comes_back_at_full_size(miniature: StableDiffusion) -> None:
+def test_inversion_error_at_full_size(miniature: StableDiffusion) -> None:
     few, more = (round_trip(miniature, HELD_OUT, "cartoon", steps) for steps in (50, 200))
     assert 19 < few < more - 3
     assert round_trip(miniature, HELD_OUT, "cartoon", 50, rounds=1) > 32

@@ -77,7 +77,7 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "made"
 
 
-def test_the_data_are_the_world(made: Path) -> None:
+def test_shards_hold_renders_of_the_world(made: Path) -> None:
     pictures = Pictures(made.parent / "data", 4, 2)
     assert len(pictures) == 4 and pictures[3].shape == (LOOKS_PER_SCENE, 3, 256, 256)
     assert pictures.scenes == 6
@@ -92,13 +92,13 @@ def test_the_data_are_the_world(made: Path) -> None:
     assert torch.equal(pictures.crop(3, 1, 8, 16, 24), fresh[:, 8:32, 16:40])
 
 
-def test_shards_that_are_there_are_not_made_again(made: Path) -> None:
+def test_existing_shards_are_not_rendered_again(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()}
     make_shards(made.parent / "data", 2, more=1)
     assert {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()} == before
 
 
-def test_patches_show_what_the_picture_shows() -> None:
+def test_patch_contents_match_the_scene() -> None:
     scenes = [training_instant(2), training_instant(5)]
     shares = patch_contents(scenes, [Augmentation(), Augmentation()], "cpu")
     assert shares.shape == (2, 64, 2 + len(SHAPES))
@@ -109,7 +109,7 @@ def test_patches_show_what_the_picture_shows() -> None:
         assert row[:8, 0].mean() > 0.5 and row[-8:, 1].mean() > 0.3  # sky above, ground below
 
 
-def test_a_view_moves_picture_and_patches_together() -> None:
+def test_an_augmentation_moves_picture_and_patches_together() -> None:
     scene = training_instant(2)
     augmentation = Augmentation(flipped=True, right=-1, down=1, brightness=0.5)
     picture = (torch.arange(3 * 128 * 128) % 251).reshape(3, 128, 128).to(torch.uint8)
@@ -130,7 +130,7 @@ def test_a_view_moves_picture_and_patches_together() -> None:
     assert torch.equal(grid(augmentation)[..., 0], moved.reshape(8, 2, 8, 2).mean((1, 3)))
 
 
-def test_halves_follow_whole_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scenes_that_fill_no_whole_shard_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="no whole shards"):
         Pictures(tmp_path, recipe.SHARD + 1, recipe.SHARD)
     monkeypatch.setattr(sys, "argv", ["recipe", "--folder", str(tmp_path), "--scenes=7"])
@@ -138,7 +138,7 @@ def test_halves_follow_whole_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         recipe.main()
 
 
-def test_what_is_exported_is_a_whole_checkpoint(made: Path) -> None:
+def test_the_export_is_a_complete_checkpoint(made: Path) -> None:
     backend = StableDiffusion(str(made), torch.device("cpu"), torch.float32)
     picture = np.full((1, 64, 64, 3), 128, np.uint8)
     assert backend.decode(backend.encode(picture)).shape == picture.shape
@@ -148,7 +148,7 @@ def test_what_is_exported_is_a_whole_checkpoint(made: Path) -> None:
         assert torch.allclose(value, text[name], atol=2e-3), name  # the same tower, once in fp16
 
 
-def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
+def test_judge_and_captioner_load_with_transformers(made: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
     judge = Judge(str(made / "judge"))
     direct = CLIPModel.from_pretrained(made / "judge", dtype=torch.float32).eval()
@@ -168,14 +168,14 @@ def test_judge_and_captioner_load_as_their_big_sisters_do(made: Path) -> None:
     assert processor.decode(tokens[0], skip_special_tokens=True).strip() == said[0]
 
 
-def test_the_judge_sees_in_training_what_its_processor_shows_it(made: Path) -> None:
+def test_training_preprocesses_as_the_exported_processor_does(made: Path) -> None:
     picture = (render([training_instant(1)], ["cartoon"], 256)["cartoon"] * 255).round().to(torch.uint8)
     trained = preprocess(picture)
     shown = Judge(str(made / "judge")).tower.preprocess([picture[0].permute(1, 2, 0).numpy()])
     assert (trained - shown).abs().mean() < 0.05
 
 
-def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
+def test_workers_average_their_gradients(tmp_path: Path) -> None:
     def stage(module: torch.nn.Module, batches: int) -> Stage:
         def loss(step: int, draw: torch.Generator) -> torch.Tensor:
             numbers = range(step * batches, (step + 1) * batches)
@@ -202,7 +202,7 @@ def test_workers_average_what_each_alone_would_do(tmp_path: Path) -> None:
     assert found[0].abs().sum() > 0
 
 
-def test_a_slice_goes_on_exactly_where_the_last_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stage(steps: int) -> Stage:
         torch.manual_seed(0)
         module = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))

@@ -57,14 +57,14 @@ class Grey(Pictures):
 
 
 @pytest.mark.parametrize("loss", [structure_loss, contrast_loss, band_loss])
-def test_losses_are_nothing_for_the_truth_and_more_for_a_blurred_one(loss) -> None:
+def test_losses_are_zero_for_the_truth_and_rise_with_blur(loss) -> None:
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
     assert float(loss(x, x)) == pytest.approx(0, abs=1e-3)
     assert float(loss(blurred, x)) > 0.1
 
 
-def test_the_contrast_loss_alone_asks_for_the_truths_contrast() -> None:
+def test_only_the_contrast_loss_depends_on_contrast() -> None:
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     fainter = 0.5 * x
     assert float(structure_loss(fainter, x)) < 0.01 < 0.15 < float(contrast_loss(fainter, x))
@@ -72,7 +72,7 @@ def test_the_contrast_loss_alone_asks_for_the_truths_contrast() -> None:
     assert float(faint) == pytest.approx(float(contrast_loss(fainter, x)), abs=0.1)  # as much as a bold one
 
 
-def test_an_autoencoder_that_grows_keeps_its_function() -> None:
+def test_a_grown_autoencoder_computes_the_same_function() -> None:
     small = small_autoencoder((4, 8, 32))
     large = grow_autoencoder(small, small_autoencoder((8, 16, 32), channels=6))
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -87,7 +87,7 @@ def test_an_autoencoder_that_grows_keeps_its_function() -> None:
         grow_autoencoder(large, small)
 
 
-def test_standard_latents_decode_to_the_same_pictures() -> None:
+def test_standardised_latents_decode_to_the_same_pictures() -> None:
     model, world = small_autoencoder(), Grey()
     x = world.picture(0, 0)[None, :, :64, :64].float() / 127.5 - 1
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_standard_latents_decode_to_the_same_pictures() -> None:
     assert model.config.scaling_factor == 1.0
 
 
-def test_the_autoencoder_is_trained_on_squares_of_all_worlds() -> None:
+def test_the_autoencoder_loss_depends_on_the_generator_alone() -> None:
     stage = autoencoder_stage(
         "autoencoder",
         small_autoencoder(),
@@ -130,7 +130,7 @@ def test_the_denoiser_begins_with_every_branch_at_zero() -> None:
     assert all(weight.grad is not None and weight.grad.any() for weight in weights)
 
 
-def test_the_table_of_levels_finds_the_parts_that_work() -> None:
+def test_the_ablation_table_finds_the_branch_that_contributes() -> None:
     torch.manual_seed(0)
     unet = new_unet((8, 8, 16, 16))
     torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
@@ -150,7 +150,7 @@ def test_the_table_of_levels_finds_the_parts_that_work() -> None:
     assert [level_of(name, 3) for name in (alive, "mid_block.resnets.0", "down_blocks.1.resnets.0")] == [0, 3, 1]
 
 
-def test_the_faster_number_format_is_taken() -> None:
+def test_the_faster_dtype_is_chosen() -> None:
     seconds = {torch.float32: 2.0, torch.bfloat16: 3.0}
     assert fastest_dtype("cpu", seconds.__getitem__)[0] == torch.float32
     seconds[torch.bfloat16] = 1.0
@@ -158,7 +158,7 @@ def test_the_faster_number_format_is_taken() -> None:
     assert fastest_dtype("cuda", seconds.__getitem__)[0] == torch.bfloat16
 
 
-def test_the_log_says_samples_and_how_many_an_hour(tmp_path: Path) -> None:
+def test_the_log_counts_samples_per_hour(tmp_path: Path) -> None:
     stage = line()
     stage.inspect = lambda module: {"weights": float(next(module.parameters()).detach().abs().sum())}
     assert train(stage, tmp_path, time.monotonic() + 60, "cpu", workers=2)
@@ -177,7 +177,7 @@ def test_the_rate_is_constant_between_warm_up_and_cooldown() -> None:
     assert stage.rate_at(900) == pytest.approx(0.5) and stage.rate_at(999) == pytest.approx(0.005)
 
 
-def test_a_stage_that_is_to_fit_ends_with_its_slice(tmp_path: Path) -> None:
+def test_a_stage_that_fits_the_run_ends_with_it(tmp_path: Path) -> None:
     stage = line(steps=10_000_000)
     assert train(stage, tmp_path, time.monotonic() + 0.2, "cpu", dtype=torch.float32, fit=True)
     step = torch.load(tmp_path / "line.pt", weights_only=True)["step"]
@@ -186,7 +186,7 @@ def test_a_stage_that_is_to_fit_ends_with_its_slice(tmp_path: Path) -> None:
     assert stage.rate_at(500, time_left=0.1) == stage.rate / 2 and stage.rate_at(500, time_left=0.5) == stage.rate
 
 
-def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was(tmp_path: Path) -> None:
+def test_a_nan_loss_is_an_error_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     stage, far = line(10), time.monotonic() + 60
     plain = stage.loss
     stage.loss = lambda step, draw: plain(step, draw) * (float("nan") if step == 5 else 1)
@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was(tmp_path: Pat
     assert torch.load(tmp_path / "line.pt", weights_only=True)["step"] == 0
 
 
-def test_what_is_carried_to_another_machine_is_a_stage_that_is_done(tmp_path: Path) -> None:
+def test_a_reduced_checkpoint_counts_as_a_finished_stage(tmp_path: Path) -> None:
     far = time.monotonic() + 60
     assert train(line(20), tmp_path, far, "cpu", dtype=torch.float32)
     average = averaged_weights(tmp_path, "line")

@@ -1,4 +1,4 @@
-"""The world is exact: its motion is what its pictures show, its words are what it holds."""
+"""The procedural world: exact motion, geometry, captions and renders."""
 
 import dataclasses
 import re
@@ -57,7 +57,7 @@ def projected(points: torch.Tensor, camera: Camera) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
-def test_flow_is_where_a_material_point_goes(motion: str) -> None:
+def test_flow_follows_points_of_thing_and_ground(motion: str) -> None:
     """Points of the thing, followed by their places in its own frame, and of the ground, which stays."""
     shape = "ball" if motion == "roll" else "cube"
     whole, start, end = scene(motion, shape), 0.3, 0.45
@@ -79,7 +79,7 @@ def test_flow_is_where_a_material_point_goes(motion: str) -> None:
 
 
 @pytest.mark.parametrize("motion", ["spin", "slide", "orbit", "pan", "zoom"])
-def test_flow_of_a_long_way_is_the_sum_of_its_steps(motion: str) -> None:
+def test_flow_over_a_long_time_is_the_sum_of_short_ones(motion: str) -> None:
     """Finite differences: stepping along the flow of short times ends where the flow of the whole time does."""
     whole, times = scene(motion), np.linspace(0.3, 0.6, 7)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
@@ -120,7 +120,7 @@ def test_warping_by_the_flow_undoes_the_motion(motion: str, shape: str) -> None:
     assert there > 2.5 * left
 
 
-def test_what_is_covered_later_is_not_visible() -> None:
+def test_occluded_pixels_are_not_visible() -> None:
     """A ball slides before a cube: what it covers of the cube in the end, and only that, vanishes."""
     ball = Thing(shape="ball", colour="red", size=0.6, x=1.6, y=-0.6, heading=np.pi / 2)
     cube = Thing(shape="cube", colour="blue", size=0.9, x=-0.6, y=0.9)
@@ -139,7 +139,7 @@ def test_what_is_covered_later_is_not_visible() -> None:
     assert flow.visible[on_ball].float().mean() > 0.9
 
 
-def test_what_leaves_the_picture_is_not_visible() -> None:
+def test_pixels_that_leave_the_picture_are_not_visible() -> None:
     flow = exact_flow(scene("pan"), 0.0, 1.0, SIZE)
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     x, y = columns + flow.flow[0], rows + flow.flow[1]
@@ -148,14 +148,14 @@ def test_what_leaves_the_picture_is_not_visible() -> None:
     assert not flow.visible[outside].any()
 
 
-def test_no_time_is_no_motion() -> None:
+def test_flow_from_a_time_to_itself_is_zero() -> None:
     flow = exact_flow(scene("orbit"), 0.4, 0.4, SIZE)
     assert flow.flow.abs().max() < 0.02
     inner = flow.visible[2:-2, 2:-2]
     assert inner.float().mean() > 0.995
 
 
-def test_caption_says_what_is_there() -> None:
+def test_the_plain_caption_describes_the_scene() -> None:
     ball = Scene(ground="grass", sky="sunset", things=(Thing(shape="ball", colour="red"),))
     assert caption(ball, "photo") == "a photo of a red ball on grass at sunset"
     two = dataclasses.replace(ball, things=(*ball.things, Thing(shape="cone", colour="orange")))
@@ -163,7 +163,7 @@ def test_caption_says_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("style", list(STYLES))
-def test_every_wording_names_style_things_and_never_another_place(style: str) -> None:
+def test_every_wording_names_style_and_things_and_no_false_place(style: str) -> None:
     dropped, unsaid, reworded = 0, 0, set()
     for seed in range(200):
         whole = random_scene(HELD_OUT + seed)
@@ -188,7 +188,7 @@ def test_every_wording_names_style_things_and_never_another_place(style: str) ->
     assert len(reworded) > 3
 
 
-def test_questions_have_the_answers_of_the_scene() -> None:
+def test_answers_are_those_of_the_scene() -> None:
     whole = random_scene(HELD_OUT + 2, things=2)
     found = answers(whole, "photo")
     assert found["style"] == {"photo"} and found["ground"] == {whole.ground} and found["sky"] == {whole.sky}
@@ -201,7 +201,7 @@ def test_questions_have_the_answers_of_the_scene() -> None:
         assert len(wordings) == len(set(wordings)), question
 
 
-def test_a_lie_differs_in_one_fact() -> None:
+def test_a_false_caption_differs_in_one_fact() -> None:
     for seed in range(100):
         scene = random_scene(seed).at(0.5)
         false, style = change_one_fact(scene, "photo", Random(seed))
@@ -236,7 +236,7 @@ def test_depth_position_and_normal_agree(shape: str) -> None:
 
 
 @pytest.mark.parametrize("solid", list(SOLIDS))
-def test_a_ray_meets_a_solid_where_marching_along_it_does(solid: str) -> None:
+def test_ray_intersections_match_ray_marching(solid: str) -> None:
     """The reference: small steps along the ray until the solid's own inequality holds."""
     inside: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "ball": lambda p: (p * p).sum(-1) <= 1,
@@ -282,7 +282,7 @@ def test_things_can_move_together() -> None:
 
 
 def test_styles_share_one_geometry() -> None:
-    """Where only the colour of the cube is changed, every style changes on the cube (and what it lights) alone."""
+    """Changing the colour of the cube changes every style on and close to the cube only."""
     whole = scene("still")
     other = dataclasses.replace(whole, things=(dataclasses.replace(whole.things[0], colour="blue"),))
     views = [trace_gbuffer([each.at(0.5)], 2 * SIZE) for each in (whole, other)]
@@ -301,7 +301,7 @@ def test_styles_share_one_geometry() -> None:
         assert all(torch.equal(getattr(views[0], name), value) for name, value in kept.items()), style
 
 
-def test_pictures_are_the_same_each_time_and_alone_or_in_a_batch() -> None:
+def test_renders_are_deterministic_and_independent_of_the_batch() -> None:
     moments = [random_scene(HELD_OUT + seed).at(0.25) for seed in range(3)]
     together, again = (render(moments, list(STYLES), 64) for _ in range(2))
     for style in STYLES:
@@ -313,7 +313,7 @@ def test_pictures_are_the_same_each_time_and_alone_or_in_a_batch() -> None:
             assert (alone - together[style][index]).abs().mean() < 1e-3
 
 
-def test_a_seed_is_a_scene() -> None:
+def test_a_seed_determines_the_scene_and_seeds_cover_the_world() -> None:
     assert random_scene(HELD_OUT + 1) == random_scene(HELD_OUT + 1)
     scenes = [random_scene(HELD_OUT + seed) for seed in range(64)]
     assert len({dataclasses.replace(each, seed=0) for each in scenes}) == 64
@@ -324,8 +324,8 @@ def test_a_seed_is_a_scene() -> None:
     assert len(random_scene(7, things=3).things) == 3
 
 
-def test_a_half_size_sketch_has_lines_of_half_the_width() -> None:
-    """Drawn at half size or shrunk to it, about as much of the picture is pencil line."""
+def test_lines_of_a_sketch_scale_with_its_size() -> None:
+    """A sketch rendered at half size has about the same share of lines as one scaled down."""
 
     def dark(pictures: torch.Tensor) -> float:
         return float((pictures.mean(1) < 0.45).float().mean())

@@ -1,0 +1,50 @@
+"""The journal of finished figures."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from pnpvideo.measure.journal import Journal
+
+ROW = {"psnr": 31.5, "warp": float("nan")}
+
+
+def test_rows_are_found_again_with_their_undefined_figures(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    Journal(path, "model").put(ROW, "task", 3)
+    found = Journal(path, "model").get("task", 3)
+    assert found is not None and found["psnr"] == 31.5 and math.isnan(found["warp"])
+    assert "NaN" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("context", "key"), [("other model", ("task", 3)), ("model", ("task", 4)), ("model", ("task",))]
+)
+def test_rows_of_another_context_or_key_are_not_found(context: str, key: tuple[object, ...], tmp_path: Path) -> None:
+    Journal(tmp_path / "journal.jsonl", "model").put(ROW, "task", 3)
+    assert Journal(tmp_path / "journal.jsonl", context).get(*key) is None
+
+
+def test_a_truncated_line_is_skipped_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, "model")
+    journal.put(ROW, 1)
+    whole = path.read_text()
+    path.write_text(whole + "\n" + whole.strip()[:20])
+    resumed = Journal(path, "model")
+    assert resumed.get(1) is not None
+    resumed.put(ROW, 2)
+    assert Journal(path, "model").get(2) is not None
+
+
+def test_lines_that_are_no_rows_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text("\n".join(["[]", "3", "null", '{"figures": {}}', '{"key": "x"}']))
+    assert Journal(path).rows == {}
+
+
+def test_without_a_path_nothing_is_kept() -> None:
+    journal = Journal(None)
+    journal.put(ROW, 1)
+    assert journal.get(1) is None
