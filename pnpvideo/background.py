@@ -21,8 +21,9 @@ from pnpvideo.methods.method import Trajectory
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.fit import grey
 from pnpvideo.video.read import read
+from pnpvideo.words.phrases import noun_after
 from pnpvideo.words.prompt_weights import plain_text
-from pnpvideo.words.sentences import LOOKS, described
+from pnpvideo.words.templates import ADJECTIVES
 
 LEVELS = (0.3, 0.5, 0.7)
 """Shares of the way up at which it is asked where the network looks for a word."""
@@ -41,7 +42,7 @@ def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...
     """
     text = plain_text(source_prompt)
     for form in (word, f"{word}s", f"{word}es"):
-        named = described(text, form) if form.lower() in LOOKS else ""
+        named = noun_after(text, form) if form.lower() in ADJECTIVES else ""
         if found := backend.text.positions(text, named or form):
             return found
     return ()

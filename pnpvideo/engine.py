@@ -31,7 +31,7 @@ from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.fit import to_working, working_size
 from pnpvideo.window import Anchors, Window
-from pnpvideo.words.script import Script, Scripts
+from pnpvideo.words.script import Script, ScriptWriter
 
 FORMAT = 5  # of what the store keeps for a run; a change of the maths that alters results raises it
 STATE = "state"
@@ -55,7 +55,7 @@ class Translator:
         self.backend, self.options, self.store, self.report = backend, options, store, report
         self.resolved = Resolved.of(options, backend)
         self.schedule = backend.schedule(self.resolved.steps, self.resolved.spacing)
-        self.scripts = Scripts(backend, options, prompt, store, report)
+        self.scripts = ScriptWriter(backend, options, prompt, store, report)
         self.timings: dict[str, float] = {}
         self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
@@ -121,9 +121,11 @@ class Translator:
         trajectory, key = self._trajectory(key, window, edits)
         mask = None if masks is None else of_latents(masks, *window.noise.shape[-2:])
         if tokens is not None:
-            mask = of_word(self.backend, trajectory, self.schedule, script.words["source"], tokens, len(frames))
+            mask = of_word(
+                self.backend, trajectory, self.schedule, script.prompt_embeddings["source"], tokens, len(frames)
+            )
         run = fingerprint(
-            *(FORMAT, key, script.prompt, script.words, self.method, window.guidance, window.shot),
+            *(FORMAT, key, script.prompt, script.prompt_embeddings, self.method, window.guidance, window.shot),
             replace(self.coherence, batch=self.guard.batch),
             *(window.part, window.times, None if window.anchors is None else window.anchors.run),
             tokens if masks is None or mask is None else mask.numpy(),
@@ -139,7 +141,7 @@ class Translator:
     def _script_of(self, part: int, pixels: np.ndarray) -> Script:
         """One for all windows of a shot: what its first one shows."""
         if part == 0 or self._script is None:
-            self._script = script = self.scripts.of(lambda: pixels[len(pixels) // 2])
+            self._script = script = self.scripts.write(lambda: pixels[len(pixels) // 2])
             self.texts.append({"source": script.source, "prompt": script.prompt, "negative": script.negative})
         return self._script
 
@@ -190,7 +192,7 @@ class Translator:
             self.schedule,
             self.coherence,
             found[0],
-            window.script.words,
+            window.script.prompt_embeddings,
             (window.shot, window.part),
             *((0, None) if window.anchors is None else (len(window.anchors), window.anchors.source)),
         )
@@ -241,7 +243,7 @@ class Translator:
                 self.method,
                 self.coherence,
                 window.guidance,
-                window.script.words,
+                window.script.prompt_embeddings,
                 whole,
                 (window.shot, window.part),
                 0 if anchors is None else len(anchors),

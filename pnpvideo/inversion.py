@@ -130,7 +130,7 @@ class Inversion:
                 SDEdit(),
                 Coherence(kind="none", every=1, batch=1, seed=0),
                 replace(window.guidance, negative=False),
-                {**window.script.words, "positive": window.script.words["source"]},
+                {**window.script.prompt_embeddings, "positive": window.script.prompt_embeddings["source"]},
                 Walked([]),
             )
             lowest = min(states)
@@ -171,7 +171,7 @@ class Inversion:
 
     def _plain(self, window: Window, lookout: Lookout | None) -> Callable[[Tensor, int], Tensor]:
         """The network with the source prompt, frames in batches."""
-        words, steps = window.script.words["source"], self.schedule.steps
+        words, steps = window.script.prompt_embeddings["source"], self.schedule.steps
 
         def predict(x: Tensor, level: int) -> Tensor:
             timestep = self.schedule.timestep(level)
@@ -207,7 +207,9 @@ class Inversion:
         x, level, quarters = clean[:1].to(self._device), 2, self.backend.schedule(4)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
         noisy = Noised(x, noise, quarters).at(level)
-        output = self.backend.predict(noisy, quarters.timestep(level), window.script.words["empty"].unsqueeze(0))
+        output = self.backend.predict(
+            noisy, quarters.timestep(level), window.script.prompt_embeddings["empty"].unsqueeze(0)
+        )
         _, guess = clean_and_noise(noisy, output, quarters.alphas[level], quarters.prediction)
         if float((guess - noise).square().mean()) > card.familiar_error:
             self.report(Notice(message=card.outside_notice))

@@ -149,7 +149,7 @@ MUTANTS = (
     Mutant(
         "a run is of its prompt and its words",
         _ENGINE,
-        "key, script.prompt, script.words, ",
+        "key, script.prompt, script.prompt_embeddings, ",
         "key, ",
         (f"{_KEY_TESTS}::{_TAKEN_UP}",),
     ),
