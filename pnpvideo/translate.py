@@ -26,6 +26,7 @@ from pnpvideo.video.formats import UNREADABLE, subtitle_encoders
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
+from pnpvideo.words.prompt_weights import check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def translate(
     """
     options = options or TranslateOptions()
     started = time.monotonic()
+    check_weights(prompt, options.negative, options.source_prompt)
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
     if clip is not None:

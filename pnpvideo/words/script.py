@@ -18,7 +18,8 @@ from pnpvideo.words.change import ChangeDirections
 from pnpvideo.words.direction import apply_directions
 from pnpvideo.words.direction_file import load_direction
 from pnpvideo.words.prompt_checks import advise_unlearned, advise_unmentioned, unlearned_words
-from pnpvideo.words.prompt_weights import embed_prompt, escaped, parse_weights, plain_text
+from pnpvideo.words.prompt_embedding import embed_prompt
+from pnpvideo.words.prompt_weights import escaped, parse_weights, plain_text
 
 DEFAULT_CAPTIONERS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-image-captioning-large")
 """Tried in turn: some copies of the first have no safetensors."""

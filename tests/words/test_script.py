@@ -17,7 +17,7 @@ from pnpvideo.options import TranslateOptions
 from pnpvideo.store import Store
 from pnpvideo.words.direction import direction_from_templates
 from pnpvideo.words.direction_file import save_direction
-from pnpvideo.words.prompt_weights import embed_prompt
+from pnpvideo.words.prompt_embedding import embed_prompt
 from pnpvideo.words.script import Script, ScriptWriter
 
 Options = Callable[..., TranslateOptions]
