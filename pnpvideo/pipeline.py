@@ -30,6 +30,7 @@ from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer, check_output
+from pnpvideo.words.prompt_weights import check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ def translate(
     """
     options = options or Options()
     started = time.monotonic()
+    check_weights(prompt, options.prompts.negative, options.prompts.source_prompt)
     clip = _read(input, options, report)
     check_output(output, clip.info if clip else None, options.overwrite)
     if clip is not None:

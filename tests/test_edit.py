@@ -21,8 +21,9 @@ from pnpvideo.store import Store
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import read
 from pnpvideo.words.caption import Captioner
-from pnpvideo.words.direction import save, templated
-from pnpvideo.words.script import BLIPS
+from pnpvideo.words.direction import direction_from_templates
+from pnpvideo.words.direction_file import save_direction
+from pnpvideo.words.script import DEFAULT_CAPTIONERS
 
 Clips = Callable[..., Path]
 MakeOptions = Callable[..., Options]
@@ -63,7 +64,7 @@ def test_a_files_direction_is_that_of_its_concepts(
     backend: StableDiffusion, still: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "hen2fox.safetensors"
-    save(templated(backend.text, "hen", "fox"), file)
+    save_direction(direction_from_templates(backend.text, "hen", "fox"), file)
     built = pixels(translate(still, None, tmp_path / "a.png", options()).output)
     halves = ((str(file), 0.75), (str(file), 0.25))
     read_back = pixels(translate(still, None, tmp_path / "b.png", options(change=None, directions=halves)).output)
@@ -115,7 +116,7 @@ def test_where_no_captioner_is_the_reason_is_told(
     tried.clear()
     asked = options(source_prompt=None, change=None, method="pnp")
     result = translate(still, "a fox", tmp_path / "b.png", asked, report=events.append)
-    assert result.report["texts"][0]["source"] == "" and tried == list(BLIPS)
+    assert result.report["texts"][0]["source"] == "" and tried == list(DEFAULT_CAPTIONERS)
     assert any("the empty caption is used" in event.message for event in events if isinstance(event, Notice))
 
 
@@ -301,7 +302,7 @@ def test_a_generated_picture_without_an_edit_is_itself(
     backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "hen2fox.safetensors"
-    save(templated(backend.text, "hen", "fox"), file)
+    save_direction(direction_from_templates(backend.text, "hen", "fox"), file)
 
     def drawn(strength: float, weight: float) -> np.ndarray:
         given = {"generate": True, "change": None, "guidance": 3.0, "directions": ((str(file), strength),)}

@@ -540,3 +540,12 @@ def test_stored_trajectories_say_what_they_are_of(clip_of: Clips, options: MakeO
     translate(clip_of(1, name="wolf.mp4"), "a fox", tmp_path / "out.mp4", asked)
     (info,) = Store(tmp_path / "store").list()
     assert info.about == {"clip": "wolf.mp4", "model": asked.model, "size": "48 x 32"}
+
+
+@pytest.mark.parametrize("given", [{}, {"negative": "a (fox:9)"}, {"source_prompt": "a (fox:9)"}])
+def test_a_weight_out_of_range_is_refused_before_anything_is_read(given: dict[str, Any], tmp_path: Path) -> None:
+    prompt = "a fox" if given else "a (fox:9)"
+    with pytest.raises(OptionError, match="gives a weight of 9"):
+        translate(
+            tmp_path / "missing.mp4", prompt, tmp_path / "out.mp4", Options.from_flat({"model": "none/none", **given})
+        )

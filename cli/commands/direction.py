@@ -2,17 +2,23 @@
 
 import json
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pnpvideo.errors import OutputError
-from pnpvideo.events import Notice, Progress
+from pnpvideo.errors import OutputError, printable
+from pnpvideo.events import Notice, Progress, Report
 
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import progress_option, rendering
 from ..settings import given, resolve, setting
+
+if TYPE_CHECKING:
+    from pnpvideo.backends.text import TextTower
+    from pnpvideo.words.direction import EditDirection
+    from pnpvideo.words.sentences import SentenceSet
 
 
 @click.group(short_help="Build or show an edit direction.")
@@ -44,34 +50,14 @@ def direction() -> None:
 @progress_option
 @loudness_options
 @click.pass_context
-def build(
-    context: click.Context,
-    source: str,
-    target: str,
-    output: Path,
-    from_sentences: Path | None,
-    to_sentences: Path | None,
-    language_model: str | None,
-    count: int,
-    overwrite: bool,
-    as_json: bool,
-    progress: str,
-    **_stated: Any,
-) -> None:
+def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, progress: str, **_stated: Any) -> None:
     """Build the direction from one concept to another, out of sentences about each.
 
     \b
     pnpvideo direction build --from ball --to cube -o ball2cube.safetensors
     pnpvideo direction build --from cat --to dog --from-sentences c.txt --to-sentences d.txt -o cat2dog.safetensors
     """
-    if (from_sentences is None) != (to_sentences is None):
-        raise click.UsageError("give --from-sentences and --to-sentences together")
-    if from_sentences is not None and language_model is not None:
-        raise click.UsageError("sentences come from files or from a language model, not from both")
-    if language_model is None and context.get_parameter_source("count") == click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--count is for what a language model writes; name one with --language-model")
-    if source.split() == target.split():
-        raise click.UsageError(f"--from and --to are both {source!r}: there is no way between them")
+    wanted = Wanted.of(context)
     if not output.absolute().parent.is_dir():
         raise OutputError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
     if output.exists() and not overwrite:
@@ -83,43 +69,75 @@ def build(
     from pnpvideo.backends.device import choose_device
     from pnpvideo.backends.text import TextTower
     from pnpvideo.settings.models import resolve as resolve_model
-    from pnpvideo.words.direction import build as build_direction
-    from pnpvideo.words.direction import save
-    from pnpvideo.words.sentences import checked, from_file, paired
+    from pnpvideo.words.direction import build_direction
+    from pnpvideo.words.direction_file import save_direction
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
         tower = TextTower(locate_text(resolve_model(options.get("model", "miniature"))), device)
-        if language_model is not None:
-            from pnpvideo.words.language_model import LanguageModel
-
-            model = LanguageModel(language_model, device)
-            first, second = (
-                checked(
-                    word,
-                    model.sentences(
-                        word,
-                        count,
-                        options.get("seed", 0),
-                        lambda done: report(Progress(stage="write sentences", done=done, total=count, unit="sentence")),
-                    ),
-                )
-                for word in (source, target)
-            )
-        elif from_sentences is not None and to_sentences is not None:
-            first, second = checked(source, from_file(from_sentences)), checked(target, from_file(to_sentences))
-        else:
-            first, second = paired(source, target, tower.known)
-        total = len(first.kept) + len(second.kept)
+        first, second = sentences_of(wanted, tower, options.get("seed", 0), report)
+        total = len(first.sentences) + len(second.sentences)
         built = build_direction(
             tower,
             first,
             second,
-            done=lambda done: report(Progress(stage="embed", done=done, total=total, unit="sentence")),
+            lambda count: report(Progress(stage="embed", done=count, total=total, unit="sentence")),
         )
-        save(built, output, overwrite=overwrite)
+        save_direction(built, output, overwrite=overwrite)
         report(Notice(message=f"wrote {output}"))
-    _print(built, as_json)
+    print_facts(built, as_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The concepts, and where sentences about them come from: files, a language model, or else templates."""
+
+    source: str
+    target: str
+    from_sentences: Path | None
+    to_sentences: Path | None
+    language_model: str | None
+    count: int
+
+    @classmethod
+    def of(cls, context: click.Context) -> "Wanted":
+        """Read the command's parameters. Raises UsageError if they contradict each other."""
+        wanted = cls(**{field.name: context.params[field.name] for field in fields(cls)})
+        if (wanted.from_sentences is None) != (wanted.to_sentences is None):
+            raise click.UsageError("give --from-sentences and --to-sentences together")
+        if wanted.from_sentences is not None and wanted.language_model is not None:
+            raise click.UsageError("sentences come from files or from a language model, not from both")
+        counted = context.get_parameter_source("count") == click.core.ParameterSource.COMMANDLINE
+        if wanted.language_model is None and counted:
+            raise click.UsageError("--count is for what a language model writes; name one with --language-model")
+        if wanted.source.split() == wanted.target.split():
+            raise click.UsageError(f"--from and --to are both {wanted.source!r}: there is no way between them")
+        return wanted
+
+
+def sentences_of(wanted: Wanted, tower: "TextTower", seed: int, report: Report) -> tuple["SentenceSet", "SentenceSet"]:
+    """Return the sentences about the source and about the target."""
+    from pnpvideo.words.sentences import filter_sentences, read_sentences
+    from pnpvideo.words.templates import template_pairs
+
+    if wanted.from_sentences is not None and wanted.to_sentences is not None:
+        return (
+            filter_sentences(wanted.source, read_sentences(wanted.from_sentences)),
+            filter_sentences(wanted.target, read_sentences(wanted.to_sentences)),
+        )
+    if wanted.language_model is None:
+        return template_pairs(wanted.source, wanted.target, tower.known)
+    from pnpvideo.words.language_model import LanguageModel
+
+    model = LanguageModel(wanted.language_model, tower.device)
+
+    def written(concept: str) -> "SentenceSet":
+        def progress(done: int) -> None:
+            report(Progress(stage="write sentences", done=done, total=wanted.count, unit="sentence"))
+
+        return filter_sentences(concept, model.sentences(concept, wanted.count, seed, progress))
+
+    return written(wanted.source), written(wanted.target)
 
 
 @direction.command()
@@ -128,14 +146,13 @@ def build(
 @loudness_options
 def show(file: Path, as_json: bool) -> None:
     """Say what is in a direction's FILE."""
-    from pnpvideo.words.direction import load
+    from pnpvideo.words.direction_file import load_direction
 
-    _print(load(file), as_json)
+    print_facts(load_direction(file), as_json)
 
 
-def _print(direction: Any, as_json: bool) -> None:
-    from pnpvideo.errors import printable
-
+def print_facts(direction: "EditDirection", as_json: bool) -> None:
+    """Print concepts, shape, norms, encoder and numbers of sentences of a direction."""
     tokens, channels = direction.delta.shape
     norms = direction.delta.norm(dim=1)
     facts = {

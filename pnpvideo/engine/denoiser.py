@@ -75,7 +75,7 @@ class Denoiser:
             run.options.method,
             run.options.coherence,
             window.guidance,
-            window.script.words,
+            window.script.prompt_embeddings,
             trajectory,
             window.place,
             len(window.anchors),

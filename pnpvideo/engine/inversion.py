@@ -106,7 +106,7 @@ def _steps(run: Run, window: Window, recorder: SourceRecorder | None, start: Sta
 
 def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -> Callable[[Tensor, int], Tensor]:
     """The network with the source prompt, frames in batches."""
-    words, steps = window.script.words["source"], run.schedule.steps
+    words, steps = window.script.prompt_embeddings["source"], run.schedule.steps
 
     def predict(x: Tensor, level: int) -> Tensor:
         timestep = run.schedule.timestep(level)
@@ -134,7 +134,7 @@ def regularisation(run: Run) -> Callable[[Tensor, int], Tensor] | None:
 
 def source_denoiser(run: Run, window: Window, session: Session) -> Denoiser:
     """Guided sampling of the source prompt alone: a generated guidance picture."""
-    words = {**window.script.words, "positive": window.script.words["source"]}
+    words = {**window.script.prompt_embeddings, "positive": window.script.prompt_embeddings["source"]}
     guidance = replace(window.guidance, negative=False)
     return Denoiser(
         run.backend, session, run.schedule, Method(), Independent(), guidance, words, RecordedTrajectory([]), batch=1

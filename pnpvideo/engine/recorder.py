@@ -59,7 +59,7 @@ class SourceRecorder:
             for frames in self.run.options.coherence.passes(len(x), moment.keyframes, self.batch):
                 lanes, rows = Lanes((SOURCE,), frames), list(frames)
                 with session.during(moment, lanes):
-                    words = lanes.spread(self.window.script.words)
+                    words = lanes.spread(self.window.script.prompt_embeddings)
                     outputs[rows] = backend.predict(x[rows], moment.timestep, words)
         for edit in self.edits:
             edit.keep(moment)

@@ -17,8 +17,9 @@ from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice
 from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.words.phrases import noun_after
 from pnpvideo.words.prompt_weights import plain_text
-from pnpvideo.words.sentences import LOOKS, described
+from pnpvideo.words.templates import ADJECTIVES
 
 LEVELS = (0.3, 0.5, 0.7)
 """Shares of the way up at which the network's attention to a word is recorded."""
@@ -53,7 +54,7 @@ def _maps(run: Run, window: Window, trajectory: Trajectory, frame: int) -> list[
             recorded.begin(moment)
             with session.during(moment, lanes):
                 latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
-                backend.predict(latents, moment.timestep, window.script.words[SOURCE].unsqueeze(0))
+                backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].unsqueeze(0))
             maps += [found[SOURCE].cpu() for found in recorded.take().values()]
     return maps
 
@@ -101,11 +102,11 @@ class WordRegion:
 def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...]:
     """Positions of the tokens of ``word`` in the source prompt, as it is or in the plural; none where it is not there.
 
-    Of a look ("red"), those of the thing that has it.
+    Of an adjective ("red"), those of the thing that it describes.
     """
     text = plain_text(source_prompt)
     for form in (word, f"{word}s", f"{word}es"):
-        named = described(text, form) if form.lower() in LOOKS else ""
+        named = noun_after(text, form) if form.lower() in ADJECTIVES else ""
         if found := backend.text.positions(text, named or form):
             return found
     return ()

@@ -19,7 +19,7 @@ from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.pixels import to_working, working_size
-from pnpvideo.words.script import Script, Scripts
+from pnpvideo.words.script import Script, ScriptWriter
 
 
 class Drawn(NamedTuple):
@@ -48,7 +48,7 @@ class ClipTranslator:
 
     def __init__(self, run: Run, prompt: str | None) -> None:
         self.run = run
-        self.scripts = Scripts(run.backend, run.options, prompt, run.store, run.report)
+        self.scripts = ScriptWriter(run.backend, run.options, prompt, run.store, run.report)
         self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
         self._region = WordRegion(run, _changing_word(run.options, self.scripts))
@@ -132,12 +132,12 @@ class ClipTranslator:
 
     def _begun(self, pixels: np.ndarray) -> ShotState:
         """A shot begins; what it shows is asked of the middle drawing (h, w, 3) of its first window."""
-        script = self.scripts.of(lambda: pixels[len(pixels) // 2])
+        script = self.scripts.write(lambda: pixels[len(pixels) // 2])
         self.texts.append({"source": script.source, "prompt": script.prompt, "negative": script.negative})
         return ShotState(script)
 
 
-def _changing_word(options: Options, scripts: Scripts) -> str | None:
+def _changing_word(options: Options, scripts: ScriptWriter) -> str | None:
     """The thing outside of which the source is kept; None where everything may change."""
     if not options.region.keep_background:
         return None

@@ -1,4 +1,4 @@
-"""Results worth keeping between runs: content-addressed, checksummed, safe against crashes, locked per key."""
+"""Keep results between runs: content-addressed, checksummed, safe against crashes, one lock a key."""
 
 from pnpvideo.store.digest import fingerprint
 from pnpvideo.store.entry import Entry

@@ -1,4 +1,4 @@
-"""Replace files of the store so that they are there whole or not at all, whatever interrupts the writing."""
+"""Replace a file atomically and durably: after a crash it has either its old or its new content."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` under a new, unforeseeable name in the same folder, sync it to disk, and rename it to ``path``.
+    """Write ``content`` to a temporary file with a random name in the same folder, sync it, and rename it to ``path``.
 
-    Raises OSError; what was at ``path`` is then still there, and the temporary file is gone. (Results that a user asked
-    for are written by publish.py; the store's folders are its own, and its entries are locked already.)
+    Raises OSError; ``path`` is then unchanged and the temporary file is removed. (A user's results are written by
+    publish.py; the store's folders are its own, and its entries are locked already.)
     """
     handle, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     try:
@@ -27,7 +27,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and removals in ``folder`` durable, on the systems where a folder can be synced."""
+    """Make renames and removals in ``folder`` durable, on systems where a folder can be synced. Raises OSError."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

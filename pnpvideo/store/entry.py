@@ -1,4 +1,4 @@
-"""One entry of the store: named parts (tensors with their notes), held under the entry's lock."""
+"""One entry of the store: named parts, each some tensors with JSON notes. Used only under the entry's lock."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pnpvideo.errors import StoreError, printable
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.store.durable import replace_file, sync_folder
-from pnpvideo.store.manifest import PART_NAME, DamagedManifest, ForeignFormat, Manifest, Part, file_name
+from pnpvideo.store.manifest import PART_NAME, DamagedManifest, ForeignFormat, Manifest, PartRecord, file_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,16 +20,16 @@ MANIFEST = "manifest.json"
 
 
 class Entry:
-    """Made by ``Store.entry``, and good for as long as that context lasts.
+    """An entry as ``Store.entry`` yields it; valid while that context lasts.
 
-    Each part is a safetensors file named after its own content, and counts only once the manifest says so:
-    killed at any point, an entry holds either what it held before or what was being put.
+    Each part is a safetensors file named after its content, and counts only once the manifest lists it: if the process
+    is killed at any point, the entry has either its old or its new content.
     """
 
     def __init__(
         self, folder: Path, kind: str, key: str, report: Report = ignore, about: Mapping[str, str] | None = None
     ) -> None:
-        if folder.is_symlink() or folder.parent.is_symlink():  # what it holds would be removed elsewhere
+        if folder.is_symlink() or folder.parent.is_symlink():  # its content would be removed elsewhere
             raise StoreError(f"{printable(str(folder))} is a link; an entry of the store is a folder: remove the link")
         self._folder = folder
         self._report = report
@@ -37,9 +37,9 @@ class Entry:
         try:
             found = Manifest.read(folder / MANIFEST)
         except ForeignFormat as difference:
-            self._say(f"is of another version ({difference}) and is computed again")
+            self._notify(f"is of another version ({difference}) and is computed again")
         except DamagedManifest as damage:
-            self._say(f"has a damaged manifest ({damage}) and is computed again")
+            self._notify(f"has a damaged manifest ({damage}) and is computed again")
         except OSError as error:
             raise StoreError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
         else:
@@ -47,14 +47,14 @@ class Entry:
                 self._manifest = replace(found, about=found.about or self._manifest.about)
 
     def names(self) -> list[str]:
-        """The names of the parts, in the order in which they were first put."""
+        """Return the names of the parts, in the order in which they were first put."""
         return list(self._manifest.parts)
 
     def put(self, name: str, tensors: "dict[str, Tensor]", meta: dict[str, Any] | None = None) -> None:
-        """Store ``tensors``, any dtype and shape, under ``name``, in place of what has that name.
+        """Store ``tensors``, of any dtype and shape, as the part ``name``; an earlier part of that name is replaced.
 
-        name: letters, digits, "_", "-" and ".", at most 100 of them. meta: anything that JSON can carry.
-        Raises StoreError when it cannot be written; what was stored before is then unharmed.
+        name: at most 100 letters, digits, "_", "-" and "."; else ValueError. meta: notes that JSON can hold. Raises
+        StoreError if the part cannot be written; the entry is then unchanged.
         """
         if not PART_NAME.fullmatch(name):
             raise ValueError(f"{name!r} does not name a part; use letters, digits, '_', '-' and '.'")
@@ -65,7 +65,7 @@ class Entry:
             {key: value.detach().cpu().clone(memory_format=contiguous_format) for key, value in tensors.items()}
         )
         sha256 = hashlib.sha256(content).hexdigest()
-        part = Part(file=file_name(name, sha256), bytes=len(content), sha256=sha256, meta=meta or {})
+        part = PartRecord(file=file_name(name, sha256), bytes=len(content), sha256=sha256, meta=meta or {})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_file(self._folder / part.file, content)
@@ -77,9 +77,9 @@ class Entry:
             ) from error
 
     def get(self, name: str) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
-        """The tensors, on the CPU, and the meta that were put under ``name``; None when there are none.
+        """Return the tensors (on the CPU) and the notes of the part ``name``; None if there is none.
 
-        A part whose file is missing, truncated or altered is dropped, reported, and None is returned.
+        A part whose file is missing, truncated or altered is removed and reported, and counts as none.
         """
         part = self._manifest.parts.get(name)
         if part is None:
@@ -103,7 +103,7 @@ class Entry:
             return None
 
     def remove(self, name: str) -> None:
-        """Forget the part ``name``, if there is one. Raises StoreError when that cannot be written."""
+        """Remove the part ``name``, if there is one. Raises StoreError if that cannot be written."""
         parts = {other: part for other, part in self._manifest.parts.items() if other != name}
         if len(parts) == len(self._manifest.parts):
             return
@@ -113,28 +113,28 @@ class Entry:
             raise StoreError(f"{name!r} could not be removed from {self._folder}: {error.strerror}") from error
 
     def discard(self) -> None:
-        """Remove the whole entry; a later ``put`` begins a new one. Raises StoreError when that fails."""
+        """Remove the whole entry; a later ``put`` begins a new one. Raises StoreError if that fails."""
         self._manifest = Manifest(kind=self._manifest.kind, key=self._manifest.key, about=self._manifest.about)
         try:
             if self._folder.is_dir():
                 (self._folder / MANIFEST).unlink(missing_ok=True)
-                self._sweep()
+                self._remove_unlisted()
                 self._folder.rmdir()
                 sync_folder(self._folder.parent)
         except OSError as error:
             raise StoreError(f"{self._folder} could not be removed: {error.strerror}") from error
 
-    def _commit(self, parts: dict[str, Part]) -> None:
-        """Let the manifest say ``parts``; only then remove the files that nothing refers to any more."""
+    def _commit(self, parts: dict[str, PartRecord]) -> None:
+        """Write a manifest that lists ``parts``; after that, remove the files that it does not list."""
         manifest = replace(self._manifest, parts=parts)
         manifest.write(self._folder / MANIFEST)
         self._manifest = manifest
-        self._sweep()
+        self._remove_unlisted()
 
-    def _sweep(self) -> None:
-        kept = {MANIFEST, *(part.file for part in self._manifest.parts.values())}
+    def _remove_unlisted(self) -> None:
+        listed = {MANIFEST, *(part.file for part in self._manifest.parts.values())}
         for path in self._folder.iterdir():
-            if path.name in kept:
+            if path.name in listed:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -142,8 +142,8 @@ class Entry:
                 path.unlink()
 
     def _drop(self, name: str, reason: str) -> None:
-        self._say(f"has a damaged part: {name!r} {reason}; it is computed again")
+        self._notify(f"has a damaged part: {name!r} {reason}; it is computed again")
         self.remove(name)
 
-    def _say(self, what: str) -> None:
+    def _notify(self, what: str) -> None:
         self._report(Notice(message=f"the stored {self._manifest.kind} {self._manifest.key[:12]} {what}"))

@@ -1,4 +1,4 @@
-"""The manifest of an entry of the store: its parts, with a checksum over everything that it says."""
+"""The manifest of a store entry: a JSON file that lists its parts, with a checksum over its own content."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from typing import Any
 from pnpvideo.store.durable import replace_file
 
 FORMAT = 1
-"""Entries of any other format are left alone and computed again."""
-LARGEST_BYTES = 16 << 20
+"""Entries of another format are computed again, and left as they are until then."""
+MAX_BYTES = 16 << 20
 PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ForeignFormat(Exception):
-    """The manifest is sound, but of another format version."""
+    """The manifest is undamaged, but of another format version."""
 
 
 class DamagedManifest(Exception):
-    """The manifest is not what was written."""
+    """The manifest is not what a store wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One file of an entry. ``file`` is its name in the entry's folder, ``bytes`` its size."""
+class PartRecord:
+    """One part of an entry: ``file`` in the entry's folder, of ``bytes`` bytes, and its notes, ``meta``."""
 
     file: str
     bytes: int
@@ -37,31 +37,33 @@ class Part:
 
 @dataclass(kw_only=True)
 class Manifest:
-    """``created_seconds`` is UNIX time; ``parts`` keeps the order in which the parts were first put.
+    """What an entry of ``kind`` and ``key`` consists of.
 
-    about: facts for a person who lists the store, such as the clip's name; earlier versions wrote none.
+    about: facts for whoever lists the store, such as the clip's name; empty in manifests of earlier versions.
+    created_seconds: UNIX time. parts: in the order in which they were first put.
     """
 
     kind: str
     key: str
     about: dict[str, str] = field(default_factory=dict)
     created_seconds: float = field(default_factory=time.time)
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, PartRecord] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
+        """Write the manifest to ``path``, atomically. Raises OSError."""
         body = json.dumps(asdict(self), ensure_ascii=False)
         record = {"format": FORMAT, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         replace_file(path, json.dumps(record).encode())
 
     @classmethod
     def read(cls, path: Path) -> "Manifest | None":
-        """Read the manifest at ``path``; None where there is no file. Raises ForeignFormat, DamagedManifest, OSError.
+        """Read the manifest at ``path``; None if there is no file. Raises ForeignFormat, DamagedManifest, OSError.
 
-        Its checksum shows accidents, not intent: whoever writes to the store can make one that matches. So every value
-        is checked, and a part names a file in the entry's own folder or nothing.
+        The checksum detects accidents only: anyone who can write to the store can make one that matches. So every value
+        is checked, and a part can only be a file in the entry's own folder.
         """
         try:
-            if path.stat().st_size > LARGEST_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 raise DamagedManifest("it is too large for a manifest")
             record = json.loads(path.read_bytes())
             if record["format"] != FORMAT:
@@ -70,7 +72,7 @@ class Manifest:
             if hashlib.sha256(body.encode()).hexdigest() != record["sha256"]:
                 raise DamagedManifest("its checksum does not match")
             values = json.loads(body)
-            parts = {name: _part(name, part) for name, part in values.pop("parts").items()}
+            parts = {name: _check_part(name, part) for name, part in values.pop("parts").items()}
             manifest = cls(**values, parts=parts)
         except FileNotFoundError:
             return None
@@ -87,12 +89,12 @@ class Manifest:
 
 
 def file_name(name: str, sha256: str) -> str:
-    """The name of a part's file, made from the part's name and the hash of its content."""
+    """Return the name of a part's file: the part's name and the beginning of its content's hash."""
     return f"{name}.{sha256[:16]}.safetensors"
 
 
-def _part(name: str, values: dict[str, Any]) -> Part:
-    part = Part(**values)
+def _check_part(name: str, values: dict[str, Any]) -> PartRecord:
+    part = PartRecord(**values)
     sound = (
         PART_NAME.fullmatch(name)
         and isinstance(part.sha256, str)
@@ -111,5 +113,5 @@ def _is_about(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    """Whether this is a UNIX time that a calendar has, up to the year 9999."""
+    """Whether ``value`` is a UNIX time from 1970 to the year 9999."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 253402300800

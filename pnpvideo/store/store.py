@@ -1,4 +1,4 @@
-"""The store: results worth keeping between runs, addressed by content, one lock for each key."""
+"""The store: a folder of entries that are addressed by content, one lock for each key."""
 
 import contextlib
 import os
@@ -22,11 +22,11 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 @dataclass(frozen=True, kw_only=True)
 class EntryInfo:
-    """What the store holds under one key.
+    """Facts about one entry.
 
-    bytes: size on disk. created, last_used: UTC. parts: how many there are. usable: False for an entry of
-    another format version, or with a damaged or missing manifest, which would be computed again. about: facts that were
-    stated when it was made, such as "clip", "model" and "size"; none of an earlier version's.
+    bytes: size on disk. created, last_used: UTC. parts: their number. usable: False for an entry of another format
+    version, or with a damaged or missing manifest, which is computed again when it is needed. about: the facts that it
+    was created with, such as "clip", "model" and "size"; empty for entries of earlier versions.
     """
 
     kind: str
@@ -40,10 +40,10 @@ class EntryInfo:
 
 
 class Store:
-    """A folder ``root`` (None: "pnpvideo" in the user's cache folder) with one folder for each kind and key.
+    """A folder with one folder for each kind and key; it is created with the first entry.
 
-    Nothing is made before the first entry is asked for. ``report`` receives notices: of waiting for another
-    process, and of damage that was found and left out. ``about``: facts that new entries carry for who lists them.
+    root: None for "pnpvideo" in the user's cache folder. report: receives notices about waiting for another process and
+    about damaged entries. about: facts that new entries are created with (see EntryInfo).
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Store:
 
     @contextlib.contextmanager
     def entry(self, kind: str, key: str, about: Mapping[str, str] | None = None) -> Iterator[Entry]:
-        """The entry of ``kind`` (one of KINDS) and ``key``, locked against other processes meanwhile.
+        """Yield the entry of ``kind`` (one of KINDS) and ``key`` (a fingerprint), locked against other processes.
 
-        about: the facts that it carries if it is new; None: those of the store. Where another process holds it, this
-        waits; the lock of a process that died is free. Raises StoreError when the store cannot be used.
+        about: facts of a new entry; None for those of the store. Waits if another process has the lock; the lock of a
+        process that died is free. Raises StoreError if the store cannot be used.
         """
         with self._locked(kind, key, wait=True):
             folder = self._folder(kind, key)
@@ -68,16 +68,16 @@ class Store:
             yield Entry(folder, kind, key, self._report, self.about if about is None else about)
 
     def list(self) -> list[EntryInfo]:
-        """What the store holds, the least recently used first."""
+        """Return all entries, the least recently used first."""
         found = []
         for kind in KINDS:
             for folder in (self.root / kind).glob("*"):
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # just removed, or no entry
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # just removed, or not an entry
                     found.append(_info(kind, folder))
         return sorted(found, key=lambda info: (info.last_used, info.kind, info.key))
 
     def clear(self, kind: str | None = None, key: str | None = None) -> int:
-        """Remove the entries of ``kind`` and ``key`` (None: any), but those in use; return how many were removed."""
+        """Remove the entries of ``kind`` and ``key`` (None: any), except those in use; return how many were removed."""
         chosen = [info for info in self.list() if kind in (None, info.kind) and key in (None, info.key)]
         removed = [info for info in chosen if self._remove(info)]
         for info in chosen:
@@ -126,7 +126,10 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self, kind: str, key: str, *, wait: bool) -> Iterator[None]:
-        """Locks lie beside the entries and stay: removing a lock that someone waits for would make it two."""
+        """Lock an entry. Raises filelock's Timeout if it is locked and ``wait`` is False, StoreError if it cannot be.
+
+        Lock files are never removed: a process that waits for a removed one would lock another file than the next.
+        """
         path = self.root / "locks" / f"{kind}-{key}.lock"
         lock = FileLock(path)
         try:

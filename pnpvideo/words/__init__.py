@@ -1,1 +1,1 @@
-"""What a picture says, and where an edit points in text-embedding space."""
+"""Prompts, captions and edit directions, and the embeddings that a model reads of them."""

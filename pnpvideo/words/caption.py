@@ -1,4 +1,4 @@
-"""What a picture shows, in words: BLIP (arXiv 2201.12086)."""
+"""Caption pictures with BLIP (arXiv 2201.12086)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,14 @@ from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
 
-BATCH, LONGEST = 16, 40
+BATCH, MAX_NEW_TOKENS = 16, 40
 
 
 class Captioner:
-    """A BLIP captioner, on ``device`` only while it is asked. ``model``: a folder or a hub id. Raises ModelError."""
+    """A BLIP captioner, which is on ``device`` only while it works.
+
+    model: a folder or a hub id. Raises ModelError if it is missing, damaged or not a BLIP model.
+    """
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
         folder = self.folder = fetch(str(model), weights_of)
@@ -33,25 +36,28 @@ class Captioner:
 
     @torch.no_grad()
     def captions(self, pictures: Sequence[np.ndarray]) -> list[str]:
-        """A caption of each picture (h, w, 3) uint8, the likeliest word each time: the same for the same picture."""
+        """Return a caption of each picture, (h, w, 3) uint8 RGB, by greedy decoding: the same for the same picture.
+
+        Raises ModelError if the model's configs contradict its weights.
+        """
         self.network.to(self.device)
         try:
             return self._captions(pictures)
-        except (IndexError, KeyError, TypeError, ValueError) as wrong:
-            said = (str(wrong).strip() or type(wrong).__name__).splitlines()[0]
-            raise ModelError(f"{self.folder} cannot caption a picture: {said}; its configs contradict it") from wrong
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(f"{self.folder} cannot caption a picture: {reason}; its configs contradict it") from error
         finally:
             self.network.to("cpu")
 
     def _captions(self, pictures: Sequence[np.ndarray]) -> list[str]:
-        said: list[str] = []
+        captions: list[str] = []
         for first in range(0, len(pictures), BATCH):
-            given = self.processor(images=list(pictures[first : first + BATCH]), return_tensors="pt")
+            inputs = self.processor(images=list(pictures[first : first + BATCH]), return_tensors="pt")
             tokens = self.network.generate(
-                pixel_values=given.pixel_values.to(self.device),
-                max_new_tokens=LONGEST,
+                pixel_values=inputs.pixel_values.to(self.device),
+                max_new_tokens=MAX_NEW_TOKENS,
                 do_sample=False,
                 num_beams=1,
             )
-            said += [text.strip() for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
-        return said
+            captions += [text.strip() for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
+        return captions

@@ -11,7 +11,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 from pnpvideo.miniature.world import STYLES, caption, random_scene
 from pnpvideo.settings.models import ALIASES
-from pnpvideo.words.vocabulary import unlearned_words
+from pnpvideo.words.prompt_checks import unlearned_words
 
 
 def test_a_list_has_one_word_a_line(tmp_path: Path) -> None:

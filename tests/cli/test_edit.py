@@ -10,7 +10,8 @@ from pnpvideo.cli.main import main
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.settings.options import Options
-from pnpvideo.words.direction import Direction, load, save
+from pnpvideo.words.direction import EditDirection
+from pnpvideo.words.direction_file import load_direction, save_direction
 
 from .conftest import Engine
 
@@ -95,7 +96,7 @@ def test_sentences_come_from_files(checkpoint: Path, capsys: Output) -> None:
     assert build("--model", str(checkpoint), *files) == 0
     said = capsys.readouterr()
     assert "'hen': 2 sentences; 1 dropped: said twice, 1 dropped: without 'hen', 1 dropped: empty" in said.out
-    assert load(Path("d.safetensors")).counts["fox"] == {"kept": 1}
+    assert load_direction(Path("d.safetensors")).counts["fox"] == {"kept": 1}
     assert build("-y", "--from-sentences", "hens.txt") == 2
     Path("foxes.txt").write_text("a cow\n")
     assert build("-y", "--model", str(checkpoint), *files) == 2
@@ -106,6 +107,6 @@ def test_a_file_that_is_no_direction_is_bad_input(capsys: Output) -> None:
     Path("d.pt").write_text("nothing")
     assert main(["direction", "show", "d.pt"]) == 3
     assert main(["direction", "show", "none.pt"]) == 3
-    save(Direction(delta=torch.zeros(3, 2), source="a", target="b", encoder="x"), Path("ok.safetensors"))
+    save_direction(EditDirection(delta=torch.zeros(3, 2), source="a", target="b", encoder="x"), Path("ok.safetensors"))
     assert main(["direction", "show", "ok.safetensors"]) == 0
     assert "0.000" in capsys.readouterr().out

@@ -67,7 +67,7 @@ def _load() -> None:
     import pnpvideo.backends.stable_diffusion
     import pnpvideo.store
     import pnpvideo.video.masks
-    import pnpvideo.words.direction  # noqa: F401
+    import pnpvideo.words.direction_file  # noqa: F401
 
 
 def _keep(outcome: Outcome, seeds: Sequence[Seed], seed: int) -> None:

@@ -52,16 +52,16 @@ def _mask(path: Path, rng: Random) -> None:
 
 
 def _direction(path: Path, rng: Random) -> None:
-    from pnpvideo.words.direction import load
+    from pnpvideo.words.direction_file import load_direction
 
-    direction = load(path)
+    direction = load_direction(path)
     assert direction.delta.ndim == 2 and bool(direction.delta.isfinite().all())
 
 
 def _sentences(path: Path, rng: Random) -> None:
-    from pnpvideo.words.sentences import checked, from_file
+    from pnpvideo.words.sentences import filter_sentences, read_sentences
 
-    checked("ball", from_file(path))
+    filter_sentences("ball", read_sentences(path))
 
 
 def _settings(path: Path, rng: Random) -> None:

@@ -4,7 +4,7 @@ from .mutant import Mutant
 
 _DURABLE, _ENTRY, _MANIFEST = "pnpvideo/store/durable.py", "pnpvideo/store/entry.py", "pnpvideo/store/manifest.py"
 _STORE, _DIGEST, _ENGINE = "pnpvideo/store/store.py", "pnpvideo/store/digest.py", "pnpvideo/engine.py"
-_TESTS = "tests/store/test_store.py"
+_TESTS = "tests/store"
 _DISK = ("tests/test_durable.py",)
 _KEY_TESTS = "tests/engine/test_keys.py"
 _TAKEN_UP = "test_an_interrupted_run_is_taken_up_where_nothing_that_it_depends_on_has_changed"
@@ -44,7 +44,7 @@ MUTANTS = (
         _ENTRY,
         "if hashlib.sha256(content).hexdigest() != part.sha256:",
         "if False:",
-        (f"{_TESTS}::TestDamage",),
+        ("tests/store/test_entry.py::TestDamage",),
     ),
     Mutant(
         "a part counts once the manifest names it",
@@ -105,6 +105,13 @@ MUTANTS = (
         (_TESTS,),
     ),
     Mutant(
+        "what was used since it was listed is not pruned",
+        _STORE,
+        "if if_unused and _last_used(folder) != info.last_used:",
+        "if False:",
+        ("tests/store/test_prune.py",),
+    ),
+    Mutant(
         "arrays count with their shape",
         _DIGEST,
         '("tensor", str(value.dtype), tuple(value.shape))',
@@ -114,7 +121,7 @@ MUTANTS = (
     Mutant(
         "texts count with their length",
         _DIGEST,
-        'yield from _sized(b"s", value.encode("utf-8", "surrogatepass"))',
+        'yield from _with_length(b"s", value.encode("utf-8", "surrogatepass"))',
         'yield b"s" + value.encode("utf-8", "surrogatepass")',
         (_TESTS,),
     ),
@@ -149,7 +156,7 @@ MUTANTS = (
     Mutant(
         "a run is of its prompt and its words",
         _ENGINE,
-        "key, script.prompt, script.words, ",
+        "key, script.prompt, script.prompt_embeddings, ",
         "key, ",
         (f"{_KEY_TESTS}::{_TAKEN_UP}",),
     ),

@@ -184,7 +184,7 @@ MUTANTS = (
         "if about.compress_type != zipfile.ZIP_STORED or about.file_size > most "
         "or about.file_size != about.compress_size:",
         "if False:",
-        ("tests/words/test_direction.py::test_what_is_no_direction_is_refused",),
+        ("tests/words/test_direction_file.py::test_what_is_no_direction_is_refused",),
     ),
     Mutant(
         "an index names files of its own folder only",
@@ -209,9 +209,9 @@ MUTANTS = (
     ),
     Mutant(
         "a direction is finite",
-        "pnpvideo/words/direction.py",
+        "pnpvideo/words/direction_file.py",
         " or not bool(torch.isfinite(tensor).all())",
         "",
-        ("tests/words/test_direction.py::test_what_is_no_direction_is_refused",),
+        ("tests/words/test_direction_file.py::test_what_is_no_direction_is_refused",),
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from pnpvideo.video.completeness import CompletenessCheck
 
 def doubt(frames: Iterable[int], **info: Any) -> str | None:
     """frames: the numbers of those that are there, at 25 a second."""
-    usual = {"container": "matroska", "fps": Fraction(25), "duration_seconds": Fraction(2)}
+    usual: dict[str, Any] = {"container": "matroska", "fps": Fraction(25), "duration_seconds": Fraction(2)}
     check = CompletenessCheck(ClipInfo(path=None, kind="video", width=4, height=4, **(usual | info)))
     for frame in frames:
         check.add(Fraction(frame, 25))

@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, T
 
 from pnpvideo.errors import ModelError
 from pnpvideo.words.language_model import LanguageModel
-from pnpvideo.words.sentences import checked
+from pnpvideo.words.sentences import filter_sentences
 
 
 @pytest.fixture(params=["causal", "seq2seq"])
@@ -34,7 +34,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def as_lines(tokens: torch.Tensor) -> list[str]:
+def as_lines(tokens: torch.Tensor, skip_special_tokens: bool) -> list[str]:
     """Something to read of what so small a model writes: half of it about a hen."""
     return [f"{('a hen', 'a henhouse')[int(row[1:].sum()) % 2]} {row[:3].tolist()}\nmore" for row in tokens]
 
@@ -43,19 +43,19 @@ def test_it_writes_until_enough_is_said_and_depends_on_the_seed_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, heard = LanguageModel(str(folder), torch.device("cpu")), list[int]()
-    monkeypatch.setattr(model, "_decoded", as_lines)
+    monkeypatch.setattr(model.tokenizer, "batch_decode", as_lines)
     before = torch.random.get_rng_state()
-    found = model.sentences("hen", 10, seed=3, done=heard.append)
+    found = model.sentences("hen", 10, seed=3, progress=heard.append)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert len(checked("hen", found).kept) >= 10 and not any("\n" in line for line in found)
-    assert checked("hen", found).dropped["without 'hen'"] > 0  # a henhouse is no hen
+    assert len(filter_sentences("hen", found).sentences) >= 10 and not any("\n" in line for line in found)
+    assert filter_sentences("hen", found).dropped["without 'hen'"] > 0  # a henhouse is no hen
     assert heard == sorted(heard) and heard[-1] == 10
     assert model.sentences("hen", 10, seed=3) == found != model.sentences("hen", 10, seed=4)
 
 
 def test_a_word_that_never_comes_ends_the_search(folder: Path) -> None:
     written = LanguageModel(str(folder), torch.device("cpu")).sentences("zyzzyva", 2, seed=0)
-    assert 0 < len(written) <= 16 and checked("zyzzyva", written).kept == []
+    assert 0 < len(written) <= 16 and filter_sentences("zyzzyva", written).sentences == []
 
 
 def test_a_generation_config_that_lies_is_refused(folder: Path) -> None:

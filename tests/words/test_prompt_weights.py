@@ -1,11 +1,9 @@
-"""Weights in prompts: what is read as one, what is text, and what it does to the embedding."""
+"""Weights in prompts: what is read as one, and what is text."""
 
 import pytest
-import torch
 
-from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
-from pnpvideo.words.prompt_weights import Piece, embed_prompt, escaped, parse_weights, plain_text, token_weights
+from pnpvideo.words.prompt_weights import Piece, check_weights, escaped, parse_weights, plain_text
 
 
 @pytest.mark.parametrize(
@@ -55,23 +53,7 @@ def test_a_weight_out_of_range_is_refused(number: str) -> None:
         parse_weights(f"a clock (12:{number})")
 
 
-def test_a_weight_scales_about_the_empty_prompt(backend: StableDiffusion) -> None:
-    """The tokenizer has one token a letter: "ab cd ef" is start, a, b, c, d, e, f, end."""
-    plain, empty = backend.text.embeds(["ab cd ef", ""])
-    weighted = embed_prompt(backend, "ab (cd:1.4) (ef:0)")
-    for token in range(backend.text.length):
-        weight = {3: 1.4, 4: 1.4, 5: 0.0, 6: 0.0}.get(token)
-        expected = plain[token] if weight is None else empty[token] + weight * (plain[token] - empty[token])
-        assert torch.equal(weighted[token], expected), token
-
-
-def test_a_prompt_without_weights_is_embedded_as_it_is(backend: StableDiffusion) -> None:
-    for prompt in ("ab cd", "ab (cd)", "[ab] cd", "", "(ab:1) cd"):
-        assert torch.equal(embed_prompt(backend, prompt), backend.embed(plain_text(prompt)))
-
-
-def test_a_weight_beyond_the_last_token_that_is_read_has_no_place(backend: StableDiffusion) -> None:
-    long = "a" * (backend.text.length + 5)
-    assert torch.equal(
-        token_weights(backend.text, [Piece(long, 1.0), Piece(" b", 2.0)]), torch.ones(backend.text.length)
-    )
+def test_every_prompt_is_checked_and_none_is_fine() -> None:
+    check_weights(None, "", "a (fox:2)", "a fox")
+    with pytest.raises(OptionError, match=r"the prompt 'a \(fox:9\)' gives a weight of 9"):
+        check_weights(None, "a fox", "a (fox:9)")

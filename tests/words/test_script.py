@@ -16,9 +16,10 @@ from pnpvideo.events import Event, Notice
 from pnpvideo.settings.effective import effective
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.words.direction import save, templated
-from pnpvideo.words.prompt_weights import embed_prompt
-from pnpvideo.words.script import Script, Scripts
+from pnpvideo.words.direction import direction_from_templates
+from pnpvideo.words.direction_file import save_direction
+from pnpvideo.words.prompt_embedding import embed_prompt
+from pnpvideo.words.script import Script, ScriptWriter
 
 MakeOptions = Callable[..., Options]
 
@@ -26,8 +27,8 @@ MakeOptions = Callable[..., Options]
 def written(backend: StableDiffusion, options: Options, prompt: str | None) -> tuple[Script, list[str]]:
     """The script of a blank picture, and the notices."""
     events: list[Event] = []
-    scripts = Scripts(backend, effective(options, backend), prompt, Store(options.runtime.store), events.append)
-    script = scripts.of(lambda: np.zeros((32, 32, 3), np.uint8))
+    writer = ScriptWriter(backend, effective(options, backend), prompt, Store(options.runtime.store), events.append)
+    script = writer.write(lambda: np.zeros((32, 32, 3), np.uint8))
     return script, [event.message for event in events if isinstance(event, Notice)]
 
 
@@ -71,7 +72,7 @@ def test_the_concept_of_a_direction_file_is_looked_for_where_there_is_no_prompt(
     strength: float, prompt: str | None, said: bool, backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "hen2cow.safetensors"
-    save(templated(backend.text, "hen", "cow"), file)
+    save_direction(direction_from_templates(backend.text, "hen", "cow"), file)
     asked = options(directions=((str(file), strength),), source_prompt="an owl")
     notices = written(backend, asked, prompt)[1]
     assert any("'hen', which is to change, is not in the source prompt 'an owl'" in each for each in notices) == said
@@ -82,8 +83,8 @@ def test_a_change_moves_the_prompt_alone(backend: StableDiffusion, options: Make
     changed, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
     assert changed.prompt == plain.prompt == "a hen"
     for lane in ("source", "empty", "negative"):
-        assert torch.equal(changed.words[lane], plain.words[lane])
-    assert not torch.equal(changed.words["positive"], plain.words["positive"])
+        assert torch.equal(changed.prompt_embeddings[lane], plain.prompt_embeddings[lane])
+    assert not torch.equal(changed.prompt_embeddings["positive"], plain.prompt_embeddings["positive"])
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_prompts_have_weights(backend: StableDiffusion, options: MakeOptions) ->
     texts = {"source": "a (hen:0.5)", "positive": "a (cow:1.4)", "negative": "a (hen:0.5) (red:2)"}
     assert {"source": script.source, "positive": script.prompt, "negative": script.negative} == texts
     for lane, text in texts.items():
-        assert torch.equal(script.words[lane], embed_prompt(backend, text))
+        assert torch.equal(script.prompt_embeddings[lane], embed_prompt(backend, text))
     assert notices == [
         "weights in 'a (hen:0.5)': 'hen' 0.5",
         "weights in 'a (hen:0.5) (red:2)': 'hen' 0.5, 'red' 2",
@@ -134,8 +135,10 @@ def test_a_change_finds_its_place_beside_weights(backend: StableDiffusion, optio
     weighted, notices = written(backend, options(source_prompt="a (hen:1.4)", change=("hen", "cow")), None)
     plain, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
     assert not any("which is to change" in notice for notice in notices)
-    moved = plain.words["positive"] - plain.words["source"]
-    assert torch.allclose(weighted.words["positive"], embed_prompt(backend, "a (hen:1.4)") + moved, atol=1e-6)
+    moved = plain.prompt_embeddings["positive"] - plain.prompt_embeddings["source"]
+    assert torch.allclose(
+        weighted.prompt_embeddings["positive"], embed_prompt(backend, "a (hen:1.4)") + moved, atol=1e-6
+    )
     assert tokens_of(backend, "a (hen:1.4)", "hen") == tokens_of(backend, "a hen", "hen") != ()
 
 
@@ -150,7 +153,7 @@ def test_a_caption_has_no_weights(
 
     monkeypatch.setattr("pnpvideo.words.script.Captioner", Clocks)
     script, _ = written(backend, options(source_prompt=None), "a hen")
-    assert torch.equal(script.words["source"], backend.embed("a clock ( 12 : 30 )"))
+    assert torch.equal(script.prompt_embeddings["source"], backend.embed("a clock ( 12 : 30 )"))
 
 
 def test_a_stored_direction_says_what_it_changes(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pnpvideo.words.vocabulary import unlearned_words
+from pnpvideo.words.prompt_checks import unlearned_words
 
 LEARNED = frozenset({"a", "red", "ball", "on", "grass"})
 

@@ -1,0 +1,71 @@
+"""Mean embeddings of sentences about a concept: counted from the start, from the concept's word, and from the end.
+
+Counting from the start is as published (arXiv 2302.03027, section 3.1). But the word stands elsewhere in each sentence,
+so its own difference is spread over a dozen tokens; counted from the word on, and from the token that ends the text on,
+it is not. A causal text encoder has no difference before the word.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pnpvideo.backends.backend import Text
+from pnpvideo.errors import OptionError
+
+
+@dataclass(frozen=True)
+class MeanEmbedding:
+    """Three means, each (tokens, channels), fp32.
+
+    start: row r is of token r. word: row r is of the r-th token after the concept's first, as far as that lies before
+    the sentence's end. end: row r is of the r-th token after the one that ends the text.
+    reach: how many rows of ``word`` and of ``end`` any sentence had; the rows beyond repeat the last of these.
+    """
+
+    start: Tensor
+    word: Tensor
+    end: Tensor
+    reach: tuple[int, int]
+
+
+def mean_embedding(
+    text: Text,
+    sentences: Sequence[str],
+    concept: str,
+    batch: int = 64,
+    progress: Callable[[int], None] = lambda count: None,
+) -> MeanEmbedding:
+    """Return the means over ``sentences``, summed in fp64; ``progress`` is called with the number embedded so far.
+
+    A sentence that has ``concept`` only in a form with other tokens, such as a plural, counts for start and end alone.
+    Raises OptionError if there is no sentence.
+    """
+    if not sentences:
+        raise OptionError("there is no sentence to take the mean of")
+    length, width = text.length, text.width
+    start = torch.zeros(length, width, dtype=torch.float64)
+    sums = {name: torch.zeros(length, width, dtype=torch.float64) for name in ("word", "end")}
+    counts = {name: torch.zeros(length, 1, dtype=torch.float64) for name in ("word", "end")}
+    for first in range(0, len(sentences), batch):
+        some = sentences[first : first + batch]
+        embeddings = text.embeds(some).cpu().double()
+        start += embeddings.sum(0)
+        for sentence, tokens in zip(some, embeddings, strict=True):
+            end, places = text.end(sentence), text.positions(sentence, concept)
+            spans = {"end": tokens[end:], "word": tokens[places[0] : end] if places else tokens[:0]}
+            for name, span in spans.items():
+                sums[name][: len(span)] += span
+                counts[name][: len(span)] += 1
+        progress(min(first + batch, len(sentences)))
+    reach = {name: int((count > 0).sum()) for name, count in counts.items()}
+    means = {name: _repeat_last(sums[name] / counts[name].clamp_min(1), reach[name]) for name in sums}
+    return MeanEmbedding(
+        (start / len(sentences)).float(), means["word"].float(), means["end"].float(), (reach["word"], reach["end"])
+    )
+
+
+def _repeat_last(mean: Tensor, reach: int) -> Tensor:
+    """Return ``mean`` with all rows from ``reach`` on replaced by the last row before them."""
+    return mean if reach == 0 else torch.cat((mean[:reach], mean[reach - 1 :][:1].expand(len(mean) - reach, -1)))
