@@ -14,7 +14,11 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived. Like KeyboardInterrupt, it is not an error of the work that it ends."""
+    """SIGTERM or SIGHUP, ``number``, arrived. Like KeyboardInterrupt, it is not an error of the work that it ends."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @contextlib.contextmanager
@@ -30,7 +34,7 @@ def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[list[int]]:
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         arrived.append(number)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)

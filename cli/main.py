@@ -28,7 +28,7 @@ from .commands.plan import plan
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
-from .interrupt import interruptible
+from .interrupt import Terminated, interruptible
 from .loudness import Loudness
 
 
@@ -61,6 +61,8 @@ def _failed(error: BaseException, loudness: Loudness) -> int:
     """Print an error in one line and return its exit code; what nobody foresaw is raised again."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return _stopped(signal.SIGINT, loudness)
+    if isinstance(error, Terminated):  # before ``interruptible`` could say which signal arrived
+        return _stopped(error.number, loudness)
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

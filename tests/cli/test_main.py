@@ -108,6 +108,23 @@ class TestSignals:
         assert child.returncode == code
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_that_arrives_while_handlers_are_set_is_told_from_an_error(number: int, code: int) -> None:
+    child = start(
+        """
+        import os, sys, threading
+        from pnpvideo.cli.main import main
+        started = threading.Thread.start
+        threading.Thread.start = lambda thread: (os.kill(os.getpid(), int(sys.argv[1])), started(thread))
+        sys.exit(main(["--version"]))
+        """,
+        str(int(number)),
+    )
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert said in ("pnpvideo: interrupted\n", "pnpvideo: terminated\n")
+
+
 def test_signals_are_handled_as_before_once_main_returns() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main(["--version"]) == 0
