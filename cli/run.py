@@ -27,13 +27,12 @@ def run(
     prompt: str | None,
     output: Path | None,
     stated: Stated,
-    explain: bool,
 ) -> None:
     """Translate ``source`` into ``output``; ``prompt`` None: as the options say without one."""
     loudness, as_json = context.ensure_object(Loudness), bool(context.params["as_json"])
     options = stated.options()
     hush_libraries(loudness)
-    if explain:
+    if context.params["explain"]:
         click.echo(explained(options, as_json))
         return
     if output is None:

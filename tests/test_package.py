@@ -43,18 +43,8 @@ LONGEST_CLASS, MOST_PARAMETERS = 150, 7
 """Lines of a class, and parameters of a function besides ``self`` and ``cls``."""
 
 # What breaks a rule today. These lists only ever shrink: a test fails for a name that no longer belongs here.
-LONG_CLASSES: set[str] = {
-    "pnpvideo.engine.Translator",
-    "pnpvideo.inversion.Inversion",
-    "pnpvideo.options.TranslateOptions",
-    "pnpvideo.video.stream.Stream",
-}
-MANY_PARAMETERS: set[str] = {
-    "pnpvideo.cli.commands.direction.build",
-    "pnpvideo.cli.commands.edit.edit",
-    "pnpvideo.cli.commands.measure.clip",
-    "pnpvideo.cli.commands.plan.plan",
-}
+LONG_CLASSES: set[str] = set()
+MANY_PARAMETERS: set[str] = set()
 UNTESTED_MODULES: set[str] = {
     "pnpvideo.__main__",
     "pnpvideo.backends.checkpoint",

@@ -33,7 +33,6 @@ def edit(
     before: str | None,
     after: str | None,
     config: Path | None,
-    explain: bool,
     **_stated: Any,
 ) -> None:
     """Change what --from names into what --to names in INPUT, a clip or a still, and keep the rest.
@@ -45,7 +44,7 @@ def edit(
     pnpvideo edit clip.mp4 --from ball --to cube -o out.mp4
     pnpvideo edit photo.png --direction ball2cube.safetensors:1.2 -o out.png
     """
-    run(context, source, None, output, edit_options(context, before, after, config), explain)
+    run(context, source, None, output, edit_options(context, before, after, config))
 
 
 def edit_options(context: click.Context, before: str | None, after: str | None, config: Path | None) -> Stated:

@@ -117,17 +117,20 @@ def clip(
     source: Path,
     result: Path,
     prompt: str,
-    source_prompt: str | None,
     judges: tuple[str, ...],
-    device: str,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Measure RESULT beside the SOURCE it was made from, without ground truth."""
     hush_libraries(context.ensure_object(Loudness))
     from pnpvideo.measure.clip import measure_clip
     from pnpvideo.measure.figures import replace_nonfinite
 
-    found = asdict(measure_clip(source, result, prompt, source_prompt=source_prompt, judges=judges, device=device))
+    found = asdict(
+        measure_clip(
+            source, result, prompt, source_prompt=asked["source_prompt"], judges=judges, device=asked["device"]
+        )
+    )
     if as_json:
         click.echo(json.dumps(replace_nonfinite({**found, "judges": judges}), indent=2, allow_nan=False))
         return

@@ -26,7 +26,6 @@ def translate(
     words: tuple[str, ...],
     output: Path | None,
     config: Path | None,
-    explain: bool,
     **_stated: Any,
 ) -> None:
     """Translate INPUT, a clip or a still, into what PROMPT says, keeping shapes, places and motion.
@@ -43,7 +42,7 @@ def translate(
     """
     stated = resolve(given(context), config)
     source, prompt = _source_and_prompt(words, bool(stated.values.get("generate")))
-    run(context, source, prompt, output, stated, explain)
+    run(context, source, prompt, output, stated)
 
 
 def _source_and_prompt(words: tuple[str, ...], generate: bool) -> tuple[Path | None, str]:
