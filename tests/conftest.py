@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def write_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stable Diffusion 1.x's topology at a fraction of its width, 64 pixels; to be copied before it is altered."""
     folder = tmp_path_factory.mktemp("model") / "random"
     with torch.random.fork_rng():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pnpvideo.option import Choice, Concepts, Directions, Model, Real, Spec, Text, check_options, option
+from pnpvideo.settings.models import ALIASES
 
 WORD, START = "word", "start"
 
@@ -33,7 +34,7 @@ class Prompts:
     captioner: str | None = option(
         None,
         Spec(
-            kind=Model(),
+            kind=Model(tuple(ALIASES)),
             section="look",
             help="Folder or hub id of a BLIP captioner; without it, the model's own, else the base one.",
         ),

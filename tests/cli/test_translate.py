@@ -35,7 +35,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
-        --update code --map-pixels 64
+        --update code --map-pixels 64 --source-guidance 1.5
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
         --track 1 --allow-partial --compile --store kept -y"""
     assert run(*flags.split()) == 0
@@ -65,6 +65,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "cross_attention": 0.2,
             "cross_attention_until": 0.6,
             "update": "code",
+            "source_guidance": 1.5,
             "map_pixels": 64,
             "checkpointing": True,
             "regularize": 1.0,
@@ -84,7 +85,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "overwrite": True,
         }
     )
-    assert engine.options == expected and engine.options.unread == expected.unread
+    assert engine.options == expected and set(engine.options.unread) == set(expected.unread)
     assert set(engine.options.unread) >= {"feature_until", "cross_attention", "update"}  # of other methods than sdedit
     unset = [name for name in KNOWN if name not in engine.options.origins]
     assert unset == ["generate", "change", "change_strength", "keep_background"], "every other option has its flag"
