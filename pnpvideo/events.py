@@ -1,5 +1,6 @@
 """Progress, as plain data: the engine emits events, whoever called decides how to show them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,4 +37,10 @@ Report = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The default reporter: shows nothing."""
+    """A reporter that shows nothing."""
+
+
+def log(event: Event) -> None:
+    """The reporter of library calls where none is given: notices become warnings of the logger "pnpvideo"."""
+    if isinstance(event, Notice):
+        logging.getLogger("pnpvideo").warning(event.message)

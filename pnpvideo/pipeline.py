@@ -86,6 +86,8 @@ def translate(
             masking.finish()
         translator.check()
     translator.finish()
+    if (limit := options.runtime.store_limit) is not None:
+        run.store.prune(limit)
     facts = run_report(input, prompt, options, writer, translator, time.monotonic() - started)
     return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,18 +14,22 @@ from typing_extensions import Unpack
 from pnpvideo import pipeline
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load as load_backend
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.engine.plan import Plan
 from pnpvideo.engine.plan import plan as plan_run
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.events import Notice, Report, ignore
+from pnpvideo.events import Notice, Report, log
 from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import OptionGroups, Options, Runtime
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 FramesT = TypeVar("FramesT", list[Image.Image], np.ndarray, torch.Tensor)
 FrameT = TypeVar("FrameT", Image.Image, np.ndarray, torch.Tensor)
@@ -52,7 +56,7 @@ class Translator:
         prompt: str,
         output: Path | str,
         *,
-        report: Report = ignore,
+        report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> Result:
         """Translate the clip, still or folder of frames ``input`` into what ``prompt`` says; write it to ``output``.
@@ -69,7 +73,7 @@ class Translator:
         change: tuple[str, str] | None,
         output: Path | str,
         *,
-        report: Report = ignore,
+        report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> Result:
         """Change one concept into another, such as ``("ball", "cube")``, in ``input``, and keep the rest.
@@ -79,7 +83,7 @@ class Translator:
         chosen = _edit_options(self._options(options), change, "method" in options)
         return pipeline.translate(input, None, output, chosen, backend=self.backend, report=report)
 
-    def plan(self, input: Path | str, *, report: Report = ignore, **options: Unpack[OptionGroups]) -> Plan:
+    def plan(self, input: Path | str, *, report: Report = log, **options: Unpack[OptionGroups]) -> Plan:
         """What translating ``input`` would take: evaluations of the network, seconds, memory, disk."""
         return plan_run(input, self._options(options), backend=self.backend, report=report)
 
@@ -89,7 +93,7 @@ class Translator:
         prompt: str,
         *,
         fps: float = 24.0,
-        report: Report = ignore,
+        report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> FramesT:
         """Translate frames in memory; they come back as they were given.
@@ -111,7 +115,7 @@ class Translator:
         prompt: str,
         *,
         fps: float = 24.0,
-        report: Report = ignore,
+        report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> Generator[FrameT, None, None]:
         """Translate frames one by one, in bounded memory; each comes back as it was given, at its size.
@@ -194,12 +198,21 @@ def _check_frames(frames: np.ndarray | torch.Tensor) -> None:
         raise InputError(f"frames are of shape {tuple(frames.shape)}; accepted is (f, h, w, 3)")
 
 
-def load(model: str | Path = "miniature", *, device: str = "auto", dtype: str = "auto") -> Translator:
+def load(
+    model: "str | Path | StableDiffusionPipeline" = "miniature", *, device: str = "auto", dtype: str = "auto"
+) -> Translator:
     """Load a model once, to translate many clips with it.
 
     model: alias (see ``pnpvideo models``), folder of a checkpoint, or hub id. device: "auto", "cpu", "cuda", "cuda:1"
     or "mps". dtype: "auto", "float32", "float16" or "bfloat16". Raises ModelError and DeviceError.
+
+    model may also be a loaded StableDiffusionPipeline of diffusers. Its network is used as it is, where it is and in
+    its dtype; it is frozen, and otherwise left as it was between calls.
     """
+    if not isinstance(model, str | Path):
+        network = getattr(model, "unet", None)
+        place, precision = getattr(network, "device", torch.device("cpu")), getattr(network, "dtype", torch.float32)
+        return Translator(StableDiffusion(model, place, precision))
     runtime = Runtime(device=device, dtype=dtype)
     return Translator(load_backend(str(model), runtime), runtime)
 
@@ -210,7 +223,7 @@ def translate(
     output: Path | str,
     *,
     model: str | Path = "miniature",
-    report: Report = ignore,
+    report: Report = log,
     **options: Unpack[OptionGroups],
 ) -> Result:
     """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
@@ -226,7 +239,7 @@ def edit(
     output: Path | str,
     *,
     model: str | Path = "miniature",
-    report: Report = ignore,
+    report: Report = log,
     **options: Unpack[OptionGroups],
 ) -> Result:
     """Change one concept into another, such as ``("ball", "cube")``, in ``input``, and keep the rest.
@@ -241,7 +254,7 @@ def plan(
     input: Path | str,
     *,
     model: str | Path = "miniature",
-    report: Report = ignore,
+    report: Report = log,
     **options: Unpack[OptionGroups],
 ) -> Plan:
     """What ``translate`` would take for ``input``: evaluations of the network, seconds, memory, disk."""

@@ -74,7 +74,7 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
-        tower = TextTower(locate_text(resolve_model(options.get("model", "miniature"))), device)
+        tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature"))), device)
         first, second = sentences_of(wanted, tower, options.get("seed", 0), report)
         total = len(first.sentences) + len(second.sentences)
         built = build_direction(

@@ -1,17 +1,21 @@
 """Any Stable Diffusion 1.x or 2.x checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
+import hashlib
 import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, SCHEDULER, few_step, locate, number, read_card
 from pnpvideo.backends.compiled import compile_blocks
@@ -25,7 +29,11 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Kind, Role, Site
+from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
@@ -35,27 +43,44 @@ USUAL_SCALE = 0.18215
 """Scale of an autoencoder's latents whose config states none (arXiv 2112.10752)."""
 
 
-class StableDiffusion:
-    """See Backend. The network runs in ``dtype``; latents, text and the autoencoder stay in fp32."""
+@dataclass(frozen=True)
+class Parts:
+    """What a Stable Diffusion consists of. source: a folder, or what else names it in messages."""
 
-    def __init__(self, model: str, device: torch.device, dtype: torch.dtype, compile: bool = False) -> None:
-        folder = locate(resolve(model))
-        self.scheduler_config = read_json(folder / SCHEDULER)
+    source: object
+    scheduler_config: Mapping[str, Any]
+    card: Card
+    captioner: str | None
+    fingerprint: str
+    network: UNet2DConditionModel
+    vae: AutoencoderKL
+    text: TextTower
+
+
+class StableDiffusion:
+    """See Backend. The network runs in ``dtype``; latents, text and the autoencoder stay in fp32.
+
+    model: alias, folder or hub id; or a pipeline of diffusers, whose network is used as it is, in its own dtype and on
+    its own device, and no longer asks for gradients.
+    """
+
+    def __init__(
+        self,
+        model: "str | StableDiffusionPipeline",
+        device: torch.device,
+        dtype: torch.dtype,
+        compile: bool = False,
+    ) -> None:
+        parts = parts_of_folder(model, device, dtype) if isinstance(model, str) else parts_of_pipeline(model)
+        self.scheduler_config, self.card, self.captioner = parts.scheduler_config, parts.card, parts.captioner
         self.few_step = few_step(self.scheduler_config)
-        self.card = read_card(folder, FEW_STEP_CARD if self.few_step else {})
-        _check_configs(folder, self.scheduler_config)
-        verify(folder, COVERED)
-        self.fingerprint = fingerprint(folder, COVERED)
-        captioner = folder / "captioner"
-        self.captioner = str(captioner) if captioner.is_dir() else None
-        self.network: UNet2DConditionModel = load_network(UNet2DConditionModel, folder / "unet", dtype).to(device)
+        self.fingerprint = parts.fingerprint
+        self.network, self.vae, self.text = parts.network, parts.vae, parts.text
         if device.type == "cuda":
             self.network.to(memory_format=torch.channels_last)  # as convolutions in half precision want it
-        self.vae: AutoencoderKL = load_network(AutoencoderKL, folder / "vae", torch.float32).to(device)
-        self.text = TextTower(folder, device)
         self.device, self.dtype, self._offloaded = device, dtype, False
         self.busy: AbstractContextManager[Any] = threading.RLock()
-        self._check(folder)
+        self._check(parts.source)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
@@ -66,7 +91,7 @@ class StableDiffusion:
         if compile:
             compile_blocks(self.network)
 
-    def _check(self, folder: Path) -> None:
+    def _check(self, folder: object) -> None:
         channels, width = self.vae.config.latent_channels, self.text.width
         if self.network.config.in_channels != channels:
             raise ModelError(
@@ -156,6 +181,65 @@ class StableDiffusion:
         asked = x.to(self.dtype), timestep, context.to(self.dtype)
         output = self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
+
+
+def parts_of_folder(model: str, device: torch.device, dtype: torch.dtype) -> Parts:
+    """Load a checkpoint in the diffusers layout. Raises ModelError."""
+    folder = locate(resolve(model))
+    scheduler = read_json(folder / SCHEDULER)
+    card = read_card(folder, FEW_STEP_CARD if few_step(scheduler) else {})
+    _check_configs(folder, scheduler)
+    verify(folder, COVERED)
+    captioner = folder / "captioner"
+    return Parts(
+        source=folder,
+        scheduler_config=scheduler,
+        card=card,
+        captioner=str(captioner) if captioner.is_dir() else None,
+        fingerprint=fingerprint(folder, COVERED),
+        network=load_network(UNet2DConditionModel, folder / "unet", dtype).to(device),
+        vae=load_network(AutoencoderKL, folder / "vae", torch.float32).to(device),
+        text=TextTower.load(folder, device),
+    )
+
+
+def parts_of_pipeline(pipeline: "StableDiffusionPipeline") -> Parts:
+    """The parts of a loaded pipeline; text encoder and autoencoder are copied where they are not in fp32.
+
+    Raises ModelError for a pipeline of another architecture.
+    """
+    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    for name, kind in kinds.items():
+        if not isinstance(found := getattr(pipeline, name, None), kind):
+            raise ModelError(
+                f"the pipeline's {name} is {type(found).__name__}; accepted is a StableDiffusionPipeline of Stable "
+                f"Diffusion 1.x or 2.x, whose {name} is {kind.__name__}"
+            )
+    vae, encoder = (
+        part if part.dtype == torch.float32 else deepcopy(part).float()
+        for part in (pipeline.vae, pipeline.text_encoder)
+    )
+    network, tokenizer = pipeline.unet, pipeline.tokenizer
+    digest = hashlib.sha256(repr((dict(pipeline.scheduler.config), sorted(tokenizer.get_vocab().items()))).encode())
+    text_digest = hashlib.sha256(repr(sorted(tokenizer.get_vocab().items())).encode())
+    for part in (network, vae, encoder):
+        part.requires_grad_(False).eval()
+        for name, value in part.state_dict().items():
+            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+            for each in (digest, text_digest) if part is encoder else (digest,):
+                each.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+                each.update(content)
+    scheduler = dict(pipeline.scheduler.config)
+    return Parts(
+        source=type(pipeline).__name__,
+        scheduler_config=scheduler,
+        card=Card(recommended=FEW_STEP_CARD if few_step(scheduler) else {}),
+        captioner=None,
+        fingerprint=digest.hexdigest(),
+        network=network,
+        vae=vae.to(network.device),
+        text=TextTower(encoder.to(network.device), tokenizer, text_digest.hexdigest(), type(pipeline).__name__),
+    )
 
 
 def _check_configs(folder: Path, scheduler: Mapping[str, Any]) -> None:

@@ -17,24 +17,29 @@ from pnpvideo.errors import ModelError
 class TextTower:
     """Embeds texts as the network reads them, in fp32. ``fingerprint`` names weights and tokenizer."""
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
-        self.encoder: CLIPTextModel = load_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
-        self.tokenizer = load_reader(CLIPTokenizer, folder / "tokenizer")
-        self.device = device
-        self.width = int(self.encoder.config.hidden_size)
-        longest = self.tokenizer.model_max_length
+    def __init__(self, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, fingerprint: str, source: object) -> None:
+        """source: named in messages. Raises ModelError where the two do not fit together."""
+        self.encoder, self.tokenizer, self.fingerprint = encoder, tokenizer, fingerprint
+        self.device = encoder.device
+        self.width = int(encoder.config.hidden_size)
+        longest = tokenizer.model_max_length
         if not isinstance(longest, int) or longest < 3:
             raise ModelError(
-                f"{folder}/tokenizer: model_max_length is {longest!r}; accepted is a whole number of tokens from 3 on"
+                f"{source}/tokenizer: model_max_length is {longest!r}; accepted is a whole number of tokens from 3 on"
             )
-        self.length = min(longest, self.encoder.config.max_position_embeddings)
-        self.fingerprint = fingerprint(folder, TEXT_PARTS)
-        known, embedded = len(self.tokenizer), self.encoder.config.vocab_size
+        self.length = min(longest, encoder.config.max_position_embeddings)
+        known, embedded = len(tokenizer), encoder.config.vocab_size
         if known > embedded:
             raise ModelError(
-                f"{folder}: the tokenizer knows {known} tokens and the text encoder {embedded}; "
+                f"{source}: the tokenizer knows {known} tokens and the text encoder {embedded}; "
                 "the two do not belong together"
             )
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> "TextTower":
+        """The text encoder and the tokenizer of a checkpoint's folder. Raises ModelError."""
+        encoder: CLIPTextModel = load_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
+        return cls(encoder, load_reader(CLIPTokenizer, folder / "tokenizer"), fingerprint(folder, TEXT_PARTS), folder)
 
     @torch.no_grad()
     def embeds(self, texts: Sequence[str]) -> Tensor:

@@ -229,6 +229,16 @@ class Runtime:
         ),
     )
 
+    store_limit: int | None = option(
+        None,
+        Spec(
+            kind=Bytes(0),
+            section="machine",
+            help="Such as 20G: after the run, remove what was used longest ago from the store until it is no larger.",
+        ),
+        compare=False,
+    )
+
     def __post_init__(self) -> None:
         check_options(self)
 
