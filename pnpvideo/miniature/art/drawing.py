@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-import torch
 
 from pnpvideo.miniature.art.scene import BACKDROP_COLOURS, ArtInstant, ArtThing, PlainBackdrop
 from pnpvideo.miniature.art.sprites import SIDE, Sprites
@@ -73,8 +72,3 @@ def _ground_shadow(alpha: np.ndarray, soft: float) -> np.ndarray:
         shade, (round(middle), int(rows.max())), (round(half), round(half * 0.22) + 1), 0, 0, 360, 1.0, -1, cv2.LINE_AA
     )
     return cv2.GaussianBlur(shade, (0, 0), soft) if soft > 0.3 else shade
-
-
-def as_tensor(picture: np.ndarray) -> torch.Tensor:
-    """(h, w, 3) -> (3, h, w)."""
-    return torch.from_numpy(picture).permute(2, 0, 1).contiguous()

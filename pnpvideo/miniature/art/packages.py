@@ -12,8 +12,7 @@ from pathlib import Path
 from pnpvideo.errors import PnPVideoError
 
 THREE_D, GRADIENT, FLAT = "@lobehub/fluent-emoji-3d", "@iconify-json/fluent-emoji", "@iconify-json/fluent-emoji-flat"
-ANIMATED = tuple(f"@lobehub/fluent-emoji-anim-{number}" for number in range(1, 5))
-VERSIONS = {THREE_D: "1.1.0", GRADIENT: "1.2.7", FLAT: "1.2.6", **dict.fromkeys(ANIMATED, "1.0.0")}
+VERSIONS = {THREE_D: "1.1.0", GRADIENT: "1.2.7", FLAT: "1.2.6"}
 
 
 def fetch_package(folder: Path, name: str) -> Path:
