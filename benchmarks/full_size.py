@@ -142,8 +142,8 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="also the published recipes, which take long")
     parser.add_argument("--long", type=int, metavar="FRAMES", help="also a clip of so many frames, by draft")
     parser.add_argument("--profile", action="store_true", help="also a profile by operation")
-    asked = parser.parse_args()
-    device = choose_device(asked.device)
+    arguments = parser.parse_args()
+    device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         model = write_checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
         dtype = choose_dtype(asked.dtype, device)
@@ -160,17 +160,17 @@ def main() -> None:
         backend = StableDiffusion(str(model), device, dtype, asked.compile)
         print(machine_info(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
         print(f"{peak_flops(device, dtype) / 1e12:.2f} T operations a second at peak", end=", ")
-        print(f"{flops_per_evaluation(backend, asked.size) / 1e12:.3f} T an evaluation\n")
+        print(f"{flops_per_evaluation(backend, arguments.size) / 1e12:.3f} T an evaluation\n")
         print("| recipe | evaluations a frame | seconds a frame | evaluations a second | of peak | MiB |")
         print("|---|---|---|---|---|---|")
-        for cells in table_rows(backend, base, asked.frames, asked.size, asked.plain):
+        for cells in table_rows(backend, base, arguments.frames, arguments.size, arguments.plain):
             print(f"| {' | '.join(cells)} |", flush=True)
-        if asked.profile:
-            found = profile(backend, base, asked.size)
+        if arguments.profile:
+            found = profile(backend, base, arguments.size)
         del backend
-        if asked.long:
-            print(f"| {' | '.join(long_clip_row(base, asked.long, device))} |", flush=True)
-        if asked.profile:
+        if arguments.long:
+            print(f"| {' | '.join(long_clip_row(base, arguments.long, device))} |", flush=True)
+        if arguments.profile:
             print(f"\n{found}")
 
 

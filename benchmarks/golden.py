@@ -112,33 +112,33 @@ def make(checkout: Path, folder: Path) -> None:
     white[80:, 40:216] = 255
     Image.fromarray(white).save(folder / MASK)
     python = str(checkout / ".venv" / "bin" / "python")
-    whole = [[*arguments(run, "store", folder)] for run in RUNS if not run.stopped_at]
+    whole = [[*command_line(run, "store", folder)] for run in RUNS if not run.stopped_at]
     subprocess.run([python, "-c", CHILD], input=json.dumps(whole), text=True, cwd=folder, check=True)
     for run in RUNS:
         if run.stopped_at:
-            again = arguments(run, f"store-{run.stopped_at}", folder)
+            again = command_line(run, f"store-{run.stopped_at}", folder)
             stop(python, again, run.stopped_at, folder)
             subprocess.run([python, "-c", CHILD], input=json.dumps([again]), text=True, cwd=folder, check=True)
 
 
-def arguments(run: Run, store: str, folder: Path) -> list[str]:
+def command_line(run: Run, store: str, folder: Path) -> list[str]:
     """The command line of a run, which is to be started in ``folder``."""
-    kept = [] if run.arguments[0] == "direction" else ["--store", store]
-    return [*run.arguments, *kept, "-o", run.output]
+    store_option = [] if run.arguments[0] == "direction" else ["--store", store]
+    return [*run.arguments, *store_option, "-o", run.output]
 
 
 def stop(python: str, command: list[str], stage: str, folder: Path) -> None:
     """Start ``command`` and terminate it after two events of ``stage``; what it has finished is kept in its store."""
-    shown = [word for word in command if word != "-q"]
-    shown[shown.index("none")] = "json"
-    started = [python, "-m", "pnpvideo.cli.main", *shown]
+    words = [word for word in command if word != "-q"]
+    words[words.index("none")] = "json"
+    started = [python, "-m", "pnpvideo.cli.main", *words]
     with subprocess.Popen(started, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stderr is not None
-        seen = 0
+        events = 0
         for line in process.stderr:
             if f'"{stage}"' in line:
-                seen += 1
-                if seen == 2:
+                events += 1
+                if events == 2:
                     process.terminate()
     if process.returncode != 143:
         raise RuntimeError(f"the run ended with status {process.returncode}, not 143: it was not stopped in {stage}")
@@ -179,10 +179,10 @@ def difference(one: Path, other: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, help="the checkout to compare with; its .venv must be made")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name, "this"), Path(name, "other")]
-        for checkout, folder in zip((ROOT, asked.other.resolve()), folders, strict=True):
+        for checkout, folder in zip((ROOT, arguments.other.resolve()), folders, strict=True):
             folder.mkdir()
             make(checkout, folder)
         differing = 0

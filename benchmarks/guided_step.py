@@ -131,15 +131,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
     parser.add_argument("--row", choices=tuple(ROWS), help="only this row, as JSON")
-    asked = parser.parse_args()
-    if asked.row:
+    arguments = parser.parse_args()
+    if arguments.row:
         measure(
-            ROWS[asked.row],
-            asked.width,
-            asked.side,
-            asked.steps,
-            torch.device(asked.device),
-            getattr(torch, asked.dtype),
+            ROWS[arguments.row],
+            arguments.width,
+            arguments.side,
+            arguments.steps,
+            torch.device(arguments.device),
+            getattr(torch, arguments.dtype),
         )
         return
     first: StepCost | None = None

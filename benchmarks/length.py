@@ -30,11 +30,11 @@ from pnpvideo.video.ffmpeg import executable
 def make_clip(folder: Path, frames: int, hold: int) -> Path:
     """Write a clip of ``frames`` frames in one shot, each drawing shown ``hold`` times."""
     path = folder / "clip.mkv"
-    drawn = -(-frames // hold)
-    source = f"testsrc2=size=1280x720:rate=24:duration={drawn / 24}"
+    drawings = -(-frames // hold)
+    source = f"testsrc2=size=1280x720:rate=24:duration={drawings / 24}"
     repeat = f"loop=loop=0:size=1,setpts=N*{hold}/24/TB,fps=24" if hold > 1 else "null"
-    asked = ["-f", "lavfi", "-i", source, "-vf", repeat, "-frames:v", str(frames), "-c:v", "libx264", "-crf", "12"]
-    subprocess.run([executable(), "-nostdin", "-v", "error", *asked, str(path)], check=True)
+    command = ["-f", "lavfi", "-i", source, "-vf", repeat, "-frames:v", str(frames), "-c:v", "libx264", "-crf", "12"]
+    subprocess.run([executable(), "-nostdin", "-v", "error", *command, str(path)], check=True)
     return path
 
 
@@ -45,8 +45,8 @@ def translate_clip(frames: int, hold: int, size: int, preset: str) -> dict[str, 
         source, started = make_clip(folder, frames, hold), time.perf_counter()
         report = translate(source, "a photo of a red ball", folder / "out.mkv", options).report
         seconds = time.perf_counter() - started
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": seconds, "mebibytes": held / 2**20, "windows": report["windows"], "drawings": report["drawings"]}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"seconds": seconds, "mebibytes": peak / 2**20, "windows": report["windows"], "drawings": report["drawings"]}
 
 
 def attend_to_keyframes(keyframes: int, size: int) -> dict[str, float]:
@@ -73,18 +73,18 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="working size in pixels")
     parser.add_argument("--preset", default="draft")
     parser.add_argument("--row", type=json.loads, help="only this row, as JSON")
-    asked = parser.parse_args()
-    if asked.row is not None:
-        kind, count, other = asked.row
+    arguments = parser.parse_args()
+    if arguments.row is not None:
+        kind, count, other = arguments.row
         print(
             json.dumps(
-                translate_clip(count, other, asked.size, asked.preset)
+                translate_clip(count, other, arguments.size, arguments.preset)
                 if kind == "run"
                 else attend_to_keyframes(count, other)
             )
         )
         return
-    few, many = asked.frames
+    few, many = arguments.frames
     pairs = [
         ((f"{few} frames", ["run", few, 1]), (f"{many:,} frames", ["run", many, 1])),
         ((f"{few} frames on ones", ["run", few, 1]), (f"{few} frames on twos", ["run", few, 2])),

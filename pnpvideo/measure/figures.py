@@ -102,13 +102,13 @@ def nanmean(values: Sequence[float]) -> float:
 
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Markdown table with a row for each recipe and a column for each of COLUMNS that any row has."""
-    shown = {key: column for key, column in COLUMNS.items() if any(key in row for row in rows.values())}
+    columns = {key: column for key, column in COLUMNS.items() if any(key in row for row in rows.values())}
     lines = [
-        "| recipe | " + " | ".join(column.heading for column in shown.values()) + " |",
-        "|---|" + "---|" * len(shown),
+        "| recipe | " + " | ".join(column.heading for column in columns.values()) + " |",
+        "|---|" + "---|" * len(columns),
     ]
     for name, row in rows.items():
-        cells = [_cell(row.get(key, float("nan")), column) for key, column in shown.items()]
+        cells = [_cell(row.get(key, float("nan")), column) for key, column in columns.items()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -82,10 +82,10 @@ class Footage:
         """For each frame, outlines, part borders and creases of the objects, (size, size) bool."""
         found = []
         for time, mask in zip(self.times, self.masks, strict=True):
-            drawn = (
+            edges = (
                 surface_edges(trace_gbuffer([self.scene.at(time)], self.size), 1).reshape(self.size, self.size).numpy()
             )
-            found.append(drawn & within(mask, 2))
+            found.append(edges & within(mask, 2))
         return found
 
     @cached_property

@@ -91,7 +91,7 @@ class Tower:
     def keys(self, pictures: Sequence[np.ndarray]) -> Tensor:
         """The keys of pictures (h, w, 3) uint8: (n, tokens, width), heads concatenated, class token first."""
         device, found = next(self.network.parameters()).device, []
-        hook = self.projection.register_forward_hook(lambda module, given, made: found.append(made.float().cpu()))
+        hook = self.projection.register_forward_hook(lambda module, args, output: found.append(output.float().cpu()))
         try:
             for batch in _batches(pictures):
                 self.network(pixel_values=self.preprocess.without_crop(batch).to(device))

@@ -58,7 +58,7 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
     found = []
     for style in STYLES:
         pictures = [training_picture(HELD_OUT + number, style, backend.size) for number in range(exam.pictures)]
-        back = [backend.decode(backend.encode(given)) for given in pictures]
+        back = [backend.decode(backend.encode(source)) for source in pictures]
         found += [psnr(*pair) for pair in zip(back, pictures, strict=True)]
         yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
         gradient, laplacian = sharpness([each[0] for each in back], [each[0] for each in pictures])
@@ -196,8 +196,8 @@ def training_picture(scene: int, style: str, size: int) -> np.ndarray:
 
 def autoencoder_psnr(backend: Backend, scene: int, style: str) -> float:
     """PSNR in dB of a picture of the world after encoding and decoding."""
-    given = training_picture(scene, style, backend.size)
-    return psnr(backend.decode(backend.encode(given)), given)
+    source = training_picture(scene, style, backend.size)
+    return psnr(backend.decode(backend.encode(source)), source)
 
 
 def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int | None = None, rounds: int = 0) -> float:

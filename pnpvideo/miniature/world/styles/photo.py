@@ -107,12 +107,12 @@ def _lit(view: GBuffer, lights: dict[str, Light], sky: Tensor) -> Tensor:
     albedo = torch.where(is_ground, ground, _things(view))
 
     direct = (normal * sun).sum(1, keepdim=True).clamp(0, 1)
-    seen = sun_visibility(view, values(view, lambda i: (lights[i.sky].spread,)))
+    visible = sun_visibility(view, values(view, lambda i: (lights[i.sky].spread,)))
     sky_light = ambient * (0.62 + 0.38 * normal[:, 2:3])
     near_ground = (0.55 + 0.45 * (view.position[:, 2:3] * 1.2)).clamp(0, 1)
     sky_light = sky_light * torch.where(is_ground, contact_shadow(view), near_ground)
     bounce = ground * sunlight * 0.10 * (1 - normal[:, 2:3]).clamp(0, 1)
-    matte = albedo * (sunlight * direct * seen * relief + sky_light + bounce)
+    matte = albedo * (sunlight * direct * visible * relief + sky_light + bounce)
 
     # Highlights of the sun on all things, reflections of sky and ground in metal and glass.
     half = unit(sun - view.directions)
@@ -125,7 +125,7 @@ def _lit(view: GBuffer, lights: dict[str, Light], sky: Tensor) -> Tensor:
     polish = torch.where(is_metal, 0.65, torch.where(material_mask(view, GLASS), 0.45, 0.0))
     tint = torch.where(is_metal, 0.25 + 0.75 * albedo / albedo.amax(1, keepdim=True).clamp(min=0.05), 1.0)
     colour = matte * (1 - polish) + reflected * tint * polish
-    colour = colour + sunlight * glint * seen * torch.where(is_metal, 2.0, 1.0)
+    colour = colour + sunlight * glint * visible * torch.where(is_metal, 2.0, 1.0)
     rim = (1 + facing).clamp(0, 1) ** 4 * torch.where(is_ground, 0.0, 0.35)
     colour = colour + horizon * rim * 0.5
     colour = colour + values(view, lambda i: lights[i.sky].window) * material_mask(view, GLASS)
