@@ -1,7 +1,6 @@
 """What comes out of a file is what a viewer sees, when a viewer sees it."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.video.probe import ShotRange, probe
+from pnpvideo.video.probe import probe
 from pnpvideo.video.read import read
 
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
@@ -188,44 +187,6 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
         read(folder)
 
 
-def test_probe_counts_what_is_read(encode: Callable[..., Path], disc: Callable[..., np.ndarray]) -> None:
-    scene = [disc(40 + 8 * (k // 2)) for k in range(12)]
-    other = [
-        disc(150 - 8 * (k // 2), sky=(40, 40, 90), ground=(225, 205, 140), colour=(250, 230, 60)) for k in range(8)
-    ]
-    found = probe(encode("a.mp4", [*scene, *other]))
-    assert (found.frames, found.width, found.height, found.fps) == (20, 192, 128, 24)
-    assert found.duration_seconds == Fraction(20, 24)
-    assert not found.variable_rate
-    assert found.audio == ()
-    assert found.shots == (ShotRange(start=0, end=12), ShotRange(start=12, end=20))
-    assert found.drawings == 10
-
-
-def test_probe_of_a_single_frame(make: Callable[..., Path], tmp_path: Path) -> None:
-    found = probe(make("one.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.04", *X264))
-    assert (found.frames, found.drawings, found.shots) == (1, 1, (ShotRange(start=0, end=1),))
-    Image.new("RGB", (8, 8)).save(tmp_path / "still.png")
-    still = probe(tmp_path / "still.png")
-    assert (still.frames, still.fps, still.duration_seconds) == (1, None, None)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="decord has wheels for Linux")
-def test_decord_delivers_ffmpegs_times_and_is_refused_where_it_cannot_read(make: Callable[..., Path]) -> None:
-    pytest.importorskip("decord")
-    path = make("a.mp4", "-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=0.6", *X264)
-    ours, theirs = list(read(path).frames()), list(read(path, decoder="decord", span=(2, 9)).frames())
-    assert [frame.index for frame in theirs] == list(range(2, 9))
-    assert [frame.pts_seconds for frame in theirs] == [ours[k].pts_seconds for k in range(7)]
-    for frame in theirs:
-        distances = [np.abs(frame.pixels.astype(int) - other.pixels).mean() for other in ours]
-        assert int(np.argmin(distances)) == frame.index
-    with pytest.raises(InputError, match="use decoder ffmpeg"):
-        read(make("a.gif", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=0.3"), decoder="decord")
-    with pytest.raises(OptionError, match="accepted: ffmpeg, decord"):
-        read(path, decoder="opencv")
-
-
 def test_no_process_is_left_when_a_reader_leaves_early(make: Callable[..., Path]) -> None:
     path = make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=640x480:r=25:d=4", *X264)
     frames = read(path).frames()
@@ -254,31 +215,3 @@ def test_a_tiff_is_turned_once(orientation: int, tmp_path: Path) -> None:
     (frame,) = clip.frames()
     assert frame.pixels.shape == (clip.info.height, clip.info.width, 3)
     assert (clip.info.width, clip.info.height) == ((60, 90) if orientation < 5 else (90, 60))
-
-
-def test_decord_is_refused_where_it_shows_other_pictures(make: Callable[..., Path]) -> None:
-    pytest.importorskip("decord")
-    plain = make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.4", *X264)
-    mirrored = make("b.mp4", "-display_hflip", "-i", str(plain), "-c", "copy")
-    with pytest.raises(InputError, match="first picture"):
-        read(mirrored, decoder="decord")
-
-
-@pytest.mark.parametrize("given", ["https://example.com/a.mp4", "RTSP://camera/1", "s3://clips/a.mov", "file:///a.mp4"])
-@pytest.mark.parametrize("kind", [str, Path])
-def test_a_url_is_named_as_one(given: str, kind: Callable[[str], str | Path]) -> None:
-    with pytest.raises(InputError, match="^" + given + " is a URL; only local files are read: download it"):
-        read(kind(given))
-
-
-@pytest.mark.parametrize("given", ["C:/a.mp4", "a:b.mp4", "12:30/a.mp4", "./https/a.mp4"])
-def test_a_path_with_a_colon_is_no_url(given: str) -> None:
-    with pytest.raises(InputError, match=f"^{given.removeprefix('./')} does not exist"):
-        read(given)
-
-
-def test_a_local_folder_that_is_named_like_a_url_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("https:/host").mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save("https:/host/a.png")
-    assert read("https://host/a.png").info.frames == 1

@@ -1,0 +1,72 @@
+"""Where a result may go."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pnpvideo.errors import OutputError
+from pnpvideo.video.clip import ClipInfo
+from pnpvideo.video.destination import check_existing, check_output, resolve_output
+from pnpvideo.video.formats import FORMATS, format_of
+
+STILL = ClipInfo(path=None, kind="still", width=8, height=8, frames=1)
+
+
+@pytest.mark.parametrize(("text", "suffix"), [("a.mp4", ".mp4"), ("a.PNG", ".png"), ("frames", ""), ("a.mp4/", "")])
+def test_the_extension_chooses_the_format_and_a_separator_a_folder(text: str, suffix: str) -> None:
+    path, form = resolve_output(text)
+    assert path == Path(text) and form is FORMATS[suffix]
+
+
+@pytest.mark.parametrize("text", ["", "a\0b.mp4", "a.xyz", "a.tar.gz"])
+def test_names_that_cannot_be_written_are_refused(text: str) -> None:
+    with pytest.raises(OutputError, match="accepted"):
+        resolve_output(text)
+
+
+def test_the_message_of_an_unknown_extension_lists_the_table() -> None:
+    with pytest.raises(OutputError, match=r"cannot write \.avi; accepted are .*\.mp4.*\.webp, or a name without"):
+        format_of(Path("a.avi"))
+
+
+def test_only_files_and_folders_of_frames_may_be_replaced(tmp_path: Path) -> None:
+    folder, form = tmp_path / "frames", FORMATS[""]
+    check_existing(folder, form, overwrite=False)
+    folder.mkdir()
+    check_existing(folder, form, overwrite=False)
+    Image.new("RGB", (4, 4)).save(folder / "0.png")
+    with pytest.raises(OutputError, match="exists; name another output, or allow it"):
+        check_existing(folder, form, overwrite=False)
+    check_existing(folder, form, overwrite=True)
+    (folder / "notes.txt").write_text("x")
+    with pytest.raises(OutputError, match="holds other things than frames"):
+        check_existing(folder, form, overwrite=True)
+    with pytest.raises(OutputError, match="is no regular file"):
+        check_existing(folder, FORMATS[".mp4"], overwrite=True)
+    with pytest.raises(OutputError, match="is no folder"):
+        check_existing(folder / "0.png", form, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "complaint"),
+    [
+        ("a.png", {"frames": 2}, "holds one picture, the input is a clip"),
+        ("a.webp", {"width": 16384}, "holds up to 16383 pixels a side"),
+        ("a.gif", {"fps": Fraction(60)}, r"60 frames a second are beyond what \.gif can time \(50\)"),
+        ("gone/a.png", {}, "does not exist; make it first"),
+        ("a" * 300 + ".png", {}, "the name is too long"),
+    ],
+)
+def test_a_format_that_cannot_hold_the_clip_is_refused(
+    name: str, changes: dict[str, object], complaint: str, tmp_path: Path
+) -> None:
+    info = ClipInfo(**{"path": None, "kind": "still", "width": 8, "height": 8, "frames": 1, **changes})  # type: ignore[arg-type]
+    with pytest.raises(OutputError, match=complaint):
+        check_output(tmp_path / name, info)
+
+
+def test_a_fitting_output_is_accepted_and_nothing_is_written(tmp_path: Path) -> None:
+    check_output(tmp_path / "a.png", STILL)
+    assert list(tmp_path.iterdir()) == []
