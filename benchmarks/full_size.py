@@ -145,19 +145,19 @@ def main() -> None:
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
-        model = write_checkpoint(Path(folder) / asked.topology, TOPOLOGIES[asked.topology], asked.width)
-        dtype = choose_dtype(asked.dtype, device)
+        model = write_checkpoint(Path(folder) / arguments.topology, TOPOLOGIES[arguments.topology], arguments.width)
+        dtype = choose_dtype(arguments.dtype, device)
         base = Options.from_flat(
             {
                 "model": str(model),
-                "size": asked.size,
-                "batch": asked.batch,
+                "size": arguments.size,
+                "batch": arguments.batch,
                 "device": str(device),
                 "dtype": str(dtype).removeprefix("torch."),
-                "compile": asked.compile,
+                "compile": arguments.compile,
             }
         )
-        backend = StableDiffusion(str(model), device, dtype, asked.compile)
+        backend = StableDiffusion(str(model), device, dtype, arguments.compile)
         print(machine_info(device), f"{sum(weight.numel() for weight in backend.network.parameters()):,} weights")
         print(f"{peak_flops(device, dtype) / 1e12:.2f} T operations a second at peak", end=", ")
         print(f"{flops_per_evaluation(backend, arguments.size) / 1e12:.3f} T an evaluation\n")

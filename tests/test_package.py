@@ -71,17 +71,7 @@ UNTESTED_MODULES: set[str] = {
     "pnpvideo.miniature.recipe.export",
     "pnpvideo.report",
     "pnpvideo.translator",
-    "pnpvideo.video.animation",
-    "pnpvideo.video.avif",
-    "pnpvideo.video.decord",
-    "pnpvideo.video.destination",
-    "pnpvideo.video.dpx_exr",
-    "pnpvideo.video.folder",
     "pnpvideo.video.gif",
-    "pnpvideo.video.pillow_reader",
-    "pnpvideo.video.pillow_writers",
-    "pnpvideo.video.source",
-    "pnpvideo.video.stills",
     "pnpvideo.video.tracks",
 }
 
