@@ -65,7 +65,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 def flops_per_evaluation(backend: StableDiffusion, size: int) -> int:
     """Floating-point operations of one evaluation; a multiplication and an addition count as two."""
     x = torch.zeros((1, *backend.latent_shape(size, size)), device=backend.device)
-    words = backend.embed("").unsqueeze(0)
+    words = backend.embed("").batch()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         backend.predict(x, 1, words)
     return int(counter.get_total_flops())
@@ -74,7 +74,7 @@ def flops_per_evaluation(backend: StableDiffusion, size: int) -> int:
 def network_throughput(backend: StableDiffusion, size: int, batch: int) -> float:
     """Evaluations a second of the network alone."""
     x = torch.zeros((batch, *backend.latent_shape(size, size)), device=backend.device)
-    words = backend.embed("").expand(batch, -1, -1)
+    words = backend.embed("").batch(batch)
     seconds = []
     with torch.no_grad():
         for _ in range(4):

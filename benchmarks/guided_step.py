@@ -30,7 +30,7 @@ from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.engine.denoiser import Denoiser
-from pnpvideo.injection import Kind, Lanes, Moment, injected, select
+from pnpvideo.injection import Conditioning, Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.measure.peak import PeakMemory
 from pnpvideo.methods.method import Method
@@ -64,8 +64,8 @@ class NetworkOnly:
     def sites(self) -> tuple[Any, ...]:
         return tuple(sites_of(self.network))
 
-    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
-        answer = self.network(x.to(self.dtype), timestep, context.to(self.dtype), return_dict=False)[0]
+    def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
+        answer = self.network(x.to(self.dtype), timestep, context.tokens.to(self.dtype), return_dict=False)[0]
         return cast(Tensor, answer).float()
 
 
@@ -86,7 +86,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
     words = {
-        lane: torch.randn((TOKENS, TOPOLOGY.text[0]), generator=draw).to(device)
+        lane: Conditioning(torch.randn((TOKENS, TOPOLOGY.text[0]), generator=draw).to(device))
         for lane in ("source", "negative", "positive")
     }
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)
@@ -97,7 +97,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
             backend, session, schedule, method, coherence, guidance, {**words, "empty": words["source"]}, walked
         )
         with torch.no_grad():
-            backend.predict(x.to(device), 1, words["source"].unsqueeze(0))  # warm up
+            backend.predict(x.to(device), 1, words["source"].batch())  # warm up
             peak = PeakMemory(device)
             reference_maps = (
                 [_reference(backend, x.to(device), words, schedule, level) for level in range(steps)]
@@ -114,12 +114,12 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     del reference_maps
 
 
-def _reference(backend: Backend, x: Tensor, words: dict[str, Tensor], schedule: Schedule, level: int) -> Any:
+def _reference(backend: Backend, x: Tensor, words: dict[str, Conditioning], schedule: Schedule, level: int) -> Any:
     """The cross-attention maps of one step of the reference pass."""
     watch = CrossAttentionMaps(select(backend.sites, Kind.CROSS))
     moment = Moment(level, schedule.steps, schedule.timestep(level + 1))
     with injected(backend.network, [watch]) as session, session.during(moment, Lanes((SOURCE,), (0,))):
-        backend.predict(x, moment.timestep, words["source"].unsqueeze(0))
+        backend.predict(x, moment.timestep, words["source"].batch())
     return watch.take()
 
 

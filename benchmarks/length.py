@@ -58,12 +58,12 @@ def attend_to_keyframes(keyframes: int, size: int) -> dict[str, float]:
     x, words = torch.zeros(keyframes, *backend.latent_shape(size, size)), backend.embed("")
     lanes, moment = Lanes(("positive",), chosen), Moment(0, 1, 1, chosen)
     with torch.no_grad(), injected(backend.network, sharing) as session:
-        backend.predict(x[:1], 1, words.unsqueeze(0))
+        backend.predict(x[:1], 1, words.batch())
         peak, started = PeakMemory(backend.device), time.perf_counter()
         for edit in session.edits:
             edit.begin(moment)
         with session.during(moment, lanes):
-            backend.predict(x, 1, words.expand(keyframes, -1, -1))
+            backend.predict(x, 1, words.batch(keyframes))
     return {"seconds": time.perf_counter() - started, "mebibytes": peak.bytes() / 2**20}
 
 

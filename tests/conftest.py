@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.topology import letter_tokenizer
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 
@@ -115,7 +116,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
     predict = StableDiffusion.predict
 
-    def counted(self: StableDiffusion, x: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+    def counted(self: StableDiffusion, x: torch.Tensor, timestep: int, context: Conditioning) -> torch.Tensor:
         rows.append(len(x))
         return predict(self, x, timestep, context)
 

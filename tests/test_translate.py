@@ -22,7 +22,7 @@ from pnpvideo.diffusion.solvers import DDIM, DPMSolver2M, State, second_order_te
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
-from pnpvideo.injection import Kind, Moment
+from pnpvideo.injection import Conditioning, Kind, Moment
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import COHERENCES, Options
 from pnpvideo.store import Store
@@ -294,7 +294,7 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
     config.write_text(json.dumps({**json.loads(config.read_text()), "prediction_type": "v_prediction"}))
     backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
     clean = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(0))
-    words = backend.embed("a hen").unsqueeze(0)
+    words = backend.embed("a hen").batch()
 
     def error(steps: int) -> float:
         schedule = backend.schedule(steps)
@@ -320,7 +320,7 @@ def test_the_second_order_of_the_way_down_is_the_sources(options: MakeOptions, t
     found = next(read(translate(tmp_path / "in.png", "a fox", tmp_path / "out.png", given).output).frames()).pixels
     backend = StableDiffusion(given.model, torch.device("cpu"), torch.float32)
     schedule = backend.schedule(5, "karras")
-    hen, fox = (backend.embed(text).unsqueeze(0) for text in ("a hen", "a fox"))
+    hen, fox = (backend.embed(text).batch() for text in ("a hen", "a fox"))
     with torch.no_grad():
         clean = backend.encode(pixels[np.newaxis])
 
@@ -375,7 +375,7 @@ def test_nan_is_told_with_its_step_and_not_kept(
 ) -> None:
     source, predict, made = clip_of(1), StableDiffusion.predict, list[int]()
 
-    def failing(self: StableDiffusion, x: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+    def failing(self: StableDiffusion, x: torch.Tensor, timestep: int, context: Conditioning) -> torch.Tensor:
         made.append(timestep)
         return predict(self, x, timestep, context) * (float("nan") if len(made) == 2 else 1.0)
 
@@ -417,7 +417,7 @@ def test_where_memory_runs_out_the_batch_is_halved(
     chosen = options(coherence="none", method="sdedit", strength=1.0)
     whole = translate(source, "a fox", tmp_path / "whole", chosen).output
 
-    def small(self: StableDiffusion, x: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+    def small(self: StableDiffusion, x: torch.Tensor, timestep: int, context: Conditioning) -> torch.Tensor:
         if len(x) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return predict(self, x, timestep, context)

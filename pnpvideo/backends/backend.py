@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Site
+from pnpvideo.injection import Conditioning, Site
 from pnpvideo.settings.card import Card
 
 
@@ -102,12 +102,12 @@ class Backend(Protocol):
         """Decode latents (f, c, h', w') to (f, h, w, 3) uint8 RGB. Raises NotFiniteError instead of a black picture."""
         ...
 
-    def embed(self, text: str) -> Tensor:
-        """(tokens, channels): the text's embedding, padded to the tokenizer's length."""
+    def embed(self, text: str) -> Conditioning:
+        """What ``text``, padded to the tokenizer's length, conditions the network on; without a batch dimension."""
         ...
 
-    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
-        """The network's raw output for latents (n, c, h', w') with context (n, tokens, channels); fp32 in and out.
+    def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
+        """The network's raw output for latents (n, c, h', w') with a conditioning of n rows; fp32 in and out.
 
         Raises NotFiniteError if it holds NaN or infinity.
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.injection import Site
+from pnpvideo.injection import Conditioning, Site
 from pnpvideo.settings.card import Card
 
 CHANNELS = 3
@@ -110,13 +110,13 @@ class FakeBackend:
         values = ((latents + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return values.permute(0, 2, 3, 1).numpy()
 
-    def embed(self, text: str) -> Tensor:
-        return self.text.embeds([text])[0]
+    def embed(self, text: str) -> Conditioning:
+        return Conditioning(self.text.embeds([text])[0])
 
-    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
         """What a perfect network outputs: x0 = E[x0 | x], of a Gaussian, and the noise that is left of x."""
         signal, noise = _powers(timestep / TIME_SCALE, self._prediction)
-        mean, variance = context[:, 0].reshape(-1, CHANNELS, 1, 1), self.deviation**2
+        mean, variance = context.tokens[:, 0].reshape(-1, CHANNELS, 1, 1), self.deviation**2
         x0 = mean + signal * variance / (signal**2 * variance + noise**2) * (x - signal * mean)
         eps = (x - signal * x0) / noise
         if self._prediction is Prediction.EPSILON:

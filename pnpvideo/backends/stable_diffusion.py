@@ -28,7 +28,7 @@ from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, PnPVideoError
-from pnpvideo.injection import Kind, Role, Site
+from pnpvideo.injection import Conditioning, Kind, Role, Site
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
 
@@ -173,12 +173,12 @@ class StableDiffusion:
             pictures.append(x.permute(1, 2, 0).cpu().numpy())
         return np.stack(pictures)
 
-    def embed(self, text: str) -> Tensor:
-        return self.text.embeds([text])[0]
+    def embed(self, text: str) -> Conditioning:
+        return Conditioning(self.text.embeds([text])[0])
 
-    def predict(self, x: Tensor, timestep: float, context: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
         self._at_hand(self.network)
-        asked = x.to(self.dtype), timestep, context.to(self.dtype)
+        asked = x.to(self.dtype), timestep, context.tokens.to(self.dtype)
         output = self.network(*asked, timestep_cond=self._told, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
 

@@ -15,7 +15,7 @@ from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import second_order_term
 from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.engine.run import Run, Window
-from pnpvideo.injection import Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
+from pnpvideo.injection import Conditioning, Edit, Lanes, Moment, Session, Site, StopForward, checkpointed, injected
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Corrected, Method
 
@@ -49,7 +49,7 @@ class Evaluation(NamedTuple):
 class Denoiser:
     """Called as ``denoiser(x, level)`` by the sampler.
 
-    words: lane -> prompt embedding (tokens, channels). anchors: the first so many frames are keyframes at every step.
+    words: lane -> conditioning. anchors: the first so many frames are keyframes at every step.
     batch: frames a network call.
     """
 
@@ -59,7 +59,7 @@ class Denoiser:
     method: Method
     coherence: Coherence
     guidance: Guidance
-    words: Mapping[str, Tensor]
+    words: Mapping[str, Conditioning]
     trajectory: Trajectory
     place: Place = FIRST
     anchors: int = 0
@@ -177,7 +177,7 @@ class _Probe:
         backend, moment = self._denoiser.backend, self._moment
         with injected(backend.network, edits) as session, checkpointed(backend.network, checkpointing):
 
-            def ask(lanes: Lanes, latents: Mapping[str, Tensor], words: Mapping[str, Tensor]) -> None:
+            def ask(lanes: Lanes, latents: Mapping[str, Tensor], words: Mapping[str, Conditioning]) -> None:
                 for edit in edits:
                     edit.begin(moment)
                 session.look(moment, lanes)

@@ -112,7 +112,7 @@ def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -
         timestep = run.schedule.timestep(level)
 
         def batched(batch: int) -> Tensor:
-            parts = [(part, words.expand(len(part), *words.shape)) for part in x.split(batch)]
+            parts = [(part, words.batch(len(part))) for part in x.split(batch)]
             return torch.cat([run.backend.predict(part, timestep, text) for part, text in parts])
 
         with window.located("invert", level, steps):

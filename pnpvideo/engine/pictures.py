@@ -47,6 +47,6 @@ def warn_if_unfamiliar(run: Run, window: Window, clean: Tensor) -> None:
     x, level, quarters = clean[:1].to(run.device), 2, run.backend.schedule(4)
     noise = seeded_noise(x.shape, 0).to(x.device)
     noisy = ForwardProcess(x, noise, quarters).at(level)
-    output = run.backend.predict(noisy, quarters.timestep(level), window.script.prompt_embeddings["empty"].unsqueeze(0))
+    output = run.backend.predict(noisy, quarters.timestep(level), window.script.prompt_embeddings["empty"].batch())
     if float((quarters.estimate(noisy, output, level).eps - noise).square().mean()) > card.familiar_error:
         run.report(Notice(message=card.outside_notice))

@@ -126,7 +126,7 @@ def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, f
     """Seconds of one evaluation, in calls of ``batch``, and of encoding and decoding one picture; the second try of
     each, for the first one makes ready."""
     x = torch.zeros((batch, *backend.latent_shape(*size)), device=backend.device)
-    words = backend.embed("").expand(batch, -1, -1)
+    words = backend.embed("").batch(batch)
     picture = np.zeros((1, size[1], size[0], 3), np.uint8)
     found = []
     for call in (lambda: backend.predict(x, 1, words), lambda: backend.decode(backend.encode(picture))):

@@ -54,7 +54,7 @@ def _maps(run: Run, window: Window, trajectory: Trajectory, frame: int) -> list[
             recorded.begin(moment)
             with session.during(moment, lanes):
                 latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
-                backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].unsqueeze(0))
+                backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].batch())
             maps += [found[SOURCE].cpu() for found in recorded.take().values()]
     return maps
 

@@ -3,6 +3,7 @@
 Only ``install`` changes a network; ``attention`` knows how diffusers' attention layers compute.
 """
 
+from pnpvideo.injection.conditioning import Conditioning
 from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Recordable, ResidualEdit, StopForward
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
@@ -12,6 +13,7 @@ from pnpvideo.injection.site import Kind, Role, Site, select, with_role
 __all__ = [
     "AttentionCall",
     "AttentionEdit",
+    "Conditioning",
     "Edit",
     "Kind",
     "Lanes",

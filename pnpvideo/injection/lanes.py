@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pnpvideo.injection.conditioning import Conditioning
+
 SOURCE = "source"
 
 
@@ -32,10 +34,9 @@ class Lanes:
         """Join each lane's part (frames, ...) into a batch (lanes * frames, ...)."""
         return torch.cat([parts[name] for name in self.names])
 
-    def spread(self, one_each: Mapping[str, Tensor]) -> Tensor:
-        """Repeat each lane's single value (...) for all of its frames: a batch (lanes * frames, ...)."""
-        count = len(self.frames)
-        return torch.cat([one_each[name].unsqueeze(0).expand(count, *one_each[name].shape) for name in self.names])
+    def spread(self, one_each: Mapping[str, Conditioning]) -> Conditioning:
+        """Repeat each lane's conditioning for all of its frames: a batch (lanes * frames, ...)."""
+        return Conditioning.concat([one_each[name].batch(len(self.frames)) for name in self.names])
 
     @property
     def edited(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def invert_and_sample(run: Run, pictures: Sequence[np.ndarray], caption: str) ->
     """Invert pictures (h, w, 3) uint8 and sample with the same caption at guidance 1: (latents, noise, result)."""
     backend, schedule, sampling = run.backend, run.schedule, run.options.sampling
     clean = backend.encode(np.stack(pictures))
-    words = backend.embed(caption).unsqueeze(0).expand(len(clean), -1, -1)
+    words = backend.embed(caption).batch(len(clean))
 
     def predict(x: Tensor, level: int) -> Tensor:
         return backend.predict(x, schedule.timestep(level), words)

@@ -17,6 +17,7 @@ from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.injection import Conditioning
 from pnpvideo.measure.footage import pixels
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.sharpness import sharpness
@@ -84,7 +85,7 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
 def evaluation_ms(backend: Backend, times: int = 15) -> float:
     """Milliseconds of one evaluation of the network for one frame at the native size, median of ``times``."""
     x = torch.zeros(1, *backend.latent_shape(backend.size, backend.size))
-    words, spent = backend.embed("").unsqueeze(0), []
+    words, spent = backend.embed("").batch(), []
     for _ in range(times):
         started = time.perf_counter()
         backend.predict(x, 500, words)
@@ -172,11 +173,11 @@ def sample_pictures(backend: Backend, prompts: Sequence[str], steps: int, guidan
     schedule, guide = backend.schedule(steps), Guidance(scale=guidance)
     shape = backend.latent_shape(backend.size, backend.size)
     noise = seeded_noise((len(prompts), *shape), seed)
-    words = torch.stack([backend.embed(prompt) for prompt in prompts])
-    empty = backend.embed("").expand_as(words)
+    words = [backend.embed(prompt).batch() for prompt in prompts]
+    empty = backend.embed("").batch(len(words))
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        both = backend.predict(torch.cat((x, x)), schedule.timestep(level), torch.cat((empty, words)))
+        both = backend.predict(torch.cat((x, x)), schedule.timestep(level), Conditioning.concat([empty, *words]))
         lanes = dict(zip(("empty", "positive"), both.chunk(2), strict=True))
         return x, guide.combine(lanes, steps - level, steps)
 
@@ -207,7 +208,7 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     inversion step.
     """
     latent = backend.encode(training_picture(scene, style, size or backend.size))
-    words = backend.embed(caption(training_instant(scene), style)).unsqueeze(0)
+    words = backend.embed(caption(training_instant(scene), style)).batch()
     schedule = backend.schedule(steps)
 
     def predict(x: Tensor, level: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.edits.cross_attention import CrossAttentionMaps, map_distance
 from pnpvideo.errors import OptionError
-from pnpvideo.injection import Kind, Lanes, select
+from pnpvideo.injection import Conditioning, Kind, Lanes, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.methods.method import Probe
 
@@ -56,10 +56,10 @@ def _gradient(loss: Tensor, leaves: list[Tensor]) -> list[Tensor]:
     return [finite(slope / scale, "the gradient of the cross-attention loss") for slope in slopes]
 
 
-def reference_lanes(lanes: Sequence[str], words: Mapping[str, Tensor]) -> dict[str, str]:
+def reference_lanes(lanes: Sequence[str], words: Mapping[str, Conditioning]) -> dict[str, str]:
     """Edited lane -> the reference's lane that it is compared with; lanes of equal prompts are evaluated once."""
     reference = {}
     for lane in lanes:
-        same = lane == "positive" or torch.equal(words[lane], words[SOURCE])
+        same = lane == "positive" or words[lane].equals(words[SOURCE])
         reference[lane] = SOURCE if same else lane
     return reference

@@ -14,11 +14,11 @@ if TYPE_CHECKING:  # options are read before torch is loaded
 
     from pnpvideo.diffusion.schedule import Schedule
     from pnpvideo.diffusion.trajectory import Trajectory
-    from pnpvideo.injection import Edit, Lanes, Moment, Site
+    from pnpvideo.injection import Conditioning, Edit, Lanes, Moment, Site
 
-    Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Tensor]], None]
+    Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Conditioning]], None]
     """One network call, up to the last site that its edits need: lanes, latents of each lane (frames, c, h, w), prompt
-    embedding of each lane (tokens, channels)."""
+    conditioning of each lane."""
 
 
 STRENGTH = Spec(
@@ -31,7 +31,7 @@ STRENGTH = Spec(
 class Probe(Protocol):
     """Network calls that a correction may make, apart from the run's own edits.
 
-    lanes: those that guidance evaluates at this step. words: lane -> prompt embedding (tokens, channels). sites: the
+    lanes: those that guidance evaluates at this step. words: lane -> conditioning. sites: the
     network's.
     """
 
@@ -39,7 +39,7 @@ class Probe(Protocol):
     def lanes(self) -> tuple[str, ...]: ...
 
     @property
-    def words(self) -> Mapping[str, Tensor]: ...
+    def words(self) -> Mapping[str, Conditioning]: ...
 
     @property
     def sites(self) -> Sequence[Site]: ...

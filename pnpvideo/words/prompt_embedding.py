@@ -6,22 +6,23 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend, Text
+from pnpvideo.injection import Conditioning
 from pnpvideo.words.prompt_weights import Piece, parse_weights
 
 
-def embed_prompt(backend: Backend, prompt: str) -> Tensor:
-    """Return the embedding (tokens, channels) of ``prompt``, fp32, on the backend's device.
+def embed_prompt(backend: Backend, prompt: str) -> Conditioning:
+    """Return what ``prompt`` conditions the backend's network on, on its device.
 
     A token of weight w moves from the empty prompt's embedding e0 at its place: e0 + w (e - e0), as in ComfyUI, and in
     compel for w > 1. Tokens of weight 1, and those that start, end and pad the text, are unchanged.
     """
     pieces = parse_weights(prompt)
-    embedding = backend.embed("".join(piece.text for piece in pieces))
+    conditioning = backend.embed("".join(piece.text for piece in pieces))
     if all(piece.weight == 1 for piece in pieces):
-        return embedding
-    weights = token_weights(backend.text, pieces).to(embedding).unsqueeze(1)
-    empty = backend.embed("")
-    return torch.where(weights == 1, embedding, empty + weights * (embedding - empty))
+        return conditioning
+    tokens, empty = conditioning.tokens, backend.embed("").tokens
+    weights = token_weights(backend.text, pieces).to(tokens).unsqueeze(1)
+    return conditioning.with_tokens(torch.where(weights == 1, tokens, empty + weights * (tokens - empty)))
 
 
 def token_weights(text: Text, pieces: Sequence[Piece]) -> Tensor:

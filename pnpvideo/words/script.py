@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Notice, Report
+from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.words.caption import Captioner
@@ -36,7 +36,7 @@ class Script:
     source: str
     prompt: str
     negative: str
-    prompt_embeddings: Mapping[str, Tensor]
+    prompt_embeddings: Mapping[str, Conditioning]
 
 
 class ScriptWriter:
@@ -59,7 +59,7 @@ class ScriptWriter:
             placement = self.options.placement
             self._change = ChangeDirections(backend.text, change, placement, store, options.model, report)
         self._reported: set[str] = set()
-        self._embeddings: dict[str, Tensor] = {}
+        self._embeddings: dict[str, Conditioning] = {}
 
     def write(self, picture: Callable[[], np.ndarray]) -> Script:
         """Return the script of a shot. ``picture`` returns one of its frames, (h, w, 3) uint8 RGB.
@@ -78,13 +78,13 @@ class ScriptWriter:
         directions = list(self.files)
         if self._change is not None:
             directions.append((self._change.direction(text), self.options.change_strength))
+        positive = self._embed(prompt)
+        edited = apply_directions(self.backend.text, text, positive.tokens, directions, self.options.placement)
         embeddings = {
             "source": self._embed(source),
             "empty": self._embed(""),
             "negative": self._embed(negative),
-            "positive": apply_directions(
-                self.backend.text, text, self._embed(prompt), directions, self.options.placement
-            ),
+            "positive": positive.with_tokens(edited),
         }
         return Script(source, prompt, negative, embeddings)
 
@@ -136,7 +136,7 @@ class ScriptWriter:
         )
         return None
 
-    def _embed(self, prompt: str) -> Tensor:
+    def _embed(self, prompt: str) -> Conditioning:
         if prompt not in self._embeddings:
             weighted = [piece for piece in parse_weights(prompt) if piece.weight != 1]
             if weighted:
@@ -144,7 +144,7 @@ class ScriptWriter:
                 self._report_once(f"weights in {prompt!r}: {listed}")
             if unread := self.backend.text.truncation(plain_text(prompt)):
                 self._report_once(f"the text is longer than the model reads; not read: {unread!r}")
-            self._embeddings[prompt] = embed_prompt(self.backend, prompt).cpu()  # there may be as many as shots
+            self._embeddings[prompt] = embed_prompt(self.backend, prompt).to("cpu")  # there may be as many as shots
         return self._embeddings[prompt].to(self.backend.device)
 
     def _report_once(self, message: str) -> None:

@@ -21,7 +21,7 @@ def answers(backend: StableDiffusion) -> list[Tensor]:
     for frames in (4, 2):
         draw = torch.Generator().manual_seed(frames)
         x, other = (torch.randn((frames, 4, 8, 8), generator=draw) for _ in range(2))
-        words, rows = backend.embed("a hen").expand(frames, -1, -1), tuple(range(frames))
+        words, rows = backend.embed("a hen").batch(frames), tuple(range(frames))
         with torch.no_grad():
             found.append(backend.predict(x, 501, words))
             with injected(backend.network, edits) as session:

@@ -58,7 +58,7 @@ def test_every_prediction_says_the_same_of_the_same_picture(prediction: Predicti
     backend, flow = FakeBackend(MEANS, prediction=prediction), FakeBackend(MEANS, prediction=Prediction.SAMPLE)
     schedule = backend.schedule(5)
     x = torch.randn((2, 3, 4, 4), generator=torch.Generator().manual_seed(1))
-    words = backend.embed("noon").expand(2, -1, -1)
+    words = backend.embed("noon").batch(2)
     if prediction is Prediction.FLOW:
         return
     found = schedule.estimate(x, backend.predict(x, schedule.timestep(3), words), 3)

@@ -76,7 +76,7 @@ def test_a_model_that_wants_to_be_told_its_guidance_is(with_scheduler: Callable[
     network = UNet2DConditionModel.from_config({**config, "time_cond_proj_dim": 8})
     network.save_pretrained(folder / "unet")
     backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
-    x, words = torch.randn((2, 4, 8, 8)), backend.embed("a hen").expand(2, -1, -1)
+    x, words = torch.randn((2, 4, 8, 8)), backend.embed("a hen").batch(2)
     expected = network(x, 19, words, timestep_cond=embedded(8.5, 8).expand(2, -1)).sample
     untold = network(x, 19, words).sample
     with torch.no_grad():

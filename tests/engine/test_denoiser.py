@@ -42,7 +42,7 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
 def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> None:
     result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
     keyframes = [coherence_of(kind).keyframes(FRAMES, Place(0), step) for step in range(STEPS)]
-    words = [backend.embed(text) for text in ("a hen", "", "a fox")]
+    words = [backend.embed(text).tokens for text in ("a hen", "", "a fox")]
     plain = ReferencePipeline(backend.network, kind, batch=3)
     expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
     assert plain.evaluations == STEPS * 3 * (FRAMES + len(keyframes[0]))
@@ -77,7 +77,7 @@ def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -
 def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> None:
     result, states = run(backend, "none", PlugAndPlay(feature_until=0.0, attention_until=0.0))
     schedule, x = backend.schedule(STEPS), states[STEPS]
-    words = torch.stack([backend.embed(text) for text in ("", "a fox") for _ in range(FRAMES)])
+    words = torch.stack([backend.embed(text).tokens for text in ("", "a fox") for _ in range(FRAMES)])
     for level in range(STEPS, 0, -1):
         with torch.no_grad():
             output = backend.network(torch.cat((x, x)), schedule.timestep(level), words, return_dict=False)[0]

@@ -93,7 +93,7 @@ def test_a_model_on_a_cpu_has_nowhere_else_to_wait(backend: StableDiffusion) -> 
 def test_parts_that_wait_elsewhere_give_the_same(backend: StableDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
     """With "elsewhere" and the device both a CPU, and moves watched."""
     x = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(0))
-    context = backend.embed("a hen").unsqueeze(0)
+    context = backend.embed("a hen").batch()
     expected, picture = backend.predict(x, 1, context), backend.decode(x)
     moved: list[tuple[str, str]] = []
     for name, part in (("network", backend.network), ("vae", backend.vae), ("text", backend.text.encoder)):

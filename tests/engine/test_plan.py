@@ -80,7 +80,7 @@ def test_the_disk_holds_what_was_said_within_a_fifth(
 
 def test_a_call_holds_what_was_said(backend: StableDiffusion) -> None:
     """Tensors without contents, against the real call with its fused attention, operation by operation."""
-    x, words = torch.zeros(2, *backend.latent_shape(256, 384)), backend.embed("").expand(2, -1, -1)
+    x, words = torch.zeros(2, *backend.latent_shape(256, 384)), backend.embed("").batch(2)
     with torch.no_grad(), Living() as living:
         backend.predict(x, 1, words)
     held = backend.footprint(256, 384)
@@ -89,7 +89,7 @@ def test_a_call_holds_what_was_said(backend: StableDiffusion) -> None:
     attentions = [backend.network.get_submodule(site.name) for site in select(backend.sites, Kind.SELF)]
     hooks = [module.register_forward_hook(lambda *given: outputs.append(given[2].nbytes)) for module in attentions]
     try:
-        backend.predict(x[:1], 1, words[:1])
+        backend.predict(x[:1], 1, backend.embed("").batch())
     finally:
         for hook in hooks:
             hook.remove()

@@ -23,7 +23,7 @@ def state_of(network: Any) -> tuple[dict[str, Any], list[int]]:
 
 def output(backend: StableDiffusion, rows: int = 4) -> Tensor:
     x = torch.randn((rows, 4, 8, 8), generator=torch.Generator().manual_seed(0))
-    return backend.predict(x, 501, backend.embed("a hen").expand(rows, -1, -1))
+    return backend.predict(x, 501, backend.embed("a hen").batch(rows))
 
 
 def test_no_sites_is_an_error(backend: StableDiffusion) -> None:

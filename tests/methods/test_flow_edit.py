@@ -61,8 +61,7 @@ def reference(
         """V of guided outputs: eps - x0 of the network at x = (signal + noise) z."""
         x = total[level] * z
         outputs = [
-            backend.predict(x, schedule.timestep(level), backend.embed(each).expand(len(x), -1, -1))
-            for each in ("", text)
+            backend.predict(x, schedule.timestep(level), backend.embed(each).batch(len(x))) for each in ("", text)
         ]
         found = schedule.estimate(x, outputs[0] + scale * (outputs[1] - outputs[0]), level)
         return found.eps - found.x0
@@ -93,7 +92,7 @@ def test_the_latents_are_those_of_the_paper(
 def test_from_pure_noise_a_gaussian_moves_by_the_difference_of_the_means(tmp_path: Path) -> None:
     """Both prompts' pictures are N(mean, s^2) with one s: Z is carried by mean' - mean, whatever the noise."""
     backend = FakeBackend(MEANS)
-    shift = backend.embed("noon")[0] - backend.embed("dusk")[0]
+    shift = backend.embed("noon").tokens[0] - backend.embed("dusk").tokens[0]
     for steps in (3, 10):
         x0, found = edited(backend, FlowEdit(strength=1.0), steps, tmp_path / str(steps), 1.0)
         assert torch.allclose(found - x0, shift.reshape(1, 3, 1, 1).expand_as(x0), atol=1e-4)

@@ -17,7 +17,7 @@ from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.engine.denoiser import Denoiser
 from pnpvideo.errors import OptionError
-from pnpvideo.injection import AttentionCall, Site, injected
+from pnpvideo.injection import AttentionCall, Conditioning, Site, injected
 from pnpvideo.injection.edit import Attend
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
 from pnpvideo.store import fingerprint
@@ -32,7 +32,7 @@ def states() -> list[Tensor]:
     return [torch.randn((2, 4, 8, 8), generator=generator) for _ in range(STEPS + 1)]
 
 
-def words_of(backend: StableDiffusion, positive: str = "a fox", negative: str = "a hen") -> dict[str, Tensor]:
+def words_of(backend: StableDiffusion, positive: str = "a fox", negative: str = "a hen") -> dict[str, Conditioning]:
     texts = {"source": "a hen", "empty": "", "negative": negative, "positive": positive}
     return {lane: backend.embed(text) for lane, text in texts.items()}
 
@@ -42,7 +42,7 @@ def run(
     states: list[Tensor],
     method: Pix2PixZero,
     guidance: Guidance = REAL,
-    words: dict[str, Tensor] | None = None,
+    words: dict[str, Conditioning] | None = None,
     batch: int = 8,
     kind: str = "none",
 ) -> Tensor:
@@ -86,7 +86,7 @@ class Looking:
 
 
 def by_hand(
-    backend: StableDiffusion, states: list[Tensor], weight: float, update: str, words: dict[str, Tensor]
+    backend: StableDiffusion, states: list[Tensor], weight: float, update: str, words: dict[str, Conditioning]
 ) -> Tensor:
     """Section 3.3 for one frame: a batch of (negative, positive), guidance 5, the caption as the negative prompt.
 
@@ -96,7 +96,7 @@ def by_hand(
     watch = Looking(backend.network)
 
     def ask(latents: Tensor, level: int, *lanes: str) -> tuple[Tensor, dict[str, Tensor]]:
-        text = torch.stack([words[lane] for lane in lanes])
+        text = torch.stack([words[lane].tokens for lane in lanes])
         return backend.network(latents, schedule.timestep(level), text).sample, dict(watch.maps)
 
     try:
@@ -169,11 +169,11 @@ def test_it_ends_after_its_share_of_the_steps(backend: StableDiffusion, states: 
     assert not torch.equal(one, none) and not torch.equal(one, all_steps)
 
 
-def by_guidance(backend: StableDiffusion, states: list[Tensor], words: dict[str, Tensor]) -> Tensor:
+def by_guidance(backend: StableDiffusion, states: list[Tensor], words: dict[str, Conditioning]) -> Tensor:
     schedule, x = backend.schedule(STEPS), states[STEPS]
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        text = torch.cat([words[lane].expand(len(x), -1, -1) for lane in ("negative", "positive")])
+        text = Conditioning.concat([words[lane].batch(len(x)) for lane in ("negative", "positive")])
         low, high = backend.predict(torch.cat((x, x)), schedule.timestep(level), text).chunk(2)
         return x, low + 5.0 * (high - low)
 
@@ -198,8 +198,7 @@ def test_without_an_edit_the_reference_comes_back(negative: str, backend: Stable
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         parts = {
-            lane: backend.predict(x, schedule.timestep(level), words[lane].unsqueeze(0))
-            for lane in ("negative", "positive")
+            lane: backend.predict(x, schedule.timestep(level), words[lane].batch()) for lane in ("negative", "positive")
         }
         return x, REAL.combine(parts, STEPS - level, STEPS)
 

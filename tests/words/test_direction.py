@@ -18,7 +18,7 @@ def test_a_direction_is_the_difference_of_means(backend: StableDiffusion) -> Non
     hens, foxes = [f"hen {n}" for n in range(7)], [f"fox {n}" for n in range(5)]
     heard: list[int] = []
     found = build_direction(backend.text, *sides(hens, foxes), progress=heard.append, batch=3)
-    means = [torch.stack([backend.embed(text) for text in texts]).mean(0) for texts in (hens, foxes)]
+    means = [torch.stack([backend.embed(text).tokens for text in texts]).mean(0) for texts in (hens, foxes)]
     assert torch.allclose(found.delta, means[1] - means[0], atol=1e-5)
     assert heard == [3, 6, 7, 10, 12]
     assert found.counts == {"hen": {"kept": 7, "said twice": 2}, "fox": {"kept": 5}}
@@ -30,7 +30,7 @@ def test_directions_add_and_scale(backend: StableDiffusion) -> None:
     here, there = (
         EditDirection(delta=torch.full((20, 16), value), source="a", target="b", encoder="") for value in (1.0, 10.0)
     )
-    start = backend.embed("a hen")
+    start = backend.embed("a hen").tokens
     assert torch.allclose(
         apply_directions(backend.text, "a hen", start, [(here, 1.2), (there, -0.5)]), start + 1.2 - 5.0, atol=1e-6
     )
@@ -42,36 +42,41 @@ def test_a_direction_enters_at_its_word(backend: StableDiffusion) -> None:
     hens, foxes = ["a hen sits", "one old hen"], ["a fox sits", "one old fox"]
     built, text = build_direction(backend.text, *sides(hens, foxes)), "the big hen eats"
     assert built.word is not None and built.end is not None
-    hen, fox = ([backend.embed(sentence) for sentence in side] for side in (hens, foxes))
+    hen, fox = ([backend.embed(sentence).tokens for sentence in side] for side in (hens, foxes))
     first = (fox[0][2] - hen[0][2] + fox[1][7] - hen[1][7]) / 2  # after the start and "a", and after "oneold"
     assert torch.allclose(built.word[0], first, atol=1e-5)
     later = fox[0][5] - hen[0][5]  # the "s" of "sits": the other sentence has ended
     assert torch.allclose(built.word[3], later, atol=1e-5)
     last = (fox[0][9] - hen[0][9] + fox[1][10] - hen[1][10]) / 2
     assert torch.allclose(built.end[0], last, atol=1e-5)
-    plain = backend.embed(text)
+    plain = backend.embed(text).tokens
     found, published = (
         apply_directions(backend.text, text, plain, [(built, 2.0)], where) - plain for where in ("word", "start")
     )
     assert torch.allclose(published, 2 * built.delta, atol=1e-5)
     assert found[:7].abs().max() == 0 and torch.allclose(found[7], 2 * first, atol=1e-5)  # after "thebig"
     assert torch.allclose(found[14], 2 * last, atol=1e-5)  # the end of twelve more letters
-    other = apply_directions(backend.text, "a cow", backend.embed("a cow"), [(built, 1.0)]) - backend.embed("a cow")
+    other = (
+        apply_directions(backend.text, "a cow", backend.embed("a cow").tokens, [(built, 1.0)])
+        - backend.embed("a cow").tokens
+    )
     assert torch.allclose(other, built.delta, atol=1e-5)  # where the word is not said
 
 
 def test_at_its_word_a_direction_is_nearer_to_the_word_itself() -> None:
     backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
     caption, wanted = "a cartoon of a red ball on grass at sunset", "a cartoon of a blue ball on grass at sunset"
-    concepts, plain = extend_to_phrase(caption, "red", "blue"), backend.embed(caption)
+    concepts, plain = extend_to_phrase(caption, "red", "blue"), backend.embed(caption).tokens
     assert concepts == ("red ball", "blue ball")
     built = direction_from_templates(backend.text, *concepts)
     published = direction_from_templates(backend.text, "red", "blue")
     off = {
         where: float(
-            (apply_directions(backend.text, caption, plain, [(which, 1.0)], where) - backend.embed(wanted)).norm()
+            (
+                apply_directions(backend.text, caption, plain, [(which, 1.0)], where) - backend.embed(wanted).tokens
+            ).norm()
         )
         for where, which in (("word", built), ("start", published))
     }
-    nothing = float((plain - backend.embed(wanted)).norm())
+    nothing = float((plain - backend.embed(wanted).tokens).norm())
     assert off["word"] < 0.9 * off["start"] and off["start"] < 0.5 * nothing, (off, nothing)

@@ -10,7 +10,7 @@ from pnpvideo.words.prompt_weights import Piece, plain_text
 def test_a_weight_scales_about_the_empty_prompt(backend: StableDiffusion) -> None:
     """The tokenizer has one token a letter: "ab cd ef" is start, a, b, c, d, e, f, end."""
     plain, empty = backend.text.embeds(["ab cd ef", ""])
-    weighted = embed_prompt(backend, "ab (cd:1.4) (ef:0)")
+    weighted = embed_prompt(backend, "ab (cd:1.4) (ef:0)").tokens
     for token in range(backend.text.length):
         weight = {3: 1.4, 4: 1.4, 5: 0.0, 6: 0.0}.get(token)
         expected = plain[token] if weight is None else empty[token] + weight * (plain[token] - empty[token])
@@ -19,7 +19,7 @@ def test_a_weight_scales_about_the_empty_prompt(backend: StableDiffusion) -> Non
 
 def test_a_prompt_without_weights_is_embedded_as_it_is(backend: StableDiffusion) -> None:
     for prompt in ("ab cd", "ab (cd)", "[ab] cd", "", "(ab:1) cd"):
-        assert torch.equal(embed_prompt(backend, prompt), backend.embed(plain_text(prompt)))
+        assert torch.equal(embed_prompt(backend, prompt).tokens, backend.embed(plain_text(prompt)).tokens)
 
 
 def test_a_weight_beyond_the_last_token_that_is_read_has_no_place(backend: StableDiffusion) -> None:

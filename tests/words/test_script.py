@@ -83,8 +83,8 @@ def test_a_change_moves_the_prompt_alone(backend: StableDiffusion, options: Make
     changed, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
     assert changed.prompt == plain.prompt == "a hen"
     for lane in ("source", "empty", "negative"):
-        assert torch.equal(changed.prompt_embeddings[lane], plain.prompt_embeddings[lane])
-    assert not torch.equal(changed.prompt_embeddings["positive"], plain.prompt_embeddings["positive"])
+        assert torch.equal(changed.prompt_embeddings[lane].tokens, plain.prompt_embeddings[lane].tokens)
+    assert not torch.equal(changed.prompt_embeddings["positive"].tokens, plain.prompt_embeddings["positive"].tokens)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_prompts_have_weights(backend: StableDiffusion, options: MakeOptions) ->
     texts = {"source": "a (hen:0.5)", "positive": "a (cow:1.4)", "negative": "a (hen:0.5) (red:2)"}
     assert {"source": script.source, "positive": script.prompt, "negative": script.negative} == texts
     for lane, text in texts.items():
-        assert torch.equal(script.prompt_embeddings[lane], embed_prompt(backend, text))
+        assert torch.equal(script.prompt_embeddings[lane].tokens, embed_prompt(backend, text).tokens)
     assert notices == [
         "weights in 'a (hen:0.5)': 'hen' 0.5",
         "weights in 'a (hen:0.5) (red:2)': 'hen' 0.5, 'red' 2",
@@ -135,9 +135,9 @@ def test_a_change_finds_its_place_beside_weights(backend: StableDiffusion, optio
     weighted, notices = written(backend, options(source_prompt="a (hen:1.4)", change=("hen", "cow")), None)
     plain, _ = written(backend, options(source_prompt="a hen", change=("hen", "cow")), None)
     assert not any("which is to change" in notice for notice in notices)
-    moved = plain.prompt_embeddings["positive"] - plain.prompt_embeddings["source"]
+    moved = plain.prompt_embeddings["positive"].tokens - plain.prompt_embeddings["source"].tokens
     assert torch.allclose(
-        weighted.prompt_embeddings["positive"], embed_prompt(backend, "a (hen:1.4)") + moved, atol=1e-6
+        weighted.prompt_embeddings["positive"].tokens, embed_prompt(backend, "a (hen:1.4)").tokens + moved, atol=1e-6
     )
     assert tokens_of(backend, "a (hen:1.4)", "hen") == tokens_of(backend, "a hen", "hen") != ()
 
@@ -153,7 +153,7 @@ def test_a_caption_has_no_weights(
 
     monkeypatch.setattr("pnpvideo.words.script.Captioner", Clocks)
     script, _ = written(backend, options(source_prompt=None), "a hen")
-    assert torch.equal(script.prompt_embeddings["source"], backend.embed("a clock ( 12 : 30 )"))
+    assert torch.equal(script.prompt_embeddings["source"].tokens, backend.embed("a clock ( 12 : 30 )").tokens)
 
 
 def test_a_stored_direction_says_what_it_changes(
