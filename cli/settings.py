@@ -77,7 +77,7 @@ class SectionedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"": [], **{name: [] for name in SECTIONS}}
         for param in self.get_params(ctx):
-            if (record := param.get_help_record(ctx)) is not None:
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
                 sections[getattr(param, "section", "")].append(record)
         shown = SECTIONS if ctx.meta.get("pnpvideo.help_all") else ("usual",)
         with formatter.section("Options"):

@@ -41,6 +41,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sdedit 0.5": {"method": "sdedit", "coherence": "none", "strength": 0.5},
     "sdedit 0.7": {"method": "sdedit", "coherence": "none", "strength": 0.7},
     "sdedit 0.9": {"method": "sdedit", "coherence": "none", "strength": 0.9},
+    "flowedit 0.7": {"method": "flowedit", "strength": 0.7},
+    "flowedit 0.9": {"method": "flowedit", "strength": 0.9},
 }
 """Default recipes: changes to the base options."""
 RESERVED_OPTIONS = (
