@@ -68,7 +68,6 @@ UNTESTED_MODULES: set[str] = {
     "pnpvideo.methods.plug_and_play",
     "pnpvideo.methods.registry",
     "pnpvideo.methods.sdedit",
-    "pnpvideo.miniature.recipe.export",
     "pnpvideo.report",
     "pnpvideo.translator",
     "pnpvideo.video.gif",
