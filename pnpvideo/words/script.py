@@ -78,14 +78,10 @@ class ScriptWriter:
         directions = list(self.files)
         if self._change is not None:
             directions.append((self._change.direction(text), self.options.change_strength))
-        positive = self._embed(prompt)
-        edited = apply_directions(self.backend.text, text, positive.tokens, directions, self.options.placement)
-        embeddings = {
-            "source": self._embed(source),
-            "empty": self._embed(""),
-            "negative": self._embed(negative),
-            "positive": positive.with_tokens(edited),
-        }
+        embeddings = {"source": self._embed(source), "empty": self._embed(""), "negative": self._embed(negative)}
+        plain = self._embed(prompt)
+        edited = apply_directions(self.backend.text, text, plain.tokens, directions, self.options.placement)
+        embeddings["positive"] = plain.with_tokens(edited)
         return Script(source, prompt, negative, embeddings)
 
     def _check_mentions(self, text: str) -> None:

@@ -77,8 +77,8 @@ def test_a_model_that_wants_to_be_told_its_guidance_is(with_scheduler: Callable[
     network.save_pretrained(folder / "unet")
     backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
     x, words = torch.randn((2, 4, 8, 8)), backend.embed("a hen").batch(2)
-    expected = network(x, 19, words, timestep_cond=embedded(8.5, 8).expand(2, -1)).sample
-    untold = network(x, 19, words).sample
+    expected = network(x, 19, words.tokens, timestep_cond=embedded(8.5, 8).expand(2, -1)).sample
+    untold = network(x, 19, words.tokens).sample
     with torch.no_grad():
         assert torch.allclose(backend.predict(x, 19, words), expected, atol=1e-6)
     assert not torch.allclose(expected, untold, atol=1e-4)
