@@ -29,7 +29,7 @@ def command(source: Path, output: Path, checkpoint: Path, store: Path) -> list[s
     return [
         sys.executable,
         "-c",
-        "import sys, pnpvideo.checkpoints as kept; from pnpvideo.cli.main import main; kept.SECONDS = 0.0;"
+        "import sys, pnpvideo.engine.checkpoints as kept; from pnpvideo.cli.main import main; kept.SECONDS = 0.0;"
         "sys.exit(main(sys.argv[1:]))",
         *words,
     ]

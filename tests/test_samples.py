@@ -94,9 +94,9 @@ def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) ->
     used = [name for name in words if f"{name}.mp4" in texts]
     assert len(used) == 1
     shown = words[used[0]]["source_prompt"]
-    changed = [ast.literal_eval(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "change"]
-    if changed:
-        assert changed[0][0] in shown.split()
+    edits = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "pnpvideo.edit"]
+    if edits:
+        assert ast.literal_eval(edits[0].args[1])[0] in shown.split()
     else:
         assert {shown, words[used[0]]["prompt"]} <= texts
 

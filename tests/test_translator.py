@@ -1,5 +1,6 @@
 """The public verbs: one model for many calls, frames in memory, threads, and groups of options."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -107,25 +108,24 @@ def test_threads_share_one_model_and_get_the_same_results(
 
     monkeypatch.setattr(StableDiffusion, "__init__", noted)
     source, outputs = clip_of(2), [tmp_path / f"{number}" for number in range(4)]
+    own = shutil.copytree(checkpoint, tmp_path / "own")  # which no other test has loaded
 
     def work(output: Path) -> None:
         kept = Runtime(store=tmp_path / f"store-{output.name}", device="cpu")
-        pnpvideo.translate(source, "a fox", output, model=checkpoint, prompts=SEEN, sampling=SAMPLING, runtime=kept)
+        pnpvideo.translate(source, "a fox", output, model=own, prompts=SEEN, sampling=SAMPLING, runtime=kept)
 
-    held = loading.load(str(checkpoint), Runtime(device="cpu"))
+    held = loading.load(str(own), Runtime(device="cpu"))
     threads = [threading.Thread(target=work, args=(output,)) for output in outputs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert loaded == [str(checkpoint)] and held.size == 64
+    assert loaded == [str(own)] and held.size == 64
     found = [np.stack([frame.pixels for frame in read(output).frames()]) for output in outputs]
     assert all(np.array_equal(each, found[0]) for each in found)
 
 
 def test_a_model_whose_files_have_changed_is_loaded_again(checkpoint: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
     runtime = Runtime(device="cpu")
     first = loading.load(str(folder), runtime)

@@ -36,15 +36,17 @@ def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None) -> s
     mask that the network finds is known by its tokens."""
     options, script = run.options, window.script
     return fingerprint(
-        *(
-            FORMAT,
-            trajectory,
-            script.prompt,
-            script.prompt_embeddings,
-            options.method,
-            window.guidance,
-            options.coherence,
-        ),
-        *(tuple(window.place), run.guard.batch, window.times, window.anchors.run, window.tokens),
+        FORMAT,
+        trajectory,
+        script.prompt,
+        script.prompt_embeddings,
+        options.method,
+        window.guidance,
+        options.coherence,
+        tuple(window.place),
+        run.guard.batch,
+        window.times,
+        window.anchors.run,
+        window.tokens,
         None if mask is None or window.tokens is not None else mask.numpy(),
     )

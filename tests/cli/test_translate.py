@@ -37,7 +37,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64 --source-guidance 1.5
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
-        --track 1 --allow-partial --compile --store kept -y"""
+        --track 1 --allow-partial --compile --store kept --store-limit 2G -y"""
     assert run(*flags.split()) == 0
     expected = Options.from_flat(
         {
@@ -82,6 +82,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "track": 1,
             "allow_partial": True,
             "store": Path("kept"),
+            "store_limit": 2**31,
             "overwrite": True,
         }
     )

@@ -17,7 +17,6 @@ from pnpvideo.miniature.world import random_scene
 from pnpvideo.settings.options import Options
 
 FRAMES, STEPS, EVERY = 3, 4, 2
-ONCE = 1 / FRAMES  # the miniature is asked once whether it knows such pictures
 SAME_STEPS: dict[str, Any] = {"steps": STEPS, "solver": "ddim", "spacing": "checkpoint", "inversion_rounds": 0}
 
 
@@ -31,9 +30,9 @@ def miniature() -> StableDiffusion:
     [
         (PublishedRecipe(kind="flow", inversion=STEPS, steps=STEPS), 2 * STEPS + 3 * STEPS * (FRAMES + 2) / FRAMES),
         (PublishedRecipe(kind="none", inversion=20, steps=STEPS, reconstruct=False), 20 + 3 * STEPS),
-        (SAME_STEPS, STEPS + 3 * STEPS + ONCE),
-        ({**SAME_STEPS, "inversion_rounds": 1}, 2 * STEPS + 3 * STEPS + ONCE),
-        ({"coherence": "none", "feature_until": 0.5, "attention_until": 0.5, "steps": STEPS}, 3.5 * STEPS + ONCE),
+        (SAME_STEPS, STEPS + 3 * STEPS),
+        ({**SAME_STEPS, "inversion_rounds": 1}, 2 * STEPS + 3 * STEPS),
+        ({"coherence": "none", "feature_until": 0.5, "attention_until": 0.5, "steps": STEPS}, 3.5 * STEPS),
     ],
 )
 def test_evaluations_are_counted(

@@ -3,7 +3,7 @@
 from .mutant import Mutant
 
 _DURABLE, _ENTRY, _MANIFEST = "pnpvideo/store/durable.py", "pnpvideo/store/entry.py", "pnpvideo/store/manifest.py"
-_STORE, _DIGEST, _ENGINE = "pnpvideo/store/store.py", "pnpvideo/store/digest.py", "pnpvideo/engine.py"
+_STORE, _DIGEST, _ENGINE = "pnpvideo/store/store.py", "pnpvideo/store/digest.py", "pnpvideo/engine/keys.py"
 _TESTS = "tests/store"
 _DISK = ("tests/test_durable.py",)
 _KEY_TESTS = "tests/engine/test_keys.py"
@@ -128,69 +128,69 @@ MUTANTS = (
     Mutant(
         "a trajectory is of its model",
         _ENGINE,
-        "            self.backend.fingerprint,\n            self.schedule,",
-        "            self.schedule,",
+        "        run.backend.fingerprint,\n        run.schedule,",
+        "        run.schedule,",
         _KEYS,
     ),
     Mutant(
         "a trajectory is of its precision",
         _ENGINE,
-        "            self.backend.numerics,\n",
+        "        run.backend.numerics,\n",
         "",
         _KEYS,
     ),
     Mutant(
         "a trajectory is of its source prompt",
         _ENGINE,
-        "            window.script.source,\n",
+        "        window.script.source,\n",
         "",
         _KEYS,
     ),
     Mutant(
         "a trajectory is of its corrections",
         _ENGINE,
-        "(self.resolved.inversion_rounds, self.resolved.regularize)",
+        "(sampling.inversion_rounds, sampling.regularize)",
         "()",
         _KEYS,
     ),
     Mutant(
         "a run is of its prompt and its words",
         _ENGINE,
-        "key, script.prompt, script.prompt_embeddings, ",
-        "key, ",
+        "        script.prompt,\n        script.prompt_embeddings,\n",
+        "",
         (f"{_KEY_TESTS}::{_TAKEN_UP}",),
     ),
-    Mutant("a run is of its guidance", _ENGINE, "window.guidance, window.shot", "window.shot", _KEYS),
-    Mutant("a run is of its method's parameters", _ENGINE, "self.method, window.guidance", "window.guidance", _KEYS),
+    Mutant("a run is of its guidance", _ENGINE, "        window.guidance,\n", "", _KEYS),
+    Mutant("a run is of its method's parameters", _ENGINE, "        options.method,\n", "", _KEYS),
     Mutant(
         "a run is of its coherence",
         _ENGINE,
-        "            replace(self.coherence, batch=self.guard.batch),\n",
+        "        options.coherence,\n",
         "",
         _KEYS,
     ),
     Mutant(
-        "a run is of its anchors", _ENGINE, "None if window.anchors is None else window.anchors.run", "None", _KEYS
+        "a run is of its anchors", _ENGINE, "        window.anchors.run,\n", "", _KEYS
     ),
     Mutant(
         "a trajectory is of the calls that made it",
-        "pnpvideo/inversion.py",
-        "found = fingerprint(key, calls)",
+        "pnpvideo/engine/inversion.py",
+        "found = fingerprint(key, _calls(run, window, recorder, batch))",
         "found = key",
         _KEYS,
     ),
     Mutant(
         "a run is of the frames that share a call",
         _ENGINE,
-        "replace(self.coherence, batch=self.guard.batch)",
-        "replace(self.coherence, batch=1)",
+        "        run.guard.batch,\n",
+        "",
         _KEYS,
     ),
     Mutant(
         "a run is of its mask",
         _ENGINE,
-        "tokens if masks is None or mask is None else mask.numpy()",
-        "tokens",
+        "None if mask is None or window.tokens is not None else mask.numpy()",
+        "None",
         (f"{_KEY_TESTS}::test_an_interrupted_run_is_not_taken_up_for_another_mask",),
     ),
 )  # fmt: skip

@@ -166,9 +166,9 @@ MUTANTS = (
     ),
     Mutant(
         "a card recommends known things only",
-        _CARD,
-        "if name not in known:",
-        "if False:",
+        "pnpvideo/settings/card.py",
+        "            else:\n                raise OptionError(",
+        "            elif False:\n                raise OptionError(",
         ("tests/backends/test_refused.py::test_a_card_that_recommends_nothing_known",),
     ),
     Mutant(

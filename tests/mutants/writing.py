@@ -130,7 +130,7 @@ MUTANTS = (
     ),
     Mutant(
         "NaN of a step is told and not kept",
-        "pnpvideo/checkpoints.py",
+        "pnpvideo/engine/checkpoints.py",
         "            if not bool(finite):\n",
         "            if False:\n",
         (f"{_RUN}::test_nan_is_told_with_its_step_and_not_kept",),
@@ -165,14 +165,14 @@ MUTANTS = (
     ),
     Mutant(
         "the gradient of an edit is finite",
-        "pnpvideo/methods/pix2pix_zero.py",
+        "pnpvideo/methods/attention_gradient.py",
         'finite(slope / scale, "the gradient of the cross-attention loss")',
         "slope / scale",
         (f"{_FINITE}::test_a_spoiled_gradient_of_an_edit_is_an_error",),
     ),
     Mutant(
         "what was made is kept when a run is interrupted",
-        "pnpvideo/checkpoints.py",
+        "pnpvideo/engine/checkpoints.py",
         "        except BaseException:\n            self._flush()\n            raise",
         "        except BaseException:\n            raise",
         (f"{_RUN}::test_an_interrupted_run_goes_on_to_the_same_file",),
