@@ -37,7 +37,7 @@ class Format:
     tick_seconds: Fraction | None = None
     """Resolution of the container's clock; None: that of the clip."""
     shortest_seconds: Fraction | None = None
-    """Viewers show shorter frames for longer than they say; None: they do not."""
+    """Viewers show a frame of a shorter duration for longer than it says; None: there is no such limit."""
     longest_side: int = 16384
     """Largest width or height in pixels that the encoder takes."""
 

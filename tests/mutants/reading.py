@@ -190,6 +190,20 @@ MUTANTS = (
         ("tests/video/test_ffmpeg.py::test_frames_at_one_time_are_refused",),
     ),
     Mutant(
+        "a span in seconds does not end beyond the clip",
+        "pnpvideo/video/read.py",
+        "span.stop_seconds > latest",
+        "False",
+        ("tests/video/test_span.py::test_a_span_beyond_the_end_is_refused",),
+    ),
+    Mutant(
+        "a frame belongs to the span that it begins in",
+        "pnpvideo/video/read.py",
+        "start = bisect_left(begins, span.start_seconds)",
+        "start = max(0, bisect_left(begins, span.start_seconds) - 1)",
+        ("tests/video/test_span.py::test_a_frame_belongs_to_the_span_that_it_begins_in",),
+    ),
+    Mutant(
         "pipes and devices are not opened",
         _SOURCE,
         "if not stat.S_ISREG(mode):",
