@@ -57,7 +57,7 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     pnpvideo direction build --from ball --to cube -o ball2cube.safetensors
     pnpvideo direction build --from cat --to dog --from-sentences c.txt --to-sentences d.txt -o cat2dog.safetensors
     """
-    wanted = Wanted.of(context)
+    request = BuildRequest.of(context)
     if not output.absolute().parent.is_dir():
         raise OutputError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
     if output.exists() and not overwrite:
@@ -75,21 +75,21 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
         tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature"))), device)
-        first, second = sentences_of(wanted, tower, options.get("seed", 0), report)
+        first, second = sentences_of(request, tower, options.get("seed", 0), report)
         total = len(first.sentences) + len(second.sentences)
-        built = build_direction(
+        edit_direction = build_direction(
             tower,
             first,
             second,
             lambda count: report(Progress(stage="embed", done=count, total=total, unit="sentence")),
         )
-        save_direction(built, output, overwrite=overwrite)
+        save_direction(edit_direction, output, overwrite=overwrite)
         report(Notice(message=f"wrote {output}"))
-    print_facts(built, as_json)
+    print_facts(edit_direction, as_json)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class BuildRequest:
     """The concepts, and where sentences about them come from: files, a language model, or else templates."""
 
     source: str
@@ -100,44 +100,46 @@ class Wanted:
     count: int
 
     @classmethod
-    def of(cls, context: click.Context) -> "Wanted":
+    def of(cls, context: click.Context) -> "BuildRequest":
         """Read the command's parameters. Raises UsageError if they contradict each other."""
-        wanted = cls(**{field.name: context.params[field.name] for field in fields(cls)})
-        if (wanted.from_sentences is None) != (wanted.to_sentences is None):
+        request = cls(**{field.name: context.params[field.name] for field in fields(cls)})
+        if (request.from_sentences is None) != (request.to_sentences is None):
             raise click.UsageError("give --from-sentences and --to-sentences together")
-        if wanted.from_sentences is not None and wanted.language_model is not None:
+        if request.from_sentences is not None and request.language_model is not None:
             raise click.UsageError("sentences come from files or from a language model, not from both")
         counted = context.get_parameter_source("count") == click.core.ParameterSource.COMMANDLINE
-        if wanted.language_model is None and counted:
+        if request.language_model is None and counted:
             raise click.UsageError("--count is for what a language model writes; name one with --language-model")
-        if wanted.source.split() == wanted.target.split():
-            raise click.UsageError(f"--from and --to are both {wanted.source!r}: there is no way between them")
-        return wanted
+        if request.source.split() == request.target.split():
+            raise click.UsageError(f"--from and --to are both {request.source!r}: there is no way between them")
+        return request
 
 
-def sentences_of(wanted: Wanted, tower: "TextTower", seed: int, report: Report) -> tuple["SentenceSet", "SentenceSet"]:
+def sentences_of(
+    request: BuildRequest, tower: "TextTower", seed: int, report: Report
+) -> tuple["SentenceSet", "SentenceSet"]:
     """Return the sentences about the source and about the target."""
     from pnpvideo.words.sentences import filter_sentences, read_sentences
     from pnpvideo.words.templates import template_pairs
 
-    if wanted.from_sentences is not None and wanted.to_sentences is not None:
+    if request.from_sentences is not None and request.to_sentences is not None:
         return (
-            filter_sentences(wanted.source, read_sentences(wanted.from_sentences)),
-            filter_sentences(wanted.target, read_sentences(wanted.to_sentences)),
+            filter_sentences(request.source, read_sentences(request.from_sentences)),
+            filter_sentences(request.target, read_sentences(request.to_sentences)),
         )
-    if wanted.language_model is None:
-        return template_pairs(wanted.source, wanted.target, tower.known)
+    if request.language_model is None:
+        return template_pairs(request.source, request.target, tower.known)
     from pnpvideo.words.language_model import LanguageModel
 
-    model = LanguageModel(wanted.language_model, tower.device)
+    model = LanguageModel(request.language_model, tower.device)
 
-    def written(concept: str) -> "SentenceSet":
+    def write(concept: str) -> "SentenceSet":
         def progress(done: int) -> None:
-            report(Progress(stage="write sentences", done=done, total=wanted.count, unit="sentence"))
+            report(Progress(stage="write sentences", done=done, total=request.count, unit="sentence"))
 
-        return filter_sentences(concept, model.sentences(concept, wanted.count, seed, progress))
+        return filter_sentences(concept, model.sentences(concept, request.count, seed, progress))
 
-    return written(wanted.source), written(wanted.target)
+    return write(request.source), write(request.target)
 
 
 @direction.command()

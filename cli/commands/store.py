@@ -31,8 +31,8 @@ def store() -> None:
 @click.pass_context
 def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
     """List the entries, the least recently used first."""
-    opened = opened_store(context)
-    entries = opened.list()
+    store = open_store(context)
+    entries = store.list()
     total = sum(entry.bytes for entry in entries)
     if as_json:
         rows = [
@@ -48,22 +48,22 @@ def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
             }
             for entry in entries
         ]
-        click.echo(json.dumps({"root": str(opened.root), "bytes": total, "entries": rows}, indent=2))
+        click.echo(json.dumps({"root": str(store.root), "bytes": total, "entries": rows}, indent=2))
         return
     for entry in entries:
-        made, used = (f"{time.astimezone():%Y-%m-%d %H:%M}" for time in (entry.created, entry.last_used))
+        created, last_used = (f"{time.astimezone():%Y-%m-%d %H:%M}" for time in (entry.created, entry.last_used))
         row = [
             f"{entry.kind:<10}",
             printable(entry.key[:12]),
             f"{megabytes(entry.bytes):>10}",
-            f"made {made}, used {used}",
+            f"made {created}, used {last_used}",
         ]
-        click.echo("  ".join([*row, described(entry)]))
-    click.echo(f"{len(entries)} entries, {megabytes(total)}, in {printable(str(opened.root))}")
+        click.echo("  ".join([*row, description(entry)]))
+    click.echo(f"{len(entries)} entries, {megabytes(total)}, in {printable(str(store.root))}")
 
 
-def described(entry: "EntryInfo") -> str:
-    """What the entry is of, as far as it says: "ball.mp4, 256 x 256, miniature"."""
+def description(entry: "EntryInfo") -> str:
+    """Return what the entry is of, such as "ball.mp4, 256 x 256, miniature", as far as it is recorded."""
     if not entry.usable:
         return "(of another version or damaged)"
     facts = [entry.about.get(name, "") for name in ("clip", "change", "size", "model")]
@@ -79,13 +79,13 @@ def described(entry: "EntryInfo") -> str:
 @click.pass_context
 def clear(context: click.Context, kind: str | None, key: str | None, as_json: bool, **_stated: Any) -> None:
     """Remove entries, but those in use. What is removed is computed again when it is needed."""
-    opened = opened_store(context)
+    store = open_store(context)
     if key is not None:
-        keys = {entry.key for entry in opened.list() if entry.key.startswith(key) and kind in (None, entry.kind)}
+        keys = {entry.key for entry in store.list() if entry.key.startswith(key) and kind in (None, entry.kind)}
         if len(keys) != 1:
             raise click.BadParameter(f"{len(keys)} keys begin with {key!r}", context, param_hint="'--key'")
         key = keys.pop()
-    report_removal(opened, lambda: opened.clear(kind, key), as_json)
+    report_removal(store, lambda: store.clear(kind, key), as_json)
 
 
 @store.command()
@@ -102,22 +102,22 @@ def clear(context: click.Context, kind: str | None, key: str | None, as_json: bo
 @click.pass_context
 def prune(context: click.Context, limit: int, as_json: bool, **_stated: Any) -> None:
     """Remove the least recently used entries, but those in use, until the store is no larger than --limit."""
-    opened = opened_store(context)
-    report_removal(opened, lambda: opened.prune(limit), as_json)
+    store = open_store(context)
+    report_removal(store, lambda: store.prune(limit), as_json)
 
 
-def report_removal(opened: "Store", remove: Callable[[], int], as_json: bool) -> None:
+def report_removal(store: "Store", remove: Callable[[], int], as_json: bool) -> None:
     """Call ``remove``, which returns how many entries it removed, and print that and the bytes that it freed."""
-    before = sum(entry.bytes for entry in opened.list())
+    before = sum(entry.bytes for entry in store.list())
     removed = remove()
-    freed = before - sum(entry.bytes for entry in opened.list())
+    freed = before - sum(entry.bytes for entry in store.list())
     if as_json:
-        click.echo(json.dumps({"root": str(opened.root), "removed": removed, "bytes": freed}, indent=2))
+        click.echo(json.dumps({"root": str(store.root), "removed": removed, "bytes": freed}, indent=2))
     else:
-        click.echo(f"{removed} entries removed, {megabytes(freed)} freed, in {printable(str(opened.root))}")
+        click.echo(f"{removed} entries removed, {megabytes(freed)} freed, in {printable(str(store.root))}")
 
 
-def opened_store(context: click.Context) -> "Store":
+def open_store(context: click.Context) -> "Store":
     """The store that a translation would use, given the same flags, variables and files."""
     from pnpvideo.store import Store
 

@@ -35,7 +35,7 @@ class Entry:
         self._report = report
         self._manifest = Manifest(kind=kind, key=key, about=dict(about or {}))
         try:
-            found = Manifest.read(folder / MANIFEST)
+            manifest = Manifest.read(folder / MANIFEST)
         except ForeignFormat as difference:
             self._notify(f"is of another version ({difference}) and is computed again")
         except DamagedManifest as damage:
@@ -43,8 +43,8 @@ class Entry:
         except OSError as error:
             raise StoreError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
         else:
-            if found is not None and (found.kind, found.key) == (kind, key):
-                self._manifest = replace(found, about=found.about or self._manifest.about)
+            if manifest is not None and (manifest.kind, manifest.key) == (kind, key):
+                self._manifest = replace(manifest, about=manifest.about or self._manifest.about)
 
     def names(self) -> list[str]:
         """Return the names of the parts, in the order in which they were first put."""
@@ -89,9 +89,9 @@ class Entry:
 
         path = self._folder / part.file
         try:
-            found = path.lstat()
-            if not stat.S_ISREG(found.st_mode) or found.st_size != part.bytes:
-                self._drop(name, f"has {found.st_size:,} bytes instead of {part.bytes:,}")
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size != part.bytes:
+                self._drop(name, f"has {status.st_size:,} bytes instead of {part.bytes:,}")
                 return None
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != part.sha256:

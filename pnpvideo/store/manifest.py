@@ -78,13 +78,11 @@ class Manifest:
             return None
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedManifest("it is not a manifest") from error
-        stated = (manifest.kind, manifest.key), manifest.created_seconds
-        if (
-            not all(isinstance(text, str) for text in stated[0])
-            or not _is_time(stated[1])
-            or not _is_about(manifest.about)
-        ):
+        texts = (manifest.kind, manifest.key)
+        if not all(isinstance(text, str) for text in texts) or not _is_about(manifest.about):
             raise DamagedManifest("it holds values of other kinds")
+        if not _is_time(manifest.created_seconds):
+            raise DamagedManifest("its time is out of range")
         return manifest
 
 

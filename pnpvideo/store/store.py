@@ -69,18 +69,18 @@ class Store:
 
     def list(self) -> list[EntryInfo]:
         """Return all entries, the least recently used first."""
-        found = []
+        entries = []
         for kind in KINDS:
             for folder in (self.root / kind).glob("*"):
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # just removed, or not an entry
-                    found.append(_info(kind, folder))
-        return sorted(found, key=lambda info: (info.last_used, info.kind, info.key))
+                    entries.append(_info(kind, folder))
+        return sorted(entries, key=lambda info: (info.last_used, info.kind, info.key))
 
     def clear(self, kind: str | None = None, key: str | None = None) -> int:
         """Remove the entries of ``kind`` and ``key`` (None: any), except those in use; return how many were removed."""
-        chosen = [info for info in self.list() if kind in (None, info.kind) and key in (None, info.key)]
-        removed = [info for info in chosen if self._remove(info)]
-        for info in chosen:
+        entries = [info for info in self.list() if kind in (None, info.kind) and key in (None, info.key)]
+        removed = [info for info in entries if self._remove(info)]
+        for info in entries:
             if info not in removed:
                 self._report(Notice(message=f"the stored {info.kind} {info.key[:12]} is in use and was kept"))
         return len(removed)
@@ -94,17 +94,17 @@ class Store:
         if limit < 0:
             raise OptionError(f"the limit of the store is {limit} bytes; accepted is a size of at least 0, such as 20G")
         entries = self.list()
-        left, removed = sum(info.bytes for info in entries), 0
+        size, removed = sum(info.bytes for info in entries), 0
         for info in entries:
-            if left <= limit:
+            if size <= limit:
                 break
             try:
                 if self._remove(info, if_unused=True):
-                    left, removed = left - info.bytes, removed + 1
+                    size, removed = size - info.bytes, removed + 1
             except StoreError as failed:
                 self._report(Notice(message=str(failed)))
-        if left > limit:
-            self._report(Notice(message=f"the store holds {left:,} bytes, more than {limit:,}: the rest is in use"))
+        if size > limit:
+            self._report(Notice(message=f"the store holds {size:,} bytes, more than {limit:,}: the rest is in use"))
         return removed
 
     def _remove(self, info: EntryInfo, if_unused: bool = False) -> bool:
@@ -152,18 +152,18 @@ class Store:
 
 
 def _info(kind: str, folder: Path) -> EntryInfo:
-    used, found = _last_used(folder), None
+    last_used, manifest = _last_used(folder), None
     with contextlib.suppress(ForeignFormat, DamagedManifest, OSError):
-        found = Manifest.read(folder / MANIFEST)
+        manifest = Manifest.read(folder / MANIFEST)
     return EntryInfo(
         kind=kind,
         key=folder.name,
         bytes=sum(path.lstat().st_size for path in folder.iterdir()),
-        created=used if found is None else datetime.fromtimestamp(found.created_seconds, timezone.utc),
-        last_used=used,
-        parts=0 if found is None else len(found.parts),
-        usable=found is not None,
-        about={} if found is None else found.about,
+        created=last_used if manifest is None else datetime.fromtimestamp(manifest.created_seconds, timezone.utc),
+        last_used=last_used,
+        parts=0 if manifest is None else len(manifest.parts),
+        usable=manifest is not None,
+        about={} if manifest is None else manifest.about,
     )
 
 

@@ -24,9 +24,9 @@ class Captioner:
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
         folder = self.folder = fetch(str(model), weights_of)
-        found = read_json(folder / "config.json").get("model_type")
-        if found != "blip":
-            raise ModelError(f"{folder} is of type {found!r}; a captioner is a BLIP model")
+        model_type = read_json(folder / "config.json").get("model_type")
+        if model_type != "blip":
+            raise ModelError(f"{folder} is of type {model_type!r}; a captioner is a BLIP model")
         check_files(folder, ("tokenizer.json",), ("vocab.txt",))
         check_files(folder, ("preprocessor_config.json",), ("processor_config.json",))
         verify(folder, ("",))

@@ -105,12 +105,12 @@ def build_direction(
     second = mean_embedding(
         text, target.sentences, target.concept, batch, lambda count: progress(len(source.sentences) + count)
     )
-    known = min(first.reach[0], second.reach[0]) > 0
+    has_word = min(first.reach[0], second.reach[0]) > 0
     counts = {side.concept: {"kept": len(side.sentences), **side.dropped} for side in (source, target)}
     return EditDirection(
         delta=second.start - first.start,
-        word=second.word - first.word if known else None,
-        end=second.end - first.end if known else None,
+        word=second.word - first.word if has_word else None,
+        end=second.end - first.end if has_word else None,
         source=source.concept,
         target=target.concept,
         encoder=text.fingerprint,

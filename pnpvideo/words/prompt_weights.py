@@ -31,11 +31,11 @@ def parse_weights(prompt: str) -> list[Piece]:
     piece is a whole number of tokens. Raises OptionError if a weight is not from 0 to MAX_WEIGHT.
     """
     pieces: list[Piece] = []
-    opened: list[int] = []  # where the parentheses that are still open stand in pieces
+    open_at: list[int] = []  # where the parentheses that are still open stand in pieces
     for symbol in _SYMBOL.finditer(prompt):
         text, number = symbol.group(), symbol.group(1)
-        if number is not None and opened and any(piece.text.strip() for piece in pieces[opened[-1] + 1 :]):
-            first, weight = opened.pop(), float(number)
+        if number is not None and open_at and any(piece.text.strip() for piece in pieces[open_at[-1] + 1 :]):
+            first, weight = open_at.pop(), float(number)
             if not 0 <= weight <= MAX_WEIGHT:
                 raise OptionError(
                     f"the prompt {prompt!r} gives a weight of {number}; accepted is (text:number) with a number from 0 "
@@ -44,11 +44,11 @@ def parse_weights(prompt: str) -> list[Piece]:
             pieces[first:] = [Piece(piece.text, piece.weight * weight) for piece in pieces[first + 1 :]]
             continue
         if text == "(":
-            opened.append(len(pieces))
+            open_at.append(len(pieces))
         elif text in (r"\(", r"\)"):
             text = text[1]
-        elif text.endswith(")") and opened:
-            opened.pop()
+        elif text.endswith(")") and open_at:
+            open_at.pop()
         pieces.append(Piece(text, 1.0))
     return _joined(pieces)
 

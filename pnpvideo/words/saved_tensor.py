@@ -57,10 +57,10 @@ def read_tensor(path: Path) -> Tensor:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(archive)
-    except _Unsupported as unknown:
-        raise InputError(f"{path} is not one saved tensor: {unknown}") from unknown
-    except Exception as damaged:  # whatever zipfile and pickletools raise of a damaged file
-        raise InputError(f"{path} cannot be read as a saved tensor: {type(damaged).__name__}: {damaged}") from damaged
+    except _Unsupported as error:
+        raise InputError(f"{path} is not one saved tensor: {error}") from error
+    except Exception as error:  # whatever zipfile and pickletools raise of a damaged file
+        raise InputError(f"{path} cannot be read as a saved tensor: {type(error).__name__}: {error}") from error
 
 
 def _read(archive: zipfile.ZipFile) -> Tensor:

@@ -25,7 +25,7 @@ def filter_sentences(concept: str, sentences: Iterable[str]) -> SentenceSet:
     Raises OptionError for an empty concept.
     """
     check_concept(concept)
-    found, seen = SentenceSet(concept), set[str]()
+    result, lowercase = SentenceSet(concept), set[str]()
     for sentence in sentences:
         plain = " ".join(sentence.split())
         reason = None
@@ -33,14 +33,14 @@ def filter_sentences(concept: str, sentences: Iterable[str]) -> SentenceSet:
             reason = "empty"
         elif not mentions(plain, concept):
             reason = f"without {concept!r}"
-        elif plain.lower() in seen:
+        elif plain.lower() in lowercase:
             reason = "said twice"
         if reason:
-            found.dropped[reason] = found.dropped.get(reason, 0) + 1
+            result.dropped[reason] = result.dropped.get(reason, 0) + 1
             continue
-        seen.add(plain.lower())
-        found.sentences.append(plain)
-    return found
+        lowercase.add(plain.lower())
+        result.sentences.append(plain)
+    return result
 
 
 def read_sentences(path: Path) -> list[str]:

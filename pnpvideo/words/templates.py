@@ -50,11 +50,11 @@ def template_pairs(
     """
     source, target = (" ".join(check_concept(concept).split()) for concept in (source, target))
     templates = _templates(next((kind for kind in map(_kind, (source, target)) if kind), ""))
-    understood = [template for template in templates if all(map(known, template.sentence("").split()))]
-    chosen = understood if len(understood) >= MIN_PAIRS else templates
-    dropped = {"unknown words": len(templates) - len(chosen)} if len(chosen) < len(templates) else {}
+    simple = [template for template in templates if all(map(known, template.sentence("").split()))]
+    usable = simple if len(simple) >= MIN_PAIRS else templates
+    dropped = {"unknown words": len(templates) - len(usable)} if len(usable) < len(templates) else {}
     first, second = (
-        SentenceSet(concept, [template.sentence(concept) for template in chosen], dict(dropped))
+        SentenceSet(concept, [template.sentence(concept) for template in usable], dict(dropped))
         for concept in (source, target)
     )
     return first, second

@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "an entry is the one that was asked for",
         _ENTRY,
-        "(found.kind, found.key) == (kind, key)",
+        "(manifest.kind, manifest.key) == (kind, key)",
         "True",
         (_TESTS,),
     ),
