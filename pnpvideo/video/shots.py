@@ -1,16 +1,16 @@
-"""Cuts: where one shot ends and the next begins, found frame by frame.
+"""Find the hard cuts of a clip, frame by frame, and split it into shots.
 
-Two neighbouring frames belong to one shot if most of what either shows can be found near the same place in the
-other. Both are reduced to small pictures in Lab, and each block of one is searched for in the other within a sixth
-of the picture's width. What moves, even fast, is found again; after a cut it is not. The share of blocks that are
-not found is the novelty of the later frame, 0 to 1. A frame is the first of a new shot if its novelty is high in
-itself, and stands out from the novelty of the frames just before, which is high throughout where the camera whirls.
-A picture that flashes up for up to FLASH_FRAMES frames, after which the old one goes on, is no cut. Dissolves are
-none either: the shot goes on.
+Each frame is compared with the one before. Both are reduced to small pictures in Lab, and each block of one is searched
+for in the other, together with its neighbours, within a sixth of the picture's width: what moves, even fast, is found.
+The novelty of a frame, 0 to 1, is the share of what changed that is not found. Blocks that have not changed say
+nothing, so a still picture beside or above another one does not hide the other's cuts. Where much of the picture stands
+still, each frame must hold what the other does not: an overlay that appears adds something, but takes little away.
+
+A frame begins a shot if its novelty is high and three times that of its neighbours on both sides, which is high
+throughout in a whip pan or a fade; and if no frame from before comes back just after it, as after a flash. Dissolves
+are no cuts.
 """
 
-import itertools
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,23 +20,30 @@ import numpy as np
 from pnpvideo.video.clip import Frame, Shot
 
 LONG_SIDE = 64  # pixels of the small pictures
-BLOCK = 4
-REACH = 10  # pixels of the small picture within which a block is searched
-STEP = 2  # pixels between the places that are tried
+BLOCK = 4  # pixels of the small picture
+REACH = 10  # pixels of the small picture: how far from its place a block is searched
+STEP = 2  # pixels of the small picture between the places that are tried
 STEP_KERNEL = np.ones((STEP + 1, STEP + 1), np.uint8)
-FOUND = 12.0  # of 255: mean difference, summed over L, a and b, up to which a block counts as found
-NOVEL = 0.25  # novelty from which a frame can be a cut
-OUTSTANDING = 2.5  # times the novelty of the frames before
-MOST_DIMMED = 0.4  # from one frame to the next in a fade
-MEMORY = 8  # frames before, of those that changed at all
-FLASH_FRAMES = 2
+NEIGHBOURS = np.ones((3, 3), np.uint8)  # blocks that have to be found together, at one displacement
+MAX_GAIN = 6.0  # by which dark pictures are brightened before they are compared
+UNCHANGED = 3.0  # of 255: mean difference of a block, summed over L, a and b, up to which it has not changed
+FOUND = 6.0  # likewise, up to which it is found again
+FADED = 12.0  # likewise, up to which it is the same block, a little brighter or darker
+MIN_FADE = 0.4  # least contrast after a step of brightness, as a share of the contrast before it
+MIN_CHANGED = 0.5  # share of the picture; novelty is a share of what has changed, but of no less than this
+WHOLE = 0.8  # share of the picture that has changed from which no overlay can explain the change
+NOVEL = 0.3  # novelty from which a frame can be a cut
+OUTSTANDING = 3.0  # times the mean novelty of the neighbours before, and of those after
+NEIGHBOURS_BEFORE = 4  # frames that changed, of the last MEMORY ones
+MEMORY = 8  # frames that are kept after they were yielded
+FLASH_FRAMES = 3  # longest flash; as many frames after a cut are read before it is decided
 
 
 def shots(frames: Iterable[Frame], most: int | None = None) -> Iterator[Shot]:
-    """Cuts a sequence of frames, all of one size, into shots. Lazy: a shot is yielded when its end is seen.
+    """Split frames, all of one size, into shots. Lazy: a shot is yielded when its end has been seen.
 
-    most: a shot of more than one and a half times as many frames comes in parts of ``most``, and a last one of between
-    half and one and a half times as many, so that few are held at a time. None: whole.
+    most: split a shot of more than 1.5 x ``most`` frames into parts of ``most`` frames and a last one of 0.5 to 1.5 x
+    ``most``, so that few frames are in memory at a time. None: never.
     """
     shot: list[Frame] = []
     number = part = 0
@@ -54,62 +61,88 @@ def shots(frames: Iterable[Frame], most: int | None = None) -> Iterator[Shot]:
 
 @dataclass
 class _Seen:
+    """A frame and how it differs from the one before. sudden: it begins a shot or a flash."""
+
     frame: Frame
     small: np.ndarray
-    cut: bool
+    novelty: float
+    changed: bool
+    sudden: bool = False
+    cut: bool = False
 
 
 def cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
-    """Each frame, and whether a new shot begins with it. The first frame of all begins none."""
-    seen: list[_Seen] = []  # the frames that may still turn out to belong to a flash, and the one before them
-    lately: deque[float] = deque(maxlen=MEMORY)
+    """Yield each frame, and whether it begins a new shot; the very first frame does not.
+
+    Lazy: a frame is yielded when FLASH_FRAMES more have been read.
+    """
+    window: list[_Seen] = []  # up to MEMORY frames that were yielded, and those that follow
+    at = 0  # index of the next frame to yield
     for frame in frames:
         small = _small(frame.pixels)
-        fresh = novelty(seen[-1].small, small) if seen else 0.0
-        cut = fresh >= NOVEL and fresh >= OUTSTANDING * (float(np.mean(lately)) if lately else 0.0)
-        if cut:
-            lately.clear()
-            for before, flash in itertools.pairwise(seen):
-                if flash.cut and novelty(before.small, small) < NOVEL:
-                    flash.cut = cut = False
-                    break
-        elif fresh > 0:
-            lately.append(fresh)
-        seen.append(_Seen(frame, small, cut))
-        if len(seen) > FLASH_FRAMES + 1:
-            seen.pop(0)
-            yield _told(seen[0])
-        elif len(seen) == 1:
-            yield _told(seen[0])
-    for rest in seen[1:]:
-        yield _told(rest)
+        found = novelty(window[-1].small, small) if window else 0.0
+        changed = bool(window) and not _differ_by_less(_lab(window[-1].small), _lab(small), UNCHANGED)
+        window.append(_Seen(frame, small, found, changed))
+        if len(window) > at + FLASH_FRAMES:
+            yield _decided(window, at)
+            if at < MEMORY:
+                at += 1
+            else:
+                window.pop(0)
+    for index in range(at, len(window)):
+        yield _decided(window, index)
 
 
-def _told(seen: _Seen) -> tuple[Frame, bool]:
+def _decided(window: list[_Seen], at: int) -> tuple[Frame, bool]:
+    seen = window[at]
+    if seen.novelty >= NOVEL and _stands_out(window, at):
+        seen.sudden = True
+        # A frame that mixes two shots is novel, and so is the one after it: one cut, not two.
+        seen.cut = not window[at - 1].cut and not _is_flash(window, at)
     return seen.frame, seen.cut
 
 
+def _stands_out(window: list[_Seen], at: int) -> bool:
+    before = [seen.novelty for seen in window[:at] if seen.changed and not seen.sudden][-NEIGHBOURS_BEFORE:]
+    after = [seen.novelty for seen in window[at + 1 : at + 1 + FLASH_FRAMES] if seen.changed]
+    return all(window[at].novelty >= OUTSTANDING * float(np.mean(some)) for some in (before, after) if some)
+
+
+def _is_flash(window: list[_Seen], at: int) -> bool:
+    """Does a frame from before ``at`` come back after at most FLASH_FRAMES other frames?"""
+    return any(
+        novelty(window[first].small, later.small) < window[at].novelty / 2
+        for first in range(max(0, at - FLASH_FRAMES - 1), at)
+        for later in window[at : first + FLASH_FRAMES + 2]
+    )
+
+
 def novelty(a: np.ndarray, b: np.ndarray) -> float:
-    """Share of blocks of either picture that the other does not hold near their place, the larger of the two.
+    """Share of what differs between two pictures that is not found near its place in the other one.
 
-    a, b: (h, w, 3) small pictures, uint8 RGB, of one size. A picture that is the other but a little brighter or
-    darker throughout, as in a fade, holds nothing new.
+    a, b: (h, w, 3) small pictures, uint8 RGB, of one size. 0.0 for a picture that stands still and becomes a little
+    brighter or darker.
     """
-    if _all_in_place(_lab(a), _lab(b)):
+    if _differ_by_less(_lab(a), _lab(b), FADED):
         return 0.0
-    gain, offset = np.polyfit(a.ravel(), b.ravel(), 1) if a.std() > 1 else (0.0, 0.0)
-    if MOST_DIMMED <= gain <= 1 / MOST_DIMMED:
-        faded = np.clip(a * gain + offset, 0, 255).astype(np.uint8)
-        if _all_in_place(_lab(faded), _lab(b)):
+    slope, offset = np.polyfit(a.ravel(), b.ravel(), 1) if a.std() > 1 else (0.0, 0.0)
+    if MIN_FADE <= slope <= 1 / MIN_FADE:
+        faded = np.clip(a * slope + offset, 0, 255).astype(np.uint8)
+        if _differ_by_less(_lab(faded), _lab(b), FADED):
             return 0.0
-    return max(_unfound(_lab(a), _lab(b)), _unfound(_lab(b), _lab(a)))
+    gain = min(255 / max(float(np.percentile(np.maximum(a, b), 99)), 1), MAX_GAIN)
+    one, two = (_lab(cv2.convertScaleAbs(picture, alpha=gain)) for picture in (a, b))
+    changed = float(np.mean(_block_means(cv2.absdiff(one, two)) > UNCHANGED))
+    lesser, greater = sorted((_unfound(one, two), _unfound(two, one)))
+    return min(1.0, (greater if changed >= WHOLE else lesser) / max(changed, MIN_CHANGED))
 
 
-def _all_in_place(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((_block_means(cv2.absdiff(a, b)) <= FOUND).all())
+def _differ_by_less(a: np.ndarray, b: np.ndarray, most: float) -> bool:
+    return bool((_block_means(cv2.absdiff(a, b)) <= most).all())
 
 
 def _unfound(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of the blocks of ``a`` that are not found in ``b``, whichever of their 3 x 3 neighbourhoods is searched."""
     height, width = a.shape[:2]
     around = cv2.copyMakeBorder(b, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE)
     lowest, highest = cv2.erode(around, STEP_KERNEL), cv2.dilate(around, STEP_KERNEL)  # what lies between two steps
@@ -118,10 +151,10 @@ def _unfound(a: np.ndarray, b: np.ndarray) -> float:
         for x in range(0, 2 * REACH + 1, STEP):
             place = slice(y, y + height), slice(x, x + width)
             outside = cv2.subtract(lowest[place], a) + cv2.subtract(a, highest[place])
-            means = _block_means(outside)
+            means = cv2.blur(_block_means(outside), NEIGHBOURS.shape, borderType=cv2.BORDER_REPLICATE)
             best = means if best is None else np.minimum(best, means)
     assert best is not None
-    return float(np.mean(best > FOUND))
+    return float(np.mean(cv2.erode(best, NEIGHBOURS, borderType=cv2.BORDER_REPLICATE) > FOUND))
 
 
 def _block_means(difference: np.ndarray) -> np.ndarray:
