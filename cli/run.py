@@ -9,6 +9,7 @@ import click
 
 from pnpvideo.events import Event, Notice, Progress
 
+from .early import check_run
 from .loudness import Loudness, hush_libraries
 from .render import rendering
 from .settings import Stated
@@ -37,6 +38,7 @@ def run(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    check_run(source, output, options)
     from pnpvideo.pipeline import translate
 
     with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:

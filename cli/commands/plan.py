@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..early import check_input, check_options
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import progress_option, rendering
 from ..settings import SectionedCommand, config_option, given, resolve, settings
@@ -46,6 +47,8 @@ def plan(
     of_edit = before is not None or after is not None
     stated = edit_options(context, before, after, config) if of_edit else resolve(given(context), config)
     options = stated.options()
+    check_input(source, options.reading.track)
+    check_options(options)
     from pnpvideo.engine.plan import plan as planned
 
     with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..early import check_input
 from ..loudness import Loudness, json_option, loudness_options
 from ..render import rendering
 
@@ -22,6 +23,7 @@ from ..render import rendering
 @click.pass_context
 def probe(context: click.Context, file: Path, allow_partial: bool, track: int | None, as_json: bool) -> None:
     """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
+    check_input(file, track)
     from pnpvideo.errors import printable
     from pnpvideo.video.probe import probe as look
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.hub import fetch, local_folder
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
@@ -31,6 +31,15 @@ def locate(model: str) -> Path:
     folder = fetch(model, _check, COVERED)
     _check(folder)
     return folder
+
+
+def check_named(model: str) -> None:
+    """Raise ModelError where ``locate`` would, as far as files on this machine tell: of a hub id, nothing."""
+    if os.path.isfile(model):
+        raise ModelError(_refusal(Path(model)))
+    folder = local_folder(model)
+    if folder is not None:
+        _check(folder)
 
 
 def locate_text(model: str) -> Path:
@@ -110,9 +119,9 @@ class Description:
 
 def describe(model: str) -> Description:
     """Read the configs of the checkpoint ``model``, a folder or a hub id. Raises ModelError."""
+    folder = locate(model)
     from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
-    folder = locate(model)
     scheduler = read_json(folder / SCHEDULER)
     few = few_step(scheduler)
     network, autoencoder = (read_json(folder / part / "config.json") for part in ("unet", "vae"))

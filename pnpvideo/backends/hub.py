@@ -20,13 +20,9 @@ def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = 
     wanted; "" is the model's own folder. Of a repository, configs, vocabularies and one set of safetensors weights are
     fetched, nothing else.
     """
-    folder = Path(model)
-    if os.path.isdir(folder):
+    folder = local_folder(model)
+    if folder is not None:
         return folder
-    if os.path.lexists(folder):
-        raise ModelError(f"{model} is no folder; accepted is a folder or a hub id OWNER/NAME")
-    if folder.is_absolute() or model.count("/") != 1 or model.startswith((".", "~")):
-        raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
     cached = _cached(model, parts[0])
     if cached is not None:
         try:
@@ -35,6 +31,18 @@ def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = 
         except ModelError:
             pass  # a part of it was fetched, for another purpose or before an interruption
     return _fetched(model, parts)
+
+
+def local_folder(model: str) -> Path | None:
+    """The folder that ``model`` names; None for a hub id. Raises ModelError for anything else."""
+    folder = Path(model)
+    if os.path.isdir(folder):
+        return folder
+    if os.path.lexists(folder):
+        raise ModelError(f"{model} is no folder; accepted is a folder or a hub id OWNER/NAME")
+    if folder.is_absolute() or model.count("/") != 1 or model.startswith((".", "~")):
+        raise ModelError(f"no model at {model!r}; give an alias (pnpvideo models), a folder or a hub id OWNER/NAME")
+    return None
 
 
 def _cached(model: str, part: str) -> Path | None:

@@ -1,12 +1,15 @@
 """The data types of a clip: frames with their times, what is known about the file, and shots."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:  # so that an error in what the user typed comes at once
+    import numpy as np
 
 MAX_PIXELS = 2**26
 """Pixels of one frame: 8192 x 8192, a raw frame of 192 MiB. Files whose headers state more are refused undecoded."""

@@ -27,10 +27,21 @@ def resolve_output(path: str | Path) -> tuple[Path, Format]:
 def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = False) -> None:
     """Raise OutputError now for what would otherwise fail after the heavy work.
 
-    That is: an unknown extension, a folder that is missing or not writable, an output that is the input or holds it,
-    one that exists (unless ``overwrite``), a single picture for a clip of several frames, pictures that are too large
-    or a frame rate that is too high for the format, and an encoder that this ffmpeg lacks.
+    That is: what ``check_place`` refuses, a single picture for a clip of several frames, pictures that are too large or
+    a frame rate that is too high for the format, and an encoder that this ffmpeg lacks.
     source: the clip that will be translated; None if nothing is read.
+    """
+    check_place(path, None if source is None else source.path, overwrite)
+    if source is not None:
+        target, form = resolve_output(path)
+        _check_format(printable(str(target)), form, source)
+
+
+def check_place(path: str | Path, source: Path | None, overwrite: bool = False) -> None:
+    """Raise OutputError for a place where no result can go; needs nothing of the input but its path.
+
+    That is: an unknown extension, a folder that is missing or not writable, an output that is the input or holds it,
+    and one that exists (unless ``overwrite``). source: the input; None if nothing is read.
     """
     target, form = resolve_output(path)
     name = printable(str(target))
@@ -38,14 +49,12 @@ def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = Fa
         raise OutputError(f"{name}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
     if not target.parent.is_dir():
         raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
-    if source is not None and source.path is not None and target.exists():
-        if target.samefile(source.path):
+    if source is not None and target.exists():
+        if target.samefile(source):
             raise OutputError(f"{name} is the input itself; name another output")
-        if target.resolve() in source.path.resolve().parents:
+        if target.resolve() in source.resolve().parents:
             raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
     check_existing(target, form, overwrite)
-    if source is not None:
-        _check_format(name, form, source)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:

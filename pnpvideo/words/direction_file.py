@@ -1,20 +1,19 @@
 """Files of edit directions: our own, in safetensors, and the ``.pt`` tensors of pix2pix-zero's authors."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from pnpvideo.errors import InputError, refuse_url
+from pnpvideo.errors import InputError
 from pnpvideo.publish import write_file
 from pnpvideo.words.direction import TENSORS, EditDirection
+from pnpvideo.words.direction_check import check_direction_file
 from pnpvideo.words.saved_tensor import read_tensor
 
 FORMAT = "pnpvideo direction 1"
-MAX_BYTES = 256 << 20
 
 
 def save_direction(direction: EditDirection, path: Path, *, overwrite: bool = True) -> None:
@@ -27,13 +26,9 @@ def save_direction(direction: EditDirection, path: Path, *, overwrite: bool = Tr
 def load_direction(path: Path) -> EditDirection:
     """Read a direction: ours, or a ``.pt`` tensor of the reference project, of which no code is run.
 
-    Raises InputError if ``path`` is not a file, is larger than MAX_BYTES, or holds anything else.
+    Raises InputError if ``path`` is not a file, is too large, or holds anything else.
     """
-    if not os.path.isfile(path):
-        refuse_url(path)
-        raise InputError(f"{path} is no file; a direction is made by: pnpvideo direction build")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size >> 20} MiB; a direction has up to {MAX_BYTES >> 20}")
+    check_direction_file(path)
     direction = _load_pt(path) if _is_zip(path) else _load_safetensors(path)
     _check(direction, path)
     return direction

@@ -18,6 +18,7 @@ STAND_IN = """
     def translate(*arguments, **more):
         {work}
     module.translate = translate
+    open("in.mp4", "wb").write(b"\\0\\0\\0\\x18ftypisom")
     sys.exit(main(["translate", "in.mp4", "a prompt", "-o", "out.mp4", *sys.argv[1:]]))
     """
 WORKING = """

@@ -12,6 +12,8 @@ from pnpvideo.engine.plan import Plan
 from pnpvideo.events import Report
 from pnpvideo.settings.options import Options
 
+from .conftest import START_OF_VIDEO
+
 
 def made(**given: int) -> Plan:
     usual = {"shots": 1, "windows": 1, "frames": 8, "drawings": 4, "width": 64, "height": 64, "steps": 20, "batch": 8}
@@ -20,6 +22,7 @@ def made(**given: int) -> Plan:
 
 
 def test_a_plan_is_told_in_lines_or_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("clip.mp4").write_bytes(START_OF_VIDEO)
     seen: list[tuple[Path, Options]] = []
 
     def planned(source: Path, options: Options, report: Report) -> Plan:
@@ -79,6 +82,7 @@ def test_bench_keeps_its_table_and_pictures(tmp_path: Path) -> None:
 
 
 def test_an_edit_is_planned_as_edit_would_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("clip.mp4").write_bytes(START_OF_VIDEO)
     seen: list[Options] = []
 
     def planned(source: Path, options: Options, report: Report) -> Plan:

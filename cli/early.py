@@ -1,0 +1,45 @@
+"""Find what is wrong with a command before the model libraries load, which takes seconds.
+
+The same checks are made again where the work is done: there they hold for calls from Python too.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pnpvideo.settings.options import Options
+
+
+def check_run(source: Path | None, output: Path, options: "Options") -> None:
+    """Raise the error that translating ``source`` into ``output`` would end with, as far as names and files tell."""
+    from pnpvideo.video.destination import check_place
+
+    if source is not None and not options.generate:
+        check_input(source, options.reading.track)
+    check_place(output, source, options.overwrite)
+    check_options(options)
+
+
+def check_input(source: Path, track: int | None = None) -> None:
+    """Raise InputError for a path that holds nothing that can be read."""
+    from pnpvideo.video.input_file import recognise
+
+    recognise(source, track)
+
+
+def check_options(options: "Options") -> None:
+    """Raise the error of a mask, a model or a direction that is not there, and of a device that no machine has."""
+    from pnpvideo.backends.checkpoint import check_named
+    from pnpvideo.backends.device import check_device_name
+    from pnpvideo.backends.hub import local_folder
+    from pnpvideo.settings.models import resolve
+    from pnpvideo.words.direction_check import check_direction_file
+
+    if options.region.mask is not None:
+        check_input(options.region.mask)
+    check_device_name(options.runtime.device)
+    for path, _ in options.prompts.directions:
+        check_direction_file(Path(path))
+    if options.prompts.captioner is not None:
+        local_folder(options.prompts.captioner)
+    check_named(resolve(options.model))  # last: of a sound folder it reads headers, for which numpy is loaded
