@@ -1,7 +1,8 @@
 """How much a command says: -q, -v, --json and --progress, the same on every command that has them."""
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +19,21 @@ class Loudness:
     verbose: bool = False
     kept: bool = False
     """Whether an interrupted command has steps in the store from which the same command goes on."""
+    json_errors: bool = False
+    """Whether a program reads the events, and errors are events too."""
+
+
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Whether a command line asks for progress as JSON, also one that cannot be parsed."""
+    asked = os.environ.get("PNPVIDEO_PROGRESS", "")
+    for word, following in itertools.pairwise([*words, ""]):
+        if word == "--":
+            break
+        if word == "--progress":
+            asked = following
+        elif word.startswith("--progress="):
+            asked = word.partition("=")[2]
+    return asked == "json"
 
 
 def hush_libraries(loudness: Loudness) -> None:

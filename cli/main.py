@@ -3,10 +3,15 @@
     0 done · 1 failure · 2 usage · 3 bad input · 4 model missing or invalid · 5 memory or device
     6 output or encoder · 129 hung up · 130 interrupted · 143 terminated
 
+With ``--progress json`` an error is one more object on standard error: ``event`` ("error"), ``error`` (its class, such
+as "OptionError" or "UsageError", or the signal that ended the command), ``exit_code``, ``message``, with -v
+``traceback``.
+
 This file and those that it imports load nothing but click, so that ``--help`` and ``--version`` answer at once.
 """
 
 import functools
+import json
 import signal
 import sys
 import traceback
@@ -29,7 +34,7 @@ from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
 from .interrupt import Terminated, interruptible
-from .loudness import Loudness
+from .loudness import Loudness, asks_for_json
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,12 +49,13 @@ for command in (translate, edit, direction, plan, bench, measure, probe, models,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (None: this process's) and return its exit code."""
-    loudness = Loudness()
+    words = sys.argv[1:] if arguments is None else arguments
+    loudness = Loudness(json_errors=asks_for_json(words))
     sys.excepthook = functools.partial(_unexpected, loudness)
     arrived: list[int] = []
     try:
         with interruptible() as arrived:
-            status = pnpvideo.main(arguments, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
+            status = pnpvideo.main(words, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
     except BaseException as error:
         if arrived:  # whatever became of the exception that the signal raised
             return _stopped(arrived[0], loudness)
@@ -64,12 +70,14 @@ def _failed(error: BaseException, loudness: Loudness) -> int:
     if isinstance(error, Terminated):  # before ``interruptible`` could say which signal arrived
         return _stopped(error.number, loudness)
     if isinstance(error, click.ClickException):
-        error.show()
+        if loudness.json_errors:
+            name = "UsageError" if isinstance(error, click.UsageError) else type(error).__name__
+            _complain(loudness, name, error.exit_code, error.format_message())
+        else:
+            error.show()
         return error.exit_code
     if isinstance(error, PnPVideoError):
-        if loudness.verbose:
-            traceback.print_exception(error)
-        _complain(str(error))
+        _complain(loudness, type(error).__name__, error.exit_code, str(error), error)
         return error.exit_code
     raise error
 
@@ -77,7 +85,8 @@ def _failed(error: BaseException, loudness: Loudness) -> int:
 def _stopped(number: int, loudness: Loudness) -> int:
     """Say how the command was stopped, and return its exit code."""
     how = "interrupted" if number == signal.SIGINT else "terminated"
-    _complain(f"{how}; the same command goes on from what was kept" if loudness.kept else how)
+    message = f"{how}; the same command goes on from what was kept" if loudness.kept else how
+    _complain(loudness, signal.Signals(number).name, 128 + number, message)
     return 128 + number
 
 
@@ -85,14 +94,21 @@ def _unexpected(
     loudness: Loudness, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """What the interpreter calls for an exception that nobody foresaw, before it exits with 1."""
-    if loudness.verbose:
+    if loudness.verbose and not loudness.json_errors:
         traceback.print_exception(kind, error, trace)
     else:
-        _complain(f"unexpected {kind.__name__}: {error}; -v shows where, please report it")
+        message = f"unexpected {kind.__name__}: {error}; -v shows where, please report it"
+        _complain(loudness, kind.__name__, 1, message, error)
 
 
-def _complain(message: str) -> None:
-    click.echo(f"pnpvideo: {printable(message)}", err=True)
+def _complain(loudness: Loudness, name: str, code: int, message: str, error: BaseException | None = None) -> None:
+    """Print an error as a line or, where events are JSON, as an object; with -v, where ``error`` comes from."""
+    trace = "".join(traceback.format_exception(error)) if loudness.verbose and error is not None else ""
+    if loudness.json_errors:
+        record = {"event": "error", "error": name, "exit_code": code, "message": message}
+        click.echo(json.dumps({**record, "traceback": trace} if trace else record), err=True)
+    else:
+        click.echo(f"{trace}pnpvideo: {printable(message)}", err=True)
 
 
 if __name__ == "__main__":
