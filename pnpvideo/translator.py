@@ -24,7 +24,7 @@ from pnpvideo.events import Notice, Report, log
 from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
-from pnpvideo.settings.options import OptionGroups, Options, Runtime
+from pnpvideo.settings.options import OptionGroups, Options, Prompts, Runtime
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 
@@ -80,7 +80,7 @@ class Translator:
 
         change: None where ``options`` name directions instead. Raises as ``translate`` does.
         """
-        chosen = _edit_options(self._options(options), change, "method" in options)
+        chosen = self._options(_edit_groups(options, change))
         return pipeline.translate(input, None, output, chosen, backend=self.backend, report=report)
 
     def plan(self, input: Path | str, *, report: Report = log, **options: Unpack[OptionGroups]) -> Plan:
@@ -246,7 +246,7 @@ def edit(
 
     Loads ``model`` first; ``load`` keeps one for many calls. See Translator.edit.
     """
-    chosen = _edit_options(Options(model=str(model), **options), change, "method" in options)
+    chosen = Options(model=str(model), **_edit_groups(options, change))
     return pipeline.translate(input, None, output, chosen, report=report)
 
 
@@ -261,7 +261,8 @@ def plan(
     return plan_run(input, Options(model=str(model), **options), report=report)
 
 
-def _edit_options(options: Options, change: tuple[str, str] | None, method_given: bool) -> Options:
-    """The options of an edit, whose usual method is another than a translation's."""
-    prompts = options.prompts if change is None else replace(options.prompts, change=change)
-    return replace(options, prompts=prompts, method=options.method if method_given else METHODS[USUAL_EDIT]())
+def _edit_groups(groups: OptionGroups, change: tuple[str, str] | None) -> OptionGroups:
+    """The option groups of an edit: with the change, and by the usual method of edits where none is given."""
+    prompts = groups.get("prompts", Prompts())
+    changed = prompts if change is None else replace(prompts, change=change)
+    return {"method": METHODS[USUAL_EDIT](), **groups, "prompts": changed}
