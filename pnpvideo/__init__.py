@@ -3,7 +3,7 @@
     translate(input, prompt, output)      a clip or a still into what the prompt says
     edit(input, (from, to), output)       one thing into another, with no prompt
     plan(input)                           what a translation will take
-    probe(input)                          what a file holds
+    probe(path)                           what a file holds
     load(model)                           a model to be used many times: a Translator
 
 Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit), ``coherence`` (TokenFlow, JointAttention,

@@ -1,0 +1,213 @@
+"""The documentation holds: its commands and Python examples run, its links lead somewhere, its flags exist."""
+
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import click
+import huggingface_hub.constants
+import numpy as np
+import pytest
+from PIL import Image
+from pnpvideo.cli.main import main
+from pnpvideo.cli.main import pnpvideo as commands
+
+import pnpvideo
+from pnpvideo.settings.models import ALIASES
+from pnpvideo.settings.options import OptionGroups
+from pnpvideo.video.ffmpeg import executable
+from pnpvideo.words.script import DEFAULT_CAPTIONERS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/quickstart.md", "docs/editing.md", "docs/world.md")
+"""In the order in which a newcomer reads them."""
+SLOW = ("docs/editing.md",)
+EXTENDING = "docs/extending.md"
+WALKS = ("A method", "A coherence", "A backend", "A command")
+"""The sections of the page on extending."""
+EVERY_PAGE = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+REVISION = "0" * 40
+SETUP = ("make ", "source ", "python3 -m venv ", ".venv/bin/python -m pip ")
+"""How lines begin that prepare a machine, and are not run here."""
+
+
+class Block(NamedTuple):
+    """A fenced block of a page. section: the heading of second level above it."""
+
+    page: str
+    section: str
+    language: str
+    text: str
+
+    def lines(self) -> list[str]:
+        """Commands of a shell block, continuation lines joined."""
+        return [line for line in self.text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def blocks(page: str) -> Iterator[Block]:
+    section, language, inside = "", "", list[str]()
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        if line.startswith("```") and language:
+            yield Block(page, section, language, "\n".join(inside))
+            language, inside = "", []
+        elif line.startswith("```"):
+            language = line.removeprefix("```").strip() or "text"
+        elif language:
+            inside.append(line)
+        elif line.startswith("## "):
+            section = line.removeprefix("## ")
+
+
+@pytest.fixture(scope="module")
+def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The reader's folder, with the samples and clips of their own; tiny sizes and one step by variables.
+
+    The hub's cache has a tiny checkpoint under the name of Stable Diffusion 1.5, and a captioner under BLIP's. That
+    checkpoint says that it was distilled to few steps, so that examples from Python are quick too.
+    """
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "samples").mkdir()
+    for clip in (ROOT / "samples").glob("*.mp4"):
+        shutil.copy(clip, folder / "samples")
+    small = ["-i", f"file:{ROOT / 'samples/ball.mp4'}", "-frames:v", "2", "-s", "64x64"]
+    for name in ("wolf.mp4", "clip.mp4"):
+        subprocess.run([executable(), "-v", "error", *small, f"file:{folder / name}"], check=True)
+    picture = np.full((64, 64, 3), (150, 200, 235), np.uint8)
+    picture[24:44, 20:40] = (220, 60, 50)
+    Image.fromarray(picture).save(folder / "photo.png")
+    for season in ("summer", "winter"):
+        sentences = (f"{kind} of an oak in {season}\n" for kind in ("a photo", "a painting", "a drawing"))
+        (folder / f"{season}.txt").write_text("".join(sentences), encoding="utf-8")
+    model = folder / "path/to/checkpoint"
+    shutil.copytree(checkpoint, model)
+    scheduler = model / "scheduler/scheduler_config.json"
+    scheduler.write_text(scheduler.read_text("utf-8").replace("DDIMScheduler", "LCMScheduler"), encoding="utf-8")
+    hub = folder / "home/hub"
+    captioner = Path(ALIASES["miniature"].source) / "captioner"
+    for name, weights in {ALIASES["sd15"].source: model, DEFAULT_CAPTIONERS[0]: captioner}.items():
+        snapshot = hub / f"models--{name.replace('/', '--')}" / "snapshots" / REVISION
+        snapshot.parent.mkdir(parents=True)
+        snapshot.symlink_to(weights)
+        (snapshot.parents[1] / "refs").mkdir()
+        (snapshot.parents[1] / "refs/main").write_text(REVISION, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "APPDATA"):
+            patch.setenv(name, str(folder / "home"))
+        for name, value in {"SIZE": "32", "STEPS": "1", "FRAMES": "0:1", "DEVICE": "cpu"}.items():
+            patch.setenv(f"PNPVIDEO_{name}", value)
+        for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+            patch.setenv(name, "error")
+        patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub))
+        patch.setattr(sys, "excepthook", sys.excepthook)
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page in PAGES]
+)
+def test_commands_and_examples_run_in_their_order(page: str, desk: Path) -> None:
+    for block in blocks(page):
+        if block.language == "python":
+            exec(compile(block.text, f"{page}: {block.section}", "exec"), {"__name__": "example"})
+        elif block.language == "sh":
+            for line in block.lines():
+                if line.startswith("pnpvideo "):
+                    assert main(shlex.split(line)[1:]) == 0, line
+                else:
+                    assert line.startswith(SETUP), f"{page} has a command that no test runs: {line}"
+
+
+def test_no_output_is_written_twice() -> None:
+    lines = [line for page in PAGES for block in blocks(page) if block.language == "sh" for line in block.lines()]
+    outputs = [words[words.index("-o") + 1] for words in map(shlex.split, lines) if "-o" in words]
+    assert len(outputs) > 5
+    assert len(set(outputs)) == len(outputs)
+
+
+@pytest.mark.parametrize("section", WALKS)
+def test_the_code_of_a_walk_through_runs(section: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block whose first line names a file becomes that module; any other is run as a script."""
+    codes = [block.text for block in blocks(EXTENDING) if block.section == section and block.language == "python"]
+    assert codes
+    for code in codes:
+        named = re.match(r"# (pnpvideo/\S+)\.py\n", code)
+        module = ModuleType(named[1].replace("/", ".") if named else "example")
+        if named:
+            assert not (ROOT / f"{named[1]}.py").exists(), "the example is a part of the package by now"
+            module.__package__ = module.__name__.rpartition(".")[0]
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(code, f"{EXTENDING}: {section}", "exec"), module.__dict__)
+
+
+def test_every_section_of_extending_is_run() -> None:
+    assert tuple(dict.fromkeys(block.section for block in blocks(EXTENDING))) == WALKS
+
+
+def test_the_docstring_of_the_package_names_verbs_and_groups_as_they_are() -> None:
+    said = pnpvideo.__doc__ or ""
+    calls = re.findall(r"^    (\w+)\((.*?)\)  ", said, re.MULTILINE)
+    assert [name for name, _ in calls] == ["translate", "edit", "plan", "probe", "load"]
+    for name, arguments in calls:
+        wanted = re.sub(r"\(.*?\)", "change", arguments).split(", ")
+        assert list(inspect.signature(getattr(pnpvideo, name)).parameters)[: len(wanted)] == wanted, name
+    groups = re.findall(r"``(\w+)``", said)
+    assert set(groups) <= set(OptionGroups.__annotations__) | {"import"}
+    assert all(hasattr(pnpvideo, name) for name in re.findall(r"\b[A-Z]\w*[a-z0-9][A-Z]\w*\b", said))
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(path), f"{page} links to {target}"
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    others = {page.removeprefix("docs/") for page in EVERY_PAGE if page.startswith("docs/")} - {"index.md"}
+    assert {name for name in others if f"({name})" not in index} == set()
+
+
+def flags(command: click.Command) -> set[str]:
+    own = {flag for param in command.params if isinstance(param, click.Option) for flag in param.opts}
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*(flags(one) for one in inner), {"--help", "--help-all"})
+
+
+@pytest.mark.parametrize("page", [*PAGES[:3], "docs/concepts.md", "docs/measures.md", "docs/architecture.md"])
+def test_flags_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    assert named
+    assert named - flags(commands) == set()
+
+
+def test_files_that_pages_name_exist() -> None:
+    """Paths into the tree in backticks, from the tree's root or from pnpvideo/."""
+    for page in ("CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md", "docs/world.md", "docs/measures.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        new = set(re.findall(r"^# (pnpvideo/\S+\.py)$", text, re.MULTILINE))
+        for name in set(re.findall(r"`((?:[\w-]+/)+[\w-]*(?:\.\w+)?)`", text)) - new:
+            if name.startswith(("DIR/", "out/")):  # made by commands
+                continue
+            assert any((root / name).exists() for root in (ROOT, ROOT / "pnpvideo")), f"{page} names {name}"
