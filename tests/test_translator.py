@@ -1,9 +1,11 @@
 """The public verbs: one model for many calls, frames in memory, threads, and groups of options."""
 
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from pnpvideo.backends import load as loading
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice
+from pnpvideo.settings.options import OptionGroups
 from pnpvideo.video.read import read
 
 Clips = Callable[..., Path]
@@ -105,25 +108,24 @@ def test_threads_share_one_model_and_get_the_same_results(
 
     monkeypatch.setattr(StableDiffusion, "__init__", noted)
     source, outputs = clip_of(2), [tmp_path / f"{number}" for number in range(4)]
+    own = shutil.copytree(checkpoint, tmp_path / "own")  # which no other test has loaded
 
     def work(output: Path) -> None:
         kept = Runtime(store=tmp_path / f"store-{output.name}", device="cpu")
-        pnpvideo.translate(source, "a fox", output, model=checkpoint, prompts=SEEN, sampling=SAMPLING, runtime=kept)
+        pnpvideo.translate(source, "a fox", output, model=own, prompts=SEEN, sampling=SAMPLING, runtime=kept)
 
-    held = loading.load(str(checkpoint), Runtime(device="cpu"))
+    held = loading.load(str(own), Runtime(device="cpu"))
     threads = [threading.Thread(target=work, args=(output,)) for output in outputs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert loaded == [str(checkpoint)] and held.size == 64
+    assert loaded == [str(own)] and held.size == 64
     found = [np.stack([frame.pixels for frame in read(output).frames()]) for output in outputs]
     assert all(np.array_equal(each, found[0]) for each in found)
 
 
 def test_a_model_whose_files_have_changed_is_loaded_again(checkpoint: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
     runtime = Runtime(device="cpu")
     first = loading.load(str(folder), runtime)
@@ -136,12 +138,13 @@ def test_a_model_whose_files_have_changed_is_loaded_again(checkpoint: Path, tmp_
 def test_a_seed_that_changes_nothing_is_said(translator: Translator) -> None:
     events: list[Event] = []
     sampling = Sampling(steps=1, size=32, seed=3)
-    chosen = {"prompts": SEEN, "sampling": sampling, "coherence": Independent(), "report": events.append}
-    list(translator.stream(pictures(1), "a fox", **chosen))  # type: ignore[arg-type]
+    chosen: OptionGroups = {"prompts": SEEN, "sampling": sampling, "coherence": Independent()}
+    list(translator.stream(pictures(1), "a fox", report=events.append, **chosen))
     told = [event.message for event in events if isinstance(event, Notice)]
     assert any("seed is set, and has no effect" in message and "--fresh-noise" in message for message in told)
     events.clear()
-    list(translator.stream(pictures(1), "a fox", method=PlugAndPlay(fresh_noise=0.3), **chosen))  # type: ignore[arg-type]
+    varied: OptionGroups = {**chosen, "method": PlugAndPlay(fresh_noise=0.3)}
+    list(translator.stream(pictures(1), "a fox", report=events.append, **varied))
     assert not any(isinstance(event, Notice) and "no effect" in event.message for event in events)
 
 
@@ -174,6 +177,53 @@ def test_a_typed_client_passes_mypy(tmp_path: Path) -> None:
     right, wrong = check("client.py"), check("wrong.py")
     assert right.returncode == 0, right.stdout
     assert 'Unexpected keyword argument "steps"' in wrong.stdout and "sampling" in wrong.stdout
+
+
+def test_a_pipeline_of_diffusers_is_a_model(backend: StableDiffusion, translator: Translator) -> None:
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline(
+        vae=deepcopy(backend.vae),
+        text_encoder=deepcopy(backend.text.encoder),
+        tokenizer=backend.text.tokenizer,
+        unet=deepcopy(backend.network),
+        scheduler=DDIMScheduler.from_config(backend.scheduler_config),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    processors = dict(pipeline.unet.attn_processors)
+    given = pictures(2)
+    chosen: OptionGroups = {"prompts": SEEN, "sampling": SAMPLING, "runtime": translator.runtime}
+    found = pnpvideo.load(pipeline).translate_frames(given, "a fox", **chosen)
+    assert np.array_equal(found, translator.translate_frames(given, "a fox", **chosen))
+    assert all(pipeline.unet.attn_processors[name] is processor for name, processor in processors.items())
+    again, other = pnpvideo.load(pipeline).backend, pnpvideo.load(pipeline).backend
+    assert again.fingerprint == other.fingerprint
+    with torch.no_grad():
+        next(pipeline.unet.parameters()).add_(1.0)
+    assert pnpvideo.load(pipeline).backend.fingerprint != again.fingerprint
+    pipeline.vae = torch.nn.Identity()
+    with pytest.raises(pnpvideo.ModelError, match="vae is Identity; accepted is a StableDiffusionPipeline"):
+        pnpvideo.load(pipeline)
+
+
+def test_a_library_call_prints_nothing_and_logs_its_notices(
+    translator: Translator, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    sampling = Sampling(steps=1, size=32, seed=3)
+    chosen: OptionGroups = {"prompts": SEEN, "sampling": sampling, "coherence": Independent()}
+    translator.translate_frames(pictures(1), "a fox", **chosen)
+    assert capfd.readouterr() == ("", "")
+    assert [record.name for record in caplog.records] == ["pnpvideo"] and "seed" in caplog.text
+
+
+def test_the_store_is_kept_within_its_limit(checkpoint: Path, clip_of: Clips, tmp_path: Path) -> None:
+    runtime = Runtime(store=tmp_path / "store", store_limit=0, device="cpu")
+    pnpvideo.translate(
+        clip_of(1), "a fox", tmp_path / "out", model=checkpoint, prompts=SEEN, sampling=SAMPLING, runtime=runtime
+    )
+    assert pnpvideo.Store(tmp_path / "store").list() == []
 
 
 def test_an_edit_may_keep_the_background_of_its_change(translator: Translator, tmp_path: Path) -> None:
