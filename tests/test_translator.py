@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 
 import pnpvideo
-from pnpvideo import Independent, PlugAndPlay, Prompts, Region, Runtime, Sampling, Translator
+from pnpvideo import Independent, PlugAndPlay, Prompts, Region, Runtime, Sampling
 from pnpvideo.backends import load as loading
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice
 from pnpvideo.settings.options import OptionGroups
+from pnpvideo.translator import Translator
 from pnpvideo.video.read import read
 
 Clips = Callable[..., Path]
@@ -123,16 +124,6 @@ def test_threads_share_one_model_and_get_the_same_results(
     assert loaded == [str(own)] and held.size == 64
     found = [np.stack([frame.pixels for frame in read(output).frames()]) for output in outputs]
     assert all(np.array_equal(each, found[0]) for each in found)
-
-
-def test_a_model_whose_files_have_changed_is_loaded_again(checkpoint: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
-    runtime = Runtime(device="cpu")
-    first = loading.load(str(folder), runtime)
-    assert loading.load(str(folder), runtime) is first
-    (folder / "pnpvideo.json").write_text('{"guidance": 3.0}')
-    again = loading.load(str(folder), runtime)
-    assert again is not first and again.card.recommended == {"guidance": 3.0}
 
 
 def test_a_seed_that_changes_nothing_is_said(translator: Translator) -> None:

@@ -1,6 +1,7 @@
 """GIFs on one canvas, as browsers show them: expected pixels are written out."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from pnpvideo.errors import DecodeError, InputError
 from pnpvideo.events import Event
+from pnpvideo.video.gif import parse
 from pnpvideo.video.read import read
 
 RED, GREEN, BLUE, CLEAR = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255), None
@@ -123,3 +125,11 @@ def test_pillows_own_gifs_come_back_as_they_were_drawn(tmp_path: Path) -> None:
     clip = read(tmp_path / "a.gif")
     assert (clip.info.loop, clip.info.frames, clip.info.alpha) == (3, 5, False)
     assert all(np.array_equal(f.pixels, np.asarray(p)) for f, p in zip(clip.frames(), pictures, strict=True))
+
+
+def test_blocks_are_read_without_decoding_pictures(tmp_path: Path) -> None:
+    path = gif(tmp_path / "a.gif", (4, 4), frame((0, 0, 4, 4), 0), frame((1, 1, 2, 2), 1, transparent=True))
+    found = parse(path.read_bytes(), "a.gif")
+    assert len(found.frames) == 2 and found.first_covers_canvas
+    assert [each.delay_seconds for each in found.frames] == [Fraction(1, 10)] * 2
+    assert [each.transparent_index for each in found.frames] == [None, TRANSPARENT]

@@ -10,6 +10,7 @@ from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event
 from pnpvideo.video.probe import probe
 from pnpvideo.video.read import read
+from pnpvideo.video.tracks import parse_tracks
 
 Make = Callable[..., Path]
 SMALL = ("-f", "lavfi", "-i", "testsrc=s=32x24:r=10:d=0.5")
@@ -76,3 +77,17 @@ def test_a_file_of_one_track_is_read_without_a_word(make: Make) -> None:
     sound = ("-f", "lavfi", "-i", "sine=d=0.5")
     assert size_of(make("a.mp4", *SMALL, *sound, "-c:v", "libx264", "-pix_fmt", "yuv420p"), said) == (32, 24, 5)
     assert said == []
+
+
+def test_tracks_are_parsed_from_what_ffmpeg_prints() -> None:
+    listing = (
+        "Input #0, matroska, from 'a.mkv':\n"
+        "  Stream #0:0(eng): Video: h264 (High), yuv420p, 96x64, 10 fps (default)\n"
+        "  Stream #0:1: Video: mjpeg, yuvj420p, 32x32 (attached pic)\n"
+        "  Stream #0:2(und): Audio: aac, 44100 Hz, mono\n"
+        "Stream mapping:\n  Stream #0:9: Video: rawvideo, 1x1\n"
+    )
+    (video,) = parse_tracks(listing, "Video")
+    assert (video.index, video.codec, video.default, video.language) == (0, "h264", True, "eng")
+    assert str(video) == "h264, 96x64, default"
+    assert [(track.index, track.language) for track in parse_tracks(listing, "Audio")] == [(2, None)]
