@@ -6,7 +6,7 @@ with x264 and decoded again, so that nothing stands perfectly still. All is a fu
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from pnpvideo.miniature.world import STYLES, random_scene, render
+from pnpvideo.miniature.world import STYLES, Instant, Scene, random_scene, render
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.read import read
 
@@ -34,11 +34,11 @@ class MadeClip:
     cuts: tuple[int, ...]
 
 
-def made_clips(seed: int) -> Iterator[MadeClip]:
-    """The forty clips of ``seed``, in the order of KINDS."""
+def made_clips(seed: int, kinds: Sequence[str] = ()) -> Iterator[MadeClip]:
+    """The forty clips of ``seed``, or those of some ``kinds``, in the order of KINDS."""
     torch.set_num_threads(1)
     for number, (kind, (count, make)) in enumerate(KINDS.items()):
-        for variant in range(count):
+        for variant in range(count if not kinds or kind in kinds else 0):
             rng = np.random.default_rng((seed, number, variant))
             frames, cuts = make(rng, variant)
             yield MadeClip(kind=kind, frames=_encoded(frames, crf=int(rng.integers(18, 29))), cuts=tuple(cuts))
@@ -226,14 +226,14 @@ def _shot(rng: np.random.Generator, count: int, style: str | None = None) -> Pic
     return [_view(wide, start + speed * k + shake[k, 0], shake[k, 1], zoom[k]) for k in range(count)]
 
 
-def _world(rng: np.random.Generator, style: str | None = None, scene=None, count: int = 18) -> Pictures:
+def _world(rng: np.random.Generator, style: str | None = None, scene: Scene | None = None, count: int = 18) -> Pictures:
     """A scene of the world that moves."""
     style = style or str(rng.choice(list(STYLES)))
     scene = scene or random_scene(int(rng.integers(10**6)))
     return [_cropped(_rendered(scene.at(time), style, WIDTH)) for time in np.linspace(0, count / 24, count).tolist()]
 
 
-def _rendered(instant, style: str, size: int) -> np.ndarray:
+def _rendered(instant: Instant, style: str, size: int) -> np.ndarray:
     picture = render([instant], [style], size, supersample=1)[style][0]
     return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 

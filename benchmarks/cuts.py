@@ -1,6 +1,6 @@
 """Precision and recall of cut detectors on forty made clips whose hard cuts are known.
 
-    python -m benchmarks.cuts [--seed 1000] [--before COMMIT]
+    python -m benchmarks.cuts [--seed 1000] [--kinds KIND ...] [--before COMMIT]
 
 Ours, and PySceneDetect's AdaptiveDetector and ContentDetector where `scenedetect` is installed: as they come, and
 without their least length of a shot. That is 15 frames, and no shot of these clips has fewer than 16, nor a flash or
@@ -20,7 +20,7 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks.cut_clips import FPS, Pictures, made_clips
+from benchmarks.cut_clips import FPS, KINDS, Pictures, made_clips
 from pnpvideo.video import shots
 from pnpvideo.video.clip import Frame
 
@@ -95,6 +95,7 @@ def pyscenedetect() -> dict[str, Detector]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1000, help="of the clips; below 1000: for tuning")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=(), help="only these kinds of clips")
     parser.add_argument("--before", metavar="COMMIT", help="our detector at this commit, too")
     asked = parser.parse_args()
     detectors = {"pnpvideo": ours()}
@@ -108,7 +109,7 @@ def main() -> None:
     scores: dict[str, dict[str, Score]] = {name: defaultdict(Score) for name in detectors}
     cuts: dict[str, int] = defaultdict(int)
     clips: dict[str, int] = defaultdict(int)
-    for clip in made_clips(asked.seed):
+    for clip in made_clips(asked.seed, asked.kinds):
         cuts[clip.kind] += len(clip.cuts)
         clips[clip.kind] += 1
         for name, detect in detectors.items():

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from benchmarks.cut_clips import made_clips
+from benchmarks.cuts import ours
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--width", "0.1", "--side", "16", "--steps", "6"]
@@ -22,3 +26,20 @@ def test_a_guided_step_holds_more_than_a_plain_one_and_all_maps_more_than_one_st
         assert found["seconds"] > 0
         held[row] = found["mib"]
     assert held["guidance by words alone"] < held["lock-step"] < held["maps of all steps kept"]
+
+
+@pytest.mark.slow
+def test_clips_for_cut_detectors_are_the_same_each_time_and_their_cuts_are_found() -> None:
+    clips, again = ([*made_clips(0, ["ticker"])] for _ in range(2))
+    assert [clip.cuts for clip in clips] == [clip.cuts for clip in again]
+    for clip, same in zip(clips, again, strict=True):
+        assert np.array_equal(clip.frames, same.frames)
+        assert ours()(clip.frames) == list(clip.cuts)
+
+
+@pytest.mark.slow
+def test_the_table_of_cut_detectors_says_whose_they_are() -> None:
+    asked = [sys.executable, "-m", "benchmarks.cuts", "--seed", "0", "--kinds", "ticker"]
+    printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "| pnpvideo | 1.000 | 1.000 |" in printed
+    assert ("| AdaptiveDetector |" in printed) != ("PySceneDetect is not installed" in printed)

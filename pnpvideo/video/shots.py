@@ -97,14 +97,15 @@ def _decided(window: list[_Seen], at: int) -> tuple[Frame, bool]:
     seen = window[at]
     if seen.novelty >= NOVEL and _stands_out(window, at):
         seen.sudden = True
-        # A frame that mixes two shots is novel, and so is the one after it: one cut, not two.
+        # No cut right after a cut, so that a frame that mixes two shots makes one cut, not two.
         seen.cut = not window[at - 1].cut and not _is_flash(window, at)
     return seen.frame, seen.cut
 
 
 def _stands_out(window: list[_Seen], at: int) -> bool:
     before = [seen.novelty for seen in window[:at] if seen.changed and not seen.sudden][-NEIGHBOURS_BEFORE:]
-    after = [seen.novelty for seen in window[at + 1 : at + 1 + FLASH_FRAMES] if seen.changed]
+    # The next frame is left out: where one frame mixes two shots, both it and the next are novel.
+    after = [seen.novelty for seen in window[at + 2 : at + 1 + FLASH_FRAMES] if seen.changed]
     return all(window[at].novelty >= OUTSTANDING * float(np.mean(some)) for some in (before, after) if some)
 
 
