@@ -58,16 +58,43 @@ class Pace:
     def seconds_left(self, event: Progress) -> float | None:
         """None while there is no telling: at the first event of a stage, or when its total is unknown."""
         now = self._clock()
-        if self._stage != (event.stage, event.shot, event.window):
-            self._stage, self._first_done, self._first_seconds = (
-                (event.stage, event.shot, event.window),
-                event.done,
-                now,
-            )
+        if self._stage != _stage(event):
+            self._stage, self._first_done, self._first_seconds = _stage(event), event.done, now
         done = event.done - self._first_done
         if done <= 0 or event.total == 0:
             return None
         return (now - self._first_seconds) / done * (event.total - event.done)
+
+
+class Overall:
+    """The share of the whole run that is done, and the time left, from the speed since work began.
+
+    A share that is gained where a stage begins was not worked for: an earlier run left it in the store. It does not
+    count for the speed.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._stage: tuple[str, int, int] | None = None
+        self._first_seconds = 0.0
+        self._worked = 0.0
+        self.share: float | None = None
+        """0 to 1, never falling; None before any event tells."""
+        self.seconds_left: float | None = None
+        """None while there is no telling."""
+
+    def update(self, event: Progress) -> None:
+        if event.overall is None:
+            return
+        now, before = self._clock(), self.share
+        if before is None:
+            self._first_seconds, before = now, event.overall
+        self.share = max(before, min(1.0, event.overall))
+        if self._stage == _stage(event):
+            self._worked += self.share - before
+        self._stage = _stage(event)
+        if self._worked > 0:
+            self.seconds_left = (now - self._first_seconds) / self._worked * (1 - self.share)
 
 
 class Lines:
@@ -79,7 +106,7 @@ class Lines:
         self._stream = stream
         self._clock = clock
         self._shown = shown
-        self._pace = Pace(clock)
+        self._pace, self._overall = Pace(clock), Overall(clock)
         self._stage: tuple[str, int, int] | None = None
         self._last_seconds = 0.0
 
@@ -90,12 +117,20 @@ class Lines:
             self._write(_printable(event.message))
             return
         left = self._pace.seconds_left(event)
+        self._overall.update(event)
         now = self._clock()
-        begins = self._stage != (event.stage, event.shot, event.window)
+        begins = self._stage != _stage(event)
         if begins or event.done == event.total or now - self._last_seconds >= PLAIN_SECONDS:
-            self._stage, self._last_seconds = (event.stage, event.shot, event.window), now
-            remaining = f", {left:.0f} s left" if left is not None and event.done != event.total else ""
-            self._write(f"{_where(event)}: {_how_far(event)}{remaining}")
+            self._stage, self._last_seconds = _stage(event), now
+            remaining = f", {spoken(left)} left" if left is not None and event.done != event.total else ""
+            self._write(f"{_where(event)}: {_how_far(event)}{remaining}{self._of_the_whole()}")
+
+    def _of_the_whole(self) -> str:
+        if self._overall.share is None:
+            return ""
+        left = self._overall.seconds_left
+        remaining = "" if left is None or self._overall.share == 1 else f", {spoken(left)} left"
+        return f"; of the whole {percent(self._overall.share)}{remaining}"
 
     def _write(self, line: str) -> None:
         self._stream.write(f"pnpvideo: {line}\n")
@@ -103,25 +138,34 @@ class Lines:
 
 
 class JsonLines:
-    """One JSON object a line: the event's fields, its type as ``event``, and ``seconds_left`` (null: not known)."""
+    """One JSON object a line: the event's fields, its type as ``event``, and of progress also ``seconds_left``.
+
+    ``overall`` never falls, and ``overall_seconds_left`` is the time left of the whole run. null: not known.
+    """
 
     def __init__(self, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
         self._stream = stream
-        self._pace = Pace(clock)
+        self._pace, self._overall = Pace(clock), Overall(clock)
 
     def __call__(self, event: Event) -> None:
         record: dict[str, object] = {"event": type(event).__name__.lower(), **asdict(event)}
         if isinstance(event, Progress):
+            self._overall.update(event)
             record["seconds_left"] = self._pace.seconds_left(event)
+            record["overall"] = self._overall.share
+            record["overall_seconds_left"] = self._overall.seconds_left
         self._stream.write(json.dumps(record) + "\n")
         self._stream.flush()
 
 
 @contextlib.contextmanager
 def bars(stream: TextIO) -> Iterator[Report]:
-    """One bar for each stage of the shot under way. NO_COLOR is honoured, as rich does by itself."""
+    """A bar for the whole run, and one for each stage of the shot under way. rich honours NO_COLOR by itself.
+
+    At the end of the block the bar of the whole stays, and notices come below it.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
     from rich.text import Text
 
@@ -131,34 +175,75 @@ def bars(stream: TextIO) -> Iterator[Report]:
         BarColumn(),
         TextColumn("{task.fields[how_far]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         console=console,
     )
+    pace, overall = Pace(), Overall()
     tasks: dict[tuple[str, int, int], TaskID] = {}
+    whole: list[TaskID] = []
 
     def report(event: Event) -> None:
         if isinstance(event, Notice):
             console.print(Text(_printable(event.message)))
             return
-        stage = (event.stage, event.shot, event.window)
+        overall.update(event)
+        stage, left = _stage(event), pace.seconds_left(event)
         if stage not in tasks:
-            for past in [past for past in tasks if past[1:] < (event.shot, event.window)]:
+            for past in [past for past in tasks if past[1:] < stage[1:]]:
                 shown.remove_task(tasks.pop(past))
-            tasks[stage] = shown.add_task(_where(event), total=event.total or None, how_far="")
-        shown.update(tasks[stage], completed=event.done, total=event.total or None, how_far=_how_far(event))
+            if overall.share is not None and not whole:
+                whole.append(shown.add_task("the whole", total=1.0, how_far="", left=""))
+            tasks[stage] = shown.add_task(_where(event), total=event.total or None, how_far="", left="")
+        shown.update(
+            tasks[stage],
+            description=_where(event),
+            completed=event.done,
+            total=event.total or None,
+            how_far=_how_far(event),
+            left=_left(left if event.done != event.total else None),
+        )
+        if whole and overall.share is not None:
+            remaining = _left(overall.seconds_left if overall.share < 1 else None)
+            shown.update(whole[0], completed=overall.share, how_far=percent(overall.share), left=remaining)
 
     with shown:
         yield report
+        for task in tasks.values() if whole else ():
+            shown.remove_task(task)
+
+
+def spoken(seconds: float) -> str:
+    """Such as "45 s", "12 min" or "3 h 20 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """Such as "34%"; 100% is all, and nothing less."""
+    return f"{int(100 * share)}%"
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{spoken(seconds)} left"
+
+
+def _stage(event: Progress) -> tuple[str, int, int]:
+    return event.stage, event.shot, event.window
 
 
 def _where(event: Progress) -> str:
     drawings = f" ({event.frames} drawing{'s' * (event.frames != 1)})" if event.frames else ""
-    shot = "" if event.stage == "load" else f"shot {event.shot + 1}, "
-    window = f"window {event.window + 1}, " if event.window else ""
+    of = f" of {event.shots}" if event.shots else ""
+    shot = f"shot {event.shot}{of}, " if event.shot else ""
+    window = f"window {event.window}, " if event.window > 1 else ""
     return f"{shot}{window}{event.stage}{drawings}"
 
 
 def _how_far(event: Progress) -> str:
+    if not event.shot and event.total <= 1 and event.done in (0, event.total):
+        return f"{event.unit} ready" if event.done else f"{event.unit} ..."
     return f"{event.unit} {event.done}" + (f" of {event.total}" if event.total else "")
 
 

@@ -39,16 +39,17 @@ def run(
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     check_run(source, output, options)
-    from pnpvideo.pipeline import translate
-
     with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
+        report(Progress(stage="load", done=0, total=1, unit="libraries"))
+        from pnpvideo.pipeline import translate
 
         def listen(event: Event) -> None:
-            loudness.kept = loudness.kept or (isinstance(event, Progress) and event.unit == "step")
+            a_step = isinstance(event, Progress) and event.unit == "step" and event.done > 0
+            loudness.kept = loudness.kept or a_step
             report(event)
 
         result = translate(source, prompt, output, options, report=listen)
-        report(Notice(message=f"wrote {result.output}"))
+    report(Notice(message=f"wrote {result.output}"))  # below the bars
     if as_json:
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
 

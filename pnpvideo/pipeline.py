@@ -61,12 +61,15 @@ def translate(
     options = options or Options()
     started = time.monotonic()
     check_weights(prompt, options.prompts.negative, options.prompts.source_prompt)
+    report(Progress(stage="read", done=0, total=1, unit="input"))
     clip = _read(input, options, report)
+    report(Progress(stage="read", done=1, total=1, unit="input"))
     check_output(output, clip.info if clip else None, options.overwrite)
     if clip is not None:
         _report_left_out(clip, output, report)
     region = options.region
     masking = None if region.mask is None or not clip else Masks(region.mask, clip, options.reading.frames, report)
+    report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = backend or load(options.model, options.runtime)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
@@ -76,12 +79,21 @@ def translate(
     run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
     for message in without_effect(run.options, info.frames):
         report(Notice(message=message))
-    translator = ClipTranslator(run, prompt)
+    translator = ClipTranslator(run, prompt, _frames_about(info))
     frames = clip.frames() if clip else iter([_blank(info)])
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for frame, picture, shot in translated(translator, frames, (info.width, info.height), masking):
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
-            report(Progress(stage="write", done=writer.frames, total=info.frames or 0, unit="frame", shot=shot))
+            report(
+                Progress(
+                    stage="write",
+                    done=writer.frames,
+                    total=info.frames or 0,
+                    unit="frame",
+                    shot=shot + 1,
+                    overall=translator.overall(),
+                )
+            )
         if masking and not options.reading.allow_partial:  # a damaged input may have less than its mask
             masking.finish()
         translator.check()
@@ -145,6 +157,13 @@ def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
         if encoder is None:
             why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
             report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
+
+
+def _frames_about(info: ClipInfo) -> int:
+    """The number of frames, from the duration where the file does not state it; 0 where neither is known."""
+    if info.frames is None and info.fps is not None and info.duration_seconds is not None:
+        return max(1, round(info.fps * info.duration_seconds))
+    return info.frames or 0
 
 
 def _generated_info(backend: Backend, options: Options) -> ClipInfo:

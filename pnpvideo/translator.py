@@ -1,6 +1,6 @@
 """The public verbs: translate, edit and plan, by a model that is loaded once and used many times."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sized
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -135,7 +135,10 @@ class Translator:
         run = Run.of(self.backend, options, Store(options.runtime.store, report=report), report)
         for message in without_effect(run.options, None):
             report(Notice(message=message))
-        translator, given = ClipTranslator(run, prompt), _Pictures(frames, fps)
+        translator, given = (
+            ClipTranslator(run, prompt, len(frames) if isinstance(frames, Sized) else 0),
+            _Pictures(frames, fps),
+        )
         first = next(given, None)
         if first is None:
             raise InputError("there are no frames; give at least one")

@@ -15,7 +15,8 @@ def show(event: Event) -> None:
     if isinstance(event, Notice):
         print(f"note: {event.message}")
     else:
-        print(f"shot {event.shot + 1}, {event.stage}: {event.unit} {event.done} of {event.total}")
+        share = "" if event.overall is None else f"; {event.overall:.0%} of the whole"
+        print(f"shot {event.shot}, {event.stage}: {event.unit} {event.done} of {event.total}{share}")
 
 
 try:

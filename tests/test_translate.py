@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -511,7 +512,7 @@ def test_the_report_is_enough_to_repeat_the_run(clip_of: Clips, options: MakeOpt
     assert report["input_sha256"] == sha256((tmp_path / "in.mp4").read_bytes()).hexdigest()
     assert report["output_sha256"] == sha256((tmp_path / "o.mp4").read_bytes()).hexdigest()
     stages = [event.stage for event in events if isinstance(event, Progress)]
-    assert list(dict.fromkeys(stages)) == ["load", "encode", "invert", "sample", "decode", "write"]
+    assert list(dict.fromkeys(stages)) == ["read", "load", "encode", "invert", "sample", "decode", "write"]
     assert stages.count("encode") == stages.count("decode") == stages.count("write") == 2
 
 
@@ -549,3 +550,33 @@ def test_a_weight_out_of_range_is_refused_before_anything_is_read(given: dict[st
         translate(
             tmp_path / "missing.mp4", prompt, tmp_path / "out.mp4", Options.from_flat({"model": "none/none", **given})
         )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"window": 3, "keyframe_every": 2},
+        {"method": "sdedit", "strength": 0.5, "window": 3, "coherence": "none"},
+        {"generate": True, "source_prompt": "a hen"},
+    ],
+)
+def test_progress_tells_the_share_of_the_whole_run(
+    given: dict[str, Any], clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    source, name = (None, "out.png") if "generate" in given else (clip_of(7), "out.mp4")
+    translate(source, "a fox", tmp_path / name, options(steps=4, **given), report=events.append)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [(event.stage, event.done, event.shot) for event in progress[:4]] == [
+        *(("read", 0, 0), ("read", 1, 0), ("load", 0, 0), ("load", 1, 0))
+    ]
+    shares = [event.overall for event in progress[4:]]
+    told = [share for share in shares if share is not None]
+    assert len(told) == len(shares) and told == sorted(told)
+    assert told[0] < 0.2 and told[-1] == 1.0
+    assert max(after - before for before, after in pairwise(told)) < 0.5, "no step is most of the run"
+    assert {event.shot for event in progress[4:]} == {1}
+    windows = [event.window for event in progress[4:] if event.stage != "write"]
+    assert windows[0] == 1 and max(windows) == (1 if "generate" in given else 2)
+    last = [event for event in progress if event.window == max(windows)]
+    assert {event.shots for event in last} == {1}, "once the end is seen, the number of shots is known"

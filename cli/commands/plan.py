@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from pnpvideo.events import Progress
+
 from ..early import check_input, check_options
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
-from ..render import progress_option, rendering
+from ..render import progress_option, rendering, spoken
 from ..settings import SectionedCommand, config_option, given, resolve, settings
 from .edit import edit_options
 
@@ -49,9 +51,10 @@ def plan(
     options = stated.options()
     check_input(source, options.reading.track)
     check_options(options)
-    from pnpvideo.engine.plan import plan as planned
-
     with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
+        report(Progress(stage="load", done=0, total=1, unit="libraries"))
+        from pnpvideo.engine.plan import plan as planned
+
         found = planned(source, options, report=report)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
@@ -66,11 +69,3 @@ def plan(
     }
     for name, line in lines.items():
         click.echo(f"{name:<8}{line}")
-
-
-def spoken(seconds: float) -> str:
-    """Such as "45 s", "12 min" or "3 h 20 min"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

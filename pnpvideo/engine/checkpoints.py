@@ -33,11 +33,15 @@ class Checkpoints:
         self._last_visit = self._counted_until = time.monotonic()
 
     @contextmanager
-    def kept(self) -> Iterator[Keep]:
+    def kept(self, first: int) -> Iterator[Keep]:
         """At the end of the block, whatever ends it, everything that was given is in the store.
+
+        first: the steps that are done already; where there are none, it is reported that the stage begins.
 
         Raises DeviceError, and saves nothing more, where a step gave NaN.
         """
+        if first == 0:
+            self._progress(0)
         try:
             yield self._keep
         except (DeviceError, StoreError):
@@ -58,8 +62,11 @@ class Checkpoints:
         if time.monotonic() - self._last_visit >= SECONDS:
             self._flush()
         self._count()
-        self._run.report(self._window.progress(self._stage, done, self._run.schedule.steps, "step"))
+        self._progress(done)
         return not self._waiting
+
+    def _progress(self, done: int) -> None:
+        self._run.report(self._window.progress(self._stage, done, self._run.schedule.steps, "step"))
 
     def _count(self) -> None:
         now = time.monotonic()

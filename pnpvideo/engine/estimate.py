@@ -18,10 +18,10 @@ from pnpvideo.engine.denoiser import Calls, Denoiser
 from pnpvideo.engine.inversion import source_denoiser
 from pnpvideo.engine.recorder import SourceRecorder
 from pnpvideo.engine.region import LEVELS
-from pnpvideo.engine.run import Run, Window
+from pnpvideo.engine.run import Run, StageShares, Window
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Report, ignore
-from pnpvideo.injection import Moment, Session
+from pnpvideo.injection import Conditioning, Moment, Session
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.words.script import Script
@@ -31,7 +31,9 @@ GRAPH = {(False, False): 12.2, (True, False): 7.0, (False, True): 4.1, (True, Tr
 Stable Diffusion 1.5's topology (docs/quality.md)."""
 BACKWARD = 3
 """Evaluations' worth of time that one with a gradient takes."""
-NO_SCRIPT = Script("", "", "", {})
+ENCODING, DECODING = 1, 2
+"""Evaluations' worth of time that the autoencoder takes for a picture, about."""
+NO_SCRIPT = Script("", "", "", {"source": Conditioning(torch.zeros(0, 0))})
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,16 @@ class Work:
         return Work(self.evaluations + other.evaluations, self.effort + other.effort)
 
 
+@dataclass(frozen=True)
 class Estimate:
-    """Of runs of ``options`` with ``backend``; without what a caption would add to the negative prompt."""
+    """What a run takes, without what a caption would add to the negative prompt."""
 
-    def __init__(self, backend: Backend, options: Options) -> None:
-        self.run = Run.of(backend, options, Store(), ignore)
+    run: Run
+
+    @classmethod
+    def of(cls, backend: Backend, options: Options) -> "Estimate":
+        """Of runs of ``options`` with ``backend``."""
+        return cls(Run.of(backend, options, Store(), ignore))
 
     def work(self, windows: Sequence[Size]) -> Work:
         """Of all windows. What an interrupted run left in the store is not counted off."""
@@ -66,19 +73,32 @@ class Estimate:
         once = Work(1, 1) if asked and not run.options.generate else Work()  # is the picture familiar?
         return sum((self._of_window(window, part) for part, window in enumerate(windows)), once)
 
+    def shares(self, size: Size, part: int) -> StageShares:
+        """How the work of the window of this size, the ``part``-th of its shot, is shared among its stages."""
+        source, masking, steps = self._by_stage(size, part)
+        work = {
+            "encode": 0 if self.run.options.generate else size.drawings * ENCODING,
+            "invert": source,
+            "mask": masking,
+            "sample": sum(step.effort for step in steps),
+            "decode": size.drawings * DECODING,
+        }
+        return StageShares(work, self.run.schedule.steps - len(steps))
+
     def _of_window(self, size: Size, part: int) -> Work:
+        source, masking, steps = self._by_stage(size, part)
+        return sum(steps, Work(source + masking, source + masking))
+
+    def _by_stage(self, size: Size, part: int) -> tuple[int, int, list[Work]]:
+        """Evaluations for the trajectory and for the mask of a word, and the work of each step of sampling."""
         run, options = self.run, self.run.options
         window = _blank_window(run, size, part)
         edits = options.coherence.edits(options.method.edits(run.backend.sites), run.backend.sites, self._times(size))
         recorder = SourceRecorder.of(run, window, edits)
-        asked = sum(self._of_source(window, size, recorder))
-        if options.region.keep_background:
-            asked += len(LEVELS) * size.drawings
-        work = Work(asked, asked)
+        masking = len(LEVELS) * size.drawings if options.region.keep_background else 0
         denoiser = Denoiser.of(run, window, Session(edits), RecordedTrajectory([]))
-        for calls in _steps(run, denoiser, size.drawings + size.anchors):
-            work += _of_step(run, calls)
-        return work
+        source = sum(self._of_source(window, size, recorder))
+        return source, masking, [_of_step(run, calls) for calls in _steps(run, denoiser, size.drawings + size.anchors)]
 
     def _of_source(self, window: Window, size: Size, recorder: SourceRecorder | None) -> Iterator[int]:
         """Evaluations of each network call with the source prompt, up to the trajectory."""
@@ -216,7 +236,7 @@ def fit_memory(
     for window in windows:
         for batch in batches:
             tried = replace(options, runtime=replace(runtime, batch=batch, window=window))
-            least = Estimate(backend, tried).memory(largest(tried, frames), held)
+            least = Estimate.of(backend, tried).memory(largest(tried, frames), held)
             if least <= runtime.memory:
                 if tried != options:
                     room = f"{runtime.memory / 2**30:.1f} GiB"

@@ -83,7 +83,7 @@ def _walked(run: Run, window: Window, recorder: SourceRecorder | None, key: str,
             again = State(states[-2], state.level - 1)
             state = state._replace(previous_x0=next(_steps(run, window, recorder, again)).previous_x0)
         made: list[Tensor] = []
-        with Checkpoints(entry, "invert", run, window).kept() as keep:
+        with Checkpoints(entry, "invert", run, window).kept(state.level) as keep:
             for reached in _steps(run, window, recorder, state):
                 if run.guard.batch != batch:
                     return None
@@ -159,7 +159,7 @@ def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
                 return run.guard.run(lambda: denoiser(x, level))
 
         start = State(states[lowest].to(run.device), lowest, previous_x0)
-        with Checkpoints(entry, "invert", run, window).kept() as keep:
+        with Checkpoints(entry, "invert", run, window).kept(steps - lowest) as keep:
             for state in sample(denoised, start, run.schedule, run.solver):
                 states[state.level] = state.x
                 tensors: dict[str, Tensor] = {"x": state.x}

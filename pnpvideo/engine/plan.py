@@ -55,6 +55,7 @@ def plan(
     """
     options = options or Options()
     reading = options.reading
+    report(Progress(stage="read", done=0, total=0, unit="frame"))
     clip = read(
         input,
         span=reading.frames,
@@ -63,11 +64,12 @@ def plan(
         allow_partial=reading.allow_partial,
         report=report,
     )
+    report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = backend or load(options.model, options.runtime)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
     options = fit_memory(backend, options, clip.info.frames, size, report)
-    estimate = Estimate(backend, options)
+    estimate = Estimate.of(backend, options)
     windows = list(_windows(clip, options, report))
     sizes = [window.size for window in windows]
     work = estimate.work(sizes)

@@ -1,7 +1,7 @@
 """What the engine works with: what all windows of a run share, and what each has of its own."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -81,6 +81,45 @@ class Run:
 
 
 @dataclass(frozen=True)
+class StageShares:
+    """How the work of a window is shared among its stages, as estimated beforehand.
+
+    work: stage -> its work, in evaluations of the network, in the order of the stages. skipped: steps at the beginning
+    of "sample" that the method leaves out.
+    """
+
+    work: Mapping[str, float] = field(default_factory=dict)
+    skipped: int = 0
+
+    def done(self, stage: str, done: int, total: int) -> float:
+        """The share of the window's work that is finished, 0 to 1, with ``done`` of ``total`` units of a stage."""
+        skipped = self.skipped if stage == "sample" else 0
+        finished, names = 0.0, list(self.work)
+        for name in names[: names.index(stage) if stage in names else 0]:
+            finished += self.work[name]
+        finished += self.work.get(stage, 0.0) * max(0, done - skipped) / max(1, total - skipped)
+        return finished / max(1.0, sum(self.work.values()))
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in the clip a window lies, for progress.
+
+    before: frames of the clip before it. frames: its own, held ones too. of_frames: of the whole clip, 0 where that is
+    not known. shots: of the clip, 0 while that is not known.
+    """
+
+    before: int = 0
+    frames: int = 0
+    of_frames: int = 0
+    shots: int = 0
+
+    def overall(self, share: float) -> float | None:
+        """The share of the clip that is done, with this share of the window; None where that is not known."""
+        return min(1.0, (self.before + share * self.frames) / self.of_frames) if self.of_frames else None
+
+
+@dataclass(frozen=True)
 class Window:
     """A shot, or a part of a long one, that goes through the model at once.
 
@@ -88,7 +127,7 @@ class Window:
     times: of the drawings, in seconds. script: the prompts. noise: (1, c, h', w'), the shot's. anchors: drawings of
     earlier windows. masks: of each drawing, (h, w) uint8 of any size, white where it may change; None: everywhere.
     tokens: of the source prompt, where the network attends to what may change; None: everything may. more: whether
-    another window of the shot follows.
+    another window of the shot follows. position, shares: what ``progress`` derives the share of the whole run from.
     """
 
     place: Place
@@ -101,6 +140,8 @@ class Window:
     masks: Sequence[np.ndarray] | None = None
     tokens: tuple[int, ...] | None = None
     more: bool = False
+    position: Position = Position()
+    shares: StageShares = StageShares()
 
     def stream(self, number: int) -> Tensor:
         """Noise (1, c, h, w) of the shot; 0: ``noise`` itself, 1: what a method's start may mix in, from 2 on free."""
@@ -119,6 +160,14 @@ class Window:
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> Progress:
         """That ``done`` of ``total`` units of a stage are finished in this window."""
-        _, shot, window = self.place
-        frames = len(self.times)
-        return Progress(stage=stage, done=done, total=total, unit=unit, shot=shot, window=window, frames=frames)
+        return Progress(
+            stage=stage,
+            done=done,
+            total=total,
+            unit=unit,
+            shot=self.place.shot + 1,
+            window=self.place.window + 1,
+            frames=len(self.times),
+            shots=self.position.shots,
+            overall=self.position.overall(self.shares.done(stage, done, total)),
+        )

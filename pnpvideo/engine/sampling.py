@@ -67,7 +67,7 @@ def sample_window(
         known = run.solver.looks_back and options.method.inverts
         solver = KnownSecondOrder(denoiser.second_order) if known else run.solver
         x, states = start.state.x, dict(start.chosen)
-        with Checkpoints(entry, "sample", run, window).kept() as keep:
+        with Checkpoints(entry, "sample", run, window).kept(steps - start.state.level) as keep:
             for state in sample(denoised, start.state, run.schedule, solver, after_step):
                 x = state.x
                 latents = {"x": x} if state.previous_x0 is None else {"x": x, "previous_x0": state.previous_x0}

@@ -9,8 +9,9 @@ import numpy as np
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.engine.anchors import Anchors, remembered_windows
+from pnpvideo.engine.estimate import Estimate, Size
 from pnpvideo.engine.region import WordRegion
-from pnpvideo.engine.run import Run, Window
+from pnpvideo.engine.run import Position, Run, Window
 from pnpvideo.engine.window import translate_window
 from pnpvideo.errors import StoreError
 from pnpvideo.events import Notice, Report
@@ -43,11 +44,12 @@ class ShotState:
 class ClipTranslator:
     """Translates the shots of one clip, in order, with one prompt.
 
-    counts: shots, windows, frames and drawings so far. texts: of each shot, its source prompt, prompt and negative.
+    of_frames: frames of the clip, about, 0 where that is not known; for progress alone. counts: shots, windows, frames
+    and drawings so far. texts: of each shot, its source prompt, prompt and negative.
     """
 
-    def __init__(self, run: Run, prompt: str | None) -> None:
-        self.run = run
+    def __init__(self, run: Run, prompt: str | None, of_frames: int = 0) -> None:
+        self.run, self.of_frames = run, of_frames
         self.scripts = ScriptWriter(run.backend, run.options, prompt, run.store, run.report)
         self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
@@ -77,13 +79,23 @@ class ClipTranslator:
             frames, masks = frames[1:], None if masks is None else masks[1:]
         parts = [] if carried is None else [carried]
         if frames:
-            parts.append(self._translated(shot, frames, masks, display))
+            position = Position(
+                before=self.counts["frames"] - len(drawings.drawing_of_frame),
+                frames=len(drawings.drawing_of_frame),
+                of_frames=self.of_frames,
+                shots=shot.index + 1 if shot.last else 0,
+            )
+            parts.append(self._translated(shot, frames, masks, display, position))
         found = [part.masks for part in parts if part.masks is not None]
         drawn = Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(found) if found else None)
         if self._state is not None:
             last = Drawn(drawn.pictures[-1:].copy(), None if drawn.masks is None else drawn.masks[-1:].copy())
             self._state = replace(self._state, last=last)
         return drawn
+
+    def overall(self) -> float | None:
+        """The share of the clip that is translated, 0 to 1; None where it is not known."""
+        return Position(before=self.counts["frames"], of_frames=self.of_frames).overall(0.0)
 
     def check(self) -> None:
         """Raise OptionError if nothing was to be changed in any shot."""
@@ -99,7 +111,12 @@ class ClipTranslator:
             self.run.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
 
     def _translated(
-        self, shot: Shot, frames: Sequence[Frame], masks: Sequence[np.ndarray] | None, display: tuple[int, int]
+        self,
+        shot: Shot,
+        frames: Sequence[Frame],
+        masks: Sequence[np.ndarray] | None,
+        display: tuple[int, int],
+        position: Position,
     ) -> Drawn:
         run, seed = self.run, self.run.options.sampling.seed
         self.counts["windows"] += 1
@@ -123,6 +140,8 @@ class ClipTranslator:
             masks=masks,
             tokens=tokens,
             more=shot.more,
+            position=position,
+            shares=Estimate(run).shares(Size(len(frames), sum(map(len, state.anchored))), shot.part),
         )
         made = translate_window(run, window)
         self._keys.append(made.run)

@@ -121,7 +121,7 @@ def run_benchmark(
                         journal.put(row, task.name, number, key)
                     tally.add(name, row, frames if keep else [])
                     done += 1
-                    report(Progress(stage="measure", done=done, total=total, unit=unit, shot=number))
+                    report(Progress(stage="measure", done=done, total=total, unit=unit, shot=number + 1))
     return (
         {name: tally.means() for name, tally in tallies.items()},
         {name: tally.shown for name, tally in tallies.items()},

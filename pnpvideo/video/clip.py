@@ -134,3 +134,5 @@ class Shot:
     """Number of this part of the shot, counted from 0."""
     more: bool = False
     """Whether another part of the same shot follows."""
+    last: bool = False
+    """Whether the clip ends with these frames."""

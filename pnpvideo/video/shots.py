@@ -56,7 +56,7 @@ def shots(frames: Iterable[Frame], most: int | None = None) -> Iterator[Shot]:
             yield Shot(number, tuple(shot[:most]), part, more=True)
             shot, part = shot[most:], part + 1
     if shot:
-        yield Shot(number, tuple(shot), part)
+        yield Shot(number, tuple(shot), part, last=True)
 
 
 @dataclass

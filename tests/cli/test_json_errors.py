@@ -20,9 +20,11 @@ AS_JSON = [*COMMAND, "--progress", "json"]
 
 
 def only_object(text: str) -> dict[str, object]:
-    assert text.count("\n") == 1
-    found: dict[str, object] = json.loads(text)
-    return found
+    """The last object, before which nothing but progress is told."""
+    *begun, found = map(json.loads, text.splitlines())
+    assert all(event["event"] == "progress" for event in begun)
+    last: dict[str, object] = found
+    return last
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_every_line_of_a_run_that_fails_is_an_object(engine: Engine, capsys: Out
     engine.work = work
     assert main([*AS_JSON, "--json", "-v"]) == 5
     events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [event["event"] for event in events] == ["notice", "progress", "error"]
+    assert [event["event"] for event in events] == ["progress", "notice", "progress", "error"]
     assert events[-1]["message"] == "out of memory\nindeed" and "Traceback" in events[-1]["traceback"]
 
 

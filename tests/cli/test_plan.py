@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from pnpvideo.cli.commands.plan import spoken
 from pnpvideo.cli.main import pnpvideo
 
 from pnpvideo.engine.plan import Plan
@@ -51,13 +50,6 @@ def test_a_plan_is_told_in_lines_or_as_json(monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_size_that_is_none_is_refused(text: str) -> None:
     ran = CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--memory", text])
     assert ran.exit_code == 2 and "such as 8G" in ran.output
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.2, "1 s"), (89, "89 s"), (95, "2 min"), (5000, "83 min"), (12_000, "3 h 20 min")]
-)
-def test_times_are_spoken(seconds: float, said: str) -> None:
-    assert spoken(seconds) == said
 
 
 def test_bench_names_its_recipes() -> None:

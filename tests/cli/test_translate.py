@@ -17,6 +17,10 @@ from .conftest import Engine
 Output = pytest.CaptureFixture[str]
 
 
+BEGUN = "pnpvideo: load: libraries ...\n"
+"""What is shown at once, since loading takes seconds."""
+
+
 def run(*words: str) -> int:
     return main(["translate", "in.mp4", "a prompt", "-o", "out.mp4", *words])
 
@@ -25,7 +29,7 @@ def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: O
     assert run() == 0
     assert engine.calls == [(Path("in.mp4"), "a prompt", Path("out.mp4"), Options())]
     said = capsys.readouterr()
-    assert said.out == "" and said.err == "pnpvideo: wrote out.mp4\n"
+    assert said.out == "" and said.err == f"{BEGUN}pnpvideo: wrote out.mp4\n"
 
 
 def test_every_flag_reaches_the_engine(engine: Engine) -> None:
@@ -198,14 +202,14 @@ def test_json_is_one_object_on_stdout_and_the_rest_on_stderr(engine: Engine, cap
     assert run("--json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == {"output": "out.mp4", "seed": 0, "timings": {"sample": 1.5}}
-    assert said.err == "pnpvideo: a word\npnpvideo: wrote out.mp4\n"
+    assert said.err == f"{BEGUN}pnpvideo: a word\npnpvideo: wrote out.mp4\n"
 
 
 def test_json_progress_is_json_to_the_last_line(engine: Engine, capsys: Output) -> None:
     engine.work = lambda report: report(Progress(stage="read", done=1, total=2, unit="frame"))
     assert run("--progress", "json", "--json") == 0
     said = capsys.readouterr()
-    assert [json.loads(line)["event"] for line in said.err.splitlines()] == ["progress", "notice"]
+    assert [json.loads(line)["event"] for line in said.err.splitlines()] == ["progress", "progress", "notice"]
     assert json.loads(said.out)["output"] == "out.mp4"
 
 
@@ -248,7 +252,7 @@ def test_each_error_has_its_exit_code_and_one_line(
 
     engine.work = fail
     assert run("--json") == code
-    assert capsys.readouterr() == ("", "pnpvideo: what was given\\nand \\x1b[31mwhat to do\n")
+    assert capsys.readouterr() == ("", f"{BEGUN}pnpvideo: what was given\\nand \\x1b[31mwhat to do\n")
     assert run("-v") == code
     assert "Traceback" in capsys.readouterr().err
 

@@ -75,9 +75,9 @@ class Run:
     def listen(self, event: Event) -> None:
         if isinstance(event, Notice):
             self.notices.append(event.message)
-        elif isinstance(event, Progress) and event.unit == "step":
+        elif isinstance(event, Progress) and event.unit == "step" and event.done:
             self.steps += 1
-            if self.stop == (event.window, event.stage, event.done):
+            if self.stop == (event.window - 1, event.stage, event.done):
                 raise KeyboardInterrupt
 
     @property

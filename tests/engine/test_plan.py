@@ -58,6 +58,30 @@ def test_as_many_evaluations_as_were_said(
     assert sum(calls) == said.evaluations
 
 
+@pytest.mark.parametrize(
+    ("given", "stages"),
+    [
+        ({}, {"encode", "invert", "sample", "decode"}),
+        ({"method": "sdedit", "strength": 0.5, "coherence": "none"}, {"encode", "sample", "decode"}),
+        ({"generate": True, "source_prompt": "a hen"}, {"invert", "sample", "decode"}),
+        (
+            {"keep_background": True, "change": ("hen", "fox"), "source_prompt": "a hen"},
+            {"encode", "invert", "mask", "sample", "decode"},
+        ),
+    ],
+)
+def test_a_window_s_work_is_shared_among_its_stages(
+    given: dict[str, Any], stages: set[str], backend: StableDiffusion, options: MakeOptions
+) -> None:
+    estimate = Estimate.of(backend, options(steps=4, **given))
+    shares = estimate.shares(Size(1), 0)
+    assert {stage for stage, work in shares.work.items() if work} == stages
+    assert shares.skipped == (2 if "strength" in given else 0)
+    assert shares.done("sample", 4, 4) == pytest.approx(1 - shares.work["decode"] / sum(shares.work.values()))
+    assert shares.done("decode", 1, 1) == 1.0
+    assert shares.done("sample", shares.skipped, 4) == shares.done("sample", 0, 4), "what is left out is no work"
+
+
 def test_held_drawings_count_once(clip_of: Clips, options: MakeOptions) -> None:
     ones, twos = plan(clip_of(8), options()), plan(clip_of(8, hold=2), options())
     assert (ones.drawings, twos.drawings, twos.frames) == (8, 4, 8)
@@ -106,9 +130,9 @@ def test_memory_is_kept_within_by_a_smaller_batch_then_a_smaller_window(
     size, usual = (256, 384), {"batch": 8, "window": 16, "keyframe_every": 4, **given}
     held = backend.footprint(*size)
     wanted = options(**{**usual, **small})
-    limit = Estimate(backend, wanted).memory(largest(wanted, None), held)
+    limit = Estimate.of(backend, wanted).memory(largest(wanted, None), held)
     found = fit_memory(backend, options(**usual, memory=limit), None, size)
-    assert Estimate(backend, found).memory(largest(found, None), held) <= limit
+    assert Estimate.of(backend, found).memory(largest(found, None), held) <= limit
     assert found.runtime.window == wanted.runtime.window and found.runtime.batch >= wanted.runtime.batch
     assert fit_memory(backend, options(**usual), None, size) == options(**usual)
     with pytest.raises(OptionError, match=r"GiB at the least; a smaller --size"):
@@ -120,7 +144,7 @@ def test_memory_grows_with_keyframes_and_not_with_the_length(backend: StableDiff
 
     def memory(frames: int, **given: Any) -> int:
         chosen = options(batch=1, keyframe_every=1, window=200, **given)
-        return Estimate(backend, chosen).memory(Size(frames), held) - held.weights
+        return Estimate.of(backend, chosen).memory(Size(frames), held) - held.weights
 
     assert memory(100) <= 10 * memory(10)
     long, short = (largest(options(), frames) for frames in (100_000, 1_000))

@@ -122,7 +122,7 @@ def test_a_step_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     with scene.run.store.entry("run", "key") as entry:
         steps = Checkpoints(entry, "sample", scene.run, scene.window)
-        with pytest.raises(DeviceError, match="NaN or infinity at sample step 2"), steps.kept() as keep:
+        with pytest.raises(DeviceError, match="NaN or infinity at sample step 2"), steps.kept(0) as keep:
             keep(1, {"one": ({"x": torch.ones(2)}, {})})
             keep(2, {"two": ({"x": torch.tensor([float("nan")])}, {})})
         assert entry.get("two") is None
