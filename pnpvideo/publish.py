@@ -66,7 +66,8 @@ class Publication:
                 _rename_new(self.path, self.target)
         except FileExistsError:
             raise OutputError(
-                f"{_shown(self.target)} has come to exist meanwhile; name another output, or allow it to be overwritten"
+                f"{_shown(self.target)} has come to exist meanwhile; name another output, or replace it: -y, or "
+                "overwrite=True in Python"
             ) from None
         except OSError as error:
             raise OutputError(f"{_shown(self.target)} cannot be written: {error.strerror}") from error

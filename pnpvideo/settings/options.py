@@ -145,8 +145,8 @@ class Region:
         Spec(
             kind=Switch(),
             section="look",
-            help="The same, with a mask of where the network attends to what changes (--from, or the first "
-            "--direction).",
+            help="The same, with a mask of where the network attends to what changes: in edit --from, else the first "
+            "--direction.",
         ),
     )
 

@@ -79,7 +79,7 @@ def check_existing(target: Path, form: Format, overwrite: bool) -> None:
     elif any(entry.suffix.lower() not in picture_formats.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
         raise OutputError(f"the folder {name} holds other things than frames; name another output")
     if not overwrite:
-        raise OutputError(f"{name} exists; name another output, or allow it to be overwritten")
+        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
 
 
 def _check_format(name: str, form: Format, source: ClipInfo) -> None:

@@ -284,7 +284,7 @@ def test_outputs_that_cannot_be_are_refused_before_the_work(
         ("in.mp4", True, "is the input"),
         ("hard.mp4", True, "is the input"),
         ("soft.mp4", True, "is the input"),
-        ("there.mp4", False, "exists"),
+        ("there.mp4", False, "exists; .* -y"),
         ("a.xyz", False, "accepted are .apng, .gif"),
         ("absent/a.mp4", False, "does not exist"),
         ("in.mp4/a.mp4", False, "does not exist"),
