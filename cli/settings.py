@@ -253,8 +253,9 @@ def _parsed(path: Path) -> dict[str, Any]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise OptionError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for a file of options")
-        return tomllib.loads(content.decode("utf-8-sig"))
+        parsed: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise OptionError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise OptionError(f"{path} is no TOML file: {error}") from error
+    return parsed

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pnpvideo.methods.plug_and_play import PlugAndPlay
     from pnpvideo.methods.sdedit import SDEdit
     from pnpvideo.pipeline import Result
-    from pnpvideo.settings.options import Options, Prompts, Reading, Region, Runtime, Sampling
+    from pnpvideo.settings.options import Options, Reading, Region, Runtime, Sampling
+    from pnpvideo.settings.prompts import Prompts
     from pnpvideo.store import Store
     from pnpvideo.translator import Translator, edit, load, plan, translate
     from pnpvideo.video.probe import probe

@@ -20,7 +20,7 @@ def main() -> int:
             signal.signal(number, _end)
     from pnpvideo.cli.main import main as run
 
-    status = run()
+    status: int = run()
     for number in SIGNALS:  # all is done; while Python shuts down, a signal would change the status
         signal.signal(number, signal.SIG_IGN)
     return status

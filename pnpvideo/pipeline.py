@@ -22,14 +22,14 @@ from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame
 from pnpvideo.video.codec_arguments import subtitle_encoders
-from pnpvideo.video.destination import resolve_output
+from pnpvideo.video.destination import check_output, resolve_output
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
-from pnpvideo.video.write import Writer, check_output
+from pnpvideo.video.write import Writer
 from pnpvideo.words.prompt_weights import check_weights
 
 

@@ -16,7 +16,8 @@ from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.measure.sheet import contact_sheet
 from pnpvideo.publish import published
-from pnpvideo.settings.options import Options, Prompts, Runtime, Sampling
+from pnpvideo.settings.options import Options, Runtime, Sampling
+from pnpvideo.settings.prompts import Prompts
 from pnpvideo.video.pixels import psnr
 from pnpvideo.video.read import read
 

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.diffusion.invert import invert
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.sample import sample
@@ -25,7 +26,7 @@ from pnpvideo.errors import DeviceError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.injection import Conditioning, Kind, Moment
 from pnpvideo.pipeline import translate
-from pnpvideo.settings.options import COHERENCES, Options
+from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.read import read
 from pnpvideo.video.span import TimeSpan

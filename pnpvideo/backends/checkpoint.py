@@ -140,4 +140,5 @@ def number(
     if value is None or not right or not math.isfinite(value) or not least <= value <= most:
         kind = "whole number" if whole else "number"
         raise ModelError(f"{source}: {name} is {value!r}; accepted is a {kind} from {least:g} to {most:g}")
-    return value
+    checked: float = value
+    return checked

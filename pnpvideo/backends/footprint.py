@@ -47,7 +47,8 @@ def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> i
             twin.decode(latent)
         with Living() as encoding:
             twin.encode(pixels)
-    return max(decoding.peak, encoding.peak)
+    peak: int = max(decoding.peak, encoding.peak)
+    return peak
 
 
 class _Shapes:
@@ -65,14 +66,15 @@ class _Shapes:
         del q, k, v
         if encoder_hidden_states is None:
             self.found.append(mixed.nbytes)
-        return attn.to_out[0](mixed)
+        projected: Tensor = attn.to_out[0](mixed)
+        return projected
 
 
 class Living(TorchDispatchMode):
     """Counts the bytes of tensors from when an operation makes them until nothing holds them any more."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
         self.peak = self._now = 0
         self._seen: set[int] = set()
 

@@ -129,7 +129,8 @@ def _number(
     if not right or not least <= value <= most:
         kind = "whole number" if whole else "number"
         raise ModelError(f"the scheduler's {name} is {value!r}; accepted is a {kind} from {least:g} to {most:g}")
-    return value
+    checked: float = value
+    return checked
 
 
 def _flag(config: Mapping[str, Any], name: str, usual: bool) -> bool:

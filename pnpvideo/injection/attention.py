@@ -79,7 +79,8 @@ def attend(module: Any, call: AttentionCall) -> Tensor:
     """Compute scaled dot-product attention, lane by lane, and the output projection: (rows, tokens, channels)."""
     mixed = torch.cat([_lane_attention(module, call, lane) for lane in call.lanes.names])
     projection, dropout = module.to_out
-    return dropout(projection(mixed))
+    projected: Tensor = dropout(projection(mixed))
+    return projected
 
 
 def _lane_attention(module: Any, call: AttentionCall, lane: str) -> Tensor:

@@ -129,7 +129,9 @@ def _residual_hook(session: Session, site: Site, stack: list[ResidualEdit]) -> C
 class _EditedProcessor:
     """diffusers attention processor that runs the active edits, or the original processor where none is active."""
 
-    def __init__(self, session: Session, site: Site, stack: list[AttentionEdit], original: Any) -> None:
+    def __init__(
+        self, session: Session, site: Site, stack: list[AttentionEdit], original: Callable[..., Tensor]
+    ) -> None:
         self.session, self.site, self.stack, self.original = session, site, stack, original
 
     def __call__(

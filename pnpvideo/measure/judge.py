@@ -108,13 +108,16 @@ class _Preprocessor:
         self.processor = load_reader(AutoImageProcessor, folder)
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        return self.processor(images=list(pictures), return_tensors="pt").pixel_values
+        pixels: Tensor = self.processor(images=list(pictures), return_tensors="pt").pixel_values
+        return pixels
 
     def without_crop(self, pictures: Sequence[np.ndarray]) -> Tensor:
         """As a call, but the whole picture is resized to the square that a CLIP processor would crop."""
         crop = getattr(self.processor, "crop_size", None) or self.processor.size
         side = {"height": crop["height"], "width": crop["width"]}
-        return self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=side).pixel_values
+        inputs = self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=side)
+        pixels: Tensor = inputs.pixel_values
+        return pixels
 
 
 def model_type(model: str) -> str:

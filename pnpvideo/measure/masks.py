@@ -37,4 +37,5 @@ def _likelihood(samples: np.ndarray, colours: np.ndarray) -> np.ndarray:
     for axis in range(3):
         counts = 0.5 * counts + 0.25 * (np.roll(counts, 1, axis) + np.roll(counts, -1, axis))
     index = np.minimum((colours * CELLS / 256).astype(int), CELLS - 1)
-    return np.log(counts[index[:, 0], index[:, 1], index[:, 2]] / len(samples) + 1e-6)
+    likelihood: np.ndarray = np.log(counts[index[:, 0], index[:, 1], index[:, 2]] / len(samples) + 1e-6)
+    return likelihood

@@ -67,4 +67,5 @@ def _dis(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
 
 
 def _length(flow: np.ndarray) -> np.ndarray:
-    return np.hypot(flow[0], flow[1])
+    length: np.ndarray = np.hypot(flow[0], flow[1])
+    return length

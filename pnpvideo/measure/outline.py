@@ -57,4 +57,5 @@ def _nearest(picture: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     )
     colours = np.zeros((labels.max() + 1, 3), picture.dtype)
     colours[labels[allowed]] = picture[allowed]
-    return colours[labels]
+    nearest: np.ndarray = colours[labels]
+    return nearest

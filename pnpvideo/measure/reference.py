@@ -105,7 +105,8 @@ class ReferencePipeline:
         x = torch.cat([lane[list(frames)] for lane in latents])
         text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
         self.evaluations += len(x)
-        return self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
+        outputs: Tensor = self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
+        return outputs
 
     def _call(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
         """Run the network in its own dtype, and return fp32."""
@@ -173,14 +174,16 @@ class ReferencePipeline:
 
 def _nearest(a: Tensor, b: Tensor) -> Tensor:
     """For each token of ``a`` (n, c), the index of the most similar one of ``b``, by cosine: (n,) int."""
-    return ((a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T).argmax(1)
+    cosines: Tensor = (a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T
+    return cosines.argmax(1)
 
 
 def _attention(layer: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v, head by head, each (frames, tokens, channels), and the output projection."""
     heads = zip(q.chunk(layer.heads, 2), k.chunk(layer.heads, 2), v.chunk(layer.heads, 2), strict=True)
     mixed = [torch.softmax(a @ b.mT / a.shape[2] ** 0.5, 2) @ c for a, b, c in heads]
-    return layer.to_out[0](torch.cat(mixed, 2))
+    projected: Tensor = layer.to_out[0](torch.cat(mixed, 2))
+    return projected
 
 
 def _step(x: Tensor, eps: Tensor, schedule: Schedule, at: int, to: int) -> Tensor:

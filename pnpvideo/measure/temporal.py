@@ -45,11 +45,11 @@ def still_pixels(frames: Sequence[np.ndarray], motions: Sequence[Motion], reach:
     They move by less than ``reach`` pixels between frames and differ by at most 3 of 255 levels in all ``frames``,
     which excludes moving shadows.
     """
-    still = np.ones(frames[0].shape[:2], bool)
+    still: np.ndarray = np.ones(frames[0].shape[:2], bool)
     for motion in motions:
         still &= motion.visible & (np.hypot(*motion.flow) < reach)
-    spread = np.ptp(np.stack(frames), axis=0).max(2)
-    return still & (spread <= 3)
+    still &= np.ptp(np.stack(frames), axis=0).max(2) <= 3
+    return still
 
 
 def flicker(frames: Sequence[np.ndarray], still: np.ndarray) -> float:

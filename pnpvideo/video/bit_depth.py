@@ -92,7 +92,8 @@ def _scale(numbers: np.ndarray, values: ValueRange, warn: Warn) -> np.ndarray:
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         warn("some of its values are no finite numbers; they are read as black, +inf as white")
     share = (numbers.astype(np.float64) - values.low) / (values.high - values.low)
-    return np.rint(np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * 255)
+    grey: np.ndarray = np.rint(np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * 255)
+    return grey
 
 
 def _tag_number(tag: object) -> float | None:

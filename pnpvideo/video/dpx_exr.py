@@ -122,7 +122,8 @@ def _linear_to_srgb(planes: np.ndarray, warn: Warn) -> np.ndarray:
     light = light.clip(0, 1)
     curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     channels = [*curve, planes[3].clip(0, 1)] if len(planes) == 4 else [*curve]
-    return np.rint(np.stack(channels, axis=-1) * 255).astype(np.uint8)
+    levels: np.ndarray = np.rint(np.stack(channels, axis=-1) * 255)
+    return levels.astype(np.uint8)
 
 
 def _read_dpx(head: bytes) -> _Header:

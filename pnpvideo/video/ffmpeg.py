@@ -28,7 +28,8 @@ LISTING_SECONDS = 60.0
 def executable() -> str:
     """Path of the ffmpeg that imageio-ffmpeg ships, or that the variable IMAGEIO_FFMPEG_EXE names."""
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        path: str = imageio_ffmpeg.get_ffmpeg_exe()
+        return path
     except RuntimeError as error:
         raise PnPVideoError(
             f"ffmpeg was not found; reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE: {error}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
 from pnpvideo.errors import DecodeError, InputError, PnPVideoError, printable
 from pnpvideo.events import Notice, Report
@@ -55,7 +55,7 @@ class _LibraryMessages:
         handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)
         self._handler = handler(self._collect)  # libtiff calls it as long as the process lives
         with suppress(OSError, AttributeError):
-            install = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+            install = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
             install.argtypes, install.restype = [handler], ctypes.c_void_p
             install(self._handler)
 

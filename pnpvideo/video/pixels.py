@@ -65,7 +65,8 @@ def composite_over_white(pixels: np.ndarray) -> np.ndarray:
         return pixels
     alpha = pixels[..., 3:].astype(np.uint16)
     mixed = pixels[..., :3] * alpha + np.uint16(255) * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
+    opaque: np.ndarray = (mixed + 127) // 255
+    return opaque.astype(np.uint8)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

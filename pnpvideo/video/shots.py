@@ -162,7 +162,8 @@ def _block_means(difference: np.ndarray) -> np.ndarray:
     """Means over blocks, summed over the three channels: (rows, columns) float32."""
     height, width = difference.shape[:2]
     blocks = cv2.resize(difference, (width // BLOCK, height // BLOCK), interpolation=cv2.INTER_AREA)
-    return blocks.sum(axis=2, dtype=np.float32)
+    sums: np.ndarray = blocks.sum(axis=2, dtype=np.float32)
+    return sums
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:

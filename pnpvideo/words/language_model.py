@@ -70,7 +70,7 @@ class LanguageModel:
     def _generate(self, inputs: Any, padding: int) -> torch.Tensor:
         """Return BATCH samples, (BATCH, tokens). Raises ModelError if the model's configs make that impossible."""
         try:
-            return self.network.generate(
+            samples: torch.Tensor = self.network.generate(
                 **inputs,
                 do_sample=True,
                 temperature=0.9,
@@ -82,3 +82,4 @@ class LanguageModel:
         except (IndexError, KeyError, TypeError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{self.folder} cannot write: {reason}; its configs contradict it") from error
+        return samples

@@ -13,7 +13,8 @@ from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.methods.method import Method
 from pnpvideo.pipeline import translate
-from pnpvideo.settings.options import Options, Prompts, Runtime, Sampling
+from pnpvideo.settings.options import Options, Runtime, Sampling
+from pnpvideo.settings.prompts import Prompts
 from pnpvideo.video.read import read
 
 MEANS = {"dusk": (-0.3, -0.2, 0.1), "noon": (0.1, 0.2, 0.0)}

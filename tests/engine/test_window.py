@@ -24,7 +24,8 @@ from pnpvideo.engine.window import translate_window
 from pnpvideo.errors import DeviceError, NotFiniteError
 from pnpvideo.events import Event, Progress
 from pnpvideo.methods.method import Method
-from pnpvideo.settings.options import Options, Prompts, Sampling
+from pnpvideo.settings.options import Options, Sampling
+from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
 from pnpvideo.words.script import Script
 

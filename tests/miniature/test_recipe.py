@@ -1,5 +1,6 @@
 """The recipe: it resumes exactly, and its exports load as any checkpoint does."""
 
+import multiprocessing
 import os
 import sys
 import time
@@ -31,7 +32,7 @@ def small_shards() -> object:
     with pytest.MonkeyPatch.context() as patch:
         for module in (data, recipe):
             patch.setattr(module, "SHARD", 2)
-        patch.setattr(data.multiprocessing, "get_context", lambda _: NoPool())
+        patch.setattr(multiprocessing, "get_context", lambda _: NoPool())
         yield
 
 
@@ -132,7 +133,7 @@ def test_an_augmentation_moves_picture_and_patches_together() -> None:
 
 def test_scenes_that_fill_no_whole_shard_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="no whole shards"):
-        Pictures(tmp_path, recipe.SHARD + 1, recipe.SHARD)
+        Pictures(tmp_path, data.SHARD + 1, data.SHARD)
     monkeypatch.setattr(sys, "argv", ["recipe", "--folder", str(tmp_path), "--scenes=7"])
     with pytest.raises(SystemExit):
         recipe.main()

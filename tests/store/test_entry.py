@@ -187,7 +187,7 @@ class TestFullDisk:
                     fail()
                     return real(*arguments)
 
-                full.setattr(durable.os, failing, wrapped)
+                full.setattr(os, failing, wrapped)
                 if failing == "fsync":
                     full.setattr(durable, "sync_folder", lambda folder: None)
             with pytest.raises(StoreError, match=r"No space left on device.*store clear"):

@@ -13,10 +13,11 @@ from PIL import Image
 
 from pnpvideo.errors import EncodeError, OutputError
 from pnpvideo.video.clip import AudioTrack, ClipInfo, Colour
+from pnpvideo.video.destination import check_output
 from pnpvideo.video.encoder import Encoder
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
-from pnpvideo.video.write import Writer, check_output
+from pnpvideo.video.write import Writer
 
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 VIDEOS = ["a.mp4", "a.mov", "a.mkv", "a.webm"]

@@ -22,7 +22,8 @@ def draw_scene(scene: ArtInstant, look: str, sprites: Sprites, size: int = SIDE)
             shade = _ground_shadow(sprite[..., 3], _SOFT_SHADOW[look] * thing.size * size)
             picture = picture * (1 - 0.45 * shade[..., None])
         picture = picture * (1 - sprite[..., 3:]) + sprite[..., :3]
-    return (picture * 255).round().clip(0, 255).astype(np.uint8)
+    levels: np.ndarray = (picture * 255).round().clip(0, 255)
+    return levels.astype(np.uint8)
 
 
 def draw_backdrop(ground: PlainBackdrop | Instant, look: str, size: int) -> np.ndarray:

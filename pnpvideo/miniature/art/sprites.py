@@ -61,4 +61,5 @@ def rasterise_svg(body: str, side: int) -> np.ndarray:
 
 
 def _read_icons(place: Path) -> dict[str, dict[str, str]]:
-    return json.loads((place / "icons.json").read_text(encoding="utf-8"))["icons"]
+    icons: dict[str, dict[str, str]] = json.loads((place / "icons.json").read_text(encoding="utf-8"))["icons"]
+    return icons

@@ -65,9 +65,9 @@ def autoencoder_stage(
         posterior = model.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=rng).to(settings.device)
         z = posterior.mean + posterior.std * noise
-        y = model.decode(z).sample
+        y: Tensor = model.decode(z).sample
         mean = posterior.mean.float()
-        prior = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
+        prior: Tensor = 0.5 * (mean.square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
         return reconstruction_loss(y.float(), x) + PRIOR_WEIGHT * prior
 
     return settings.stage(name, model, loss)

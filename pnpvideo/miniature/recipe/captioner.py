@@ -77,11 +77,13 @@ def captioner_stage(
             texts.append(source.caption(index, column))
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(settings.device)
         tokens.input_ids[:, 0] = begin
-        return model(
+        answer = model(
             pixel_values=preprocess(torch.stack(pictures).to(settings.device)),
             input_ids=tokens.input_ids,
             attention_mask=tokens.attention_mask,
             labels=tokens.input_ids.masked_fill(tokens.attention_mask == 0, -100),
-        ).loss
+        )
+        cross_entropy: Tensor = answer.loss
+        return cross_entropy
 
     return settings.stage("captioner", model, loss)

@@ -193,7 +193,7 @@ def _missing(folder: Path, shards: list[Shard]) -> list[Shard]:
     return [shard for shard in shards if not shard.path.exists()]
 
 
-def _run_on_all_cores(make: Callable[..., None], tasks: list[tuple]) -> None:
+def _run_on_all_cores(make: Callable[..., None], tasks: Sequence[tuple[object, ...]]) -> None:
     """Call ``make`` with the arguments of every task, in one process for each core."""
     workers = min(os.cpu_count() or 1, len(tasks))
     if workers:

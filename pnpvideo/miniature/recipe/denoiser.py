@@ -127,7 +127,8 @@ def denoiser_stage(
 
     def context(tokens: Tensor) -> Tensor:
         with torch.no_grad():
-            return text_encoder(tokens).last_hidden_state
+            states: Tensor = text_encoder(tokens).last_hidden_state
+        return states
 
     def loss(step: int, rng: torch.Generator) -> Tensor:
         def randint(below: int, count: int) -> Tensor:
@@ -149,7 +150,8 @@ def denoiser_stage(
         snr = (alpha / (1 - alpha)).flatten()
         weight = snr.clamp(max=MIN_SNR) / snr
         error = (eps.float() - noise).square().mean(dim=(1, 2, 3))
-        return (weight * error).mean()
+        weighted: Tensor = weight * error
+        return weighted.mean()
 
     columns = [index % LOOKS_PER_SCENE for index in probe_scenes]
     probe = ProbeBatch(

@@ -78,9 +78,10 @@ def patch_contents(scenes: Sequence[Instant], augmentations: Sequence[Augmentati
         device=ids.device,
     )
     classes = nn.functional.one_hot(table.gather(1, ids), FIRST_THING + len(SHAPES)).float()
-    rays = classes.unflatten(1, (2 * side, 2 * side)).permute(0, 3, 1, 2)
+    rays: Tensor = classes.unflatten(1, (2 * side, 2 * side)).permute(0, 3, 1, 2)
     rays = torch.stack([augmentation.move(each, 1) for augmentation, each in zip(augmentations, rays, strict=True)])
-    return rays.unflatten(2, (side, 2)).unflatten(4, (side, 2)).mean((3, 5)).flatten(2).mT
+    shares: Tensor = rays.unflatten(2, (side, 2)).unflatten(4, (side, 2)).mean((3, 5))
+    return shares.flatten(2).mT
 
 
 class _Batch(NamedTuple):

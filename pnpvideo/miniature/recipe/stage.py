@@ -159,7 +159,8 @@ def train(
 
 def averaged_weights(folder: Path, name: str) -> dict[str, Tensor]:
     """The moving average of a stage's weights, from its checkpoint."""
-    return torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)["averaged"]
+    saved: dict[str, dict[str, Tensor]] = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
+    return saved["averaged"]
 
 
 def autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:

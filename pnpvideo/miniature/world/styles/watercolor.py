@@ -57,7 +57,7 @@ def _bleed(wash: Tensor, view: GBuffer, sheet: Tensor) -> Tensor:
 def _darken_rims(wash: Tensor, view: GBuffer) -> Tensor:
     """Darken pixels that differ from their surroundings, as pigment gathers at the rim of a wash."""
     reach = max(1, round(view.size / 128))
-    picture = wash.unflatten(2, (view.size, view.size))
+    picture: Tensor = wash.unflatten(2, (view.size, view.size))
     around = F.avg_pool2d(F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
     edge = (picture - around).abs().amax(1, keepdim=True)
     return (picture * (1 - 1.1 * edge).clamp(0.6, 1)).flatten(2)
