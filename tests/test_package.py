@@ -1,6 +1,7 @@
 """The package as a whole: what imports what, what loads when, and what the wheel holds."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -226,3 +227,51 @@ def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes])
     (entry_points,) = (text.decode() for name, text in wheel.items() if name.endswith("entry_points.txt"))
     assert re.search(r"^pnpvideo = pnpvideo\.__main__:main$", entry_points, re.MULTILINE)
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
+
+
+CLIENT = """
+import numpy as np
+import pnpvideo
+
+translator: pnpvideo.Translator = pnpvideo.load("miniature", device="cpu")
+frames: np.ndarray = translator.translate_frames(
+    np.zeros((1, 8, 8, 3), np.uint8),
+    "a photo",
+    method=pnpvideo.PlugAndPlay(attention_until=0.5),
+    coherence=pnpvideo.TokenFlow(keyframe_every=8),
+    prompts=pnpvideo.Prompts(source_prompt=""),
+    sampling=pnpvideo.Sampling(seed=3),
+)
+result: pnpvideo.Result = pnpvideo.translate("a.mp4", "a photo", "b.mp4", model="sd15", overwrite=True)
+print(result.report["frames"], pnpvideo.plan("a.mp4").seconds)
+"""
+WRONG_CALLS = {
+    'pnpvideo.translate("a", "b", "c", steps=5)': 'Unexpected keyword argument "steps" for "translate"',
+    'pnpvideo.translate("a", "b", "c", sampling=3)': 'Argument "sampling" to "translate" has incompatible type "int"',
+    'pnpvideo.translate("a")': 'Missing positional arguments "prompt", "output" in call to "translate"',
+    "pnpvideo.Prompts(source_prompt=3)": 'Argument "source_prompt" to "Prompts" has incompatible type "int"',
+    'pnpvideo.load("sd15").translate_frames(3, "a")': "translate_frames",
+}
+"""A statement, and what mypy is to say of its line."""
+
+
+@pytest.mark.slow
+def test_a_client_of_the_wheel_is_checked_by_its_types(wheel: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in wheel.items():
+        path = tmp_path / "unpacked" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "client.py").write_text(CLIENT)
+    (tmp_path / "wrong.py").write_text("\n".join(["import pnpvideo", *WRONG_CALLS]))
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "client.py", "wrong.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(tmp_path / "unpacked")},
+    )
+    errors = [line for line in checked.stdout.splitlines() if ": error: " in line]
+    assert [error.split(":")[:2] for error in errors] == [
+        ["wrong.py", str(number)] for number, _ in enumerate(WRONG_CALLS, 2)
+    ], checked.stdout + checked.stderr
+    assert [error for error, said in zip(errors, WRONG_CALLS.values(), strict=True) if said not in error] == []

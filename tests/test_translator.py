@@ -1,8 +1,6 @@
 """The public verbs: one model for many calls, frames in memory, threads, and groups of options."""
 
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -137,37 +135,6 @@ def test_a_seed_that_changes_nothing_is_said(translator: Translator) -> None:
     varied: OptionGroups = {**chosen, "method": PlugAndPlay(fresh_noise=0.3)}
     list(translator.stream(pictures(1), "a fox", report=events.append, **varied))
     assert not any(isinstance(event, Notice) and "no effect" in event.message for event in events)
-
-
-CLIENT = """
-import numpy as np
-import pnpvideo
-
-translator: pnpvideo.Translator = pnpvideo.load("miniature", device="cpu")
-frames: np.ndarray = translator.translate_frames(
-    np.zeros((1, 8, 8, 3), np.uint8),
-    "a photo",
-    method=pnpvideo.PlugAndPlay(attention_until=0.5),
-    coherence=pnpvideo.TokenFlow(keyframe_every=8),
-    sampling=pnpvideo.Sampling(seed=3),
-)
-result: pnpvideo.Result = pnpvideo.translate("a.mp4", "a photo", "b.mp4", model="sd15", overwrite=True)
-print(result.report["frames"], pnpvideo.plan("a.mp4").seconds)
-"""
-
-
-@pytest.mark.slow
-def test_a_typed_client_passes_mypy(tmp_path: Path) -> None:
-    (tmp_path / "client.py").write_text(CLIENT)
-    (tmp_path / "wrong.py").write_text('import pnpvideo\npnpvideo.translate("a", "b", "c", sampling=3, steps=5)\n')
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
-
-    def check(name: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, name], capture_output=True, text=True, cwd=tmp_path)
-
-    right, wrong = check("client.py"), check("wrong.py")
-    assert right.returncode == 0, right.stdout
-    assert 'Unexpected keyword argument "steps"' in wrong.stdout and "sampling" in wrong.stdout
 
 
 def test_a_pipeline_of_diffusers_is_a_model(backend: StableDiffusion, translator: Translator) -> None:
