@@ -1,4 +1,4 @@
-"""The story on one page: a clip and a prompt become a translated clip."""
+"""The whole translation, from reading the input to writing the output."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,8 @@ from pnpvideo.words.prompt_weights import check_weights
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came out. clip: what was read, None for a generated picture. report: JSON-ready facts of the run."""
+    """A finished translation. output: the path written. clip: the input's properties, None for a generated picture.
+    report: JSON-ready facts of the run."""
 
     output: Path
     clip: ClipInfo | None
@@ -53,10 +54,10 @@ def translate(
 ) -> Result:
     """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
 
-    Without a prompt, ``options.prompts`` say what changes: a change or directions. With ``options.generate`` there is
-    no ``input``, and the guidance picture is drawn from the source prompt. backend: a loaded model; None: the one that
-    the options name. Raises PnPVideoError (see errors.py); then nothing stands under the output's name that was not
-    there before. An interrupted call goes on where it stopped when it is made again.
+    prompt: None: ``options.prompts.change`` or ``.directions`` state the edit. input: None with ``options.generate``:
+    the picture that guides the result (the guidance picture) is sampled from the source prompt. backend: a loaded
+    model; None: load ``options.model``. Raises PnPVideoError (see errors.py), and leaves the output path as it was.
+    Calling it again after an interruption resumes from the steps in the store.
     """
     options = options or Options()
     started = time.monotonic()
@@ -68,7 +69,7 @@ def translate(
     if clip is not None:
         _report_left_out(clip, output, report)
     region = options.region
-    masking = None if region.mask is None or not clip else Masks(region.mask, clip, options.reading.frames, report)
+    masks = None if region.mask is None or clip is None else Masks(region.mask, clip, options.reading.frames, report)
     report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = backend or load(options.model, options.runtime)
     report(Progress(stage="load", done=1, total=1, unit="model"))
@@ -82,7 +83,7 @@ def translate(
     translator = ClipTranslator(run, prompt, _frames_about(info))
     frames = clip.frames() if clip else iter([_blank(info)])
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
-        for frame, picture, shot in translated(translator, frames, (info.width, info.height), masking):
+        for frame, picture, shot in translated(translator, frames, (info.width, info.height), masks):
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
             report(
                 Progress(
@@ -94,8 +95,8 @@ def translate(
                     overall=translator.overall(),
                 )
             )
-        if masking and not options.reading.allow_partial:  # a damaged input may have less than its mask
-            masking.finish()
+        if masks and not options.reading.allow_partial:  # a damaged input may have fewer frames than its mask
+            masks.finish()
         translator.check()
     translator.finish()
     if (limit := options.runtime.store_limit) is not None:
@@ -107,14 +108,15 @@ def translate(
 def translated(
     translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: Masks | None = None
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
-    """Translate frames in order: each, its picture (h, w, 3 or 4) uint8 at ``display`` size, and its shot's index.
+    """Translate frames in order; yield (frame, its translated picture (h, w, 3 or 4) uint8, its shot's index).
 
-    Shots are found on the way, and attention never crosses a cut. Bounded memory: one window is held at a time.
+    display: (width, height) of the pictures. The frames are cut into shots, and attention never crosses a cut. Only one
+    window is in memory at a time.
     """
-    options, before = translator.run.options, None
+    options, last_drawing = translator.run.options, None
     for shot in shots(iter(frames), options.runtime.window):
         masks = masking.take(len(shot.frames)) if masking else None
-        drawings: Drawings = find_held_drawings(shot, masks, before)  # animation on twos: a drawing is translated once
+        drawings: Drawings = find_held_drawings(shot, masks, last_drawing)  # repeated frames are translated once
         with translator.run.backend.busy:
             drawn = translator.translate(shot, drawings, display)
         for frame, drawing in zip(shot.frames, drawings.drawing_of_frame, strict=True):
@@ -123,8 +125,8 @@ def translated(
                 may_change = drawings.masks[drawing] / np.float32(255)
             source = None if options.generate else frame.pixels
             yield frame, to_display(drawn.pictures[drawing], source, display, may_change), shot.index
-        before = drawings.last()
-        del shot, masks, drawings, drawn, frame  # this window is let go before more is read
+        last_drawing = drawings.last()
+        del shot, masks, drawings, drawn, frame  # free this window before the next one is read
 
 
 def _read(input: Path | str | None, options: Options, report: Report) -> Clip | None:
@@ -150,10 +152,10 @@ def _read(input: Path | str | None, options: Options, report: Report) -> Clip | 
 
 
 def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
-    """Say which subtitles the output does not hold."""
-    _, form = resolve_output(output)
-    kept = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
-    for number, (track, encoder) in enumerate(zip(clip.info.subtitles, kept, strict=True)):
+    """Report the subtitle tracks that the output will not have."""
+    _, container = resolve_output(output)
+    encoders = subtitle_encoders(container, [track.codec for track in clip.info.subtitles], clip.span is not None)
+    for number, (track, encoder) in enumerate(zip(clip.info.subtitles, encoders, strict=True)):
         if encoder is None:
             why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
             report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
@@ -172,4 +174,5 @@ def _generated_info(backend: Backend, options: Options) -> ClipInfo:
 
 
 def _blank(info: ClipInfo) -> Frame:
+    """A black frame in place of an input, for a generated picture."""
     return Frame(0, Fraction(0), np.zeros((info.height, info.width, 3), np.uint8))

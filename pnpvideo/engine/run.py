@@ -1,4 +1,4 @@
-"""What the engine works with: what all windows of a run share, and what each has of its own."""
+"""The engine's two inputs: Run, which all windows share, and Window, the data of one."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +27,9 @@ from pnpvideo.words.script import Script
 
 @dataclass(frozen=True)
 class Run:
-    """A model and the options it runs with, every one of them known (see settings.effective).
+    """A model and the options it runs with, all resolved (see settings.effective).
 
-    guard: repeats network calls that fail. timings: seconds of each stage, which the engine adds to.
+    guard: retries network calls that fail. timings: stage -> seconds so far; the engine adds to them.
     """
 
     backend: Backend
@@ -42,11 +42,11 @@ class Run:
 
     @classmethod
     def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":
-        """A run of ``options`` as a user gives them. Raises OptionError where they contradict each other."""
-        known = effective(options, backend)
-        assert known.sampling.steps is not None and known.sampling.spacing is not None
-        schedule = backend.schedule(known.sampling.steps, known.sampling.spacing)
-        return cls(backend, known, schedule, CallGuard(backend, known.runtime.batch, report), store, report)
+        """Resolve the user's ``options`` and build a run. Raises OptionError if they contradict each other."""
+        resolved = effective(options, backend)
+        assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
+        schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
+        return cls(backend, resolved, schedule, CallGuard(backend, resolved.runtime.batch, report), store, report)
 
     @property
     def device(self) -> torch.device:
@@ -58,7 +58,7 @@ class Run:
         return SOLVERS[self.options.sampling.solver]
 
     def guidance(self, negative: bool) -> Guidance:
-        """negative: whether there is a negative prompt."""
+        """Classifier-free guidance as the options set it. negative: whether there is a negative prompt."""
         sampling = self.options.sampling
         assert sampling.guidance is not None
         return Guidance(
@@ -69,7 +69,7 @@ class Run:
         )
 
     def place(self, shot: int, window: int) -> Place:
-        """What the random keyframes of a window depend on."""
+        """The seed and position that a window's random keyframes are drawn from; indices count from 0."""
         return Place(self.options.sampling.seed, shot, window)
 
     @contextmanager
@@ -121,13 +121,14 @@ class Position:
 
 @dataclass(frozen=True)
 class Window:
-    """A shot, or a part of a long one, that goes through the model at once.
+    """A shot, or a part of a long one, that is translated together.
 
-    place: the run's seed, the shot, the window of it. pixels: the drawings (f, h, w, 3) uint8 at the working size.
-    times: of the drawings, in seconds. script: the prompts. noise: (1, c, h', w'), the shot's. anchors: drawings of
-    earlier windows. masks: of each drawing, (h, w) uint8 of any size, white where it may change; None: everywhere.
-    tokens: of the source prompt, where the network attends to what may change; None: everything may. more: whether
-    another window of the shot follows. position, shares: what ``progress`` derives the share of the whole run from.
+    place: the run's seed and the indices of shot and window. pixels: the drawings (f, h, w, 3) uint8 at the working
+    size; a drawing is one distinct frame. times: of the drawings, in seconds. script: the prompts and their embeddings.
+    noise: (1, c, h', w') fp32, the same for the whole shot. anchors: drawings of earlier windows to attend to. masks:
+    one (h, w) uint8 of any size for each drawing, white where it may change; None: everywhere. tokens: positions in the
+    source prompt of the word whose region may change; None: everything may. more: whether another window of the shot
+    follows. position, shares: for the share of the whole run in ``progress``.
     """
 
     place: Place
@@ -144,7 +145,8 @@ class Window:
     shares: StageShares = StageShares()
 
     def stream(self, number: int) -> Tensor:
-        """Noise (1, c, h, w) of the shot; 0: ``noise`` itself, 1: what a method's start may mix in, from 2 on free."""
+        """Noise (1, c, h', w') of the shot, independent for each ``number``: 0 is ``noise`` itself, 1 what
+        ``Method.start`` gets; methods may use 2 and up."""
         if number == 0:
             return self.noise
         return shot_noise(self.noise.shape[1:], self.place.seed, self.place.shot, stream=number)
@@ -159,7 +161,7 @@ class Window:
             raise NotFiniteError(f"{where}: {failed}") from failed
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> Progress:
-        """That ``done`` of ``total`` units of a stage are finished in this window."""
+        """The event that ``done`` of ``total`` units of a stage are finished in this window."""
         return Progress(
             stage=stage,
             done=done,

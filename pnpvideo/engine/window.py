@@ -17,11 +17,11 @@ from pnpvideo.engine.sampling import sample_window
 
 
 class Translated(NamedTuple):
-    """A window's result.
+    """A window's result. A drawing is one distinct frame: frames that repeat it are not in the window.
 
-    pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], 1 where a
-    picture may differ from its source; None: everywhere. anchors: what later windows of the shot attend to; empty where
-    none follows. run: key of the sampling run in the store.
+    pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], of the
+    latents' height and width, 1 where a picture may differ from its source; None: everywhere. anchors: drawings that
+    later windows of the shot attend to; empty if no window follows. run: key of the sampling run in the store.
     """
 
     pictures: np.ndarray
@@ -33,8 +33,9 @@ class Translated(NamedTuple):
 def translate_window(run: Run, window: Window) -> Translated:
     """Invert the window's source, sample from it with the edits in place, and decode.
 
-    Depends on nothing but its arguments, and changes nothing but the store, in which every finished step is kept: a
-    call that was interrupted goes on there. Raises DeviceError where memory runs out or the network gives NaN.
+    The result depends on the arguments alone. The only side effects are on ``run``: its store, from which a repeated
+    call resumes after the last saved step, its reports and its timings. Raises DeviceError if memory runs out or the
+    network gives NaN.
     """
     backend, options = run.backend, run.options
     with memory_errors(), torch.no_grad():

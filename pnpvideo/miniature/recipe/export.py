@@ -1,4 +1,4 @@
-"""Export: a diffusers pipeline folder in fp16, with the checkpoint's recommended settings."""
+"""Export the trained networks as diffusers and transformers folders in fp16, with recommended settings."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,8 @@ def export(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
 ) -> None:
-    """Write the pipeline folder: networks (fp16 safetensors), configs, recommendations, the list of learned words."""
+    """Write the pipeline folder: networks (fp16 safetensors; the text encoder in fp32), configs, recommended settings
+    (pnpvideo.json) and the list of learned words. Leaves the networks passed in those dtypes."""
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,
@@ -62,7 +63,7 @@ def export(
 
 
 def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> None:
-    """Write the judge with its processor to ``folder``, in fp16."""
+    """Write the judge (CLIP, see judge.py) with its processor to ``folder``, in fp16; converts ``judge`` itself."""
     size = {"height": PICTURE, "width": PICTURE}
     pictures = CLIPImageProcessor(size={"shortest_edge": PICTURE}, crop_size=size, image_mean=MEAN, image_std=DEVIATION)
     judge.half().save_pretrained(folder)
@@ -70,7 +71,7 @@ def export_judge(folder: Path, judge: CLIPModel, tokenizer: CLIPTokenizer) -> No
 
 
 def export_captioner(folder: Path, captioner: BlipForConditionalGeneration, tokenizer: BertTokenizer) -> None:
-    """Write the captioner with its processor to ``folder``, in fp16."""
+    """Write the captioner (BLIP) with its processor to ``folder``, in fp16; converts ``captioner`` itself."""
     size = {"height": PICTURE, "width": PICTURE}
     captioner.half().save_pretrained(folder)
     BlipProcessor(BlipImageProcessor(size=size, image_mean=MEAN, image_std=DEVIATION), tokenizer).save_pretrained(
