@@ -1,7 +1,7 @@
 """Anchors: drawings of a shot's earlier windows that are keyframes of its later ones.
 
-The policy stands here alone: of a shot's first window two drawings are remembered, the middle and the last one; of
-every later window the last one; and a window's anchors are those of the first window and of the one before it.
+The policy: a shot's first window leaves two anchors, its middle and its last drawing; every later window leaves its
+last drawing. A window attends to the anchors of the shot's first window and of the window just before it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +16,14 @@ from pnpvideo.diffusion.trajectory import ConcatenatedTrajectory, RecordedTrajec
 AfterStep = Callable[[Tensor, int], Tensor]
 T = TypeVar("T")
 MOST = 3
-"""Anchors that a window can have."""
+"""The most anchors that a window can have: two of the first window, one of the latest."""
 
 
 def remembered_drawings(first: bool, drawings: int) -> tuple[int, ...]:
-    """Which of a window's drawings later windows attend to. first: no window of the shot has been remembered yet."""
+    """Indices of the drawings, of ``drawings`` in a window, that later windows attend to.
+
+    first: no earlier window of the shot has left anchors.
+    """
     last = drawings - 1
     return (last // 2, last) if first and last > 0 else (last,)
 
@@ -34,8 +37,9 @@ def remembered_windows(before: Sequence[T], new: T) -> list[T]:
 class Anchors:
     """Anchors of one window, taken from one or more earlier ones; empty for the first window of a shot.
 
-    times: seconds, ascending. source: their trajectory. states: their latents as translated, level -> (a, c, h', w'),
-    fp32, on the CPU, of every level that a step starts from. run: the keys of the runs that made them.
+    times: seconds, ascending. source: the source's trajectory of these a drawings. states: their translated latents,
+    level -> (a, c, h', w'), fp32, on the CPU, for every level from which a step starts. run: the store keys of the
+    sampling runs that produced them, joined by "-".
     """
 
     times: tuple[float, ...] = ()
@@ -48,7 +52,7 @@ class Anchors:
 
     @classmethod
     def joined(cls, parts: Sequence["Anchors"], levels: int) -> "Anchors":
-        """Those of several windows, in their order; ``levels``: of the schedule, the clean one included."""
+        """Concatenate the anchors of several windows, in order. levels: number of levels, the clean one included."""
         if not parts:
             return NO_ANCHORS
         return cls(
@@ -59,15 +63,16 @@ class Anchors:
         )
 
     def before(self, own: Trajectory) -> Trajectory:
-        """The trajectory of the anchors, then of a window's own drawings."""
+        """The source's trajectory of the anchors followed by ``own``, that of a window's drawings."""
         return ConcatenatedTrajectory(self.source, own) if self.times else own
 
     def started(self, x: Tensor, level: int) -> Tensor:
-        """The latents ``x`` of anchors and own drawings, with the anchors as they were translated."""
+        """The starting latents ``x`` of anchors and own drawings, the anchors' replaced by their translated ones."""
         return torch.cat((self.states[level], x[len(self) :])) if self.times else x
 
     def after_step(self, own: AfterStep | None) -> AfterStep | None:
-        """A sampler's ``after_step`` that keeps the anchors as they were, and does ``own`` with the other drawings."""
+        """A sampler's ``after_step`` that resets the anchors to their translated latents and applies ``own`` to the
+        window's drawings."""
         if not self.times:
             return own
 
@@ -80,4 +85,4 @@ class Anchors:
 
 
 NO_ANCHORS = Anchors()
-"""Of the first window of a shot."""
+"""The anchors of a shot's first window."""

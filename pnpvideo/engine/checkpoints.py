@@ -13,13 +13,13 @@ from pnpvideo.errors import DeviceError, StoreError
 from pnpvideo.store import Entry
 
 SECONDS = 2.0
-"""Between two visits to the store. In between, tensors stay on the device."""
+"""Seconds between two writes to the store; in between, tensors stay on the device."""
 
 Part = tuple[dict[str, Tensor], dict[str, Any]]
-"""Tensors of a part of a store entry, and its notes."""
+"""One part of a store entry: tensors by name, and JSON-ready metadata."""
 Keep = Callable[[int, dict[str, Part]], bool]
-"""keep(done, parts): ``done`` steps are finished, the last one adds or replaces ``parts``. Returns whether everything
-that was given so far is in the store."""
+"""keep(done, parts): ``done`` steps are finished, and the last of them adds or replaces ``parts`` of the entry. Returns
+whether all parts so far are in the store."""
 
 
 class Checkpoints:
@@ -34,11 +34,12 @@ class Checkpoints:
 
     @contextmanager
     def kept(self, first: int) -> Iterator[Keep]:
-        """At the end of the block, whatever ends it, everything that was given is in the store.
+        """Yield ``keep``, and write all its parts to the store when the block ends or is interrupted.
 
-        first: the steps that are done already; where there are none, it is reported that the stage begins.
+        first: number of steps that are finished already; if 0, the start of the stage is reported.
 
-        Raises DeviceError, and saves nothing more, where a step gave NaN.
+        Raises DeviceError if a part is not finite. After this or any DeviceError or StoreError, the parts that wait are
+        not saved.
         """
         if first == 0:
             self._progress(0)
@@ -54,7 +55,7 @@ class Checkpoints:
 
     def _keep(self, done: int, parts: dict[str, Part]) -> bool:
         for name, part in parts.items():
-            self._waiting.pop(name, None)  # to the end of the queue: a state must not be saved before what it needs
+            self._waiting.pop(name, None)  # requeue at the end: a state is saved after the parts that it refers to
             self._waiting[name] = part
         self._finite += [
             (done, torch.isfinite(value).all()) for tensors, _ in parts.values() for value in tensors.values()
@@ -82,5 +83,5 @@ class Checkpoints:
         self._finite.clear()
         for name in list(self._waiting):
             self._entry.put(name, *self._waiting[name])
-            del self._waiting[name]  # an interrupt before this line saves it once more
+            del self._waiting[name]  # an interrupt before this line only makes the next flush save it again
         self._last_visit = time.monotonic()

@@ -1,4 +1,4 @@
-"""One guided evaluation of all frames of a window: lanes, passes, correction and guidance put together."""
+"""One guided evaluation of all frames of a window: correction, network calls by pass and lane, guidance."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from pnpvideo.methods.method import Pass
 
 SOURCE_SECOND_ORDER = 0.6
-"""Share of the source's second-order term of a step that an edit's step takes; chosen on clips (architecture.md)."""
+"""Factor on the source's second-order term when an edit's step uses it; tuned on clips (docs/architecture.md)."""
 
 
 class Calls(NamedTuple):
-    """The network calls of one step. lanes: the edited ones. passes: the frames of each call, and the last site at
-    which an edit reads the source of these frames, None where none does: then a call of the source alone goes before.
+    """The network calls of one step.
+
+    lanes: the edited lanes. passes: for each call its frames, and the last site at which an edit reads the source lane
+    of these frames. If there is one, a call of the source lane alone runs first and stops there; None: no such call.
     """
 
     moment: Moment
@@ -37,8 +39,8 @@ class Calls(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """origin: the latents to step from. output: the guided output there. source: the source's own output at the
-    trajectory's latents, None where the method does not need it. All (f, c, h, w), fp32."""
+    """origin: the latents to step from. output: the guided network output there. source: the network output for the
+    source at the trajectory's latents; None if the method has no ``source_lanes``. All (f, c, h', w'), fp32."""
 
     origin: Tensor
     output: Tensor
@@ -47,10 +49,10 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class Denoiser:
-    """Called as ``denoiser(x, level)`` by the sampler.
+    """Evaluate the network with edits and guidance; the sampler calls ``denoiser(x, level)``.
 
-    words: lane -> conditioning. anchors: the first so many frames are keyframes at every step.
-    batch: frames a network call.
+    words: lane -> conditioning of its prompt. trajectory: the source's, of all frames. anchors: number of frames at the
+    start of the batch that are keyframes at every step. batch: frames per network call.
     """
 
     backend: Backend
@@ -67,7 +69,7 @@ class Denoiser:
 
     @classmethod
     def of(cls, run: Run, window: Window, session: Session, trajectory: Trajectory) -> "Denoiser":
-        """For a window of a run; ``trajectory``: of its anchors and its own drawings."""
+        """The denoiser of a window. trajectory: the source's, of the window's anchors, then of its drawings."""
         return cls(
             run.backend,
             session,
@@ -83,7 +85,7 @@ class Denoiser:
         )
 
     def calls(self, frames: int, level: int) -> Calls:
-        """The network calls of the step down from ``level``, but for those of a correction."""
+        """The network calls of the step down from ``level``, without those of a correction."""
         steps = self.schedule.steps
         step = steps - level
         keyframes = self.coherence.keyframes(frames, self.place, step, self.anchors)
@@ -93,12 +95,12 @@ class Denoiser:
         return Calls(moment, lanes, [(chosen, self._last_of_source(moment, chosen)) for chosen in passes])
 
     def __call__(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        """For the latents ``x`` of ``level``: those to step from and the guided output there, (f, c, h, w), fp32."""
-        found = self.evaluate(x, level)
-        return found.origin, found.output
+        """The latents to step from and the guided output there, both (f, c, h', w'), fp32, for ``x`` at ``level``."""
+        evaluation = self.evaluate(x, level)
+        return evaluation.origin, evaluation.output
 
     def evaluate(self, x: Tensor, level: int) -> Evaluation:
-        """The same, with the source's own output where the method needs it."""
+        """Like calling the denoiser, with the source's own output if the method has ``source_lanes``."""
         moment, edited, passes = self.calls(len(x), level)
         for edit in self.session.edits:
             edit.begin(moment)
@@ -123,7 +125,7 @@ class Denoiser:
         return Evaluation(corrected.origin, guided, self.method.combine_source(source) if source else None)
 
     def _source_outputs(self, moment: Moment, frames: tuple[int, ...], x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The source's output for each of the method's ``source_lanes``; edits see its own prompt's pass alone."""
+        """(lane, output) for each of the method's ``source_lanes``; edits are active in lane "source" only."""
         for name in self.method.source_lanes:
             lanes = Lanes((name,), frames)
             with self.session.during(moment, lanes) if name == SOURCE else nullcontext():
@@ -135,21 +137,21 @@ class Denoiser:
         return next((site for site in reversed(self.backend.sites) if site in read), None)
 
     def within(self, batch: int) -> "Denoiser":
-        """The same, ``batch`` frames a network call."""
+        """A copy with ``batch`` frames per network call."""
         return replace(self, batch=batch)
 
     def source(self, level: int, rows: list[int], like: Tensor) -> Tensor:
-        """The source's latents of ``level``, those rows, on the device of ``like``."""
+        """The source's latents (rows, c, h', w') of these frames at ``level``, on the device of ``like``."""
         return self.trajectory.at(level)[rows].to(like.device)
 
     def second_order(self, level: int) -> Tensor | None:
-        """The second-order term of the step down from ``level`` for KnownSecondOrder: a share of the source's."""
+        """SOURCE_SECOND_ORDER times the source's second-order term of the step down from ``level``; None if it has
+        none."""
         term = second_order_term(self.trajectory.at, self.schedule, level)
         return None if term is None else SOURCE_SECOND_ORDER * term.to(self.backend.device)
 
     def _guided(self, corrected: Corrected, outputs: dict[str, Tensor], step: int, level: int) -> Tensor:
-        """Guidance over the lanes' outputs, or, where a lane was evaluated elsewhere than at the origin, over the noise
-        that each output implies."""
+        """Guidance over the lanes' outputs; over the noise that they imply if one was not evaluated at the origin."""
         if all(latents is corrected.origin for latents in corrected.lanes.values()):
             return self.guidance.combine(outputs, step, self.schedule.steps)
         if self.schedule.signals[level] == 0:  # x is pure noise, so it does not matter where a lane was evaluated

@@ -1,4 +1,4 @@
-"""Estimate what a run takes, by a dry run of its loops: evaluations of the network, memory and disk."""
+"""Estimate network evaluations, memory and disk of a run, by a dry run of its loops without the network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,18 +27,18 @@ from pnpvideo.store import Store
 from pnpvideo.words.script import Script
 
 GRAPH = {(False, False): 12.2, (True, False): 7.0, (False, True): 4.1, (True, True): 2.3}
-"""Memory of a call that is differentiated, times that of a plain one, by (checkpointing, small maps only): measured on
-Stable Diffusion 1.5's topology (docs/quality.md)."""
+"""(gradient checkpointing, map_pixels set) -> memory of a call with a gradient, as a multiple of one without. Measured
+on Stable Diffusion 1.5's topology (docs/quality.md)."""
 BACKWARD = 3
-"""Evaluations' worth of time that one with a gradient takes."""
+"""Time of an evaluation with a gradient, as a multiple of one without."""
 ENCODING, DECODING = 1, 2
-"""Evaluations' worth of time that the autoencoder takes for a picture, about."""
+"""Time that the autoencoder takes for a picture, as a multiple of an evaluation; about."""
 NO_SCRIPT = Script("", "", "", {"source": Conditioning(torch.zeros(0, 0))})
 
 
 @dataclass(frozen=True)
 class Size:
-    """One window: its drawings, and the anchors that go along."""
+    """Size of a window: its own drawings, and the anchors evaluated along with them."""
 
     drawings: int
     anchors: int = 0
@@ -46,7 +46,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Work:
-    """evaluations: latents that the network evaluates. effort: the same, in the time of plain evaluations."""
+    """evaluations: of the network, for one frame in one lane each. effort: their time, in those without gradient."""
 
     evaluations: int = 0
     effort: int = 0
@@ -57,7 +57,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run takes, without what a caption would add to the negative prompt."""
+    """Estimates for the runs of a ``Run``. The caption's share in the negative prompt is not counted."""
 
     run: Run
 
@@ -67,10 +67,10 @@ class Estimate:
         return cls(Run.of(backend, options, Store(), ignore))
 
     def work(self, windows: Sequence[Size]) -> Work:
-        """Of all windows. What an interrupted run left in the store is not counted off."""
+        """Work of all windows, with nothing in the store."""
         run, backend = self.run, self.run.backend
-        asked = backend.card.knows_pictures_at(run.options.sampling.size or backend.size, backend.size)
-        once = Work(1, 1) if asked and not run.options.generate else Work()  # is the picture familiar?
+        checked = backend.card.knows_pictures_at(run.options.sampling.size or backend.size, backend.size)
+        once = Work(1, 1) if checked and not run.options.generate else Work()  # see pictures.warn_if_unfamiliar
         return sum((self._of_window(window, part) for part, window in enumerate(windows)), once)
 
     def shares(self, size: Size, part: int) -> StageShares:
@@ -101,7 +101,7 @@ class Estimate:
         return source, masking, [_of_step(run, calls) for calls in _steps(run, denoiser, size.drawings + size.anchors)]
 
     def _of_source(self, window: Window, size: Size, recorder: SourceRecorder | None) -> Iterator[int]:
-        """Evaluations of each network call with the source prompt, up to the trajectory."""
+        """Evaluations of each network call that produces the source's trajectory."""
         run, options, schedule = self.run, self.run.options, self.run.schedule
         if options.generate:
             denoiser = source_denoiser(run, window, Session([]))
@@ -120,14 +120,14 @@ class Estimate:
             for level in levels:
                 anchors = 0
                 if recorder is not None and recorder.calls(level) is not None:
-                    anchors = size.anchors  # they go along, so that their correspondences are recorded
+                    anchors = size.anchors  # evaluated too, so that their correspondences are recorded
                     for edit in recorder.edits:
                         edit.begin(recorder.moment(level))
                         edit.keep(recorder.moment(level))
                 yield size.drawings + anchors
 
     def memory(self, most: Size, held: Footprint) -> int:
-        """Bytes on the device at the most, for the largest window and a model that holds ``held``."""
+        """Peak bytes on the device. most: the largest window. held: memory of the model and of its calls."""
         run, options = self.run, self.run.options
         method, steps = options.method, run.schedule.steps
         guidance = run.guidance(bool(options.prompts.negative))
@@ -135,14 +135,14 @@ class Estimate:
         frames = most.drawings + most.anchors
         keyframes = len(options.coherence.keyframes(frames, run.place(0, 0), 0, most.anchors))
         together = min(frames, max(options.runtime.batch, keyframes))
-        kept = held.tokens * options.coherence.tokens_held(keyframes, together, lanes)
+        tokens = held.tokens * options.coherence.tokens_held(keyframes, together, lanes)
         call = lanes * together * held.call
         if method.corrects(Moment(0, steps, 0)):
             call = max(call, int(lanes * held.call * _graph(method)))
-        return held.weights + max(call + kept, held.picture)
+        return held.weights + max(call + tokens, held.picture)
 
     def disk(self, drawings: int, shape: tuple[int, int, int]) -> int:
-        """Bytes of the store while the run goes on: trajectories, and the state of each window."""
+        """Bytes in the store during the run: trajectories and window states. shape: of one latent, (c, h', w')."""
         latent = 4 * shape[0] * shape[1] * shape[2]
         inverts = self.run.options.method.inverts or self.run.options.generate
         levels = self.run.schedule.steps + 1 if inverts else 0
@@ -154,12 +154,12 @@ class Estimate:
 
 
 def _graph(method: object) -> float:
-    """Of a method whose correction is differentiated: the memory of its call, times a plain one's."""
+    """Memory of a call with a gradient, as a multiple of one without, for a method's correction (see GRAPH)."""
     return GRAPH[bool(getattr(method, "checkpointing", False)), getattr(method, "map_pixels", None) is not None]
 
 
 def _tiny(frames: int) -> Tensor:
-    """Latents (f, 1, 1, 1) for the loops' arithmetic."""
+    """Zero latents (f, 1, 1, 1), enough for the loops of a dry run."""
     return torch.zeros(frames, 1, 1, 1)
 
 
@@ -178,33 +178,33 @@ def _blank_window(run: Run, size: Size, part: int) -> Window:
 
 
 def _steps(run: Run, denoiser: Denoiser, frames: int, start: int | None = None) -> Iterator[Calls]:
-    """The network calls of each step of a sampling run; ``start``: level, None: where the method starts."""
-    schedule, found = run.schedule, []
+    """The network calls of each step of a sampling run. start: its first level; None: that of the method."""
+    schedule, calls = run.schedule, []
     if start is None:
         nothing = RecordedTrajectory([_tiny(frames)] * (schedule.steps + 1))
         _, start = run.options.method.start(nothing, schedule, _tiny(1))
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        found.append(denoiser.calls(frames, level))
+        calls.append(denoiser.calls(frames, level))
         return x, torch.zeros_like(x)
 
     for _ in sample(denoise, State(_tiny(frames), start), schedule, DDIM()):
-        yield found[-1]
+        yield calls[-1]
 
 
 def _of_step(run: Run, calls: Calls) -> Work:
     frames = sum(len(chosen) for chosen, _ in calls.passes)
     lanes = len(calls.lanes)
     source = len(run.options.method.source_lanes) * frames
-    asked = lanes * frames + (source or sum(len(chosen) for chosen, last in calls.passes if last is not None))
-    if run.options.method.corrects(calls.moment):  # the reference, and the call with a gradient
-        return Work(asked + 2 * lanes * frames, asked + (1 + BACKWARD) * lanes * frames)
-    return Work(asked, asked)
+    count = lanes * frames + (source or sum(len(chosen) for chosen, last in calls.passes if last is not None))
+    if run.options.method.corrects(calls.moment):  # one call for the reference maps, one with a gradient
+        return Work(count + 2 * lanes * frames, count + (1 + BACKWARD) * lanes * frames)
+    return Work(count, count)
 
 
 def largest(options: Options, frames: int | None) -> Size:
-    """The largest window that a clip of so many frames may have; None: not known."""
-    most = (3 * options.runtime.window) // 2
+    """The largest window that a clip of ``frames`` frames may have; None: of unknown length."""
+    most = (3 * options.runtime.window) // 2  # a shot is cut only beyond this (video.shots.shots)
     if frames is not None and frames <= most:
         return Size(frames)
     return Size(most, MOST if options.coherence.anchored else 0)
@@ -217,15 +217,15 @@ def fit_memory(
     size: tuple[int, int],
     report: Report = ignore,
 ) -> Options:
-    """``options`` with a batch and a window that keep within the option ``memory``, if that is set.
+    """``options`` with ``batch`` and ``window`` halved until the estimate keeps within ``memory``, if that is set.
 
-    The batch is made smaller first, then the window. size: working width and height. Raises OptionError where nothing
-    keeps within it.
+    The batch is halved first, then the window. frames: of the input; None: unknown. size: working (width, height).
+    Raises OptionError if not even the smallest fit.
     """
     runtime = options.runtime
     if runtime.memory is None:
         return options
-    held = backend.footprint(*size)
+    footprint = backend.footprint(*size)
     every = getattr(options.coherence, "keyframe_every", 1)
     windows, batches = [runtime.window], [runtime.batch]
     while windows[-1] // 2 >= every:
@@ -236,11 +236,13 @@ def fit_memory(
     for window in windows:
         for batch in batches:
             tried = replace(options, runtime=replace(runtime, batch=batch, window=window))
-            least = Estimate.of(backend, tried).memory(largest(tried, frames), held)
+            least = Estimate.of(backend, tried).memory(largest(tried, frames), footprint)
             if least <= runtime.memory:
                 if tried != options:
-                    room = f"{runtime.memory / 2**30:.1f} GiB"
-                    report(Notice(message=f"to keep within {room}: windows of {window} frames, {batch} a network call"))
+                    limit = f"{runtime.memory / 2**30:.1f} GiB"
+                    report(
+                        Notice(message=f"to keep within {limit}: windows of {window} frames, {batch} a network call")
+                    )
                 return tried
     raise OptionError(
         f"memory is {runtime.memory / 2**30:.1f} GiB, and this needs {least / 2**30:.1f} GiB at the least; a smaller "
