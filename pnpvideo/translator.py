@@ -24,7 +24,7 @@ from pnpvideo.events import Notice, Report, log
 from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
-from pnpvideo.settings.options import OptionGroups, Options, Prompts, Runtime
+from pnpvideo.settings.options import OptionGroups, Options, Runtime
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 

@@ -1,4 +1,4 @@
-"""The source's trajectory of a window: encoded and inverted, or generated; the store keeps each level."""
+"""Produce a window's source trajectory, by inversion, by generation or by the method; the store keeps each level."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,10 +24,10 @@ from pnpvideo.store import Entry, fingerprint
 
 
 def source_trajectory(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> tuple[Trajectory, str]:
-    """The source's latents at every level, and the key under which the store has them.
+    """The source's latents (f, c, h', w') at every level, and the trajectory's key in the store.
 
-    recorder: makes the inversion's calls where edits record them. key: of everything that the trajectory depends on but
-    which frames share a network call.
+    recorder: makes the inversion's network calls at the levels where edits record them; None: nothing to record. key:
+    hash of everything that the trajectory depends on, except which frames share a network call (see keys.source_key).
     """
     method = run.options.method
     if run.options.generate:
@@ -41,24 +41,24 @@ def source_trajectory(run: Run, window: Window, recorder: SourceRecorder | None,
 
 
 def _inverted(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> tuple[Trajectory, str]:
-    """Invert the window. Levels that the store has are not computed again.
+    """Invert the window; levels found in the store are not recomputed.
 
-    The last bits of a trajectory depend on which frames share a network call, so its key is ``key`` with the frames of
-    every call: a result never depends on the settings of an earlier run that filled the store. If memory runs out, the
-    inversion starts again in smaller calls.
+    Which frames share a network call changes the last bits of a trajectory. So the stored key also covers the frames of
+    every call, and a result never depends on the batch size of the run that filled the store. If memory runs out, the
+    inversion starts again with smaller calls.
     """
     while True:
         batch = run.guard.batch
-        found = fingerprint(key, _calls(run, window, recorder, batch))
+        full_key = fingerprint(key, _calls(run, window, recorder, batch))
         if recorder is not None:
             recorder.forget()
-        states = _walked(run, window, recorder, found, batch)
+        states = _invert_levels(run, window, recorder, full_key, batch)
         if states is not None:
-            return RecordedTrajectory(states), found
+            return RecordedTrajectory(states), full_key
 
 
 def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int) -> list[list[tuple[int, ...]]]:
-    """The frames of each network call, level by level from 1."""
+    """The frames of each network call, for each level from 1 up."""
     frames = len(window.times)
     plain = [tuple(range(start, min(start + batch, frames))) for start in range(0, frames, batch)]
     levels = range(1, run.schedule.steps + 1)
@@ -67,8 +67,10 @@ def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int
     return [recorder.within(batch).calls(level) or plain for level in levels]
 
 
-def _walked(run: Run, window: Window, recorder: SourceRecorder | None, key: str, batch: int) -> list[Tensor] | None:
-    """The states of all levels; None if calls have become smaller than ``batch`` frames on the way."""
+def _invert_levels(
+    run: Run, window: Window, recorder: SourceRecorder | None, key: str, batch: int
+) -> list[Tensor] | None:
+    """The latents of all levels, from 0; None if calls had to become smaller than ``batch`` frames on the way."""
     steps = run.schedule.steps
     with run.store.entry("trajectory", key) as entry:
         states = _stored(entry, steps)
@@ -80,17 +82,17 @@ def _walked(run: Run, window: Window, recorder: SourceRecorder | None, key: str,
         warn_if_unfamiliar(run, window, states[0])
         state = State(states[-1], len(states) - 1)
         if run.solver.looks_back and 1 < state.level < steps:
-            again = State(states[-2], state.level - 1)
-            state = state._replace(previous_x0=next(_steps(run, window, recorder, again)).previous_x0)
-        made: list[Tensor] = []
+            below = State(states[-2], state.level - 1)  # repeat the last stored step, for what the solver looks back at
+            state = state._replace(previous_x0=next(_steps(run, window, recorder, below)).previous_x0)
+        computed: list[Tensor] = []
         with Checkpoints(entry, "invert", run, window).kept(state.level) as keep:
             for reached in _steps(run, window, recorder, state):
                 if run.guard.batch != batch:
                     return None
-                made.append(reached.x)
+                computed.append(reached.x)
                 if keep(reached.level, {_name(reached.level): ({"x": reached.x}, {})}):
-                    made = [x.cpu() for x in made]
-    return [*states, *(x.cpu() for x in made)]
+                    computed = [x.cpu() for x in computed]
+    return [*states, *(x.cpu() for x in computed)]
 
 
 def _steps(run: Run, window: Window, recorder: SourceRecorder | None, start: State) -> Iterator[State]:
@@ -105,7 +107,7 @@ def _steps(run: Run, window: Window, recorder: SourceRecorder | None, start: Sta
 
 
 def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -> Callable[[Tensor, int], Tensor]:
-    """The network with the source prompt, frames in batches."""
+    """predict(x, level): the network's output for the source prompt, in calls of the guard's batch."""
     words, steps = window.script.prompt_embeddings["source"], run.schedule.steps
 
     def predict(x: Tensor, level: int) -> Tensor:
@@ -125,7 +127,7 @@ def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -
 
 
 def regularisation(run: Run) -> Callable[[Tensor, int], Tensor] | None:
-    """pix2pix-zero's regularisation; its shifts are a function of the level alone, the same for all frames."""
+    """pix2pix-zero's regularisation of inverted noise, the same for all frames; None where the options set it to 0."""
     gain = run.options.sampling.regularize
     if not gain:
         return None
@@ -133,7 +135,7 @@ def regularisation(run: Run) -> Callable[[Tensor, int], Tensor] | None:
 
 
 def source_denoiser(run: Run, window: Window, session: Session) -> Denoiser:
-    """Guided sampling of the source prompt alone: a generated guidance picture."""
+    """Guided sampling from the source prompt, without edits: what draws the generated guidance picture."""
     words = {**window.script.prompt_embeddings, "positive": window.script.prompt_embeddings["source"]}
     guidance = replace(window.guidance, negative=False)
     return Denoiser(
@@ -142,7 +144,7 @@ def source_denoiser(run: Run, window: Window, session: Session) -> Denoiser:
 
 
 def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
-    """A generated guidance picture: the sampling run of the source prompt is its trajectory."""
+    """Sample a picture from the source prompt; the latents of its steps are the trajectory. Resumes from the store."""
     steps = run.schedule.steps
     states: dict[int, Tensor] = {steps: window.noise.to(run.device)}
     previous_x0: Tensor | None = None
@@ -154,13 +156,13 @@ def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
             previous_x0 = stored[0]["previous_x0"].to(run.device) if "previous_x0" in stored[0] else None
         denoiser, lowest = source_denoiser(run, window, session), min(states)
 
-        def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
             with window.located("generate", steps - level + 1, steps):
                 return run.guard.run(lambda: denoiser(x, level))
 
         start = State(states[lowest].to(run.device), lowest, previous_x0)
         with Checkpoints(entry, "invert", run, window).kept(steps - lowest) as keep:
-            for state in sample(denoised, start, run.schedule, run.solver):
+            for state in sample(denoise, start, run.schedule, run.solver):
                 states[state.level] = state.x
                 tensors: dict[str, Tensor] = {"x": state.x}
                 if state.previous_x0 is not None:
@@ -170,7 +172,7 @@ def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
 
 
 def _stored(entry: Entry, steps: int) -> list[Tensor]:
-    """The states from level 0 on that the store holds without a gap."""
+    """The stored latents of the levels from 0 up to the first one that is missing."""
     states: list[Tensor] = []
     for level in range(steps + 1):
         stored = entry.get(_name(level))

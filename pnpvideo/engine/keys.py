@@ -1,4 +1,4 @@
-"""Keys of the store: everything that a result depends on, and nothing else."""
+"""Store keys: hashes of everything that a result depends on, and of nothing else."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ from torch import Tensor
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.store import fingerprint
 
-FORMAT = 6  # of what the store keeps for a run; a change of the maths that alters results raises it
+FORMAT = 6  # version of the keys; raise it when a change of the maths alters results
 
 
 def source_key(run: Run, window: Window) -> str:
-    """Of a window's trajectory, but for which frames share a network call (see inversion.inverted)."""
+    """Key of a window's source trajectory, except which frames share a network call (inversion adds those)."""
     options, sampling = run.options, run.options.sampling
     inverts, generate = options.method.inverts, options.generate
     generated = (
@@ -32,8 +32,11 @@ def source_key(run: Run, window: Window) -> str:
 
 
 def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None) -> str:
-    """Of a window's sampling run. trajectory: the key of its source's. mask: of the latents, where files give one; a
-    mask that the network finds is known by its tokens."""
+    """Key of a window's sampling run.
+
+    trajectory: key of its source trajectory. mask: (f, 1, h', w'), hashed if it comes from a file; a mask found by the
+    network follows from the trajectory and ``window.tokens``, which are part of the key.
+    """
     options, script = run.options, window.script
     return fingerprint(
         FORMAT,

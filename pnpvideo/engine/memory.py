@@ -1,4 +1,4 @@
-"""Recovery of network calls: less at once where memory runs out, fp32 where half precision gives NaN."""
+"""Recovery of network calls: smaller batches when memory runs out, fp32 when half precision gives NaN."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from pnpvideo.events import Notice, Report
 
 T = TypeVar("T")
 EXHAUSTED = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine to execute")
-"""Parts of the messages that mean exhausted memory; the last is cuDNN's, all of whose engines need some."""
+"""Substrings of error messages that mean exhausted memory; the last is cuDNN's, when no engine gets its workspace."""
 
 
 class Recoverable(Protocol):
@@ -22,22 +22,22 @@ class Recoverable(Protocol):
         """Move idle parts of the model off the device; False if nothing more can be moved."""
 
     def upcast(self) -> AbstractContextManager[None] | None:
-        """A context in which the network runs in fp32; None if it does already."""
+        """A context in which the network runs in fp32; None if it already does."""
 
 
 class CallGuard:
-    """Run network calls, and repeat those that fail with less at once or in fp32. batch: frames a call, at present."""
+    """Run network calls and retry failed ones, in smaller batches or in fp32. batch: current frames per call."""
 
     def __init__(self, backend: Recoverable, batch: int, report: Report) -> None:
         self.batch, self._backend, self._report = batch, backend, report
         self._said_upcast = False
 
     def run_batched(self, call: Callable[[int], T], least: int = 1) -> T:
-        """Return ``call(batch)``, repeated after a failure; ``call`` must start anew each time.
+        """Return ``call(batch)``, retried after a failure; ``call`` must be safe to run from its start again.
 
-        Out of memory: halve the batch, down to ``least`` (below which calls do not get smaller), then offload idle
-        parts of the model; both last for the rest of the run. NaN in half precision: repeat this one call in fp32.
-        Raises what ``call`` raises when nothing is left to try.
+        Out of memory: halve the batch, not below ``least``, then offload idle parts of the model; both last for the
+        rest of the run. NaN or infinity in half precision: repeat this one call in fp32. Raises what ``call`` raises
+        when nothing is left to try.
         """
         while True:
             try:
@@ -56,7 +56,7 @@ class CallGuard:
                 torch.cuda.empty_cache()
 
     def run(self, call: Callable[[], T]) -> T:
-        """The same for a call that has no batch to halve."""
+        """Return ``call()``, retried like ``run_batched`` but without a batch to halve."""
         return self.run_batched(lambda _: call(), self.batch)
 
     def _halve(self, least: int) -> bool:
@@ -81,12 +81,12 @@ class CallGuard:
 
 def exhausted(failed: BaseException) -> bool:
     """Whether an exception means exhausted memory. A GPU raises torch.OutOfMemoryError, a CPU a plain RuntimeError."""
-    return isinstance(failed, MemoryError) or any(words in str(failed) for words in EXHAUSTED)
+    return isinstance(failed, MemoryError) or any(part in str(failed) for part in EXHAUSTED)
 
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turn exhausted memory, of the device or the machine, into a DeviceError that says what needs less."""
+    """Turn exhausted memory, of the device or the machine, into a DeviceError that names options which need less."""
     try:
         yield
     except (MemoryError, RuntimeError) as failed:

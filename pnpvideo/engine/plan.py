@@ -1,4 +1,4 @@
-"""Plan a translation before it is begun: shots, drawings, evaluations, time, memory, disk."""
+"""Plan a translation before it starts: shots, drawings, evaluations, time, memory, disk."""
 
 import time
 from collections.abc import Iterator
@@ -24,10 +24,13 @@ from pnpvideo.video.shots import shots
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """shots, windows, frames, drawings: of the input. width, height: working size in pixels. batch: frames a network
-    call; window: frames that are translated together. evaluations: latents that the network is asked about, at the
-    most. seconds: from a few calls that were timed. memory_bytes: on the device at the most. disk_bytes: of the store
-    while the run goes on."""
+    """What a translation will take.
+
+    shots, windows, frames, drawings: counts of the input; a drawing is one distinct frame. width, height: working size
+    in pixels. batch: frames per network call. window: frames of a long shot that are translated together. evaluations:
+    of the network, one frame in one lane each, at most. seconds: from a few timed calls. memory_bytes: peak on the
+    device. disk_bytes: in the store during the run.
+    """
 
     shots: int
     windows: int
@@ -49,7 +52,7 @@ class Plan:
 def plan(
     input: Path | str, options: Options | None = None, *, backend: Backend | None = None, report: Report = ignore
 ) -> Plan:
-    """What ``translate`` would take for ``input`` with ``options``, on this machine, with nothing in the store.
+    """Estimate what translating ``input`` with ``options`` takes on this machine, with nothing in the store.
 
     Reads the input once and times a few network calls. The prompt makes no difference. Raises as ``translate`` does.
     """
@@ -76,7 +79,7 @@ def plan(
     drawings = sum(size.drawings for size in sizes)
     batch = options.runtime.batch
     with backend.busy, memory_errors():
-        an_evaluation, a_picture = timed(backend, size, batch)
+        evaluation_seconds, picture_seconds = timed(backend, size, batch)
     return Plan(
         shots=len({window.shot for window in windows}),
         windows=len(windows),
@@ -90,7 +93,7 @@ def plan(
         batch=batch,
         window=options.runtime.window,
         evaluations=work.evaluations,
-        seconds=work.effort * an_evaluation + drawings * a_picture,
+        seconds=work.effort * evaluation_seconds + drawings * picture_seconds,
         memory_bytes=estimate.memory(max(sizes, key=lambda one: one.drawings + one.anchors), backend.footprint(*size)),
         disk_bytes=estimate.disk(drawings, backend.latent_shape(*size)),
     )
@@ -98,7 +101,7 @@ def plan(
 
 @dataclass(frozen=True)
 class _Window:
-    """shot: its index. frames: of the input."""
+    """shot: index of its shot. frames: of the input, repeated ones included."""
 
     shot: int
     frames: int
@@ -106,31 +109,33 @@ class _Window:
 
 
 def _windows(clip: Clip, options: Options, report: Report) -> Iterator[_Window]:
-    """The windows that the engine will make, with the anchors of each."""
-    before: Drawings | None = None
-    anchored: list[int] = []
+    """The windows that the engine will translate, each with its number of anchors."""
+    last_drawing: Drawings | None = None
+    anchors: list[int] = []  # left by the shot's first window and by its latest
     seen = 0
     for shot in shots(clip.frames(), options.runtime.window):
-        drawings = find_held_drawings(shot, None, before)
+        drawings = find_held_drawings(shot, None, last_drawing)
         own = len(drawings.frames) - drawings.carries_over
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
         if shot.part == 0:
-            anchored = []
-        yield _Window(shot.index, len(shot.frames), Size(own, sum(anchored)))
+            anchors = []
+        yield _Window(shot.index, len(shot.frames), Size(own, sum(anchors)))
         if shot.more and own and options.coherence.anchored:
-            anchored = remembered_windows(anchored, len(remembered_drawings(not anchored, own)))
-        before = drawings.last()
+            anchors = remembered_windows(anchors, len(remembered_drawings(not anchors, own)))
+        last_drawing = drawings.last()
         del shot, drawings
 
 
 def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, float]:
-    """Seconds of one evaluation, in calls of ``batch``, and of encoding and decoding one picture; the second try of
-    each, for the first one makes ready."""
+    """Seconds of one evaluation, in a call of ``batch`` frames, and of encoding and decoding one picture.
+
+    size: (width, height). Each call is made twice and the second one counts: the first one warms up.
+    """
     x = torch.zeros((batch, *backend.latent_shape(*size)), device=backend.device)
     words = backend.embed("").batch(batch)
     picture = np.zeros((1, size[1], size[0], 3), np.uint8)
-    found = []
+    timings = []
     for call in (lambda: backend.predict(x, 1, words), lambda: backend.decode(backend.encode(picture))):
         for _ in range(2):
             if backend.device.type == "cuda":
@@ -141,5 +146,5 @@ def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, f
             if backend.device.type == "cuda":
                 torch.cuda.synchronize(backend.device)
             seconds = time.perf_counter() - started
-        found.append(seconds)
-    return found[0] / batch, found[1]
+        timings.append(seconds)
+    return timings[0] / batch, timings[1]

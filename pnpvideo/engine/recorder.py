@@ -13,10 +13,10 @@ from pnpvideo.injection.lanes import SOURCE
 
 @dataclass(frozen=True)
 class SourceRecorder:
-    """Make an inversion's network calls exactly as the source lane of the sampling step at the same level makes them.
+    """Make an inversion's network calls the way the source lane of sampling would make them at the same level.
 
-    The calls have the same frames, the window's anchors among them, so what ``edits`` record is the same to the bit,
-    and sampling needs no source lane for them. batch: frames a network call.
+    Each call has the same frames, anchors included, so ``edits`` record the same bits, and sampling needs no source
+    pass for them. batch: frames per network call.
     """
 
     run: Run
@@ -26,7 +26,8 @@ class SourceRecorder:
 
     @classmethod
     def of(cls, run: Run, window: Window, edits: Sequence[Edit]) -> "SourceRecorder | None":
-        """None where there is nothing to record, or the inversion asks the network at other levels than sampling."""
+        """The recorder of a window; None if there is nothing to record, or inversion and sampling evaluate the network
+        at different levels."""
         recordable = tuple(edit for edit in edits if isinstance(edit, Recordable))
         if not recordable or not run.solver.looks_back or not run.options.method.inverts or run.options.generate:
             return None
@@ -34,7 +35,7 @@ class SourceRecorder:
 
     def calls(self, level: int) -> list[tuple[int, ...]] | None:
         """The frames of each network call at this level, anchors first; None if no edit needs the source there."""
-        if level == self.run.schedule.steps:  # the noisiest level is only asked about the latents of the level below it
+        if level == self.run.schedule.steps:  # inversion never evaluates the noisiest level's own latents
             return None
         moment = self.moment(level)
         if len(moment.keyframes) == self._frames:  # every frame is a keyframe: no correspondence is needed
@@ -42,7 +43,7 @@ class SourceRecorder:
         return self.run.options.coherence.passes(self._frames, moment.keyframes, self.batch)
 
     def smallest_call(self, level: int) -> int:
-        """The smallest number of frames that a call can have: the keyframes of this level."""
+        """The fewest frames that every call can be reduced to: the keyframes of this level share one."""
         return len(self.moment(level).keyframes)
 
     def predict(self, x: Tensor, level: int) -> Tensor:
@@ -53,7 +54,7 @@ class SourceRecorder:
             x = torch.cat((anchors.source.at(level).to(x), x))
         outputs = torch.empty_like(x)
         for edit in self.edits:
-            edit.forget(moment)  # the first timestep is asked twice, first about the clean latents
+            edit.forget(moment)  # level 1 is evaluated twice, first at the clean latents: the second record counts
             edit.begin(moment)
         with injected(backend.network, self.edits) as session:
             for frames in self.run.options.coherence.passes(len(x), moment.keyframes, self.batch):
@@ -71,10 +72,11 @@ class SourceRecorder:
             edit.forget()
 
     def within(self, batch: int) -> "SourceRecorder":
-        """The same, ``batch`` frames a network call."""
+        """A copy with ``batch`` frames per network call."""
         return replace(self, batch=batch)
 
     def moment(self, level: int) -> Moment:
+        """The sampling step down from ``level``."""
         schedule, anchors = self.run.schedule, len(self.window.anchors)
         step = schedule.steps - level
         keyframes = self.run.options.coherence.keyframes(self._frames, self.window.place, step, anchors)

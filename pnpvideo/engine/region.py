@@ -1,4 +1,4 @@
-"""What of a picture may change: masks of latents, from files or from where the network attends to a word."""
+"""Edit masks of latents, from files or from cross-attention to a word."""
 
 from collections.abc import Sequence
 
@@ -22,27 +22,27 @@ from pnpvideo.words.prompt_weights import plain_text
 from pnpvideo.words.templates import ADJECTIVES
 
 LEVELS = (0.3, 0.5, 0.7)
-"""Shares of the way up at which the network's attention to a word is recorded."""
+"""Levels at which the network's attention to a word is recorded, as shares of the schedule's steps."""
 
 
 def latent_masks(masks: Sequence[np.ndarray], height: int, width: int) -> Tensor:
-    """Masks (h, w) uint8 of any size, white where a picture may change -> (f, 1, height, width) in [0, 1]."""
+    """Scale masks (h, w) uint8 of any size, white where a picture may change, to (f, 1, height, width) in [0, 1]."""
     small = [cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) for mask in masks]
     return torch.from_numpy(np.stack(small)).float().div(255).unsqueeze(1)
 
 
 def word_masks(run: Run, window: Window, trajectory: Trajectory) -> Tensor:
-    """Mask (f, 1, h', w') of where the source's own passes attend to ``window.tokens`` of the source prompt."""
+    """Masks (f, 1, h', w') in [0, 1] of where the source's passes attend to ``window.tokens`` of the source prompt."""
     assert window.tokens is not None
     tokens, frames = window.tokens, range(len(window.times))
     return torch.cat([word_mask(_maps(run, window, trajectory, n), tokens, *window.noise.shape[-2:]) for n in frames])
 
 
 def _maps(run: Run, window: Window, trajectory: Trajectory, frame: int) -> list[Tensor]:
-    """Cross-attention weights (1, heads, pixels, tokens) of one frame of the source, of all layers and LEVELS."""
+    """Cross-attention weights of one source frame, (1, heads, pixels, tokens) each, of all layers at LEVELS."""
     height, width = window.noise.shape[-2:]
     schedule, backend = run.schedule, run.backend
-    coarser = 1 if min(height, width) < 2 * SHARPEST else 2  # the finest maps are large, and show edges only
+    coarser = 1 if min(height, width) < 2 * SHARPEST else 2  # skip the finest maps: they are large, and show edges only
     most = -(-height // coarser) * -(-width // coarser)
     recorded = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most)
     lanes = Lanes((SOURCE,), (frame,))
@@ -55,12 +55,12 @@ def _maps(run: Run, window: Window, trajectory: Trajectory, frame: int) -> list[
             with session.during(moment, lanes):
                 latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
                 backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].batch())
-            maps += [found[SOURCE].cpu() for found in recorded.take().values()]
+            maps += [by_lane[SOURCE].cpu() for by_lane in recorded.take().values()]
     return maps
 
 
 def keep_source(trajectory: Trajectory, mask: Tensor) -> AfterStep:
-    """A sampler's ``after_step``: outside of ``mask`` (f, 1, h', w') the latents are the source's, at every level."""
+    """A sampler's ``after_step`` that blends in the source's latents where ``mask`` (f, 1, h', w') is below 1."""
 
     def after_step(x: Tensor, level: int) -> Tensor:
         return torch.lerp(trajectory.at(level).to(x), x, mask.to(x))
@@ -69,9 +69,9 @@ def keep_source(trajectory: Trajectory, mask: Tensor) -> AfterStep:
 
 
 class WordRegion:
-    """Finds, shot by shot, where the source prompt names the thing that alone may change.
+    """Locate, in each shot's source prompt, the word whose region alone may change.
 
-    word: that thing, such as "ball"; None: everything may change.
+    word: such as "ball"; None: everything may change.
     """
 
     def __init__(self, run: Run, word: str | None) -> None:
@@ -79,8 +79,10 @@ class WordRegion:
         self._found, self._missing = False, ""
 
     def tokens(self, source_prompt: str, shot: int, first: bool) -> tuple[int, ...] | None:
-        """Positions of the word's tokens; none where this shot does not show it, which is said once a shot; None where
-        everything may change. first: this is the shot's first window."""
+        """Positions of the word's tokens in the source prompt; () if it is not there, which is reported once a shot.
+
+        None if everything may change. shot: index. first: this is the shot's first window.
+        """
         if self._word is None:
             return None
         if tokens := tokens_of(self._run.backend, source_prompt, self._word):
@@ -94,15 +96,15 @@ class WordRegion:
         return ()
 
     def check(self) -> None:
-        """Raise OptionError if no shot had anything that may change."""
+        """Raise OptionError if no shot's source prompt says the word."""
         if self._missing and not self._found:
             raise OptionError(f"{self._missing}; give a source prompt that does, or a mask")
 
 
 def tokens_of(backend: Backend, source_prompt: str, word: str) -> tuple[int, ...]:
-    """Positions of the tokens of ``word`` in the source prompt, as it is or in the plural; none where it is not there.
+    """Token positions of ``word``, singular or plural, in the source prompt; () if it is not there.
 
-    Of an adjective ("red"), those of the thing that it describes.
+    For an adjective ("red"), those of the noun that it describes.
     """
     text = plain_text(source_prompt)
     for form in (word, f"{word}s", f"{word}es"):

@@ -1,4 +1,4 @@
-"""Sample a window's result from its source's trajectory, step by step, from where an interrupted run stopped."""
+"""Sample a window's edited latents, starting from its source's trajectory or resuming an interrupted run."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from pnpvideo.injection import Edit, Moment, injected
 from pnpvideo.store import Entry
 
 STATE = "state"
-"""Part of a run in the store that it goes on from: the latents, and what the solver looks back at."""
+"""Name of the store part from which a run resumes: the latents, the solver's previous x0, and the level."""
 
 
 class _Start(NamedTuple):
-    """Where a run begins or goes on. chosen: level -> latents of the drawings that later windows attend to."""
+    """Where a run starts or resumes. chosen: level -> latents of the drawings that later windows attend to."""
 
     state: State
     chosen: dict[int, Tensor]
@@ -31,14 +31,15 @@ class _Start(NamedTuple):
 def sample_window(
     run: Run, window: Window, trajectory: Trajectory, edits: Sequence[Edit], mask: Tensor | None, key: str
 ) -> tuple[Tensor, Anchors]:
-    """The edited latents (f, c, h', w') of the window's drawings, and the anchors that it leaves to later windows.
+    """The edited clean latents (f, c, h', w') of the window's drawings, and its anchors for later windows.
 
-    trajectory: of the window's own drawings. mask: (f, 1, h', w'), see keep_source; None: everything may change.
+    trajectory: the source's, of the window's own drawings. mask: (f, 1, h', w'), see keep_source; None: everything may
+    change. key: of this run in the store.
     """
     options, steps, anchors = run.options, run.schedule.steps, window.anchors
     whole = anchors.before(trajectory)
     keep_anchors = anchors.after_step(None if mask is None else keep_source(trajectory, mask))
-    x, level = options.method.start(whole, run.schedule, window.stream(1))  # a generated start is stream 0 itself
+    x, level = options.method.start(whole, run.schedule, window.stream(1))  # stream 0 may be what ``whole`` starts from
     x = anchors.started(x, level)
     chosen: tuple[int, ...] = ()
     if window.more and options.coherence.anchored:
@@ -48,18 +49,20 @@ def sample_window(
         denoiser = Denoiser.of(run, window, session, whole)
         start = _resumed(run, window, entry, _Start(State(x.to(run.device), level), {level: x[rows]} if rows else {}))
 
-        found: Evaluation | None = None
+        evaluation: Evaluation | None = None
 
-        def denoised(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
-            nonlocal found
+        def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+            nonlocal evaluation
             keyframes = options.coherence.keyframes(len(x), window.place, steps - level, len(anchors))
             with window.located("sample", steps - level + 1, steps):
-                found = run.guard.run_batched(lambda batch: denoiser.within(batch).evaluate(x, level), len(keyframes))
-            return found.origin, found.output
+                evaluation = run.guard.run_batched(
+                    lambda batch: denoiser.within(batch).evaluate(x, level), len(keyframes)
+                )
+            return evaluation.origin, evaluation.output
 
         def after_step(x: Tensor, level: int) -> Tensor:
-            if found is not None and found.source is not None:
-                estimate = run.schedule.estimate(whole.at(level + 1).to(x), found.source, level + 1)
+            if evaluation is not None and evaluation.source is not None:
+                estimate = run.schedule.estimate(whole.at(level + 1).to(x), evaluation.source, level + 1)
                 stepped = run.schedule.mix(estimate.x0, estimate.eps, level)
                 x = options.method.after_step(x, whole.at(level).to(x), stepped)
             return x if keep_anchors is None else keep_anchors(x, level)
@@ -68,7 +71,7 @@ def sample_window(
         solver = KnownSecondOrder(denoiser.second_order) if known else run.solver
         x, states = start.state.x, dict(start.chosen)
         with Checkpoints(entry, "sample", run, window).kept(steps - start.state.level) as keep:
-            for state in sample(denoised, start.state, run.schedule, solver, after_step):
+            for state in sample(denoise, start.state, run.schedule, solver, after_step):
                 x = state.x
                 latents = {"x": x} if state.previous_x0 is None else {"x": x, "previous_x0": state.previous_x0}
                 parts = {STATE: (latents, {"level": state.level})}
@@ -76,18 +79,18 @@ def sample_window(
                     states[state.level] = x[rows]
                     parts = {_chosen(state.level): ({"x": x[rows]}, {}), **parts}
                 keep(steps - state.level, parts)
-    for edit in edits:  # there is no such step: the tensors that edits hold are dropped
+    for edit in edits:  # beginning a step after the last one makes edits drop their tensors
         edit.begin(Moment(steps, steps, 0))
-    left = NO_ANCHORS
+    new_anchors = NO_ANCHORS
     if chosen:
         source = RecordedTrajectory([trajectory.at(level)[list(chosen)] for level in range(steps + 1)])
         times = tuple(window.times[drawing] for drawing in chosen)
-        left = Anchors(times, source, {level: latents.cpu() for level, latents in states.items()}, key)
-    return x[len(anchors) :], left
+        new_anchors = Anchors(times, source, {level: latents.cpu() for level, latents in states.items()}, key)
+    return x[len(anchors) :], new_anchors
 
 
 def _resumed(run: Run, window: Window, entry: Entry, start: _Start) -> _Start:
-    """Where an interrupted run stopped; ``start`` where there was none, or the store lacks a part of it."""
+    """Where an interrupted run stopped; ``start`` if there was none, or a part of it is missing in the store."""
     saved = entry.get(STATE)
     if saved is None:
         return start

@@ -1,4 +1,4 @@
-"""Translate a clip window by window: what a shot's windows hand on to the next one stands here."""
+"""Translate a clip window by window, carrying a shot's state from each window to the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +24,11 @@ from pnpvideo.words.script import Script, ScriptWriter
 
 
 class Drawn(NamedTuple):
-    """pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], 1 where a
-    picture may differ from its source; None: everywhere."""
+    """Translated drawings.
+
+    pictures: (drawings, h, w, 3) uint8 at the working size. masks: (drawings, h', w') float32 in [0, 1], of the
+    latents' height and width, 1 where a picture may differ from its source; None: everywhere.
+    """
 
     pictures: np.ndarray
     masks: np.ndarray | None
@@ -33,8 +36,11 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True)
 class ShotState:
-    """What the windows of a shot hand on. script: the same for all of them. anchored: of the windows whose drawings the
-    next one attends to. last: the drawing that the next window may still show."""
+    """What one window of a shot passes to the next.
+
+    script: the shot's prompts. anchored: the anchors of each window that the next one attends to. last: the last
+    translated drawing, which the next window's first frames may repeat.
+    """
 
     script: Script
     anchored: tuple[Anchors, ...] = ()
@@ -42,10 +48,10 @@ class ShotState:
 
 
 class ClipTranslator:
-    """Translates the shots of one clip, in order, with one prompt.
+    """Translate the shots of one clip, in order, with one prompt (None: as the options' change or directions say).
 
-    of_frames: frames of the clip, about, 0 where that is not known; for progress alone. counts: shots, windows, frames
-    and drawings so far. texts: of each shot, its source prompt, prompt and negative.
+    of_frames: approximate number of frames of the clip for progress, 0 if not known. counts: shots, windows, frames and
+    drawings so far. texts: the source prompt, prompt and negative prompt by shot.
     """
 
     def __init__(self, run: Run, prompt: str | None, of_frames: int = 0) -> None:
@@ -61,13 +67,13 @@ class ClipTranslator:
     def of(
         cls, backend: Backend, options: Options, prompt: str | None, store: Store, report: Report
     ) -> "ClipTranslator":
+        """A translator with a run of its own, for ``options`` as the user set them."""
         return cls(Run.of(backend, options, store, report), prompt)
 
     def translate(self, shot: Shot, drawings: Drawings, display: tuple[int, int]) -> Drawn:
-        """The translated drawings of a shot, or of a part of one, at the working size; parts come in their order.
+        """Translate the drawings of a shot, or of one part of a long shot; parts must come in order.
 
-        display: width and height of the input. Raises DeviceError if memory runs out or the network gives NaN; finished
-        steps stay in the store.
+        display: (width, height) of the input. Raises DeviceError if memory runs out or the network gives NaN.
         """
         frames, masks = drawings.frames, drawings.masks
         if shot.part == 0:
@@ -86,8 +92,8 @@ class ClipTranslator:
                 shots=shot.index + 1 if shot.last else 0,
             )
             parts.append(self._translated(shot, frames, masks, display, position))
-        found = [part.masks for part in parts if part.masks is not None]
-        drawn = Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(found) if found else None)
+        change = [part.masks for part in parts if part.masks is not None]
+        drawn = Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(change) if change else None)
         if self._state is not None:
             last = Drawn(drawn.pictures[-1:].copy(), None if drawn.masks is None else drawn.masks[-1:].copy())
             self._state = replace(self._state, last=last)
@@ -98,16 +104,16 @@ class ClipTranslator:
         return Position(before=self.counts["frames"], of_frames=self.of_frames).overall(0.0)
 
     def check(self) -> None:
-        """Raise OptionError if nothing was to be changed in any shot."""
+        """Raise OptionError if keep_background found nothing to change in any shot."""
         self._region.check()
 
     def finish(self) -> None:
-        """Forget the checkpoints of a run that has reached its output; trajectories stay for the next prompt."""
+        """Delete the checkpoints of a finished run from the store; trajectories stay for the next prompt."""
         try:
             for key in self._keys:
                 with self.run.store.entry("run", key) as entry:
                     entry.discard()
-        except StoreError as failed:  # the output stands: what is left over is no reason to call the run failed
+        except StoreError as failed:  # the output is complete, so leftover checkpoints do not fail the run
             self.run.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
 
     def _translated(
@@ -143,21 +149,21 @@ class ClipTranslator:
             position=position,
             shares=Estimate(run).shares(Size(len(frames), sum(map(len, state.anchored))), shot.part),
         )
-        made = translate_window(run, window)
-        self._keys.append(made.run)
-        if made.anchors:
-            self._state = replace(state, anchored=tuple(remembered_windows(state.anchored, made.anchors)))
-        return Drawn(made.pictures, made.masks)
+        result = translate_window(run, window)
+        self._keys.append(result.run)
+        if result.anchors:
+            self._state = replace(state, anchored=tuple(remembered_windows(state.anchored, result.anchors)))
+        return Drawn(result.pictures, result.masks)
 
     def _begun(self, pixels: np.ndarray) -> ShotState:
-        """A shot begins; what it shows is asked of the middle drawing (h, w, 3) of its first window."""
+        """The state of a new shot. pixels: its first window, whose middle drawing is captioned if need be."""
         script = self.scripts.write(lambda: pixels[len(pixels) // 2])
         self.texts.append({"source": script.source, "prompt": script.prompt, "negative": script.negative})
         return ShotState(script)
 
 
 def _changing_word(options: Options, scripts: ScriptWriter) -> str | None:
-    """The thing outside of which the source is kept; None where everything may change."""
+    """The word whose region alone may change: the change's or the first direction's; None: everything may change."""
     if not options.region.keep_background:
         return None
     return options.prompts.change[0] if options.prompts.change else scripts.files[0][0].source
