@@ -1,1 +1,1 @@
-"""What a run is asked to do, and what it uses: options, presets, and what a checkpoint recommends."""
+"""Options of a run, presets, checkpoints' recommendations, and how these are resolved to values."""

@@ -1,4 +1,4 @@
-"""What a checkpoint recommends for itself."""
+"""A checkpoint's card (pnpvideo.json): the options that it recommends, and facts about its training domain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pnpvideo.settings.options import KNOWN
 
 
 def _recommendable() -> dict[str, Spec]:
-    """What a card may hold: options that say so, and those that a method has under a name of its own."""
+    """Options that a card may hold: those declared with ``card``, and methods' own names (Method.card_names)."""
     plain = {name: spec for name, spec in KNOWN.items() if spec.card}
     own = {card: KNOWN[name] for method in METHODS.values() for name, card in method.card_names.items()}
     return {**plain, **own}
@@ -25,12 +25,12 @@ FACTS = {"outside_notice": Text(), "familiar_error": Real(0.0, 100.0)}
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """Recommendations of a checkpoint, read from its ``pnpvideo.json`` where it has one.
+    """A checkpoint's recommendations and facts, read from its ``pnpvideo.json`` if it has one.
 
-    recommended: option -> value, for options whose declaration lets a checkpoint recommend one (see RECOMMENDABLE).
-    outside_notice: told to a user whose picture is outside of what the model was trained on, which is so if the
-    network, asked for the noise in it a quarter of the way up, errs by more than ``familiar_error`` in the mean square.
-    learned_words: all words that its captions had, from a list beside it (see learned_words.py); empty: not known.
+    recommended: option -> value (see RECOMMENDABLE for which). outside_notice: the message for a picture outside the
+    training domain. familiar_error: mean squared error of the network's noise estimate above which a picture is outside
+    (see engine.pictures.warn_if_unfamiliar). learned_words: all words of its training captions, from the file beside
+    the card (see backends.learned_words); empty: unknown.
     """
 
     recommended: Mapping[str, Any] = field(default_factory=dict)
@@ -40,7 +40,10 @@ class Card:
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], usual: Mapping[str, Any]) -> Card:
-        """A card from a JSON object; ``usual``: recommendations where it has none. Raises OptionError."""
+        """Check a JSON object and make a card of it; ``usual``: recommendations that it may leave out.
+
+        Raises OptionError for an unknown name or a bad value.
+        """
         for name, value in given.items():
             if name in RECOMMENDABLE:
                 RECOMMENDABLE[name].kind.check(name, value)
@@ -52,8 +55,9 @@ class Card:
         return cls(recommended={**usual, **{name: given[name] for name in given if name not in FACTS}}, **facts)
 
     def knows_pictures_at(self, size: int, native: int) -> bool:
-        """Whether ``familiar_error`` tells familiar pictures from others at this working size of the short side.
+        """Whether ``familiar_error`` separates familiar pictures from others at this working size.
 
-        Below half of the model's ``native`` size its error is large for every picture, those of its own world too.
+        size, native: short side in pixels, of the run and of the model. Below half the native size the network's error
+        is large for familiar pictures too.
         """
         return self.outside_notice is not None and 2 * size >= native

@@ -1,4 +1,4 @@
-"""What a run uses: the user's value of each option, else the checkpoint's, else the preset's, else the default."""
+"""Resolve each option: the user's value, else the checkpoint's, else the method's or the preset's, else the default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ CALL, CARD, PRESET, METHOD, MODEL, DEFAULT = "call", "checkpoint's card", "prese
 
 
 class Checkpoint(Protocol):
-    """What decides about options of a model. size: native, in pixels. prediction: what its network predicts."""
+    """The properties of a model that options depend on.
+
+    few_step: whether it was distilled to sample in few steps. size: native short side in pixels. prediction: what the
+    network predicts, "epsilon", "sample" or "v_prediction".
+    """
 
     @property
     def card(self) -> Card: ...
@@ -33,10 +37,10 @@ class Checkpoint(Protocol):
 
 
 def effective(options: Options, model: Checkpoint) -> Options:
-    """A copy of ``options`` in which every option that may be recommended has its value.
+    """A copy of ``options`` in which no option is left to a recommendation.
 
-    ``origins`` of the copy name, for every option, who decided: what the caller noted for an option that was set
-    ("flag", a file's name), else one of the constants above. Raises OptionError where values contradict each other.
+    ``origins`` of the copy state who set each option: as the caller noted ("flag", a file's name), else one of the
+    constants above. Raises OptionError if values contradict each other.
     """
     decide = _Decision(options, model)
     sampling, method, preset = options.sampling, options.method, PRESETS[options.sampling.preset]
@@ -52,7 +56,7 @@ def effective(options: Options, model: Checkpoint) -> Options:
             "corrections; leave them out, or ask for --solver ddim"
         )
     rounds = 0 if solver == SECOND_ORDER else decide("inversion_rounds", sampling.inversion_rounds)
-    settled = replace(
+    resolved_sampling = replace(
         sampling,
         regularize=regularize,
         solver=solver,
@@ -67,7 +71,7 @@ def effective(options: Options, model: Checkpoint) -> Options:
     return replace(
         options,
         method=replace(method, **own),
-        sampling=settled,
+        sampling=resolved_sampling,
         prompts=replace(options.prompts, negative=_negative(options, decide)),
         origins=decide.origins,
     )
@@ -81,7 +85,7 @@ def _negative(options: Options, decide: _Decision) -> str:
 
 
 class _Decision:
-    """Decides option by option, and keeps who did."""
+    """Resolve option by option and note the origin of each value."""
 
     def __init__(self, options: Options, model: Checkpoint) -> None:
         self.method, self.model, self._set = options.method, model, options.origins
@@ -94,7 +98,7 @@ class _Decision:
         self.by_method: Mapping[str, Any] = options.method.otherwise(model.prediction, options.generate)
 
     def __call__(self, name: str, given: Any) -> Any:
-        """The user's value, else the checkpoint's recommendation, else the method's, else the declaration's."""
+        """The user's value ``given``; if None the card's, else the method's, else the field's ``otherwise``."""
         recommended = self.model.card.recommended
         card_name = self.method.card_names.get(name, name)
         if given is None and card_name in recommended:
@@ -104,7 +108,7 @@ class _Decision:
         return self.of(name, given, self.otherwise[name], DEFAULT)
 
     def of(self, name: str, given: Any, usual: Any, origin: str) -> Any:
-        """The user's value, else ``usual``, which ``origin`` decides."""
+        """The user's value ``given`` if not None, else ``usual``, noted as set by ``origin``."""
         if given is None:
             self.origins[name] = origin
             return usual
@@ -113,9 +117,9 @@ class _Decision:
 
 
 def without_effect(options: Options, frames: int | None) -> list[str]:
-    """Messages about options that were set and change nothing, of a run in which every option has its value.
+    """Messages about options that the user set and that change nothing.
 
-    frames: of the input; None: not known.
+    options: resolved (see ``effective``). frames: of the input; None: unknown.
     """
     chosen = options.flat()
     of_methods = {name for method in METHODS.values() for name in specs(method)}
@@ -140,12 +144,12 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
     draws_keyframes = options.coherence.anchored and frames != 1
     if not options.generate and not draws_keyframes:
         reasons |= options.method.without_effect()
-    told = {name: why for name, why in reasons.items() if name in options.unread or _is_set(options, name)}
-    return [f"{name} is set, and has no effect: {why}" for name, why in told.items()]
+    relevant = {name: why for name, why in reasons.items() if name in options.unread or _is_set(options, name)}
+    return [f"{name} is set, and has no effect: {why}" for name, why in relevant.items()]
 
 
 def _is_set(options: Options, name: str) -> bool:
-    """Whether the user set this option, to something else than its default."""
-    by_others = (CARD, PRESET, METHOD, MODEL, DEFAULT)
-    set_by_user = options.origins.get(name, DEFAULT) not in by_others
+    """Whether the user set this option to a value other than its default."""
+    other_origins = (CARD, PRESET, METHOD, MODEL, DEFAULT)
+    set_by_user = options.origins.get(name, DEFAULT) not in other_origins
     return set_by_user and options.flat().get(name) != KNOWN_DEFAULTS[name]

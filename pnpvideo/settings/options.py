@@ -1,4 +1,4 @@
-"""Everything that one translation depends on besides its input, prompt and output."""
+"""The options of one translation, in groups; input, prompt and output are not options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ KARRAS, CHECKPOINT = "karras", "checkpoint"
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How latents go up to noise and down again."""
+    """Inversion, sampling and guidance."""
 
     preset: str = option(
         USUAL, Spec(kind=Choice(tuple(PRESETS)), section="usual", help="What a run spends where nothing else is set.")
@@ -130,7 +130,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """What of the picture may change."""
+    """The region of the picture that may change."""
 
     mask: Path | None = option(
         None,
@@ -158,7 +158,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is read of the input, and how."""
+    """The part of the input to read, and its decoder."""
 
     frames: Span | None = option(
         None, Spec(kind=Frames(), section="usual", help="Frames, such as 0:25, or 2.5s:4s; B is exclusive.")
@@ -179,7 +179,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Where a run computes, and within which limits."""
+    """Device, precision, memory limits and the store."""
 
     device: str = option("auto", Spec(kind=Text(), section="machine", help="auto, cpu, cuda, cuda:1 or mps."))
     dtype: str = option(
@@ -244,15 +244,15 @@ class Runtime:
 
 
 GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime)
-"""Options that every method has. Those of methods and coherences stand with them."""
+"""The groups of options that do not depend on the method or coherence; those declare their own fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The options of one translation, in groups; see each group's fields.
 
-    origins: for options that somebody set, who did, such as "flag" or "pnpvideo.toml"; "call" where it is not said.
-    unread: options that were set and belong to another method or coherence.
+    origins: option -> who set it, such as "flag", "pnpvideo.toml" or, by default, "call"; options not set are absent.
+    unread: options that were set, but belong to another method or coherence.
     """
 
     model: str = option(
@@ -299,10 +299,10 @@ class Options:
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Options:
-        """Options from flat names, as flags and files have them: ``{"method": "pnp", "steps": 20}``.
+        """Options from flat names, as in flags and files: ``{"method": "pnp", "steps": 20}``.
 
-        ``method`` and ``coherence`` may be names or objects. Raises OptionError for an unknown name or a bad value;
-        an option of another method than the one that is chosen is checked, and noted in ``unread``.
+        ``method`` and ``coherence`` may be names or objects. Raises OptionError for an unknown name or a bad value. An
+        option of a method or coherence that is not chosen is checked and listed in ``unread``.
         """
         for name in values:
             if name not in KNOWN:
@@ -328,40 +328,40 @@ class Options:
         )
 
     def parts(self) -> Iterator[Any]:
-        """The dataclasses that hold options."""
+        """The dataclass instances that hold options: this one, the method, the coherence and the groups."""
         yield from (self, self.method, self.coherence)
         yield from (self.prompts, self.sampling, self.region, self.reading, self.runtime)
 
     def flat(self) -> dict[str, Any]:
-        """All options of this run by their flat names; method and coherence by their registered ones."""
+        """All options by flat name; method and coherence as their registered names."""
         from pnpvideo.coherence.registry import name_of as coherence_name
         from pnpvideo.methods.registry import name_of as method_name
 
-        found: dict[str, Any] = {"method": method_name(self.method), "coherence": coherence_name(self.coherence)}
+        values: dict[str, Any] = {"method": method_name(self.method), "coherence": coherence_name(self.coherence)}
         for part in self.parts():
-            found.update(values_of(part))
-        return {name: found[name] for name in KNOWN if name in found}
+            values.update(values_of(part))
+        return {name: values[name] for name in KNOWN if name in values}
 
     def stated(self) -> dict[str, Any]:
-        """The options that are not as they are by default, by their flat names; method and coherence as objects."""
-        found: dict[str, Any] = {}
+        """The options that differ from their defaults, by flat name; method and coherence as objects."""
+        values: dict[str, Any] = {}
         for part in self.parts():
-            found.update(stated(part))
+            values.update(stated(part))
         if type(self.method) is not METHODS[USUAL_METHOD]:
-            found["method"] = self.method
+            values["method"] = self.method
         if type(self.coherence) is not COHERENCES[USUAL_COHERENCE]:
-            found["coherence"] = self.coherence
-        return found
+            values["coherence"] = self.coherence
+        return values
 
     def changed(self, values: Mapping[str, Any]) -> Options:
-        """A copy with other values of some options, by their flat names."""
+        """A copy with ``values`` of some options, by flat name. Raises OptionError as ``from_flat`` does."""
         left = dict(values)
         copy = self
         for name, registered in (("method", METHODS), ("coherence", COHERENCES)):
             if name in left:
                 value, kind = _chosen(name, left.pop(name), registered, Method if name == "method" else Coherence)
                 before = getattr(copy, name)
-                if value is None and kind is not type(before):  # options that both have stay as they were set
+                if value is None and kind is not type(before):  # options that both classes have keep their values
                     value = _part(kind, values_of(before))
                 copy = copy if value is None else dataclasses.replace(copy, **{name: value})
         changes: dict[str, Any] = {}
@@ -382,7 +382,7 @@ class Options:
 
 
 def _chosen(name: str, value: Any, registered: Mapping[str, type[Any]], base: type[Any]) -> tuple[Any, type[Any]]:
-    """The object that was given (None where a name was), and its class."""
+    """Look up a method or coherence: (object or None, its class). value: an object or a registered name."""
     if isinstance(value, base):
         return value, type(value)
     if not isinstance(value, str) or value not in registered:
@@ -395,7 +395,7 @@ def _part(kind: type[Any], values: Mapping[str, Any]) -> Any:
 
 
 def _known() -> tuple[dict[str, Spec], dict[str, Any]]:
-    """The declarations and the defaults of all options, by their flat names."""
+    """The declarations and the defaults of all options, by flat name."""
     owners = (Options, Prompts, *METHODS.values(), *COHERENCES.values(), Sampling, Region, Reading, Runtime)
     known: dict[str, Spec] = {}
     defaults: dict[str, Any] = {}
@@ -410,7 +410,7 @@ def _known() -> tuple[dict[str, Spec], dict[str, Any]]:
 
 
 KNOWN, KNOWN_DEFAULTS = _known()
-"""Every option by its flat name, as flags, variables, files and reports have it: its declaration, and its default."""
+"""Declarations and defaults of all options, by the flat name that flags, variables, files and reports use."""
 
 
 class OptionGroups(TypedDict, total=False):

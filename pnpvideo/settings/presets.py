@@ -1,13 +1,15 @@
-"""Presets: how much a run spends where nothing else was asked; the same names for every model."""
+"""Presets: steps, solver and spacing where neither the user nor the checkpoint sets them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Names as in TranslateOptions; ddim_steps: steps where the solver is DDIM; few_steps:
-    of a checkpoint that was distilled to few. See docs/speed.md for what each costs,
-    and what it gives up."""
+    """Values of options in Sampling. docs/speed.md has the cost and quality of each preset.
+
+    steps: with the solver "2m". ddim_steps: with "ddim". few_steps: of a checkpoint distilled to sample in few steps,
+    with either solver.
+    """
 
     steps: int
     ddim_steps: int

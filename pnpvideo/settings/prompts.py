@@ -1,4 +1,4 @@
-"""The options that say what is shown and what it becomes."""
+"""The options for prompts, captions and edit directions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORD, START = "word", "start"
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """What the source shows, what the result must not show, and edit directions in the space of text embeddings."""
+    """The source and negative prompts, and edit directions in the space of text embeddings."""
 
     source_prompt: str | None = option(
         None,
