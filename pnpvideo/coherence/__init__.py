@@ -1,1 +1,1 @@
-"""Coherence, an axis beside the method: which frames go through the network together, and what they share."""
+"""Temporal coherence, chosen separately from the method: which frames share a network call, and what they share."""

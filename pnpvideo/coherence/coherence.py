@@ -1,4 +1,4 @@
-"""What a coherence is: the keyframes of a step, the frames of each network call, and the edits that tie frames."""
+"""Coherence, the base class: the keyframes of a step, the frames of each network call, the edits that tie frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ KEYFRAME_EVERY = Spec(
 
 
 class Place(NamedTuple):
-    """What a window's random keyframes depend on besides the step: the run's seed, the shot, the window of it."""
+    """The position of a window, which its random keyframes depend on: the run's seed, and the indices of the shot and
+    of the window in it."""
 
     seed: int
     shot: int = 0
@@ -32,38 +33,39 @@ class Coherence:
     """Base of all coherences: every frame by itself. A coherence is a frozen dataclass whose fields are its options."""
 
     anchored: ClassVar[bool] = True
-    """Whether the windows of a long shot share anchors: frames of earlier windows that are keyframes of later ones."""
+    """Whether windows of a long shot share anchors: drawings of earlier windows that are keyframes in later ones."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def keyframes(self, frames: int, place: Place, step: int, anchors: int = 0) -> tuple[int, ...]:
-        """The keyframes of this step, ascending. The first ``anchors`` of the ``frames`` always are keyframes."""
+        """Indices of this step's keyframes, ascending; the first ``anchors`` of the ``frames`` are always keyframes."""
         return ()
 
     def passes(self, frames: int, keyframes: tuple[int, ...], batch: int) -> list[tuple[int, ...]]:
-        """The frames of each network call of a step: the keyframes first, all at once, then ``batch`` others a call."""
+        """Frame indices of each network call of a step: all keyframes first, in one call, then up to ``batch`` others
+        per call."""
         others = [frame for frame in range(frames) if frame not in keyframes]
         batches = [tuple(others[start : start + batch]) for start in range(0, len(others), batch)]
         return [keyframes, *batches] if keyframes else batches
 
     def edits(self, method: Sequence[Edit], sites: Sequence[Site], times: Sequence[float]) -> list[Edit]:
-        """All edits of a run, outermost first: those of the ``method``, and what stands around and inside them.
+        """All edits of a window, outermost first: those of the ``method``, and the coherence's around or inside them.
 
-        times: of each frame, in seconds.
+        sites: the network's. times: of each frame, anchors included, in seconds.
         """
         return [*method]
 
     def tokens_held(self, keyframes: int, together: int, lanes: int) -> int:
-        """The tensors of all self-attentions' outputs that the edits hold at once, counted in latents.
+        """Peak size of what the edits store, as a multiple of all self-attentions' outputs for one latent.
 
-        together: frames a network call. lanes: edited lanes.
+        keyframes: their number. together: frames per network call. lanes: number of edited lanes.
         """
-        return 2 * together  # the source's q and k, until the edited lanes have passed
+        return 2 * together  # the source's q and k, until the edited lanes' call
 
 
 def drawn_keyframes(every: int, frames: int, place: Place, step: int, anchors: int) -> tuple[int, ...]:
-    """The anchors, and one keyframe of each segment of ``every`` other frames, drawn anew at every step."""
+    """The anchors, and one keyframe from each segment of ``every`` other frames, drawn anew at every step."""
     from pnpvideo.edits.shared_attention import draw_keyframes
 
     drawn = draw_keyframes(frames - anchors, every, place, step)

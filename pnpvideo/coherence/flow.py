@@ -1,4 +1,4 @@
-"""Token flow: keyframes attend to each other, other frames gather their tokens (arXiv 2307.10373)."""
+"""TokenFlow (arXiv 2307.10373)."""
 
 from __future__ import annotations
 
@@ -38,4 +38,4 @@ class TokenFlow(Coherence):
         return [correspondences, TokenPropagation(correspondences), *attended, shared]
 
     def tokens_held(self, keyframes: int, together: int, lanes: int) -> int:
-        return 2 * keyframes + (lanes + 1) * keyframes  # and the keyframes' outputs, and the source's features
+        return 2 * keyframes + (lanes + 1) * keyframes  # source q and k; the keyframes' outputs and source features

@@ -8,6 +8,6 @@ from pnpvideo.coherence.coherence import Coherence
 
 @dataclass(frozen=True, kw_only=True)
 class Independent(Coherence):
-    """Every frame by itself, as with a still."""
+    """Translate every frame by itself, as if it were a still."""
 
     anchored: ClassVar[bool] = False

@@ -29,4 +29,4 @@ class JointAttention(Coherence):
         return [*method, SharedAttention(select(sites, Kind.SELF), everyone=True)]
 
     def tokens_held(self, keyframes: int, together: int, lanes: int) -> int:
-        return 2 * together + 2 * lanes * keyframes  # and the keyframes' k and v
+        return 2 * together + 2 * lanes * keyframes  # source q and k; the keyframes' k and v

@@ -1,4 +1,4 @@
-"""The coherences by name. A new one is one module and one line here."""
+"""The coherences by name; register a new one here."""
 
 from pnpvideo.coherence.coherence import Coherence
 from pnpvideo.coherence.flow import TokenFlow

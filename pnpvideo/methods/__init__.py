@@ -1,1 +1,1 @@
-"""Ways to translate: what is inverted, where sampling starts, and which edits steer it."""
+"""Methods of translation: whether to invert, where sampling starts, and which edits steer it."""

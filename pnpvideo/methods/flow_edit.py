@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowEdit(Method):
-    """Carry the clean source X along V(target) - V(source), both evaluated under one noise, drawn anew at each step.
+    """Move the clean source X along V(target) - V(source), both evaluated with the same fresh noise at each step.
 
-    Algorithm 1 of the paper moves Z among clean latents: Z <- Z + (t_to - t) (V_target(X_t + Z - X) - V_source(X_t)).
-    The latents of a run here are x = X_t + Z - X: a DDIM step, which is Euler's on V, and then
-    x <- x + X_to - (the same step of X_t). In terms of (signal, noise) that is the method as published for
-    flow-matching models, and its probability-flow form, z = x / (signal + noise) with V = eps - x0, for others.
-    All frames of a shot share the noise of a step.
+    Algorithm 1 of the paper updates clean latents Z: Z <- Z + (t_to - t) (V_target(X_t + Z - X) - V_source(X_t)), where
+    X_t is X with noise. The latents of a run here are x = X_t + Z - X. A step is a DDIM step of x, which is Euler's on
+    V, then x <- x + X_to - (the same step of X_t). For flow-matching models that is the method as published; for others
+    it is its probability-flow form, in z = x / (signal + noise) with V = eps - x0. All frames of a shot share a step's
+    noise.
     """
 
     strength: float = option(0.6, STRENGTH)

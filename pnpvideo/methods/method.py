@@ -1,4 +1,4 @@
-"""What a method is: the options, start and edits of one way to translate."""
+"""Method, the base class: the options, starting latents and edits of one way to translate."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # options are read before torch is loaded
     from pnpvideo.injection import Conditioning, Edit, Lanes, Moment, Site
 
     Pass = Callable[[Lanes, Mapping[str, Tensor], Mapping[str, Conditioning]], None]
-    """One network call, up to the last site that its edits need: lanes, latents of each lane (frames, c, h, w), prompt
-    conditioning of each lane."""
+    """Make one network call, up to the last site that its edits need. Arguments: the lanes, the latents
+    (frames, c, h', w') of each, and the prompt conditioning of each."""
 
 
 STRENGTH = Spec(
@@ -29,10 +29,10 @@ STRENGTH = Spec(
 
 
 class Probe(Protocol):
-    """Network calls that a correction may make, apart from the run's own edits.
+    """The network calls available to ``Method.correct``; the run's own edits are not installed in them.
 
-    lanes: those that guidance evaluates at this step. words: lane -> conditioning. sites: the
-    network's.
+    lanes: the edited lanes that guidance evaluates at this step. words: lane -> conditioning of its prompt. sites: all
+    of the network's.
     """
 
     @property
@@ -45,23 +45,27 @@ class Probe(Protocol):
     def sites(self) -> Sequence[Site]: ...
 
     def source(self, frame: int) -> Tensor:
-        """The source's latents of this level, (1, c, h, w), on the device of the edited ones."""
+        """The source's latents of one frame at this level, (1, c, h', w'), on the device of the edited ones."""
         ...
 
     def watched(self, edits: Sequence[Edit], checkpointing: bool = False) -> AbstractContextManager[Pass]:
-        """Network calls with these edits alone; each begins them anew. A gradient must be taken inside the block."""
+        """Install these edits alone, and yield the function that makes network calls; ``begin`` runs before each.
+
+        checkpointing: use gradient checkpointing. A gradient must be taken inside the block.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """lanes: the latents (f, c, h, w) at which each lane is evaluated. origin: those that the step starts from."""
+    """Latents (f, c, h', w') before a step. lanes: where each lane is evaluated. origin: where the step starts."""
 
     lanes: Mapping[str, Tensor]
     origin: Tensor
 
     @classmethod
     def unchanged(cls, x: Tensor, lanes: Sequence[str]) -> Corrected:
+        """Evaluate every lane at ``x``, and start the step there."""
         return cls(dict.fromkeys(lanes, x), x)
 
 
@@ -69,58 +73,62 @@ class Corrected:
 class Method:
     """Base of all methods: plain sampling from the source's noisiest latents, with no edits.
 
-    A method is a frozen dataclass whose fields are its options. None stands for the checkpoint's recommendation, else
-    for the field's ``otherwise``; the engine is given a copy in which every option has its value (see
-    settings.effective). Temporal coherence is an axis of its own and no part of a method.
+    A method is a frozen dataclass whose fields are its options. A field of None stands for the checkpoint's
+    recommendation, else ``otherwise``; the engine gets a copy with all options resolved (see settings.effective).
+    Temporal coherence is chosen separately (see coherence).
     """
 
     inverts: ClassVar[bool] = True
     """Whether the method needs the source's inverted trajectory."""
     card_names: ClassVar[Mapping[str, str]] = {}
-    """Options of other groups for which a checkpoint has a recommendation of its own for this method -> its name."""
+    """Option of another group -> the name under which a card recommends its value for this method in particular."""
     negative_otherwise: ClassVar[str] = ""
     """Negative prompt where neither the user nor the checkpoint names one; "{source}" is the source prompt."""
     negative_generated: ClassVar[str] = "{source}"
-    """The same beside a generated guidance picture, for which a checkpoint recommends none."""
+    """Negative prompt with ``generate``, where the user names none; cards have no recommendation for it."""
     first_order: ClassVar[bool] = False
-    """Whether the method is defined for steps of first order only (the solver "ddim")."""
+    """Whether the method works with first-order steps only (the solver "ddim")."""
     needs_caption: ClassVar[bool] = False
-    """Whether the method has to know what the source shows, even where a prompt says what it becomes."""
+    """Whether the method needs a source prompt even if the target prompt is given."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def otherwise(self, prediction: str, generate: bool) -> Mapping[str, Any]:
-        """Values of options, this method's or of other groups, that suit it where nobody recommends one.
+        """The method's own defaults, for its options and those of other groups: option -> value.
 
-        prediction: what the network predicts. generate: the guidance picture is generated.
+        They count where neither the user nor the checkpoint sets one. prediction: what the network predicts, "epsilon",
+        "sample" or "v_prediction". generate: the guidance picture is generated.
         """
         return {}
 
     def empty_share(self, generate: bool) -> float:
-        """Share of the empty caption in the negative side of guidance at the first step, beside a negative prompt."""
+        """Weight (0 to 1) of the empty prompt against the negative prompt in guidance, at the first step."""
         return 0.75 if generate else 1.0
 
     def without_effect(self) -> Mapping[str, str]:
-        """Options of this run, with every value known, that change nothing -> why."""
+        """Options, all resolved, that change nothing with this method -> the reason."""
         return {}
 
     @property
     def source_lanes(self) -> tuple[str, ...]:
-        """Prompts of the source whose outputs ``combine_source`` and ``after_step`` need: none, "source", "empty"."""
+        """Lanes, "source" or "empty", in which the network is evaluated at the source's own latents at every step, for
+        ``combine_source`` and ``after_step``; usually none."""
         return ()
 
     def trajectory(self, x0: Tensor, noise: Callable[[int], Tensor], schedule: Schedule) -> Trajectory:
         """The source's latents at every level, for a method that does not invert.
 
-        x0: clean latents (f, c, h, w). ``noise(stream)``: noise (1, c, h, w) of the shot, another for each stream.
+        x0: clean latents (f, c, h', w'). ``noise(stream)``: noise (1, c, h', w') of the shot, independent for each
+        stream number; 1 is passed to ``start``.
         """
         from pnpvideo.diffusion.trajectory import ForwardProcess
 
         return ForwardProcess(x0, noise(0), schedule)
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
-        """The latents that sampling starts from, and their level; ``noise`` (1, c, h, w) is the shot's own, fp32."""
+        """The latents (f, c, h', w') that sampling starts from, and their level. noise: (1, c, h', w') fp32, fresh for
+        each shot."""
         return trajectory.at(schedule.steps), schedule.steps
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
@@ -128,21 +136,21 @@ class Method:
         return []
 
     def corrects(self, moment: Moment) -> bool:
-        """Whether a correction makes network calls at this step."""
+        """Whether ``correct`` makes network calls at this step."""
         return False
 
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        """Change the latents before a step."""
+        """Move the latents ``x`` (f, c, h', w') before a step: where to evaluate each lane, and where to step from."""
         return Corrected.unchanged(x, probe.lanes)
 
     def combine_source(self, outputs: Mapping[str, Tensor]) -> Tensor:
-        """The network's output for the source (f, c, h, w) from that of each of ``source_lanes``."""
+        """Combine the outputs of ``source_lanes`` to one for the source, each (f, c, h', w')."""
         return outputs["source"]
 
     def after_step(self, x: Tensor, source: Tensor, stepped: Tensor) -> Tensor:
-        """Change the latents ``x`` (f, c, h, w) that a step has reached; called if there are ``source_lanes``.
+        """Change the latents ``x`` (f, c, h', w') that a step has reached; called only if there are ``source_lanes``.
 
-        source: the trajectory's latents of the level reached. stepped: those that the same step from the trajectory's
-        level above reaches with the source's own output.
+        source: the trajectory's latents at the level reached. stepped: the latents that the same step reaches from the
+        trajectory's level above, with the source's own output.
         """
         return x

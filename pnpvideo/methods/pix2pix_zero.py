@@ -1,4 +1,4 @@
-"""Cross-attention guidance (pix2pix-zero, arXiv 2302.03027, 3.3): the edit attends where the source attended."""
+"""Cross-attention guidance (pix2pix-zero, arXiv 2302.03027, section 3.3)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PAPER, CODE = "paper", "code"
 class Pix2PixZero(Method):
     """Before each step, take one gradient step on x towards the source's cross-attention maps.
 
-    Reference and edit go in lock-step: the source's maps of a step are made, used and dropped, so only one step's maps
-    live. Each edited lane is compared with the source's latents under the prompt that this lane would have without the
-    edit: the source prompt in place of the positive one, its own in the others.
+    The source's maps are computed just before the step that uses them, so only one step's maps are in memory. The
+    reference of a lane is the source's latents under the prompt which that lane would have without the edit: the source
+    prompt for the positive lane, its own for the others.
     """
 
     cross_attention: float | None = option(
@@ -73,7 +73,7 @@ class Pix2PixZero(Method):
     needs_caption: ClassVar[bool] = True
 
     def otherwise(self, prediction: str, generate: bool) -> Mapping[str, Any]:
-        """lambda_xa is 0.1 for inverted and 0.15 for generated pictures (the paper's), 0.01 where v is predicted."""
+        """lambda_xa is 0.1 for inverted and 0.15 for generated pictures (the paper's), 0.01 for v-prediction (ours)."""
         weight = 0.01 if prediction == "v_prediction" else 0.15 if generate else 0.1
         return {"cross_attention": weight, "guidance": 5.0, "regularize": 0.0 if generate else 2.0}
 
@@ -90,8 +90,12 @@ class Pix2PixZero(Method):
         return self.cross_attention != 0 and moment in Until(until)
 
     def correct(self, x: Tensor, moment: Moment, probe: Probe) -> Corrected:
-        """With update "paper", lanes are evaluated at x - lambda_xa * gradient and the step starts from x itself; with
-        "code", each lane moves by its own gradient and the step starts from where the negative lane has moved to."""
+        """Move the lanes by lambda_xa times the gradient.
+
+        update "paper": all lanes are evaluated at x - lambda_xa * (sum of the lanes' gradients), and the step starts
+        from x. "code": each lane moves by its own gradient, and the step starts where the first lane (with guidance,
+        the empty or the negative prompt's) has moved to.
+        """
         if not self.corrects(moment):
             return Corrected.unchanged(x, probe.lanes)
         from pnpvideo.methods.attention_gradient import attention_gradients

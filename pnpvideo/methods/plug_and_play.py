@@ -58,9 +58,10 @@ class PlugAndPlay(Method):
         return {"seed": "inverted noise is used as it is; --fresh-noise 0.3 gives a variation for each seed"}
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
-        """x_T = sqrt(1 - n^2) x_T(source) + n eps, n the share of fresh noise and eps the same for all frames.
+        """x_T = sqrt(1 - n^2) x_T(source) + n eps, with n = ``fresh_noise`` and eps the same for all frames.
 
-        The fresh noise is our own addition: inverted noise still holds the source's colours. n = 0: as published.
+        n = 0 is the published method. Fresh noise is our addition, because inverted noise still carries the source's
+        colours.
         """
         inverted, share = trajectory.at(schedule.steps), self.fresh_noise
         if not share:

@@ -1,4 +1,4 @@
-"""The methods by name. A new method is one module and one line here."""
+"""The methods by name; register a new one here."""
 
 from pnpvideo.methods.flow_edit import FlowEdit
 from pnpvideo.methods.method import Method
@@ -14,7 +14,7 @@ METHODS: dict[str, type[Method]] = {
 }
 USUAL = "pnp"
 USUAL_EDIT = "pix2pix-zero"
-"""The method of an edit without a prompt."""
+"""The default method of an edit, which has no prompt."""
 EDITS = (USUAL_EDIT, "pnp", "flowedit")
 """The methods that ``pnpvideo edit`` offers."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SDEdit(Method):
-    """The source's latents under the noise of the level at which sampling starts; no inversion and no edits."""
+    """Start from the source's latents with the noise of the starting level; no inversion and no edits."""
 
     strength: float = option(0.6, STRENGTH)
 
