@@ -19,16 +19,17 @@ from pnpvideo.errors import OptionError
 from pnpvideo.video.span import TimeSpan
 
 SECTIONS = ("usual", "look", "coherence", "speed and memory", "input", "output", "machine")
-"""Headings of the options in a command's help, in their order."""
+"""Headings in a command's help, in order of appearance."""
 METADATA = "pnpvideo"
+"""Key of an option's Spec in the metadata of its dataclass field."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What values an option takes.
+    """The type of an option's values.
 
-    ``check`` raises OptionError for a value that is not accepted. ``parse`` reads a flag or a variable, ``load`` a
-    value of a TOML file; relative paths in a file start at the file's ``folder``. Both raise OptionError.
+    ``check`` raises OptionError for a value that is not accepted. ``parse`` converts the text of a flag or variable,
+    ``load`` a value of a TOML file, whose relative paths start at the file's ``folder``; both may raise OptionError.
     """
 
     metavar: ClassVar[str] = "TEXT"
@@ -45,7 +46,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """A whole number from ``low`` to ``high`` (None: without an upper limit)."""
+    """A whole number from ``low`` to ``high`` inclusive (None: no upper limit)."""
 
     low: int
     high: int | None = None
@@ -60,7 +61,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """A finite number from ``low`` to ``high``; ``above``: ``low`` itself is not accepted."""
+    """A finite number from ``low`` to ``high`` inclusive; with ``above``, ``low`` itself is not accepted."""
 
     low: float
     high: float
@@ -95,7 +96,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Number(Kind):
-    """One of a few numbers, named in ``accepted``, such as "0 (off), 1, 2"."""
+    """One of a few numbers. accepted: how messages list them, such as "0 (off), 1, 2"."""
 
     values: tuple[float, ...]
     accepted: str
@@ -140,16 +141,16 @@ class Model(Text):
     metavar: ClassVar[str] = "MODEL"
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
-        """An alias as it is; else what exists beside the file, or can only be a path; else a hub id."""
+        """Resolve a path relative to the TOML file, if it exists or starts like a path; keep aliases and hub ids."""
         beside = folder / Path(_text(name, value)).expanduser()
         path_only = value.startswith(("./", "../", "~"))
-        named = value and value not in self.aliases
-        return str(beside) if named and (path_only or beside.exists()) else value
+        may_be_path = value and value not in self.aliases
+        return str(beside) if may_be_path and (path_only or beside.exists()) else value
 
 
 @dataclass(frozen=True)
 class File(Kind):
-    """A path. ``folder``: of a folder."""
+    """A path of a file, or with ``folder`` of a folder."""
 
     folder: bool = False
     metavar: ClassVar[str] = "PATH"
@@ -273,7 +274,7 @@ class Concepts(Kind):
 
 @dataclass(frozen=True)
 class Directions(Kind):
-    """Pairs (file, strength) of edit directions; as text ``FILE`` or ``FILE:STRENGTH``, each given by itself."""
+    """Pairs (file, strength) of edit directions; as text, one ``FILE`` or ``FILE:STRENGTH`` (default 1) at a time."""
 
     metavar: ClassVar[str] = "FILE[:STRENGTH]"
 
@@ -305,11 +306,11 @@ def _text(name: str, value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What is known of an option besides its name and default.
+    """The declaration of an option, besides its name and default.
 
-    section: heading in the help. metavar: what stands for the value there; None: the kind's. flag: None where the
-    option has no flag of its own. variable: whether an environment variable sets it.
-    otherwise: the value where the option is None and nobody recommends one. card: a checkpoint may recommend a value.
+    section: heading in the help, one of SECTIONS. metavar: placeholder for the value in the help; None: the kind's.
+    flag: its flags; (): derived from the name, None: no flag. variable: whether an environment variable sets it.
+    otherwise: the value if the option is None and nobody recommends one. card: whether a checkpoint may recommend one.
     """
 
     kind: Kind
@@ -323,7 +324,7 @@ class Spec:
 
 
 def option(default: Any, spec: Spec, *, compare: bool = True) -> Any:
-    """A dataclass field that is an option. compare: False where the option never changes a result."""
+    """A dataclass field that is an option. compare: as in dataclasses.field; False if it never changes a result."""
     return dataclasses.field(default=default, compare=compare, metadata={METADATA: spec})
 
 
@@ -334,7 +335,7 @@ def specs(owner: Any) -> dict[str, Spec]:
 
 
 def check_options(owner: Any) -> None:
-    """Check every option of a dataclass instance; a value equal to the default is accepted. Raises OptionError."""
+    """Check every option of a dataclass instance; None is accepted where it is the default. Raises OptionError."""
     for field in dataclasses.fields(owner):
         value = getattr(owner, field.name)
         if METADATA in field.metadata and not (value is None and field.default is None):
@@ -348,7 +349,7 @@ def stated(owner: Any) -> dict[str, Any]:
 
 
 def flag_of(name: str, spec: Spec) -> tuple[str, ...]:
-    """The flags of an option: those that it declares, else its name."""
+    """The flags of an option: those that it declares, else one made of its name."""
     return spec.flag or (f"--{name.replace('_', '-')}",)
 
 
@@ -358,7 +359,7 @@ def values_of(owner: Any) -> Mapping[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Values of options as JSON has them."""
+    """Convert an option's value for JSON: paths and spans of time to text, tuples to lists."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):

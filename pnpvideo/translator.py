@@ -1,5 +1,6 @@
-"""The public verbs: translate, edit and plan, by a model that is loaded once and used many times."""
+"""The public API: load, translate, edit and plan; a Translator keeps a model loaded for many calls."""
 
+import itertools
 from collections.abc import Generator, Iterable, Iterator, Sized
 from dataclasses import replace
 from fractions import Fraction
@@ -25,6 +26,7 @@ from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import OptionGroups, Options, Runtime
+from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 
@@ -36,11 +38,11 @@ FrameT = TypeVar("FrameT", Image.Image, np.ndarray, torch.Tensor)
 
 
 class Translator:
-    """Translates clips, stills and frames in memory with one loaded model.
+    """Translate clips, stills and frames in memory with one loaded model.
 
-    Options are given as groups, such as ``method=PlugAndPlay(attention_until=0.5)`` or ``sampling=Sampling(seed=3)``;
-    what they leave open is the checkpoint's recommendation, then the preset's. Several threads may share a translator:
-    their windows take turns.
+    Options are passed as groups, such as ``method=PlugAndPlay(attention_until=0.5)`` or ``sampling=Sampling(seed=3)``.
+    Options left out take the checkpoint's recommendation, else the method's or preset's value, else the default.
+    Threads may share a translator: their windows take turns.
     """
 
     def __init__(self, backend: Backend, runtime: Runtime | None = None) -> None:
@@ -61,9 +63,9 @@ class Translator:
     ) -> Result:
         """Translate the clip, still or folder of frames ``input`` into what ``prompt`` says; write it to ``output``.
 
-        With ``generate=True`` there is no input: the guidance picture is drawn from the source prompt. Raises
-        PnPVideoError; then nothing stands under the output's name that was not there before. An interrupted call goes
-        on where it stopped when it is made again.
+        input: None with ``generate=True``: the picture that guides the result is sampled from the source prompt. Raises
+        PnPVideoError, and leaves the output path as it was. Calling it again after an interruption resumes from the
+        steps in the store.
         """
         return pipeline.translate(input, prompt, output, self._options(options), backend=self.backend, report=report)
 
@@ -78,13 +80,13 @@ class Translator:
     ) -> Result:
         """Change one concept into another, such as ``("ball", "cube")``, in ``input``, and keep the rest.
 
-        change: None where ``options`` name directions instead. Raises as ``translate`` does.
+        change: None if ``prompts`` has a change or directions. Raises as ``translate`` does.
         """
         chosen = self._options(_edit_groups(options, change))
         return pipeline.translate(input, None, output, chosen, backend=self.backend, report=report)
 
     def plan(self, input: Path | str, *, report: Report = log, **options: Unpack[OptionGroups]) -> Plan:
-        """What translating ``input`` would take: evaluations of the network, seconds, memory, disk."""
+        """Estimate what translating ``input`` takes: network evaluations, seconds, memory, disk."""
         return plan_run(input, self._options(options), backend=self.backend, report=report)
 
     def translate_frames(
@@ -96,18 +98,19 @@ class Translator:
         report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> FramesT:
-        """Translate frames in memory; they come back as they were given.
+        """Translate frames in memory; the result has the type, size and number of ``frames``.
 
-        frames: a list of PIL pictures, or an array or a tensor (f, h, w, 3) of uint8. Raises as ``stream`` does.
+        frames: a list of PIL pictures, or an array or tensor (f, h, w, 3) of uint8. fps: frames per second. Raises as
+        ``stream`` does.
         """
         if isinstance(frames, np.ndarray | torch.Tensor):
             _check_frames(frames)
-        made = list(self.stream(frames, prompt, fps=fps, report=report, **options))
+        translated = list(self.stream(frames, prompt, fps=fps, report=report, **options))
         if isinstance(frames, np.ndarray):
-            return np.stack(made)
+            return np.stack(translated)
         if isinstance(frames, torch.Tensor):
-            return torch.stack(made).to(frames.device)
-        return made
+            return torch.stack(translated).to(frames.device)
+        return translated
 
     def stream(
         self,
@@ -118,11 +121,11 @@ class Translator:
         report: Report = log,
         **options: Unpack[OptionGroups],
     ) -> Generator[FrameT, None, None]:
-        """Translate frames one by one, in bounded memory; each comes back as it was given, at its size.
+        """Translate frames lazily, in bounded memory; each result has the type and size of its frame.
 
-        A frame comes out once the window that it belongs to is translated. Closing the iterator ends the work. Raises
-        InputError for a frame that is no picture, or of another size than the first, and OptionError for options that
-        belong to files.
+        frames: PIL pictures, or arrays or tensors (h, w, 3) of uint8, all of one size. fps: frames per second. Frames
+        are yielded window by window; closing the iterator stops the work. Raises InputError for a frame of another type
+        or size, and OptionError for options that need files (generate, mask, a span of frames).
         """
         chosen = self._options(options)
         if chosen.generate or chosen.region.mask is not None or chosen.reading.frames is not None:
@@ -135,16 +138,14 @@ class Translator:
         run = Run.of(self.backend, options, Store(options.runtime.store, report=report), report)
         for message in without_effect(run.options, None):
             report(Notice(message=message))
-        translator, given = (
-            ClipTranslator(run, prompt, len(frames) if isinstance(frames, Sized) else 0),
-            _Pictures(frames, fps),
-        )
-        first = next(given, None)
+        translator = ClipTranslator(run, prompt, len(frames) if isinstance(frames, Sized) else 0)
+        pictures = _Pictures(frames, fps)
+        first = next(pictures, None)
         if first is None:
             raise InputError("there are no frames; give at least one")
         display = (first.pixels.shape[1], first.pixels.shape[0])
-        for frame, picture, _ in pipeline.translated(translator, _chained(first, given), display):
-            yield given.like(frame.index, picture)
+        for frame, picture, _ in pipeline.translated(translator, itertools.chain([first], pictures), display):
+            yield pictures.like(frame.index, picture)
         translator.finish()
 
     def _options(self, groups: OptionGroups) -> Options:
@@ -153,7 +154,7 @@ class Translator:
 
 
 class _Pictures(Iterator[Frame]):
-    """Frames in memory as the engine reads them, which remembers in what form each was given."""
+    """Convert frames in memory to Frame objects, and translated pictures back to each frame's type."""
 
     def __init__(self, frames: Iterable[Any], fps: float) -> None:
         if not fps > 0:
@@ -172,16 +173,11 @@ class _Pictures(Iterator[Frame]):
         return Frame(index, index / self._fps, pixels)
 
     def like(self, index: int, picture: np.ndarray) -> Any:
-        """A picture (h, w, 3) in the form in which frame ``index`` was given."""
+        """Convert a picture (h, w, 3) uint8 to the type, and device, of input frame ``index``; once per frame."""
         form = self._forms.pop(index)
         if isinstance(form, torch.device):
             return torch.from_numpy(picture.copy()).to(form)
         return picture if form is np.ndarray else Image.fromarray(picture)
-
-
-def _chained(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from rest
 
 
 def _pixels(given: Any, index: int) -> np.ndarray:
@@ -209,8 +205,8 @@ def load(
     model: alias (see ``pnpvideo models``), folder of a checkpoint, or hub id. device: "auto", "cpu", "cuda", "cuda:1"
     or "mps". dtype: "auto", "float32", "float16" or "bfloat16". Raises ModelError and DeviceError.
 
-    model may also be a loaded StableDiffusionPipeline of diffusers. Its network is used as it is, where it is and in
-    its dtype; it is frozen, and otherwise left as it was between calls.
+    model may also be a loaded StableDiffusionPipeline of diffusers. Its network stays on its device and in its dtype
+    (``device`` and ``dtype`` are ignored); its weights are frozen, and edits are removed after each call.
     """
     if not isinstance(model, str | Path):
         network = getattr(model, "unet", None)
@@ -231,7 +227,7 @@ def translate(
 ) -> Result:
     """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
 
-    Loads ``model`` first; ``load`` keeps one for many calls. See Translator.translate.
+    Loads ``model`` on each call; use ``load`` to translate several clips. See Translator.translate.
     """
     return pipeline.translate(input, prompt, output, Options(model=str(model), **options), report=report)
 
@@ -247,7 +243,7 @@ def edit(
 ) -> Result:
     """Change one concept into another, such as ``("ball", "cube")``, in ``input``, and keep the rest.
 
-    Loads ``model`` first; ``load`` keeps one for many calls. See Translator.edit.
+    Loads ``model`` on each call; use ``load`` to edit several clips. See Translator.edit.
     """
     chosen = Options(model=str(model), **_edit_groups(options, change))
     return pipeline.translate(input, None, output, chosen, report=report)
@@ -260,12 +256,12 @@ def plan(
     report: Report = log,
     **options: Unpack[OptionGroups],
 ) -> Plan:
-    """What ``translate`` would take for ``input``: evaluations of the network, seconds, memory, disk."""
+    """Estimate what translating ``input`` takes: network evaluations, seconds, memory, disk."""
     return plan_run(input, Options(model=str(model), **options), report=report)
 
 
 def _edit_groups(groups: OptionGroups, change: tuple[str, str] | None) -> OptionGroups:
-    """The option groups of an edit: with the change, and by the usual method of edits where none is given."""
+    """Add ``change`` and the default method of an edit (USUAL_EDIT) to the option groups ``groups``."""
     prompts = groups.get("prompts", Prompts())
     changed = prompts if change is None else replace(prompts, change=change)
     return {"method": METHODS[USUAL_EDIT](), **groups, "prompts": changed}
