@@ -1,1 +1,1 @@
-"""Edits, one technique a file: what to do with the features and attention that the injection seam hands over."""
+"""Edits of a network's features and attention, one technique per file (see injection for their protocols)."""

@@ -1,4 +1,4 @@
-"""Record cross-attention maps, and the distance between two sets of them (arXiv 2302.03027, section 3.3)."""
+"""Record cross-attention maps, and measure the distance between two sets of them (arXiv 2302.03027, section 3.3)."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ class CrossAttentionMaps:
     """Record the attention weights M = softmax(q k^T / sqrt(d)) of one pass, in fp32; the output is unchanged.
 
     The maps are site -> lane -> (frames, heads, pixels, tokens). most_pixels: larger maps are skipped. smallest: pixels
-    of the smallest map seen. last: the last site to record, if known; the pass is stopped there by StopForward.
+    of the smallest map so far, skipped ones included. last: the last site to record; StopForward stops the pass there.
     """
 
     def __init__(self, sites: Iterable[Site], most_pixels: int | None = None) -> None:
@@ -22,17 +22,13 @@ class CrossAttentionMaps:
         self.last: Site | None = None
         self._maps: dict[Site, dict[str, Tensor]] | None = {}
 
-    def watch(self) -> None:
-        """Start recording the next pass."""
-        self._maps = {}
-
     def take(self) -> dict[Site, dict[str, Tensor]]:
         """Return the maps of the last pass and stop recording, so that recomputed blocks are not recorded again."""
         taken, self._maps = self._maps or {}, None
         return taken
 
     def begin(self, moment: Moment) -> None:
-        self.watch()
+        self._maps = {}
 
     def active(self, moment: Moment, lanes: Lanes) -> bool:
         return True
@@ -62,12 +58,13 @@ def map_distance(maps: dict[Site, dict[str, Tensor]], wanted: dict[Site, dict[st
     """Loss L_xa: squared differences of ``maps`` and ``wanted``, summed over sites, lanes and frames.
 
     Each term is sum((M - M_ref)^2) / (lanes * heads), as in the authors' code. A frame's gradient depends on its own
-    maps only, whatever the batch. wanted: the same sites and lanes as ``maps``.
+    maps only, whatever the batch. wanted: must have the sites and lanes of ``maps``. Raises ValueError if there are no
+    maps.
     """
     total = None
     for site, lanes in maps.items():
-        for lane, found in lanes.items():
-            term = (found - wanted[site][lane]).square().sum() / (len(lanes) * found.shape[1])
+        for lane, weights in lanes.items():
+            term = (weights - wanted[site][lane]).square().sum() / (len(lanes) * weights.shape[1])
             total = term if total is None else total + term
     if total is None:
         raise ValueError("no cross-attention map was recorded")

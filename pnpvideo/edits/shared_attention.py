@@ -43,7 +43,7 @@ class SharedAttention:
 
 
 class KeyframesOnly:
-    """Restrict an attention edit to keyframe passes; it neither runs in nor needs the source of other passes."""
+    """Restrict an attention edit to keyframe passes; in other passes it neither runs nor needs the source."""
 
     def __init__(self, edit: AttentionEdit) -> None:
         self.edit, self.sites = edit, edit.sites
@@ -67,13 +67,13 @@ def _joined(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def draw_keyframes(frames: int, every: int, place: tuple[int, int, int], step: int) -> tuple[int, ...]:
-    """Choose one keyframe of each segment of ``every`` frames, a different one at every step; ascending.
+    """Choose one keyframe from each segment of ``every`` frames; ascending indices, below ``frames``.
 
-    The last, shorter segment has one too. Each segment's first keyframe is random; every further step moves on by the
-    golden ratio of the segment, so that all of its frames are keyframes equally often even after few steps. (With a
-    random draw at every step, as published, some frames never are; docs/architecture.md has figures.) The result
-    depends on the arguments alone, so a resumed run draws the same. place: the run's seed, and the indices of the shot
-    and of its window.
+    The last segment may be shorter and has one too. At step 0 it is random; each further step moves on by the golden
+    ratio times the segment's length, modulo that length, so even after few steps all frames have been keyframes about
+    equally often. (With a random draw at every step, as published, some frames never are; docs/architecture.md has
+    figures.) The result depends on the arguments alone, so a resumed run draws the same. place: the run's seed, and the
+    indices of the shot and of its window.
     """
     seed, shot, window = place
     number = seed * 1_000_003 + shot + window * 2_147_483_659

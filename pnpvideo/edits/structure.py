@@ -1,4 +1,4 @@
-"""Plug-and-Play's injection: the source's residual features and self-attention (arXiv 2211.12572, section 4)."""
+"""Inject the source's residual features and self-attention, as in Plug-and-Play (arXiv 2211.12572, section 4)."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,10 @@ from pnpvideo.injection.lanes import SOURCE
 
 @dataclass(frozen=True)
 class _SourceInjection:
-    """Store a tensor per site in the source lane's pass and use it in the edited lanes' pass, during ``window``."""
+    """Store tensors at each site in the source lane's pass, and use them in the edited lanes' pass.
+
+    window: the steps at which to inject.
+    """
 
     sites: tuple[Site, ...]
     window: Until

@@ -11,21 +11,21 @@ from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend
 
 BLOCK = 2**24
-"""Cosine similarities held in memory at once during the search for nearest tokens."""
+"""The most cosine similarities in memory at once during the search for nearest tokens."""
 
 
 class Correspondences:
-    """Find each token's nearest token in the keyframe before and in the one after its frame, in the source's pass.
+    """In the source's pass, find each token's nearest token in the keyframes before and after its frame.
 
-    Nearest by cosine similarity of the self-attention's normalised input (section 4.2, eq. 4). Only reads: the source
-    lane's attention is unchanged, so correspondences do not depend on the result. times: of all frames, in seconds.
+    Nearest by cosine similarity of the self-attention's normalised input (section 4.2, eq. 4). The source's attention
+    is only read, not changed, so correspondences do not depend on the result. times: of all frames, in seconds.
     """
 
     def __init__(self, sites: tuple[Site, ...], times: Sequence[float]) -> None:
         self.sites, self.times = sites, tuple(times)
         self._keyframes: dict[Site, Tensor] = {}
-        self._found: dict[Site, dict[int, Tensor]] = {}  # frame -> (2, n), see of()
-        self._known: dict[int, dict[Site, dict[int, Tensor]]] = {}  # by step
+        self._found: dict[Site, dict[int, Tensor]] = {}  # of this step: site -> frame -> (2, n), see of()
+        self._known: dict[int, dict[Site, dict[int, Tensor]]] = {}  # recorded by keep(): step -> the same
 
     def begin(self, moment: Moment) -> None:
         self._keyframes.clear()
@@ -39,7 +39,7 @@ class Correspondences:
             self._known.pop(moment.step, None)
 
     def keep(self, moment: Moment) -> None:
-        """Record what was found as this step's correspondences, which are then not searched again; on the CPU."""
+        """Record the correspondences found since ``begin`` as this step's, on the CPU; they are not searched again."""
         self._known[moment.step] = {
             site: dict(zip(found, _compact(torch.stack(list(found.values()))), strict=True))
             for site, found in self._found.items()
@@ -79,9 +79,9 @@ def _compact(index: Tensor) -> Tensor:
 class TokenPropagation:
     """Store keyframes' attention output; other frames gather their tokens from it along the correspondences.
 
-    Past and next keyframe are blended by distance in time (eq. 5). Deviation: the weights are linear,
-    w_past = d_next / (d_past + d_next), so that a frame at a keyframe's place gets that keyframe's tokens; the paper's
-    sigmoid of this ratio stays between 0.5 and 0.73.
+    Tokens of the past and the next keyframe are blended by distance in time (eq. 5). Deviation from the paper: the
+    weights are linear, w_past = d_next / (d_past + d_next), so that a frame at a keyframe's time gets that keyframe's
+    tokens; the paper's sigmoid of this ratio stays between 0.5 and 0.73.
     """
 
     def __init__(self, correspondences: Correspondences) -> None:
@@ -110,8 +110,8 @@ class TokenPropagation:
         index = self._correspondences.of(site, lanes.frames, call.hidden.device)
         index = index + places * index.shape[2]  # into all keyframes' tokens as one sequence
         blended = {}
-        for lane, kept in self._outputs[site].items():
-            tokens = kept.flatten(0, 1)
+        for lane, output in self._outputs[site].items():
+            tokens = output.flatten(0, 1)
             past, following = tokens[index[:, 0]], tokens[index[:, 1]]
             blended[lane] = torch.lerp(following.float(), past.float(), weights).to(past.dtype)
         return lanes.stack(blended)
@@ -129,7 +129,7 @@ class TokenPropagation:
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
-    """Index (n,) of the token of ``keyframe`` (m, c) nearest to each token of ``features`` (n, c); unit vectors."""
+    """Indices (n,) of the tokens of ``keyframe`` (m, c) nearest to those of ``features`` (n, c); all unit vectors."""
     rows = max(1, BLOCK // len(keyframe))
     return torch.cat([(block @ keyframe.mT).argmax(1) for block in features.split(rows)])
 
@@ -137,7 +137,7 @@ def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
 def neighbours(
     times: Sequence[float], keyframes: Sequence[int], frame: int
 ) -> tuple[tuple[int, float], tuple[int, float]]:
-    """Positions in ``keyframes`` of the last one not after ``frame`` and of the next one, with weights that sum to 1.
+    """(position in ``keyframes``, weight) of the last one not after ``frame`` and of the next one; weights sum to 1.
 
     Before the first keyframe and after the last there is one neighbour; it is returned twice, with weights 1 and 0.
     """

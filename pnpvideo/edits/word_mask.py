@@ -1,4 +1,4 @@
-"""Locate a word in a picture: a soft mask from cross-attention maps (the idea of arXiv 2208.01626, section 4)."""
+"""Locate a word in a picture: a soft mask from cross-attention maps (after arXiv 2208.01626, section 4)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,29 +8,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOW, HIGH = 0.4, 0.6
-"""The mask rises from 0 to 1 between these shares of the strongest attention."""
+"""The mask rises from 0 to 1 between these shares of the range from the least to the most attention."""
 SHARPEST = 16
-"""Maps with about this many cells on the short side separate words best; finer ones show edges, coarser ones little."""
+"""Cells on the short side of the maps that separate words best; finer maps show edges, coarser ones little."""
 COARSENESS = (1, 2, 4, 8)
 """Latent cells per map cell, along one side."""
 GROWTH = 0.4
-"""Share of its radius by which a mask is widened, for the new thing may have corners where the old one was round."""
+"""Share of its radius by which a mask is widened, because the new object may extend beyond the old one's outline."""
 
 
 def word_mask(maps: Iterable[Tensor], tokens: Sequence[int], height: int, width: int) -> Tensor:
     """Mask (f, 1, height, width) in [0, 1], at the latent's size, of where the network attends to ``tokens``.
 
     maps: cross-attention weights (f, heads, pixels, tokens) of any layers and steps; those of the size nearest to
-    SHARPEST are used. The mask is widened by a margin. Raises ValueError if no map fits a latent of this size.
+    SHARPEST are used. tokens: positions in the prompt. The mask is widened by a margin. Raises ValueError if no map
+    fits a latent of this size.
     """
-    found: dict[tuple[int, int], list[Tensor]] = {}
+    by_size: dict[tuple[int, int], list[Tensor]] = {}
     for weights in maps:
         if (size := map_size(weights.shape[2], height, width)) is not None:
-            found.setdefault(size, []).append(weights[..., list(tokens)].sum(-1).mean(1).unflatten(1, size))
-    if not found:
-        raise ValueError("no cross-attention map is of a size that a mask is made of")
-    chosen = min(found, key=lambda size: abs(math.log2(min(size) / SHARPEST)))
-    mean = torch.stack(found[chosen]).mean(0).unsqueeze(1)
+            by_size.setdefault(size, []).append(weights[..., list(tokens)].sum(-1).mean(1).unflatten(1, size))
+    if not by_size:
+        raise ValueError("no cross-attention map has a size that fits the latent")
+    chosen = min(by_size, key=lambda size: abs(math.log2(min(size) / SHARPEST)))
+    mean = torch.stack(by_size[chosen]).mean(0).unsqueeze(1)
     mean = F.avg_pool2d(mean, 3, 1, 1, count_include_pad=False)  # remove noise of single cells
     mean = F.interpolate(mean, (height, width), mode="bilinear", align_corners=False)
     low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)

@@ -1,6 +1,6 @@
-"""The seam between edits and a network: Site (where), Moment (when), Lanes (which rows), Edit (what).
+"""The interface between edits and a network: Site (where), Moment (when), Lanes (which rows), Edit (what).
 
-Only ``install`` changes a network; ``attention`` knows how diffusers' attention layers compute.
+Only ``install`` changes a network; only ``attention`` depends on diffusers' ``Attention`` module.
 """
 
 from pnpvideo.injection.conditioning import Conditioning

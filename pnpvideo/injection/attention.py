@@ -1,4 +1,4 @@
-"""Adapter of diffusers' ``Attention`` module: splits its call into lanes and computes attention lane by lane."""
+"""Adapter for diffusers' ``Attention`` module: splits a call into lanes and computes attention lane by lane."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +23,11 @@ PLAIN = {
     "residual_connection": False,
     "rescale_output_factor": 1.0,
 }
-"""Settings of an ``Attention`` module, with the only value that this adapter computes."""
+"""Attributes of an ``Attention`` module, and the only value of each that this adapter supports."""
 
 
 def check_attention(module: Any, site: Site) -> None:
-    """Raise ModelError if ``module`` computes anything beyond projections, attention and the output projection."""
+    """Raise ModelError if ``module`` computes more than q, k, v, attention and the output projection."""
     for name, plain in PLAIN.items():
         if (value := getattr(module, name, plain)) != plain:
             shown = type(value).__name__ if isinstance(value, nn.Module) else repr(value)
@@ -38,7 +38,10 @@ def check_attention(module: Any, site: Site) -> None:
 
 
 def check_arguments(site: Site, hidden: Tensor, arguments: Mapping[str, Any]) -> None:
-    """Raise ModelError if a call passes what an edited attention would drop: a mask, or an option it does not know."""
+    """Raise ModelError if a call passes arguments that an edited attention would ignore, or not 3 dimensions.
+
+    hidden: the layer's input. arguments: those beyond the hidden states; any that is not None is refused.
+    """
     given = sorted(name for name, value in arguments.items() if value is not None)
     if given:
         raise ModelError(
@@ -55,9 +58,10 @@ def check_arguments(site: Site, hidden: Tensor, arguments: Mapping[str, Any]) ->
 def attention_call(
     module: Any, site: Site, moment: Moment, lanes: Lanes, hidden: Tensor, context: Tensor
 ) -> AttentionCall:
-    """Describe one call of ``module``; each lane's projections are computed when an edit or ``attend`` reads them.
+    """Describe one call of ``module``; each lane's projections are computed when first read.
 
-    hidden: (rows, tokens, channels). context: what keys and values are projected from, ``hidden`` or the text.
+    hidden: (rows, tokens, channels). context: input of the key and value projections, (rows, tokens, channels):
+    ``hidden`` in self-attention, the text in cross-attention.
     """
 
     def project(layer: nn.Module, value: Tensor) -> LaneTensors:
@@ -94,7 +98,7 @@ def _lane_attention(module: Any, call: AttentionCall, lane: str) -> Tensor:
                 for f in range(q.shape[0])
             ]
         )
-    if k.shape[0] == 1 and q.shape[0] > 1:  # all frames share these keys: their queries form one sequence
+    if k.shape[0] == 1 and q.shape[0] > 1:  # all frames share these keys: join their queries into one sequence
         return _sdpa(module, q.reshape(1, -1, q.shape[2]), k, v).reshape(q.shape)
     return _sdpa(module, q, k, v)
 

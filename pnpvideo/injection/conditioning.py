@@ -1,4 +1,4 @@
-"""What a text conditions a network on."""
+"""Text conditioning of a network."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,36 +9,36 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """A text, or several in a batch, as the network reads it.
+    """Embeddings of one text, or with a leading batch dimension of several. All tensors are fp32.
 
-    Without a batch dimension it is one text's; ``batch`` and ``concat`` give it one. All tensors are fp32.
+    ``batch`` adds the batch dimension; ``concat`` joins batches.
     """
 
     tokens: Tensor
-    """(tokens, channels), or (n, tokens, channels): what cross-attention reads."""
+    """(tokens, channels), or (n, tokens, channels): the input of cross-attention."""
     pooled: Tensor | None = None
-    """(channels,), or (n, channels): one vector a text, for networks that add it to the time embedding (SDXL)."""
+    """(channels,), or (n, channels): one vector per text, for networks that add it to the time embedding (SDXL)."""
 
     def batch(self, count: int = 1) -> "Conditioning":
-        """One text's conditioning repeated for ``count`` rows; nothing is copied."""
+        """Repeat one text's conditioning for ``count`` rows, as views without a copy."""
         return self._each(lambda value: value.expand(count, *value.shape))
 
     def to(self, device: torch.device | str) -> "Conditioning":
         return self._each(lambda value: value.to(device))
 
     def with_tokens(self, tokens: Tensor) -> "Conditioning":
-        """The same with other tokens."""
+        """A copy with other tokens."""
         return replace(self, tokens=tokens)
 
     def equals(self, other: "Conditioning") -> bool:
-        """Whether both are the same to the bit."""
+        """Whether all tensors are bitwise equal."""
         if self.pooled is None or other.pooled is None:
             return self.pooled is other.pooled and torch.equal(self.tokens, other.tokens)
         return torch.equal(self.tokens, other.tokens) and torch.equal(self.pooled, other.pooled)
 
     @classmethod
     def concat(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
-        """Join batches, row after row; either all of them have a pooled vector or none has."""
+        """Join batches along the batch dimension; all of them must have pooled vectors, or none."""
         pooled = [part.pooled for part in parts if part.pooled is not None]
         return cls(torch.cat([part.tokens for part in parts]), torch.cat(pooled) if pooled else None)
 

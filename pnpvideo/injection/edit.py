@@ -1,4 +1,4 @@
-"""Edits: attention edits wrap the attention computation like middleware, residual edits map features to features."""
+"""Protocols of edits: attention edits wrap the attention computation like middleware, residual edits map features."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from pnpvideo.injection.site import Site
 
 
 class LaneTensors(Mapping[str, Tensor]):
-    """Map each lane to a tensor (frames, tokens, channels) that is computed when it is first read."""
+    """Map each lane to a tensor (frames, tokens, channels), computed on first access."""
 
     def __init__(self, lanes: tuple[str, ...], compute: Callable[[str], Tensor]) -> None:
         self._lanes, self._compute = lanes, compute
@@ -36,10 +36,10 @@ class LaneTensors(Mapping[str, Tensor]):
 class AttentionCall:
     """One call of one attention layer: its input and its projections, lane by lane.
 
-    hidden: normalised input (lanes * frames, tokens, channels).
-    q, k, v: lane -> (frames, tokens, channels). k and v with a single frame are shared by all query frames.
-    extra: lane -> (k, v), each (1, tokens, channels), which every query frame attends to besides its own keys.
-    heads: attention heads; each has channels / heads of the channels.
+    hidden: the layer's normalised input, (lanes * frames, tokens, channels).
+    q, k, v: lane -> (frames, tokens, channels). If k and v have a single frame, all query frames attend to it.
+    extra: lane -> (k, v), each (1, tokens, channels), to which every query frame attends besides its own keys.
+    heads: number of attention heads, of channels / heads channels each.
     """
 
     site: Site
@@ -54,7 +54,7 @@ class AttentionCall:
 
 
 Attend = Callable[[AttentionCall], Tensor]
-"""Compute the attention of a call: output (rows, tokens, channels), after the output projection."""
+"""Compute the attention of a call; return (rows, tokens, channels), after the output projection."""
 
 
 class StopForward(Exception):
@@ -63,7 +63,7 @@ class StopForward(Exception):
 
 @runtime_checkable
 class Edit(Protocol):
-    """What all edits share. ``begin`` is called before each step and drops what the edit holds of the last one."""
+    """The protocol that all edits share. ``begin`` is called before each step, and drops tensors of the last one."""
 
     @property
     def sites(self) -> tuple[Site, ...]: ...
@@ -82,25 +82,29 @@ class Edit(Protocol):
 
 
 class AttentionEdit(Edit, Protocol):
+    """An edit at attention sites. ``attend`` is the next inner edit, or the attention itself."""
+
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         """Return the layer's output (rows, tokens, channels), after its output projection."""
         ...
 
 
 class ResidualEdit(Edit, Protocol):
+    """An edit at residual sites."""
+
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
-        """Return the residual features (rows, c, h, w) to go on with; ``features`` itself is not modified."""
+        """Return the residual features (rows, c, h, w) that replace ``features``, which is not modified."""
         ...
 
 
 @runtime_checkable
 class Recordable(Edit, Protocol):
-    """An edit that only reads the source's passes, so that its findings may be recorded ahead, during inversion."""
+    """An edit that only reads the source's passes, so that its results can be recorded earlier, during inversion."""
 
     def forget(self, moment: Moment | None = None) -> None:
         """Drop what was recorded for this step; None: for all steps."""
         ...
 
     def keep(self, moment: Moment) -> None:
-        """Record what was found since ``begin`` as this step's findings; the source is not needed for them again."""
+        """Record the results since ``begin`` as this step's; sampling then needs no source pass for them."""
         ...

@@ -1,4 +1,4 @@
-"""Put edits into a network and take every one of them out again. No other module changes a network."""
+"""Install edits in a network and remove them again. No other module changes a network."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +20,10 @@ COMPILED = "_compiled_call_impl"
 
 
 class Session:
-    """The time during which edits are installed. Each network call that they should see is made inside ``during``."""
+    """Edits while they are installed in a network. They act only on network calls inside ``during`` or after ``look``.
+
+    last: the site after which the call under way stops; None: it runs to its end.
+    """
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         self.edits = tuple(edits)
@@ -29,9 +32,9 @@ class Session:
 
     @contextmanager
     def during(self, moment: Moment, lanes: Lanes, last: Site | None = None) -> Iterator[None]:
-        """Tell the edits the step and the rows of the network call inside the block.
+        """Set the step and the rows of the network call inside the block.
 
-        last: stop the call after this site. The call then has no output, and what follows it in the block is skipped.
+        last: stop the call after this site. The call then has no output, and the rest of the block is skipped.
         """
         self._now, self.last = (moment, lanes), last
         try:
@@ -41,26 +44,26 @@ class Session:
             self._now = self.last = None
 
     def look(self, moment: Moment, lanes: Lanes) -> None:
-        """Set step and rows of all network calls until the session ends.
+        """Set the step and the rows of all network calls until the session ends.
 
-        For gradients: gradient checkpointing runs blocks again during the backward pass, where the edits must see the
-        same step and rows.
+        For gradients: with gradient checkpointing the backward pass runs blocks again, and edits must act on them with
+        the same step and rows.
         """
         self._now = (moment, lanes)
 
     @property
     def now(self) -> tuple[Moment, Lanes] | None:
-        """Step and rows of the network call under way; None outside of ``during``, where no edit is active."""
+        """Step and rows of the network call under way; None if there is none, and no edit is active."""
         return self._now
 
 
 @contextmanager
 def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
-    """Install ``edits`` in ``network`` for the time of the block; afterwards every processor and hook is as before.
+    """Install ``edits`` in ``network`` during the block; afterwards every processor and hook is as before.
 
-    Edits of one site form a stack: the first is outermost, the last calls the attention itself. Raises NoMatchingSite
-    if an edit has no sites or names one that the network lacks, ModelError if an attention layer to be edited computes
-    something that the adapter does not.
+    The edits of one attention site are nested: the first is outermost, the last calls the attention itself. Those of a
+    residual site run in order. Raises NoMatchingSite if an edit has no sites or names one that the network lacks, and
+    ModelError if an attention layer computes something that the adapter does not support.
     """
     session = Session(edits)
     stacks: dict[Site, list[Edit]] = {}
@@ -93,7 +96,7 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
 
 @contextmanager
 def checkpointed(network: Any, wanted: bool = True) -> Iterator[None]:
-    """Switch on gradient checkpointing for the time of the block, if ``wanted``: less memory, more time."""
+    """Switch on gradient checkpointing during the block, if ``wanted``: less memory, more time."""
     if not wanted or network.is_gradient_checkpointing:
         yield
         return

@@ -1,4 +1,4 @@
-"""Batch layout: a batch is lanes x frames, and no other module computes with row numbers."""
+"""Batch layout: a batch is lanes x frames. No other module computes row numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from torch import Tensor
 from pnpvideo.injection.conditioning import Conditioning
 
 SOURCE = "source"
+"""The lane of the source prompt."""
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """The rows of one network call. A lane is one text condition; every lane holds the same frames, lane after lane.
+    """The rows of one network call. A lane is the rows of one prompt; all lanes have the same frames, in one order.
 
-    names: lanes in order, such as ("empty", "positive") or ("source",). frames: frame numbers within the window.
+    names: lanes in order, such as ("empty", "positive") or ("source",). frames: indices within the window.
     """
 
     names: tuple[str, ...]
@@ -40,5 +41,5 @@ class Lanes:
 
     @property
     def edited(self) -> tuple[str, ...]:
-        """The lanes that make the result: all but the source lane."""
+        """The lanes that contribute to the result: all but the source lane."""
         return tuple(name for name in self.names if name != SOURCE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Moment:
     """One step of a run: ``step`` counts from 0 (the noisiest) to ``steps`` - 1.
 
-    timestep: what the network is told as time. keyframes: frame numbers of this step's keyframes, ascending.
+    timestep: the network's time input. keyframes: indices of this step's keyframes in the window, ascending.
     """
 
     step: int
@@ -18,7 +18,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Until:
-    """The first ``share`` (0 to 1) of the steps: ``moment in Until(0.8)`` holds for the first 40 of 50 steps."""
+    """The first ``share`` (0 to 1) of the steps: ``moment in Until(0.8)`` is true for the first 40 of 50 steps."""
 
     share: float
 

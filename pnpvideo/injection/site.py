@@ -14,20 +14,21 @@ class Kind(Enum):
 
 
 class Role(Enum):
-    """What a site is good for, as the backend declares it, so that no method names a layer."""
+    """The purpose of a site, declared by the backend, so that methods need not name layers."""
 
     STRUCTURE_FEATURES = "structure features"
-    """Residual features that hold a picture's layout and little of its look (arXiv 2211.12572, section 3)."""
+    """Residual features that encode a picture's layout and little of its appearance (arXiv 2211.12572, section 3)."""
     STRUCTURE_ATTENTION = "structure attention"
-    """Self-attentions whose q and k hold a picture's layout."""
+    """Self-attentions whose q and k encode a picture's layout."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """One place. name: the module's path in the network. layer: counts from 0 within its part. roles: what it is for.
+    """A module of the network at which edits can be installed.
 
-    part is "encoder", "middle" or "decoder". A decoder layer is one ResNet block and, where there is one, its
-    transformer block: Stable Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
+    name: the module's path in the network. part: "encoder", "middle" or "decoder". layer: index from 0 within its part.
+    roles: its purposes. A decoder layer is one ResNet block and, where there is one, its transformer block: Stable
+    Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
     """
 
     name: str
