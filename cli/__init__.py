@@ -1,1 +1,1 @@
-"""The command line: a thin shell around the library. Installed as ``pnpvideo.cli``."""
+"""The command line, a thin layer over the library. Installed as ``pnpvideo.cli``."""

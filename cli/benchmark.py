@@ -1,4 +1,4 @@
-"""What the commands that measure recipes share: their options, what they print and what they keep."""
+"""Options and output of the commands that measure recipes."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,7 @@ JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-lar
 
 
 class Task(click.ParamType[Any]):
-    """``DRAWN:WANTED``, two styles of the world."""
+    """``DRAWN:WANTED``, the styles of the source and of the result, such as ``cartoon:photo``."""
 
     name = "DRAWN:WANTED"
 
@@ -28,14 +28,14 @@ class Task(click.ParamType[Any]):
 
 
 def only(recipes: Mapping[str, Any], chosen: Collection[str]) -> dict[str, Any]:
-    """Those of ``recipes`` whose names are ``chosen``; all where none is. BadParameter for a name that is none."""
+    """Filter ``recipes`` by name; all if none is chosen. Raises BadParameter for an unknown name."""
     if unknown := [name for name in chosen if name not in recipes]:
         raise click.BadParameter(f"nothing is called {unknown[0]!r}; there are: {', '.join(recipes)}")
     return {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
 
 
 def benchmark_settings(usual: str) -> Callable[[Command], Command]:
-    """The options of every benchmark of recipes; ``usual``: the recipes that it has where no file names others."""
+    """Add the options of every benchmark. usual: its recipes if no file gives others, as shown in the help."""
     options = (
         click.option(
             "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, pictures."
@@ -72,7 +72,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
 
 
 def world_settings(usual: str, clips: int, length: int) -> Callable[[Command], Command]:
-    """The options of a benchmark on clips of the world; clips, length: how many and how long where nothing is said."""
+    """Add the options of a benchmark on clips of the procedural world. clips, length: the defaults of both options."""
     options = (
         click.option("--clips", type=click.IntRange(1), default=clips, show_default=True, help="Clips for each task."),
         click.option("--length", type=click.IntRange(2), default=length, show_default=True, help="Frames of a clip."),
@@ -97,13 +97,15 @@ def on_world(
     tasks: tuple[tuple[str, str], ...],
     benchmark: Callable[..., Any],
 ) -> Any:
-    """What ``benchmark`` measures as ``asked`` by the options of world_settings; ``recipes``, ``tasks``: where none are
-    named."""
+    """Run ``benchmark`` on clips of the procedural world, and return its results.
+
+    asked: values of the options of ``world_settings``. recipes, tasks: the defaults.
+    """
     base = resolve(given(context), asked["config"]).options()
     from pnpvideo.measure.pareto import check_plots
     from pnpvideo.measure.world import WorldOptions
 
-    read = read_tables(asked["recipe_file"]) if asked["recipe_file"] else recipes
+    available = read_tables(asked["recipe_file"]) if asked["recipe_file"] else recipes
     options = WorldOptions(
         clips=asked["clips"],
         frames=asked["length"],
@@ -114,19 +116,23 @@ def on_world(
     )
     if asked["output"] is not None:
         check_plots()
-    return told(context, asked, partial(benchmark, options, base, only(read, asked["chosen"])), columns=4, width=192)
+    measure = partial(benchmark, options, base, only(available, asked["chosen"]))
+    return run_benchmark(context, asked, measure, columns=4, width=192)
 
 
-def told(
+def run_benchmark(
     context: click.Context,
     asked: Mapping[str, Any],
-    measured: Callable[..., Any],
+    measure: Callable[..., Any],
     columns: int,
     width: int,
     noun: str = "frame",
 ) -> Any:
-    """What ``measured`` finds, given whom to report to and the journal; printed, and kept with a contact sheet a task,
-    of so many columns, so wide, where a folder is asked for."""
+    """Run a benchmark, print its results and return them; with --output, also write them and contact sheets there.
+
+    measure: called with a reporter of progress and the path of the journal (None without --output). columns, width: of
+    the contact sheets, in pictures and in pixels per picture. noun: what a sheet calls one picture.
+    """
     from pnpvideo.measure.sheet import contact_sheet
     from pnpvideo.publish import published, write_file
 
@@ -134,12 +140,12 @@ def told(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     with rendering(asked["progress"], quiet=context.ensure_object(Loudness).quiet, stream=sys.stderr) as report:
-        found = measured(report, output / "journal.jsonl" if output is not None else None)
-    click.echo(found.json() if asked["as_json"] else found.markdown())
+        results = measure(report, output / "journal.jsonl" if output is not None else None)
+    click.echo(results.json() if asked["as_json"] else results.markdown())
     if output is not None:
-        write_file(output / "table.md", f"{found.markdown()}\n".encode())
-        write_file(output / "figures.json", f"{found.json()}\n".encode())
-        for task, results in found.examples.items():
+        write_file(output / "table.md", f"{results.markdown()}\n".encode())
+        write_file(output / "figures.json", f"{results.json()}\n".encode())
+        for task, examples in results.examples.items():
             with published(output / f"{task.replace(' ', '-')}.png") as path:
-                contact_sheet(results, columns, width, noun).save(path)
-    return found
+                contact_sheet(examples, columns, width, noun).save(path)
+    return results

@@ -1,4 +1,4 @@
-"""What the doctor examines, one function for each check."""
+"""The checks of ``pnpvideo doctor``, one function each."""
 
 import importlib
 import os
@@ -17,13 +17,13 @@ from pnpvideo.errors import PnPVideoError
 LIBRARIES = ("numpy", "cv2", "PIL", "safetensors", "diffusers", "transformers", "accelerate", "kornia")
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}
 ENCODERS = ("libx264", "libvpx-vp9", "aac", "libopus", "gif", "apng")
-FREE_BYTES = 2 * 10**9
+FREE_BYTES = 2 * 10**9  # that the store's disk should have
 OLDEST_PYTHON = (3, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """``found`` says what there is; ``fix`` what to do, and is empty where all is well."""
+    """The result of one check. found: the state of this machine. fix: how to repair it; empty if ``ok``."""
 
     name: str
     ok: bool
@@ -32,7 +32,7 @@ class Check:
 
 
 def examine(store: Path | None) -> list[Check]:
-    """All checks, in the order in which a reader would ask; ``store`` None: the user's cache folder."""
+    """Run all checks. store: the store's folder; None: the one in the user's cache folder."""
     return [_python(), _processors(), *_torch(), *_libraries(), *_ffmpeg(), _miniature(), _store(store)]
 
 

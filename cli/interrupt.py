@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks the work to stop and keep its state, the second ends the process."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first signal lets the work save its state and stop, a second ends the process."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP, ``number``, arrived. Like KeyboardInterrupt, it is not an error of the work that it ends."""
+    """The process received SIGTERM or SIGHUP (``number``). Like KeyboardInterrupt, not an Exception."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -25,10 +25,10 @@ class Terminated(BaseException):
 def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[list[int]]:
     """In the block, SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP raise Terminated, in the main thread.
 
-    Yields a list that receives the numbers of the signals that arrived: an exception that is raised while libraries are
-    imported may become one of theirs. A long call into native code delays the exception. So a thread watches too:
-    ``grace_seconds`` after the first signal, or at the second one, it ends the process with 128 + the first signal's
-    number. Work that is kept step by step loses no more than the last seconds.
+    Yields a list to which each signal's number is appended, because a library that is being imported may replace the
+    exception with one of its own. A long call into native code delays the exception, so a thread ends the process
+    ``grace_seconds`` after the first signal, or at the second, with the exit code 128 + the first signal's number.
+    Checkpoints are written every few seconds, so little work is lost.
     """
     arrived: list[int] = []
 
@@ -55,7 +55,7 @@ def interruptible(grace_seconds: float = GRACE_SECONDS) -> Iterator[list[int]]:
 
 
 def _watch(signals: socket.socket, grace_seconds: float) -> None:
-    """The interpreter writes the number of each signal into the socket as it arrives; the end closes it."""
+    """Read signal numbers, which the interpreter writes to the socket's other end, until that end is closed."""
     while received := signals.recv(1):
         if received[0] in SIGNALS:
             signals.settimeout(grace_seconds)

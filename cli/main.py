@@ -1,4 +1,4 @@
-"""The group of commands, and how whatever a command raises becomes an exit code.
+"""The group of commands, and the exit code of whatever a command raises.
 
     0 done · 1 failure · 2 usage · 3 bad input · 4 model missing or invalid · 5 memory or device
     6 output or encoder · 129 hung up · 130 interrupted · 143 terminated
@@ -51,24 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (None: this process's) and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     loudness = Loudness(json_errors=asks_for_json(words))
-    sys.excepthook = functools.partial(_unexpected, loudness)
+    sys.excepthook = functools.partial(_report_unexpected, loudness)
     arrived: list[int] = []
     try:
         with interruptible() as arrived:
             status = pnpvideo.main(words, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
     except BaseException as error:
-        if arrived:  # whatever became of the exception that the signal raised
-            return _stopped(arrived[0], loudness)
-        return _failed(error, loudness)
+        if arrived:  # whatever exception the signal's became on its way
+            return _report_stop(arrived[0], loudness)
+        return _report_failure(error, loudness)
     return status if isinstance(status, int) else 0
 
 
-def _failed(error: BaseException, loudness: Loudness) -> int:
-    """Print an error in one line and return its exit code; what nobody foresaw is raised again."""
+def _report_failure(error: BaseException, loudness: Loudness) -> int:
+    """Print an error in one line and return its exit code; raise an unexpected one again."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return _stopped(signal.SIGINT, loudness)
-    if isinstance(error, Terminated):  # before ``interruptible`` could say which signal arrived
-        return _stopped(error.number, loudness)
+        return _report_stop(signal.SIGINT, loudness)
+    if isinstance(error, Terminated):  # raised before ``interruptible`` yielded its list
+        return _report_stop(error.number, loudness)
     if isinstance(error, click.ClickException):
         if loudness.json_errors:
             name = "UsageError" if isinstance(error, click.UsageError) else type(error).__name__
@@ -82,18 +82,18 @@ def _failed(error: BaseException, loudness: Loudness) -> int:
     raise error
 
 
-def _stopped(number: int, loudness: Loudness) -> int:
-    """Say how the command was stopped, and return its exit code."""
+def _report_stop(number: int, loudness: Loudness) -> int:
+    """Print that the command was interrupted or terminated by signal ``number``, and return its exit code."""
     how = "interrupted" if number == signal.SIGINT else "terminated"
     message = f"{how}; the same command goes on from what was kept" if loudness.kept else how
     _complain(loudness, signal.Signals(number).name, 128 + number, message)
     return 128 + number
 
 
-def _unexpected(
+def _report_unexpected(
     loudness: Loudness, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """What the interpreter calls for an exception that nobody foresaw, before it exits with 1."""
+    """Print an unexpected exception; the interpreter calls this before it exits with 1."""
     if loudness.verbose and not loudness.json_errors:
         traceback.print_exception(kind, error, trace)
     else:

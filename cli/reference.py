@@ -1,4 +1,4 @@
-"""docs/cli.md, written from the commands themselves: ``python -m pnpvideo.cli.reference docs/cli.md``."""
+"""Generate docs/cli.md from the commands: ``python -m pnpvideo.cli.reference docs/cli.md``."""
 
 import inspect
 import sys
@@ -19,7 +19,7 @@ encoder, 130 interrupted, 143 terminated. Errors, notices and progress go to sta
 
 
 def reference() -> str:
-    """The page, as Markdown; the same on every machine and for every width of the terminal."""
+    """The page as Markdown, independent of the machine and of the terminal's width."""
     root = click.Context(pnpvideo, info_name="pnpvideo", **pnpvideo.context_settings)
     return "\n".join([HEAD, *_sections(pnpvideo, root)])
 
@@ -43,7 +43,7 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _prose(command: click.Command) -> str:
-    """The help text; a paragraph that click keeps as it is becomes a block of code."""
+    """The help text; a paragraph that click does not rewrap (marked with a backspace) becomes a code block."""
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     return "\n\n".join(
         "\n".join(f"    {line}" for line in paragraph.splitlines()[1:]) if paragraph.startswith("\b") else paragraph

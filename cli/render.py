@@ -1,4 +1,4 @@
-"""Events on the terminal: bars for a person, lines for a log, JSON for a program. All of it on stderr."""
+"""Show events: progress bars on a terminal, plain lines in a log, JSON lines for a program."""
 
 import contextlib
 import json
@@ -22,13 +22,13 @@ progress_option = click.option(
     envvar="PNPVIDEO_PROGRESS",
     help="How progress is shown; auto: bars on a terminal, plain lines elsewhere.  [default: auto]",
 )
-PLAIN_SECONDS = 5.0
+PLAIN_SECONDS = 5.0  # between two lines of one stage
 Clock = Callable[[], float]
 
 
 @contextlib.contextmanager
 def rendering(mode: str, *, quiet: bool, stream: TextIO) -> Iterator[Report]:
-    """A reporter that shows events on ``stream`` for as long as the context lasts.
+    """Yield a reporter that shows events on ``stream`` during the block.
 
     mode: "auto" (bars on a terminal, lines elsewhere), "plain", "json" (one object a line) or "none" (notices
     only). quiet: nothing at all.
@@ -47,7 +47,7 @@ def rendering(mode: str, *, quiet: bool, stream: TextIO) -> Iterator[Report]:
 
 
 class Pace:
-    """Time left in the stage under way, from the speed since its first event."""
+    """Estimate the time left in the current stage from the speed since its first event."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Pace:
         self._first_seconds = 0.0
 
     def seconds_left(self, event: Progress) -> float | None:
-        """None while there is no telling: at the first event of a stage, or when its total is unknown."""
+        """Seconds until the stage ends; None at its first event, or if its total is unknown."""
         now = self._clock()
         if self._stage != _stage(event):
             self._stage, self._first_done, self._first_seconds = _stage(event), event.done, now
@@ -98,7 +98,10 @@ class Overall:
 
 
 class Lines:
-    """A line at the start and at the end of each stage, and every few seconds in between."""
+    """Write a line at the start and the end of each stage, and every few seconds in between.
+
+    shown: which events to write.
+    """
 
     def __init__(
         self, stream: TextIO, *, clock: Clock = time.monotonic, shown: Callable[[Event], bool] = lambda event: True
@@ -138,9 +141,9 @@ class Lines:
 
 
 class JsonLines:
-    """One JSON object a line: the event's fields, its type as ``event``, and of progress also ``seconds_left``.
+    """Write a JSON object per line: the event's type as ``event``, its fields, and ``seconds_left`` (null: unknown).
 
-    ``overall`` never falls, and ``overall_seconds_left`` is the time left of the whole run. null: not known.
+    ``overall`` never falls, and ``overall_seconds_left`` is the time left of the whole run (null: unknown).
     """
 
     def __init__(self, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
@@ -160,9 +163,9 @@ class JsonLines:
 
 @contextlib.contextmanager
 def bars(stream: TextIO) -> Iterator[Report]:
-    """A bar for the whole run, and one for each stage of the shot under way. rich honours NO_COLOR by itself.
+    """Show one bar for the whole run, and one for each stage of the current shot. rich itself respects NO_COLOR.
 
-    At the end of the block the bar of the whole stays, and notices come below it.
+    At the end of the block the bar of the whole run stays, and notices come below it.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn

@@ -1,4 +1,4 @@
-"""One run of the engine, as every command that makes a result has it: events shown, the report printed."""
+"""Run a translation for a command: show its events, print its report."""
 
 import json
 import sys
@@ -29,12 +29,15 @@ def run(
     output: Path | None,
     stated: Stated,
 ) -> None:
-    """Translate ``source`` into ``output``; ``prompt`` None: as the options say without one."""
+    """Translate ``source`` into ``output``, or with --explain print the options only.
+
+    prompt: None for an edit, which the options state.
+    """
     loudness, as_json = context.ensure_object(Loudness), bool(context.params["as_json"])
     options = stated.options()
     hush_libraries(loudness)
     if context.params["explain"]:
-        click.echo(explained(options, as_json))
+        click.echo(explain(options, as_json))
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
@@ -54,16 +57,16 @@ def run(
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
 
 
-def explained(options: "Options", as_json: bool) -> str:
-    """Every option of a run, its value, and who set it: a table, or a JSON object."""
+def explain(options: "Options", as_json: bool) -> str:
+    """A table, or a JSON object, of every option of a run with its value and who set it."""
     from pnpvideo.backends.checkpoint import describe
     from pnpvideo.option import plain
     from pnpvideo.settings.effective import effective
     from pnpvideo.settings.models import resolve
 
-    used = effective(options, describe(resolve(options.model)))
-    values: dict[str, Any] = plain(used.flat())
-    rows = {name: {"value": value, "set by": used.origins.get(name, "default")} for name, value in values.items()}
+    resolved = effective(options, describe(resolve(options.model)))
+    values: dict[str, Any] = plain(resolved.flat())
+    rows = {name: {"value": value, "set by": resolved.origins.get(name, "default")} for name, value in values.items()}
     if as_json:
         return json.dumps(rows, indent=2)
     shown = {name: "-" if row["value"] is None else str(row["value"]) for name, row in rows.items()}

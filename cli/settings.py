@@ -1,6 +1,6 @@
-"""Options on the command line: flags, PNPVIDEO_* variables and files of options, derived from their declarations.
+"""Options on the command line: flags, PNPVIDEO_* variables and TOML files, derived from the options' declarations.
 
-Flags count over variables, variables over --config, that over pnpvideo.toml, and that over the user's own file.
+Precedence, highest first: flags, variables, --config, pnpvideo.toml, the user's config.toml.
 """
 
 import os
@@ -23,15 +23,15 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PROJECT_FILE = "pnpvideo.toml"
 USER_FILE = "config.toml"
 MAX_BYTES = 20_000
-"""Of a file of options; the time that a TOML parser takes grows with the square of a dotted key's parts."""
+"""Limit of an options file, because parsing takes time quadratic in the parts of a dotted key."""
 ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
-"""Stand-ins for options that the options of a file may need besides, and that flags may set."""
+"""Placeholders, when a file is checked, for options that its own may require and that flags may still set."""
 EDITS_ONLY = ("change", "change_strength")
-"""Options of a run without a prompt, which commands that take a prompt do not have."""
+"""Options of ``edit`` that commands with a prompt do not have."""
 
 
 class Parsed(click.ParamType[Any]):
-    """The click type of an option whose kind parses text by itself."""
+    """The click type of an option whose ``Kind`` parses the text."""
 
     def __init__(self, option: str, kind: Kind) -> None:
         self.option, self.kind, self.name = option, kind, kind.metavar
@@ -46,7 +46,7 @@ class Parsed(click.ParamType[Any]):
 
 
 class Setting(click.Option):
-    """A click option with the heading under which the help shows it."""
+    """A click option that knows its section of the help."""
 
     def __init__(self, *arguments: Any, section: str = "", **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
@@ -54,7 +54,7 @@ class Setting(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command whose --help shows its own options and the usual ones; --help-all shows all, under headings."""
+    """A command whose --help shows its own and the usual options; --help-all shows all of them, by section."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         everything = click.Option(
@@ -93,10 +93,10 @@ class SectionedCommand(click.Command):
 
 
 def setting(name: str, *, usual: Any = None, **attributes: Any) -> Callable[[Command], Command]:
-    """The flag of the option ``name``, with its variable, and its default in the help.
+    """Add the flag of the option ``name``, with its environment variable and its default in the help.
 
-    usual: the command's own default, which the command sets; None: that of the option. attributes: of click, instead of
-    the derived ones.
+    usual: the default to show, if the command sets one of its own. attributes: of click.option, overriding the derived
+    ones.
     """
     spec = KNOWN[name]
     default = KNOWN_DEFAULTS[name] if usual is None else usual
@@ -136,7 +136,7 @@ def _default(spec: Spec, default: Any) -> str:
 
 
 def settings(names: Collection[str] = tuple(KNOWN), without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """The flags of several options, in the order of their sections; ``without``: of those, which not."""
+    """Add the flags of the options ``names`` except those in ``without``, ordered by section."""
     chosen = [name for name in names if name not in without and KNOWN[name].flag is not None]
     ordered = sorted(chosen, key=lambda name: SECTIONS.index(KNOWN[name].section))
 
@@ -152,7 +152,7 @@ RECIPE = (
     *("model", "negative", "preset", "steps", "solver", "spacing", "guidance", "guidance_span", "feature_until"),
     *("attention_until", "fresh_noise", "inversion_rounds", "seed", "batch", "device"),
 )
-"""The options of every command that runs recipes on material of its own."""
+"""The options of every command that runs recipes on generated clips or pictures."""
 
 config_option = click.option(
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with options."
@@ -161,13 +161,13 @@ config_option = click.option(
 
 @dataclass(frozen=True)
 class Stated:
-    """Options that somebody set. origins: option -> who did: "flag", "variable NAME" or a file's path."""
+    """Options that the user set. origins: option -> where: "flag", "variable NAME" or a file's path."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def over(self, other: "Stated") -> "Stated":
-        """These options, and those of ``other`` where these do not say."""
+        """Merge with ``other``; these options take precedence."""
         return Stated({**other.values, **self.values}, {**other.origins, **self.origins})
 
     def options(self) -> Options:
@@ -175,7 +175,7 @@ class Stated:
 
 
 def change_of(before: str | None, after: str | None) -> tuple[str, str] | None:
-    """The change that --from and --to name together. UsageError where one of them is missing."""
+    """The change (before, after) of --from and --to; None without both. Raises UsageError if only one is given."""
     if (before is None) != (after is None):
         raise click.UsageError("give --from and --to together")
     return None if before is None or after is None else (before, after)
@@ -194,53 +194,57 @@ def given(context: click.Context) -> Stated:
 
 
 def resolve(stated: Stated, config: Path | None) -> Stated:
-    """``stated`` over the files' options. Raises OptionError, naming file and option."""
+    """Merge ``stated`` with the options of the files, which have lower precedence.
+
+    config: the file of --config. Raises OptionError that names the file and the option.
+    """
     from platformdirs import user_config_path
 
-    found = [path for path in (user_config_path("pnpvideo") / USER_FILE, Path(PROJECT_FILE)) if path.is_file()]
+    files = [path for path in (user_config_path("pnpvideo") / USER_FILE, Path(PROJECT_FILE)) if path.is_file()]
     merged = Stated()
-    for path in [*found, *([config] if config is not None else [])]:
+    for path in [*files, *([config] if config is not None else [])]:
         values = read_file(path)
         merged = Stated(values, dict.fromkeys(values, str(path))).over(merged)
     return stated.over(merged)
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The options that a TOML file sets, each checked. Relative paths start at the file's own folder."""
-    return _checked(path, _parsed(path))
+    """Read and check the options of a TOML file. Its relative paths start at its own folder. Raises OptionError."""
+    return _check(path, _parse(path))
 
 
 def read_tables(path: Path) -> dict[str, dict[str, Any]]:
-    """The named sets of options that a TOML file holds, a table each, each checked."""
-    tables = _parsed(path)
+    """Read and check a TOML file of named sets of options, one table each. Raises OptionError."""
+    tables = _parse(path)
     for name, values in tables.items():
         if not isinstance(values, dict):
             raise OptionError(f"{path}: {name} stands alone; accepted are tables of options, such as [{name}]")
-        tables[name] = _checked(path, values)
+        tables[name] = _check(path, values)
     return tables
 
 
-def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+def _check(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Convert the values that a TOML file has for known options, in place, and check them all."""
     try:
         for name, value in values.items():
             if name in KNOWN:
-                values[name] = _loaded(name, value, path.parent)
+                values[name] = _load(name, value, path.parent)
         Options.from_flat({**ELSEWHERE, **values})
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from error
-    except (RecursionError, ValueError) as error:  # a value that is nested too deep, or a number too long, to be shown
+    except (RecursionError, ValueError) as error:  # a value nested too deep, or a number too long, for the message
         raise OptionError(f"{path}: a value is not one that any option takes: {error}") from error
     return values
 
 
-def _loaded(name: str, value: Any, folder: Path) -> Any:
+def _load(name: str, value: Any, folder: Path) -> Any:
     try:
         return KNOWN[name].kind.load(name, value, folder)
     except OptionError as error:
         raise OptionError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:

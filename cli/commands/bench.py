@@ -1,4 +1,4 @@
-"""pnpvideo bench: what a result costs on this machine."""
+"""pnpvideo bench: the cost of a translation on this machine, by recipe."""
 
 from typing import Any
 

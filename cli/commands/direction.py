@@ -1,4 +1,4 @@
-"""pnpvideo direction: where an edit points in the space of text embeddings."""
+"""pnpvideo direction: build or show an edit direction in the space of text embeddings."""
 
 import json
 import sys
@@ -90,7 +90,7 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRequest:
-    """The concepts, and where sentences about them come from: files, a language model, or else templates."""
+    """Parameters of ``build``: the concepts, and the origin of sentences: files, a language model, else templates."""
 
     source: str
     target: str

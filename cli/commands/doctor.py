@@ -1,4 +1,4 @@
-"""pnpvideo doctor: whether this machine can translate, and what to do where it cannot."""
+"""pnpvideo doctor: check whether this machine can translate, and say how to repair what is missing."""
 
 import json
 from dataclasses import asdict

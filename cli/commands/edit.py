@@ -1,4 +1,4 @@
-"""pnpvideo edit: change one thing into another, with no prompt written."""
+"""pnpvideo edit: change one concept into another, without a prompt."""
 
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,16 @@ def edit(
 
 
 def edit_options(context: click.Context, before: str | None, after: str | None, config: Path | None) -> Stated:
-    """The options of an edit: its method is its own, not translate's, wherever a file names that one."""
+    """The options of an edit, merged from flags and files.
+
+    Its method comes from the flag, else from --config if ``edit`` offers that method, else it is USUAL_EDIT; the method
+    of pnpvideo.toml and of the user's file is for ``translate``. Raises UsageError without a change or direction.
+    """
     flags = given(context)
     stated = resolve(flags, config)
-    named = read_file(config).get("method") if config else None  # the method of other files is translate's
-    method = flags.values.get("method", named if named in EDITS else USUAL_EDIT)
-    origin = stated.origins.get("method", "default") if "method" in flags.values or named in EDITS else "default"
+    in_config = read_file(config).get("method") if config else None
+    method = flags.values.get("method", in_config if in_config in EDITS else USUAL_EDIT)
+    origin = stated.origins.get("method", "default") if "method" in flags.values or in_config in EDITS else "default"
     changed: dict[str, Any] = {"method": method}
     if change := change_of(before, after):
         changed["change"] = change

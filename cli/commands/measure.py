@@ -1,4 +1,4 @@
-"""pnpvideo measure: how good is a result, a recipe, a checkpoint?"""
+"""pnpvideo measure: the quality of a result, of recipes or of a checkpoint."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import JUDGE_HELP, benchmark_settings, on_world, only, told, world_settings
+from ..benchmark import JUDGE_HELP, benchmark_settings, on_world, only, run_benchmark, world_settings
 from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..settings import given, read_tables, resolve, settings
 
@@ -55,11 +55,10 @@ def edits(context: click.Context, **asked: Any) -> None:
     from pnpvideo.measure.edits import EditsOptions, measure_edits
 
     still = asked["length"] == 1
-    read = read_tables(asked["recipe_file"]) if asked["recipe_file"] else None
-    usual = STILLS if still else CLIPS
-    recipes = only(
-        usual if read is None else {n: EditRecipe.of(changes) for n, changes in read.items()}, asked["chosen"]
-    )
+    available = STILLS if still else CLIPS
+    if asked["recipe_file"]:
+        available = {name: EditRecipe.of(changes) for name, changes in read_tables(asked["recipe_file"]).items()}
+    recipes = only(available, asked["chosen"])
     wanted = list(only({task.name: task for task in TASKS}, asked["tasks"]).values())
     options = EditsOptions(
         pictures=asked["pictures"],
@@ -68,8 +67,14 @@ def edits(context: click.Context, **asked: Any) -> None:
         split=asked["split"],
         judge=asked["judge"],
     )
-    measured = partial(measure_edits, options, base, recipes, wanted)
-    told(context, asked, measured, columns=6, width=160, noun="picture" if still else "frame")
+    run_benchmark(
+        context,
+        asked,
+        partial(measure_edits, options, base, recipes, wanted),
+        columns=6,
+        width=160,
+        noun="picture" if still else "frame",
+    )
 
 
 @measure.command()

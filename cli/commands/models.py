@@ -1,4 +1,4 @@
-"""pnpvideo models: the names that --model knows, and which of them are here."""
+"""pnpvideo models: list the aliases for --model, and which of them are on this machine."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def models(as_json: bool) -> None:
 
 
 def is_local(source: str) -> bool:
-    """Whether ``source`` is a checkpoint's folder, or a hub id whose denoiser lies in the hub's cache."""
+    """Whether ``source`` is a checkpoint's folder, or a hub id whose UNet is in the local hub cache."""
     folder = Path(source)
     if not folder.is_dir() and not folder.is_absolute():
         from huggingface_hub import try_to_load_from_cache

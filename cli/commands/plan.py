@@ -1,4 +1,4 @@
-"""pnpvideo plan: what a translation will take, before it is begun."""
+"""pnpvideo plan: estimate what a translation will take before it starts."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""pnpvideo probe: what would be read from a file."""
+"""pnpvideo probe: show the properties of a file as pnpvideo reads it."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def probe(context: click.Context, file: Path, allow_partial: bool, track: int | 
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, fractions and paths as JSON has them: objects, numbers and texts."""
+    """Convert for JSON: dataclasses to objects, fractions to numbers, paths to text."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Fraction):

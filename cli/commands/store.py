@@ -1,4 +1,4 @@
-"""pnpvideo store: what is kept between runs."""
+"""pnpvideo store: list, clear or limit the data kept between runs."""
 
 import json
 import sys
@@ -58,12 +58,12 @@ def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
             f"{megabytes(entry.bytes):>10}",
             f"made {created}, used {last_used}",
         ]
-        click.echo("  ".join([*row, description(entry)]))
+        click.echo("  ".join([*row, describe(entry)]))
     click.echo(f"{len(entries)} entries, {megabytes(total)}, in {printable(str(store.root))}")
 
 
-def description(entry: "EntryInfo") -> str:
-    """Return what the entry is of, such as "ball.mp4, 256 x 256, miniature", as far as it is recorded."""
+def describe(entry: "EntryInfo") -> str:
+    """Return what the entry was computed from, as far as known, such as "ball.mp4, 256 x 256, miniature"."""
     if not entry.usable:
         return "(of another version or damaged)"
     facts = [entry.about.get(name, "") for name in ("clip", "change", "size", "model")]
@@ -107,7 +107,7 @@ def prune(context: click.Context, limit: int, as_json: bool, **_stated: Any) -> 
 
 
 def report_removal(store: "Store", remove: Callable[[], int], as_json: bool) -> None:
-    """Call ``remove``, which returns how many entries it removed, and print that and the bytes that it freed."""
+    """Call ``remove``, which returns the number of entries removed, and print it with the bytes freed."""
     before = sum(entry.bytes for entry in store.list())
     removed = remove()
     freed = before - sum(entry.bytes for entry in store.list())
@@ -118,7 +118,7 @@ def report_removal(store: "Store", remove: Callable[[], int], as_json: bool) -> 
 
 
 def open_store(context: click.Context) -> "Store":
-    """The store that a translation would use, given the same flags, variables and files."""
+    """The store that a translation with the same flags, variables and files would use."""
     from pnpvideo.store import Store
 
     from ..render import Lines
