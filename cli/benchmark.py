@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .loudness import Loudness, json_option, loudness_options
 from .render import progress_option, rendering
 from .settings import RECIPE, Command, config_option, given, read_tables, resolve, settings
+from .verbosity import Verbosity, json_option, verbosity_options
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
 
@@ -60,7 +60,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
         config_option,
         json_option("Print the figures as one JSON object."),
         progress_option,
-        loudness_options,
+        verbosity_options,
     )
 
     def apply(command: Command) -> Command:
@@ -139,7 +139,7 @@ def run_benchmark(
     output: Path | None = asked["output"]
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-    with rendering(asked["progress"], quiet=context.ensure_object(Loudness).quiet, stream=sys.stderr) as report:
+    with rendering(asked["progress"], quiet=context.ensure_object(Verbosity).quiet, stream=sys.stderr) as report:
         results = measure(report, output / "journal.jsonl" if output is not None else None)
     click.echo(results.json() if asked["as_json"] else results.markdown())
     if output is not None:

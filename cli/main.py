@@ -34,7 +34,7 @@ from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
 from .interrupt import Terminated, interruptible
-from .loudness import Loudness, asks_for_json
+from .verbosity import Verbosity, asks_for_json
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,61 +50,61 @@ for command in (translate, edit, direction, plan, bench, measure, probe, models,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (None: this process's) and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    loudness = Loudness(json_errors=asks_for_json(words))
-    sys.excepthook = functools.partial(_report_unexpected, loudness)
+    verbosity = Verbosity(json_errors=asks_for_json(words))
+    sys.excepthook = functools.partial(_report_unexpected, verbosity)
     arrived: list[int] = []
     try:
         with interruptible() as arrived:
-            status = pnpvideo.main(words, prog_name="pnpvideo", standalone_mode=False, obj=loudness)
+            status = pnpvideo.main(words, prog_name="pnpvideo", standalone_mode=False, obj=verbosity)
     except BaseException as error:
         if arrived:  # whatever exception the signal's became on its way
-            return _report_stop(arrived[0], loudness)
-        return _report_failure(error, loudness)
+            return _report_stop(arrived[0], verbosity)
+        return _report_failure(error, verbosity)
     return status if isinstance(status, int) else 0
 
 
-def _report_failure(error: BaseException, loudness: Loudness) -> int:
+def _report_failure(error: BaseException, verbosity: Verbosity) -> int:
     """Print an error in one line and return its exit code; raise an unexpected one again."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return _report_stop(signal.SIGINT, loudness)
+        return _report_stop(signal.SIGINT, verbosity)
     if isinstance(error, Terminated):  # raised before ``interruptible`` yielded its list
-        return _report_stop(error.number, loudness)
+        return _report_stop(error.number, verbosity)
     if isinstance(error, click.ClickException):
-        if loudness.json_errors:
+        if verbosity.json_errors:
             name = "UsageError" if isinstance(error, click.UsageError) else type(error).__name__
-            _complain(loudness, name, error.exit_code, error.format_message())
+            _complain(verbosity, name, error.exit_code, error.format_message())
         else:
             error.show()
         return error.exit_code
     if isinstance(error, PnPVideoError):
-        _complain(loudness, type(error).__name__, error.exit_code, str(error), error)
+        _complain(verbosity, type(error).__name__, error.exit_code, str(error), error)
         return error.exit_code
     raise error
 
 
-def _report_stop(number: int, loudness: Loudness) -> int:
+def _report_stop(number: int, verbosity: Verbosity) -> int:
     """Print that the command was interrupted or terminated by signal ``number``, and return its exit code."""
     how = "interrupted" if number == signal.SIGINT else "terminated"
-    message = f"{how}; the same command goes on from what was kept" if loudness.kept else how
-    _complain(loudness, signal.Signals(number).name, 128 + number, message)
+    message = f"{how}; the same command goes on from what was kept" if verbosity.resumable else how
+    _complain(verbosity, signal.Signals(number).name, 128 + number, message)
     return 128 + number
 
 
 def _report_unexpected(
-    loudness: Loudness, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    verbosity: Verbosity, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Print an unexpected exception; the interpreter calls this before it exits with 1."""
-    if loudness.verbose and not loudness.json_errors:
+    if verbosity.verbose and not verbosity.json_errors:
         traceback.print_exception(kind, error, trace)
     else:
         message = f"unexpected {kind.__name__}: {error}; -v shows where, please report it"
-        _complain(loudness, kind.__name__, 1, message, error)
+        _complain(verbosity, kind.__name__, 1, message, error)
 
 
-def _complain(loudness: Loudness, name: str, code: int, message: str, error: BaseException | None = None) -> None:
+def _complain(verbosity: Verbosity, name: str, code: int, message: str, error: BaseException | None = None) -> None:
     """Print an error as a line or, where events are JSON, as an object; with -v, where ``error`` comes from."""
-    trace = "".join(traceback.format_exception(error)) if loudness.verbose and error is not None else ""
-    if loudness.json_errors:
+    trace = "".join(traceback.format_exception(error)) if verbosity.verbose and error is not None else ""
+    if verbosity.json_errors:
         record = {"event": "error", "error": name, "exit_code": code, "message": message}
         click.echo(json.dumps({**record, "traceback": trace} if trace else record), err=True)
     else:

@@ -10,7 +10,7 @@ import click
 from pnpvideo.events import Event, Notice, Progress
 
 from .early import check_run
-from .loudness import Loudness, hush_libraries
+from .verbosity import Verbosity, hush_libraries
 from .render import rendering
 from .settings import Stated
 
@@ -33,22 +33,22 @@ def run(
 
     prompt: None for an edit, which the options state.
     """
-    loudness, as_json = context.ensure_object(Loudness), bool(context.params["as_json"])
+    verbosity, as_json = context.ensure_object(Verbosity), bool(context.params["as_json"])
     options = stated.options()
-    hush_libraries(loudness)
+    hush_libraries(verbosity)
     if context.params["explain"]:
         click.echo(explain(options, as_json))
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     check_run(source, output, options)
-    with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
+    with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.pipeline import translate
 
         def listen(event: Event) -> None:
             a_step = isinstance(event, Progress) and event.unit == "step" and event.done > 0
-            loudness.kept = loudness.kept or a_step
+            verbosity.resumable = verbosity.resumable or a_step
             report(event)
 
         result = translate(source, prompt, output, options, report=listen)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pnpvideo.cli.loudness import Loudness, hush_libraries
+from pnpvideo.cli.verbosity import Verbosity, hush_libraries
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     captions = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
     if options.name not in captions:
         parser.error(f"no sample is called {options.name!r}; there are: {', '.join(captions)}")
-    hush_libraries(Loudness())
+    hush_libraries(Verbosity())
     try:
         translation = Options(
             model=options.model,

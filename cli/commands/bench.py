@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from ..benchmark import on_world, world_settings
-from ..loudness import Loudness, hush_libraries
+from ..verbosity import Verbosity, hush_libraries
 
 
 @click.command(short_help="Measure what a result costs on this machine.")
@@ -20,7 +20,7 @@ def bench(context: click.Context, **asked: Any) -> None:
     minutes for 16 frames, the last one longer. --output keeps the table with a JSON file, a plot and contact sheets,
     and lets an interrupted run go on.
     """
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     from pnpvideo.measure.pareto import plot_pareto
     from pnpvideo.measure.speed import OUR_RECIPES, PUBLISHED_RECIPES, measure_speed
 

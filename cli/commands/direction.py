@@ -11,9 +11,9 @@ import click
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Progress, Report
 
-from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..render import progress_option, rendering
 from ..settings import given, resolve, setting
+from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 if TYPE_CHECKING:
     from pnpvideo.backends.text import TextTower
@@ -48,7 +48,7 @@ def direction() -> None:
 @click.option("-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @json_option("Print what was built as one JSON object.")
 @progress_option
-@loudness_options
+@verbosity_options
 @click.pass_context
 def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, progress: str, **_stated: Any) -> None:
     """Build the direction from one concept to another, out of sentences about each.
@@ -63,8 +63,8 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
     options = resolve(given(context), None).values
-    loudness = context.ensure_object(Loudness)
-    hush_libraries(loudness)
+    verbosity = context.ensure_object(Verbosity)
+    hush_libraries(verbosity)
     from pnpvideo.backends.checkpoint import locate_text
     from pnpvideo.backends.device import choose_device
     from pnpvideo.backends.text import TextTower
@@ -72,7 +72,7 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     from pnpvideo.words.direction import build_direction
     from pnpvideo.words.direction_file import save_direction
 
-    with rendering(progress, quiet=loudness.quiet, stream=sys.stderr) as report:
+    with rendering(progress, quiet=verbosity.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
         tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature"))), device)
         first, second = sentences_of(request, tower, options.get("seed", 0), report)
@@ -145,7 +145,7 @@ def sentences_of(
 @direction.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 def show(file: Path, as_json: bool) -> None:
     """Say what is in a direction's FILE."""
     from pnpvideo.words.direction_file import load_direction

@@ -5,14 +5,14 @@ from dataclasses import asdict
 
 import click
 
-from ..loudness import json_option, loudness_options
 from ..settings import given, resolve, setting
+from ..verbosity import json_option, verbosity_options
 
 
 @click.command(short_help="Check that this machine can translate.")
 @setting("store")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, **_stated: object) -> None:
     """Check Python, PyTorch and its devices, ffmpeg, the shipped model and the store.

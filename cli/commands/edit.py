@@ -7,10 +7,10 @@ import click
 
 from pnpvideo.methods.registry import EDITS, USUAL_EDIT
 
-from ..loudness import json_option, loudness_options
 from ..render import progress_option
 from ..run import explain_option, run
 from ..settings import SectionedCommand, Stated, change_of, config_option, given, read_file, resolve, setting, settings
+from ..verbosity import json_option, verbosity_options
 
 
 @click.command(cls=SectionedCommand, short_help="Change one thing into another, with no prompt.")
@@ -24,7 +24,7 @@ from ..settings import SectionedCommand, Stated, change_of, config_option, given
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option
-@loudness_options
+@verbosity_options
 @click.pass_context
 def edit(
     context: click.Context,

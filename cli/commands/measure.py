@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from ..benchmark import JUDGE_HELP, benchmark_settings, on_world, only, run_benchmark, world_settings
-from ..loudness import Loudness, hush_libraries, json_option, loudness_options
 from ..settings import given, read_tables, resolve, settings
+from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 
 @click.group(short_help="Measure a result, recipes or a checkpoint.")
@@ -27,7 +27,7 @@ def world(context: click.Context, **asked: Any) -> None:
     Prints a table for each task, with baselines beside the recipes. --output keeps it with a JSON file, a Pareto plot
     and contact sheets, and lets an interrupted run resume.
     """
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     from pnpvideo.measure.pareto import plot_pareto
     from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
@@ -49,7 +49,7 @@ def edits(context: click.Context, **asked: Any) -> None:
     Prints a table for each task; --output keeps it with a JSON file and contact sheets, and lets an interrupted run go
     on.
     """
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     base = resolve(given(context), asked["config"]).options()
     from pnpvideo.measure.edit_tasks import CLIPS, STILLS, TASKS, EditRecipe
     from pnpvideo.measure.edits import EditsOptions, measure_edits
@@ -84,14 +84,14 @@ def edits(context: click.Context, **asked: Any) -> None:
 )
 @settings(("model", "preset", "steps", "solver", "spacing", "inversion_rounds", "device"))
 @json_option("Print the figures as one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def inversion(context: click.Context, pictures: int, pixels: int, as_json: bool, **_stated: Any) -> None:
     """Measure the noise that pictures of the procedural world are inverted to, plain and regularised.
 
     White noise of the same size stands beside it.
     """
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     base = resolve(given(context), None).options()
     from pnpvideo.measure.figures import replace_nonfinite, table
     from pnpvideo.measure.inversion import measure_inversion
@@ -115,7 +115,7 @@ def inversion(context: click.Context, pictures: int, pixels: int, as_json: bool,
 )
 @click.option("--device", default="cpu", show_default=True, help="Where the judges run.")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def clip(
     context: click.Context,
@@ -127,7 +127,7 @@ def clip(
     **asked: Any,
 ) -> None:
     """Measure RESULT beside the SOURCE it was made from, without ground truth."""
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     from pnpvideo.measure.clip import measure_clip
     from pnpvideo.measure.figures import replace_nonfinite
 
@@ -149,14 +149,14 @@ def clip(
 @click.option("--model", default="miniature", show_default=True, help="Alias or folder of a checkpoint of the world.")
 @click.option("--quick", is_flag=True, help="Far fewer pictures: for a look.")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def model(context: click.Context, model: str, quick: bool, as_json: bool) -> None:
     """Examine a checkpoint of the procedural world on scenes that training never saw.
 
     Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
     """
-    hush_libraries(context.ensure_object(Loudness))
+    hush_libraries(context.ensure_object(Verbosity))
     from pnpvideo.measure.figures import replace_nonfinite
     from pnpvideo.measure.model import Exam, examine
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from ..loudness import json_option, loudness_options
+from ..verbosity import json_option, verbosity_options
 
 
 @click.command(short_help="List the models that have a name.")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 def models(as_json: bool) -> None:
     """List the aliases for --model, where each comes from, and whether it is on this machine. Asks no network."""
     from pnpvideo.settings.models import ALIASES

@@ -11,7 +11,7 @@ import click
 from pnpvideo.events import Progress
 
 from ..early import check_input, check_options
-from ..loudness import Loudness, hush_libraries, json_option, loudness_options
+from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 from ..render import progress_option, rendering, spoken
 from ..settings import SectionedCommand, config_option, given, resolve, settings
 from .edit import edit_options
@@ -25,7 +25,7 @@ from .edit import edit_options
 @config_option
 @json_option("Print one JSON object.")
 @progress_option
-@loudness_options
+@verbosity_options
 @click.pass_context
 def plan(
     context: click.Context,
@@ -44,14 +44,14 @@ def plan(
     pnpvideo plan clip.mp4 --model sd15 --memory 8G
     pnpvideo plan clip.mp4 --from ball --to cube --keep-background
     """
-    loudness = context.ensure_object(Loudness)
-    hush_libraries(loudness)
+    verbosity = context.ensure_object(Verbosity)
+    hush_libraries(verbosity)
     of_edit = before is not None or after is not None
     stated = edit_options(context, before, after, config) if of_edit else resolve(given(context), config)
     options = stated.options()
     check_input(source, options.reading.track)
     check_options(options)
-    with rendering(context.params["progress"], quiet=loudness.quiet, stream=sys.stderr) as report:
+    with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.engine.plan import plan as planned
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..early import check_input
-from ..loudness import Loudness, json_option, loudness_options
+from ..verbosity import Verbosity, json_option, verbosity_options
 from ..render import rendering
 
 
@@ -19,7 +19,7 @@ from ..render import rendering
 @click.option("--allow-partial", is_flag=True, help="Count what can be read of a damaged FILE.")
 @click.option("--track", type=click.IntRange(min=0), metavar="N", help="Picture track of FILE, counted from 0.")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def probe(context: click.Context, file: Path, allow_partial: bool, track: int | None, as_json: bool) -> None:
     """Say what would be read from FILE: frames, size, rate, sound, shots, and how many drawings differ."""
@@ -27,7 +27,7 @@ def probe(context: click.Context, file: Path, allow_partial: bool, track: int | 
     from pnpvideo.errors import printable
     from pnpvideo.video.probe import probe as look
 
-    quiet = context.ensure_object(Loudness).quiet
+    quiet = context.ensure_object(Verbosity).quiet
     with rendering("none", quiet=quiet, stream=sys.stderr) as report:
         found = plain(look(file, track=track, allow_partial=allow_partial, report=report))
     if as_json:

@@ -10,8 +10,8 @@ import click
 from pnpvideo.errors import printable
 from pnpvideo.option import Bytes
 
-from ..loudness import Loudness, json_option, loudness_options
 from ..settings import Parsed, given, resolve, setting
+from ..verbosity import Verbosity, json_option, verbosity_options
 
 if TYPE_CHECKING:
     from pnpvideo.store import EntryInfo, Store
@@ -27,7 +27,7 @@ def store() -> None:
 @store.command("list")
 @setting("store")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def list_entries(context: click.Context, as_json: bool, **_stated: Any) -> None:
     """List the entries, the least recently used first."""
@@ -75,7 +75,7 @@ def describe(entry: "EntryInfo") -> str:
 @click.option("--key", help="Only the entry whose key begins so.")
 @setting("store")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def clear(context: click.Context, kind: str | None, key: str | None, as_json: bool, **_stated: Any) -> None:
     """Remove entries, but those in use. What is removed is computed again when it is needed."""
@@ -98,7 +98,7 @@ def clear(context: click.Context, kind: str | None, key: str | None, as_json: bo
 )
 @setting("store")
 @json_option("Print one JSON object.")
-@loudness_options
+@verbosity_options
 @click.pass_context
 def prune(context: click.Context, limit: int, as_json: bool, **_stated: Any) -> None:
     """Remove the least recently used entries, but those in use, until the store is no larger than --limit."""
@@ -124,7 +124,7 @@ def open_store(context: click.Context) -> "Store":
     from ..render import Lines
 
     folder = resolve(given(context), None).values.get("store")
-    if context.ensure_object(Loudness).quiet:
+    if context.ensure_object(Verbosity).quiet:
         return Store(folder)
     return Store(folder, report=Lines(sys.stderr))
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from ..loudness import json_option, loudness_options
 from ..render import progress_option
 from ..run import explain_option, run
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
+from ..verbosity import json_option, verbosity_options
 
 
 @click.command(cls=SectionedCommand, short_help="Translate a clip or a still with a prompt.")
@@ -19,7 +19,7 @@ from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resol
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option
-@loudness_options
+@verbosity_options
 @click.pass_context
 def translate(
     context: click.Context,

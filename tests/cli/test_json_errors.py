@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from pnpvideo.cli.loudness import asks_for_json
+from pnpvideo.cli.verbosity import asks_for_json
 from pnpvideo.cli.main import main
 
 from pnpvideo import errors

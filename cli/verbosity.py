@@ -12,12 +12,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(kw_only=True)
-class Loudness:
-    """Made before the command line is parsed, so that it is known even when parsing or the command fails."""
+class Verbosity:
+    """How much to print. Made before parsing, so that it applies even if parsing or the command fails."""
 
     quiet: bool = False
     verbose: bool = False
-    kept: bool = False
+    resumable: bool = False
     """Whether an interrupted command has steps in the store from which the same command goes on."""
     json_errors: bool = False
     """Whether a program reads the events, and errors are events too."""
@@ -36,23 +36,23 @@ def asks_for_json(words: Sequence[str]) -> bool:
     return asked == "json"
 
 
-def hush_libraries(loudness: Loudness) -> None:
+def hush_libraries(verbosity: Verbosity) -> None:
     """Keep the model libraries, which are still to be imported, to their errors; a user's own choice stays."""
-    if not loudness.verbose:
+    if not verbosity.verbose:
         for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
             os.environ.setdefault(variable, "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    loudness = context.ensure_object(Loudness)
+    verbosity = context.ensure_object(Verbosity)
     if parameter.name == "quiet":
-        loudness.quiet = loudness.quiet or value
+        verbosity.quiet = verbosity.quiet or value
     else:
-        loudness.verbose = loudness.verbose or value
+        verbosity.verbose = verbosity.verbose or value
 
 
-def loudness_options(command: Command) -> Command:
+def verbosity_options(command: Command) -> Command:
     """-q and -v; the command itself reads them from ``click.Context.obj``."""
     quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
     verbose = click.option(
