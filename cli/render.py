@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from pnpvideo.backends.download import spoken_bytes
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
 
 if TYPE_CHECKING:
@@ -245,6 +246,8 @@ def _where(event: Progress) -> str:
 
 
 def _how_far(event: Progress) -> str:
+    if event.unit == "byte":
+        return spoken_bytes(event.done) + (f" of {spoken_bytes(event.total)}" if event.total else "")
     if not event.shot and event.total <= 1 and event.done in (0, event.total):
         return f"{event.unit} ready" if event.done else f"{event.unit} ..."
     return f"{event.unit} {event.done}" + (f" of {event.total}" if event.total else "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pnpvideo.events import Event, Notice, Progress
+from pnpvideo.events import Event, Notice, Progress, Report
 
 from .early import check_run
 from .verbosity import Verbosity, hush_libraries
@@ -37,7 +37,9 @@ def run(
     options = stated.options()
     hush_libraries(verbosity)
     if context.params["explain"]:
-        click.echo(explain(options, as_json))
+        with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
+            lines = explain(options, as_json, report)
+        click.echo(lines)
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
@@ -47,8 +49,8 @@ def run(
         from pnpvideo.pipeline import translate
 
         def listen(event: Event) -> None:
-            a_step = isinstance(event, Progress) and event.unit == "step" and event.done > 0
-            verbosity.resumable = verbosity.resumable or a_step
+            resumable = isinstance(event, Progress) and event.unit in ("step", "byte") and event.done > 0
+            verbosity.resumable = verbosity.resumable or resumable
             report(event)
 
         result = translate(source, prompt, output, options, report=listen)
@@ -57,14 +59,14 @@ def run(
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))
 
 
-def explain(options: "Options", as_json: bool) -> str:
+def explain(options: "Options", as_json: bool, report: Report) -> str:
     """A table, or a JSON object, of every option of a run with its value and who set it."""
     from pnpvideo.backends.checkpoint import describe
     from pnpvideo.option import plain
     from pnpvideo.settings.effective import effective
     from pnpvideo.settings.models import resolve
 
-    resolved = effective(options, describe(resolve(options.model)))
+    resolved = effective(options, describe(resolve(options.model), report))
     values: dict[str, Any] = plain(resolved.flat())
     rows = {name: {"value": value, "set by": resolved.origins.get(name, "default")} for name, value in values.items()}
     if as_json:

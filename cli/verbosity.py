@@ -1,4 +1,4 @@
-"""How much a command says: -q, -v, --json and --progress, the same on every command that has them."""
+"""The options -q, -v and --json, the same on every command that has them."""
 
 import itertools
 import os
@@ -13,14 +13,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(kw_only=True)
 class Verbosity:
-    """How much to print. Made before parsing, so that it applies even if parsing or the command fails."""
+    """State shared by a command and the code that reports how it ended; exists before the command line is parsed.
+
+    resumable: whether the store has steps from which the same command resumes after an interruption.
+    json_errors: whether errors are printed as JSON events, for a program that reads them.
+    """
 
     quiet: bool = False
     verbose: bool = False
     resumable: bool = False
-    """Whether an interrupted command has steps in the store from which the same command goes on."""
     json_errors: bool = False
-    """Whether a program reads the events, and errors are events too."""
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
@@ -37,7 +39,10 @@ def asks_for_json(words: Sequence[str]) -> bool:
 
 
 def hush_libraries(verbosity: Verbosity) -> None:
-    """Keep the model libraries, which are still to be imported, to their errors; a user's own choice stays."""
+    """Limit transformers, diffusers and the hub to errors, unless -v or the user's environment say otherwise.
+
+    Call it before they are imported.
+    """
     if not verbosity.verbose:
         for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
             os.environ.setdefault(variable, "error")
@@ -53,7 +58,7 @@ def _note(context: click.Context, parameter: click.Parameter, value: bool) -> No
 
 
 def verbosity_options(command: Command) -> Command:
-    """-q and -v; the command itself reads them from ``click.Context.obj``."""
+    """Add -q and -v; they set the Verbosity in ``click.Context.obj``."""
     quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
     verbose = click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Show where an error came from."
@@ -62,4 +67,5 @@ def verbosity_options(command: Command) -> Command:
 
 
 def json_option(help: str) -> Callable[[Command], Command]:
+    """Add --json, as the parameter ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help=help)

@@ -74,7 +74,7 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
 
     with rendering(progress, quiet=verbosity.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
-        tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature"))), device)
+        tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature")), report), device)
         first, second = sentences_of(request, tower, options.get("seed", 0), report)
         total = len(first.sentences) + len(second.sentences)
         edit_direction = build_direction(
@@ -131,7 +131,7 @@ def sentences_of(
         return template_pairs(request.source, request.target, tower.known)
     from pnpvideo.words.language_model import LanguageModel
 
-    model = LanguageModel(request.language_model, tower.device)
+    model = LanguageModel(request.language_model, tower.device, report)
 
     def write(concept: str) -> "SentenceSet":
         def progress(done: int) -> None:

@@ -12,6 +12,7 @@ from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError, OptionError, printable
+from pnpvideo.events import Report, ignore
 from pnpvideo.settings.card import Card
 
 PARTS = ("unet", "vae", "text_encoder")
@@ -24,11 +25,11 @@ FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
 2403.14602)."""
 
 
-def locate(model: str) -> Path:
+def locate(model: str, report: Report = ignore) -> Path:
     """The local folder of a checkpoint: a folder, or a hub id, fetched if it is not cached. Raises ModelError."""
     if os.path.isfile(model):
         raise ModelError(_refusal(Path(model)))
-    folder = fetch(model, _check, COVERED)
+    folder = fetch(model, _check, COVERED, report)
     _check(folder)
     return folder
 
@@ -42,11 +43,11 @@ def check_named(model: str) -> None:
         _check(folder)
 
 
-def locate_text(model: str) -> Path:
+def locate_text(model: str, report: Report = ignore) -> Path:
     """The same for what reads its prompts alone: text encoder and tokenizer."""
     if os.path.isfile(model):
         raise ModelError(_refusal(Path(model)))
-    folder = fetch(model, _check_text, TEXT_PARTS)
+    folder = fetch(model, _check_text, TEXT_PARTS, report)
     _check_text(folder)
     return folder
 
@@ -117,9 +118,9 @@ class Description:
     prediction: str
 
 
-def describe(model: str) -> Description:
-    """Read the configs of the checkpoint ``model``, a folder or a hub id. Raises ModelError."""
-    folder = locate(model)
+def describe(model: str, report: Report = ignore) -> Description:
+    """Read the configs of the checkpoint ``model``, a folder or a hub id, fetched if need be. Raises ModelError."""
+    folder = locate(model, report)
     from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
     scheduler = read_json(folder / SCHEDULER)

@@ -1,24 +1,25 @@
 """Models by name: a local folder, or a repository of the Hugging Face hub, fetched once."""
 
-import glob
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pnpvideo.backends.download import download
 from pnpvideo.backends.learned_words import LEARNED_WORDS
 from pnpvideo.backends.model_files import CONFIGS, VOCABULARIES, choose_weights
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.errors import ModelError
+from pnpvideo.events import Report, ignore
 
 _ALONGSIDE = ("SHA256SUMS", "model_index.json", "pnpvideo.json", LEARNED_WORDS, "scheduler_config.json")
 
 
-def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = ("",)) -> Path:
+def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = ("",), report: Report = ignore) -> Path:
     """The local folder of ``model``, a folder or a hub id. Asks no network where the hub's cache has it whole.
 
     check: raises ModelError where a cached folder lacks something, which is fetched then. parts: subfolders that are
     wanted; "" is the model's own folder. Of a repository, configs, vocabularies and one set of safetensors weights are
-    fetched, nothing else.
+    fetched, nothing else. report: hears how far a download is, in bytes.
     """
     folder = local_folder(model)
     if folder is not None:
@@ -30,7 +31,7 @@ def fetch(model: str, check: Callable[[Path], object], parts: tuple[str, ...] = 
             return cached
         except ModelError:
             pass  # a part of it was fetched, for another purpose or before an interruption
-    return _fetched(model, parts)
+    return _fetched(model, parts, report)
 
 
 def local_folder(model: str) -> Path | None:
@@ -56,14 +57,14 @@ def _cached(model: str, part: str) -> Path | None:
     return Path(found).parents[1 if part else 0] if isinstance(found, str) else None
 
 
-def _fetched(model: str, parts: tuple[str, ...]) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
+def _fetched(model: str, parts: tuple[str, ...], report: Report) -> Path:
+    from huggingface_hub import HfApi
 
     try:
         with quiet_libraries():
-            there = [file.rfilename for file in HfApi().model_info(model).siblings or ()]
-            exactly = [glob.escape(name) for name in wanted(there, parts)]
-            return Path(snapshot_download(model, allow_patterns=exactly))
+            files = HfApi().model_info(model, files_metadata=True).siblings or ()
+            sizes = {file.rfilename: file.size for file in files}
+            return download(model, {name: sizes[name] for name in wanted(sizes, parts)}, report)
     except Exception as absent:  # of the network, the hub or the disk: OSError, ValueError, and httpx's own
         said = (str(absent).strip() or type(absent).__name__).splitlines()[0]
         raise ModelError(

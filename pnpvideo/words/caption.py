@@ -12,6 +12,7 @@ from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
 from pnpvideo.errors import ModelError
+from pnpvideo.events import Report, ignore
 
 BATCH, MAX_NEW_TOKENS = 16, 40
 
@@ -22,8 +23,8 @@ class Captioner:
     model: a folder or a hub id. Raises ModelError if it is missing, damaged or not a BLIP model.
     """
 
-    def __init__(self, model: str | Path, device: torch.device | str = "cpu") -> None:
-        folder = self.folder = fetch(str(model), weights_of)
+    def __init__(self, model: str | Path, device: torch.device | str = "cpu", report: Report = ignore) -> None:
+        folder = self.folder = fetch(str(model), weights_of, report=report)
         model_type = read_json(folder / "config.json").get("model_type")
         if model_type != "blip":
             raise ModelError(f"{folder} is of type {model_type!r}; a captioner is a BLIP model")

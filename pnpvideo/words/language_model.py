@@ -11,6 +11,7 @@ from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.backends.model_files import weights_of
 from pnpvideo.errors import ModelError
+from pnpvideo.events import Report, ignore
 from pnpvideo.words.sentences import filter_sentences
 
 BATCH, MAX_NEW_TOKENS = 16, 32
@@ -30,8 +31,8 @@ class LanguageModel:
     kind.
     """
 
-    def __init__(self, model: str, device: torch.device) -> None:
-        folder = self.folder = fetch(model, weights_of)
+    def __init__(self, model: str, device: torch.device, report: Report = ignore) -> None:
+        folder = self.folder = fetch(model, weights_of, report=report)
         verify(folder, ("",))
         self.seq2seq = bool(load_reader(AutoConfig, folder).is_encoder_decoder)
         kind = AutoModelForSeq2SeqLM if self.seq2seq else AutoModelForCausalLM

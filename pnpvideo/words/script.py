@@ -122,7 +122,7 @@ class ScriptWriter:
             self._report_once("a captioner is wanted to say what the input shows; --source-prompt would say it instead")
         for name in DEFAULT_CAPTIONERS if own is None else (own,):
             try:
-                return Captioner(name, self.backend.device)
+                return Captioner(name, self.backend.device, self.report)
             except ModelError as error:
                 first_error = first_error or error
         if self.options.captioner is not None or self.prompt is None or self.needs_caption:

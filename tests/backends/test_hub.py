@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import unquote, urlparse
 
 import pytest
@@ -31,6 +31,18 @@ except ModelError as error:
     print("refused:", error)
 else:
     print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+"""
+LISTENING = """
+import dataclasses, json, sys
+from pnpvideo.backends.hub import fetch
+from pnpvideo.backends.model_files import weights_of
+from pnpvideo.errors import ModelError
+def report(event):
+    print(json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}), flush=True)
+try:
+    fetch("someone/model", weights_of, report=report)
+except ModelError as error:
+    print(json.dumps({"event": "refused", "message": str(error)}))
 """
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 UNET = ("down_blocks.0.a", "up_blocks.0.a", "time_embedding.a")
@@ -87,6 +99,9 @@ class Hub:
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.asked = files, list[str]()
+        self.go_on: dict[str, Event] = {}
+        """Path -> what is waited for after half of that file."""
+        self.knows_sizes = True
         hub = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -100,6 +115,11 @@ class Hub:
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
+                    waited = hub.go_on.get(path.rpartition("/")[2]) if "resolve" in path else None
+                    if waited is not None:
+                        self.wfile.write(body[: len(body) // 2])
+                        waited.wait(30)
+                        body = body[len(body) // 2 :]
                     self.wfile.write(body)
 
             do_HEAD = do_GET
@@ -117,7 +137,10 @@ class Hub:
         ]
         api, resolve = "/api/models/someone/model", f"/someone/model/resolve/{REVISION}/"
         if path in (api, f"{api}/revision/main"):
-            names = [{"rfilename": name} for name in self.files]
+            names: list[dict[str, str | int]] = [
+                {"rfilename": name, "size": len(body)} if self.knows_sizes else {"rfilename": name}
+                for name, body in self.files.items()
+            ]
             return 200, json.dumps({"id": "someone/model", "sha": REVISION, "siblings": names}).encode(), {}
         if path.startswith(f"{api}/tree/"):
             return 200, json.dumps(sizes).encode(), {}
@@ -203,3 +226,61 @@ def test_shards_are_fetched_with_their_index(hub: Hub, environment: dict[str, st
     wanted = {"config.json", "model.safetensors.index.json", *shards}
     assert set(fetched(environment, kind="model").split()) in (wanted, wanted | {"model.fp16.safetensors"})
     assert not any(path.endswith(".bin") for path in hub.asked)
+
+
+def listening(environment: dict[str, str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", LISTENING]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def small_model(weights: int = 1000) -> dict[str, bytes]:
+    return {"config.json": b"{}", "model.safetensors": save({"a": torch.zeros(weights)}, {"format": "pt"})}
+
+
+def test_a_download_is_told_from_beginning_to_end(hub: Hub, environment: dict[str, str]) -> None:
+    """Name, size and place, how to stop and go on, the bytes in between while a file is half there, and the end."""
+    hub.files = small_model(10_000_000)  # libraries write blocks of 10 MB
+    hub.go_on["model.safetensors"] = Event()
+    total = sum(map(len, hub.files.values()))
+    with listening(environment) as child:
+        assert child.stdout is not None
+        events = []
+        for line in child.stdout:
+            events.append(json.loads(line))
+            if len(hub.files["model.safetensors"]) // 4 < events[-1].get("done", 0) < total:
+                hub.go_on["model.safetensors"].set()
+        _, said = child.communicate()
+    assert child.returncode == 0 and said == ""
+    notice, *progress = events
+    assert notice["event"] == "Notice"
+    for word in ("40.0 MB of someone/model", environment["HF_HOME"], "Ctrl-C stops", "the same command goes on"):
+        assert word in notice["message"]
+    assert {(event["stage"], event["unit"], event["total"]) for event in progress} == {("download", "byte", total)}
+    done = [event["done"] for event in progress]
+    assert done[0] == 0 and done[-1] == total and done == sorted(done)
+    assert any(0 < count < total for count in done)
+
+
+def test_what_is_there_counts_as_done(hub: Hub, environment: dict[str, str]) -> None:
+    hub.files = small_model()
+    with listening(environment) as child:
+        child.communicate()
+    (lost,) = Path(environment["HF_HOME"]).rglob("model.safetensors")
+    lost.unlink()
+    size = len(hub.files["model.safetensors"])
+    with listening(environment) as child:
+        out, _ = child.communicate()
+    notice, begun, *_, ended = map(json.loads, out.splitlines())
+    assert "4.1 kB of someone/model" in notice["message"] and "2 B are there" in notice["message"]
+    assert (begun["done"], begun["total"], ended["done"]) == (2, 2 + size, 2 + size)
+    with listening(environment) as child:
+        assert child.communicate()[0] == "", "nothing is fetched, and nothing is said"
+
+
+def test_a_hub_that_states_no_sizes_is_told_without_a_total(hub: Hub, environment: dict[str, str]) -> None:
+    hub.files, hub.knows_sizes = small_model(), False
+    with listening(environment) as child:
+        out, _ = child.communicate()
+    notice, *progress = map(json.loads, out.splitlines())
+    assert "downloading of" not in notice["message"] and notice["message"].startswith("downloading someone/model")
+    assert {event["total"] for event in progress} == {0}

@@ -232,3 +232,9 @@ def test_all_is_100_percent_and_nothing_less(share: float, said: str) -> None:
 )
 def test_times_are_spoken(seconds: float, said: str) -> None:
     assert spoken(seconds) == said
+
+
+@pytest.mark.parametrize(("total", "said"), [(4_265_000_000, "1.2 GB of 4.3 GB"), (0, "1.2 GB")])
+def test_a_download_is_told_in_bytes(total: int, said: str) -> None:
+    event = Progress(stage="download", done=1_234_000_000, total=total, unit="byte")
+    assert shown("plain", io.StringIO(), event) == f"pnpvideo: download: {said}\n"
