@@ -10,9 +10,9 @@ import click
 from pnpvideo.events import Event, Notice, Progress, Report
 
 from .early import check_run
-from .verbosity import Verbosity, hush_libraries
 from .render import rendering
 from .settings import Stated
+from .verbosity import Verbosity, hush_libraries
 
 if TYPE_CHECKING:
     from pnpvideo.settings.options import Options

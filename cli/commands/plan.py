@@ -11,9 +11,9 @@ import click
 from pnpvideo.events import Progress
 
 from ..early import check_input, check_options
-from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 from ..render import progress_option, rendering, spoken
 from ..settings import SectionedCommand, config_option, given, resolve, settings
+from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 from .edit import edit_options
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..early import check_input
-from ..verbosity import Verbosity, json_option, verbosity_options
 from ..render import rendering
+from ..verbosity import Verbosity, json_option, verbosity_options
 
 
 @click.command(short_help="Say what would be read from a file.")

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from pnpvideo.cli.verbosity import asks_for_json
 from pnpvideo.cli.main import main
+from pnpvideo.cli.verbosity import asks_for_json
 
 from pnpvideo import errors
 from pnpvideo.events import Notice, Progress, Report
