@@ -58,9 +58,10 @@ def edit_options(context: click.Context, before: str | None, after: str | None, 
     in_config = read_file(config).get("method") if config else None
     method = flags.values.get("method", in_config if in_config in EDITS else USUAL_EDIT)
     origin = stated.origins.get("method", "default") if "method" in flags.values or in_config in EDITS else "default"
-    changed: dict[str, Any] = {"method": method}
+    values: dict[str, Any] = {"method": method}
+    origins = {"method": origin}
     if change := change_of(before, after):
-        changed["change"] = change
+        values["change"], origins["change"] = change, "flag"
     elif not stated.values.get("directions") and not stated.values.get("change"):
         raise click.UsageError("give --from and --to, or a --direction")
-    return Stated(changed, {"method": origin, "change": "flag"}).over(stated)
+    return Stated(values, origins).over(stated)

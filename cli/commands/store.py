@@ -91,7 +91,7 @@ def clear(context: click.Context, kind: str | None, key: str | None, as_json: bo
 @store.command()
 @click.option(
     "--limit",
-    type=Parsed("limit", Bytes(1)),
+    type=Parsed("limit", Bytes(0)),
     required=True,
     envvar="PNPVIDEO_STORE_LIMIT",
     help="Size to keep within, such as 20G.",
