@@ -2,7 +2,7 @@
 
 from .mutant import Mutant
 
-_FFMPEG, _PASS, _SOURCE = (f"pnpvideo/video/{name}.py" for name in ("ffmpeg", "decode_pass", "source"))
+_FFMPEG, _PASS = (f"pnpvideo/video/{name}.py" for name in ("ffmpeg", "decode_pass"))
 _OUTCOME, _PIPE, _INFO = (f"pnpvideo/video/{name}.py" for name in ("decode_outcome", "pipe_reader", "stream_info"))
 _ANIMATION, _FOLDER, _BORDER = (f"pnpvideo/video/{name}.py" for name in ("animation", "folder", "pillow_reader"))
 _HOSTILE, _LIMITS, _PICTURES = (f"tests/video/test_{name}.py" for name in ("hostile", "animation_limits", "pictures"))
@@ -205,7 +205,7 @@ MUTANTS = (
     ),
     Mutant(
         "pipes and devices are not opened",
-        _SOURCE,
+        "pnpvideo/video/input_file.py",
         "if not stat.S_ISREG(mode):",
         "if False:",
         (f"{_HOSTILE}::test_pipes_and_devices_are_refused_unopened",),

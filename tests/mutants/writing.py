@@ -75,14 +75,14 @@ MUTANTS = (
     Mutant(
         "an output is not the input",
         _PLACE,
-        "if target.samefile(source.path):",
+        "if target.samefile(source):",
         "if False:",
         ("tests/cli/test_files.py", _TESTS),
     ),
     Mutant(
         "an output does not replace the folder of the input",
         _PLACE,
-        "if target.resolve() in source.path.resolve().parents:",
+        "if target.resolve() in source.resolve().parents:",
         "if False:",
         (f"{_TESTS}::test_a_folder_that_holds_the_input_is_refused",),
     ),
