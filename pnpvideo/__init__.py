@@ -6,7 +6,7 @@
     probe(path)                           what a file holds
     load(model)                           a model to be used many times: a Translator
 
-Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit), ``coherence`` (TokenFlow, JointAttention,
+Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit, FlowEdit), ``coherence`` (TokenFlow, JointAttention,
 Independent), ``prompts``, ``sampling``, ``region``, ``reading`` and ``runtime``. Names are loaded when they are first
 used, so that ``import pnpvideo`` stays quick.
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from pnpvideo.events import Event, Notice, Progress, Report
+    from pnpvideo.methods.flow_edit import FlowEdit
     from pnpvideo.methods.pix2pix_zero import Pix2PixZero
     from pnpvideo.methods.plug_and_play import PlugAndPlay
     from pnpvideo.methods.sdedit import SDEdit
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pnpvideo.store import Store
     from pnpvideo.translator import Translator, edit, load, plan, translate
     from pnpvideo.video.probe import probe
+    from pnpvideo.video.span import TimeSpan
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,7 @@ __all__ = [
     "DeviceError",
     "EncodeError",
     "Event",
+    "FlowEdit",
     "Independent",
     "InputError",
     "JointAttention",
@@ -75,6 +78,7 @@ __all__ = [
     "Sampling",
     "Store",
     "StoreError",
+    "TimeSpan",
     "TokenFlow",
     "Translator",
     "__version__",
@@ -91,6 +95,7 @@ _MODULES = {
     "pnpvideo.coherence.joint": ("JointAttention",),
     "pnpvideo.engine.plan": ("Plan",),
     "pnpvideo.events": ("Event", "Notice", "Progress", "Report"),
+    "pnpvideo.methods.flow_edit": ("FlowEdit",),
     "pnpvideo.methods.pix2pix_zero": ("Pix2PixZero",),
     "pnpvideo.methods.plug_and_play": ("PlugAndPlay",),
     "pnpvideo.methods.sdedit": ("SDEdit",),
@@ -100,6 +105,7 @@ _MODULES = {
     "pnpvideo.store": ("Store",),
     "pnpvideo.translator": ("Translator", "edit", "load", "plan", "translate"),
     "pnpvideo.video.probe": ("probe",),
+    "pnpvideo.video.span": ("TimeSpan",),
 }
 _ELSEWHERE = {name: module for module, names in _MODULES.items() for name in names}
 
