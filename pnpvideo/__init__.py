@@ -6,9 +6,9 @@
     probe(path)                           what a file holds
     load(model)                           a model to be used many times: a Translator
 
-Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit, FlowEdit), ``coherence`` (TokenFlow, JointAttention,
-Independent), ``prompts``, ``sampling``, ``region``, ``reading`` and ``runtime``. Names are loaded when they are first
-used, so that ``import pnpvideo`` stays quick.
+Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit, FlowEdit), ``coherence`` (TokenFlow,
+JointAttention, Independent), ``prompts``, ``sampling``, ``region``, ``reading`` and ``runtime``. Names are loaded when
+they are first used, so that ``import pnpvideo`` stays quick.
 """
 
 from importlib import import_module
@@ -110,10 +110,12 @@ _MODULES = {
 _ELSEWHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ELSEWHERE.get(name, "pnpvideo.errors")), name)
+if not TYPE_CHECKING:  # a type checker that saw it would accept every misspelt name
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ELSEWHERE.get(name, "pnpvideo.errors")), name)
 
 
 def __dir__() -> list[str]:
