@@ -54,7 +54,7 @@ class Setting(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command whose --help shows its own and the usual options; --help-all shows all of them, by section."""
+    """A command whose --help shows the usual options and its own; --help-all shows all, under headings."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         everything = click.Option(
@@ -78,13 +78,13 @@ class SectionedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {"": [], **{name: [] for name in SECTIONS}}
         for param in self.get_params(ctx):
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
-                sections[getattr(param, "section", "")].append(record)
+                section = getattr(param, "section", "usual" if param.name == "output" else "")
+                sections[section].append(record)
         shown = SECTIONS if ctx.meta.get("pnpvideo.help_all") else ("usual",)
-        with formatter.section("Options"):
-            formatter.write_dl(sections[""])
-        for name in shown:
+        titles = {"usual": "Usual options", "": "Files of options, messages and help"}
+        for name in (*shown, ""):
             if sections[name]:
-                with formatter.section("Usual options" if name == "usual" else name.capitalize()):
+                with formatter.section(titles.get(name, name.capitalize())):
                     formatter.write_dl(sections[name])
         hidden = sum(len(sections[name]) for name in SECTIONS if name not in shown)
         if hidden:
