@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from pnpvideo.settings.options import Options
 
 
-def check_run(source: Path | None, output: Path, options: "Options") -> None:
+def check_run(source: Path | None, prompt: str | None, output: Path, options: "Options") -> None:
     """Raise the error that translating ``source`` into ``output`` would end with, as far as names and files tell."""
     from pnpvideo.video.destination import check_place
+    from pnpvideo.words.prompt_weights import check_weights
 
+    check_weights(prompt, options.prompts.negative, options.prompts.source_prompt)
     if source is not None and not options.generate:
         check_input(source, options.reading.track)
     check_place(output, source, options.overwrite)

@@ -43,7 +43,7 @@ def run(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    check_run(source, output, options)
+    check_run(source, prompt, output, options)
     with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.pipeline import translate

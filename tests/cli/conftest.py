@@ -49,7 +49,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     module = ModuleType("pnpvideo.pipeline")
     module.__dict__["translate"] = engine.translate
     monkeypatch.setitem(sys.modules, "pnpvideo.pipeline", module)
-    monkeypatch.setattr("pnpvideo.cli.run.check_run", lambda source, output, options: None)
+    monkeypatch.setattr("pnpvideo.cli.run.check_run", lambda source, prompt, output, options: None)
     return engine
 
 

@@ -42,6 +42,8 @@ WRONG = (
     ([*TRANSLATE, "--steps", "0"], 2, "steps is 0"),
     ([*TRANSLATE, "--frames", "3:1"], 2, "empty span"),
     ([*PLAN, "--memory", "much"], 2, "such as 8G"),
+    (["translate", "in.mp4", "a (fox:9)", "-o", "out.mp4"], 2, "gives a weight of 9"),
+    ([*EDIT, "--negative", "a (fox:9)"], 2, "gives a weight of 9"),
     ([*TRANSLATE, "--mask", "none.png"], 3, "none.png does not exist"),
     ([*EDIT, "--mask", "text.mp4"], 3, "is no video"),
     ([*EDIT, "--direction", "none.safetensors:2"], 3, "none.safetensors is no file"),
@@ -77,14 +79,19 @@ def test_what_is_wrong_is_said_before_any_library_loads() -> None:
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
 def test_a_folder_that_cannot_be_written_to_is_refused_early() -> None:
     with pytest.raises(OutputError, match="cannot be written to"):
-        check_run(Path("in.mp4"), Path("/proc/self/out.mp4"), Options())
+        check_run(Path("in.mp4"), "a prompt", Path("/proc/self/out.mp4"), Options())
 
 
 def test_what_is_right_passes() -> None:
     directions = (("text.mp4", 1.0),)
-    check_run(Path("in.mp4"), Path("out.mp4"), Options.from_flat({"mask": Path("still.png"), "directions": directions}))
-    check_run(Path("in.mp4"), Path("taken.mp4"), Options(overwrite=True))
-    check_run(None, Path("out.png"), Options.from_flat({"generate": True, "source_prompt": "a ball"}))
+    check_run(
+        Path("in.mp4"),
+        "a prompt",
+        Path("out.mp4"),
+        Options.from_flat({"mask": Path("still.png"), "directions": directions}),
+    )
+    check_run(Path("in.mp4"), "a prompt", Path("taken.mp4"), Options(overwrite=True))
+    check_run(None, "a prompt", Path("out.png"), Options.from_flat({"generate": True, "source_prompt": "a ball"}))
     check_input(Path())
     check_options(Options(model="somebody/something"))
 
