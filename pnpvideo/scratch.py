@@ -19,11 +19,16 @@ def scratch_folder() -> Iterator[Path]:
     from filelock import FileLock
 
     remove_leftovers()
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-        folder = Path(name, "files")
-        folder.mkdir()
-        with FileLock(Path(name, LOCK)):
-            yield folder
+    with contextlib.ExitStack() as stack:
+        while True:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True))
+            folder = Path(name, "files")
+            folder.mkdir()
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(FileLock(Path(name, LOCK)))
+                if folder.is_dir():  # else another process took it for a leftover before the lock was held
+                    break
+        yield folder
 
 
 def remove_leftovers() -> None:

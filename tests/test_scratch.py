@@ -1,13 +1,16 @@
 """Temporary folders of killed processes are removed by the next one, those of living ones are not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import BaseFileLock
 
 from pnpvideo.scratch import remove_leftovers, scratch_folder
 
@@ -51,6 +54,23 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_stays(temporary: P
         assert not folders[0].parent.exists() and (folders[1] / "x").exists()
     both[1].communicate()
     assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_was_taken_for_a_leftover_before_its_lock_was_held_is_made_anew(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter, removed = BaseFileLock.__enter__, []
+
+    def enter_late(lock: BaseFileLock) -> Any:
+        if not removed:
+            removed.append(Path(lock.lock_file).parent)
+            shutil.rmtree(removed[0])
+        return enter(lock)
+
+    monkeypatch.setattr(BaseFileLock, "__enter__", enter_late)
+    with scratch_folder() as folder:
+        assert folder.is_dir() and folder.parent not in removed
+    assert removed and list(temporary.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
