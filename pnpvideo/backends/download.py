@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pnpvideo.events import Notice, Progress, Report
 
 SECONDS = 0.5
 """Between two reports."""
+ABANDONED_SECONDS = 3600.0
+"""How long a partial file has not grown whose process is taken to be dead."""
 
 
 def download(model: str, sizes: Mapping[str, int | None], report: Report) -> Path:
@@ -34,6 +37,7 @@ def download(model: str, sizes: Mapping[str, int | None], report: Report) -> Pat
             "and the same command goes on with the files that are still missing"
         )
     )
+    remove_abandoned(storage)
     with _watched(storage, cached, total, report):
         folder = snapshot_download(model, allow_patterns=[glob.escape(name) for name in sizes])
     if total:
@@ -60,6 +64,14 @@ def bytes_in(folder: Path) -> int:
                 path = os.path.join(parent, name)
                 found += 0 if os.path.islink(path) else os.path.getsize(path)
     return found
+
+
+def remove_abandoned(storage: Path) -> None:
+    """Remove the partial files of processes that were killed: their names are random, so no download goes on there."""
+    for path in storage.glob("blobs/*.????????.incomplete"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
 """What is told of a download, without one. See test_hub.py for downloads."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from pnpvideo.backends.download import bytes_in, spoken_bytes
+from pnpvideo.backends.download import bytes_in, remove_abandoned, spoken_bytes
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,15 @@ def test_files_count_once_and_links_do_not(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to(tmp_path / "nothing")
     assert bytes_in(tmp_path) == 120
     assert bytes_in(tmp_path / "none") == 0
+
+
+def test_partial_files_of_dead_processes_are_removed_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    long_ago = time.time() - 7200
+    names = {"e1.0123abcd.incomplete": long_ago, "e2.0123abcd.incomplete": time.time(), "e3.incomplete": long_ago}
+    for name, seconds in {**names, "e4": long_ago}.items():
+        (tmp_path / "blobs" / name).touch()
+        os.utime(tmp_path / "blobs" / name, (seconds, seconds))
+    remove_abandoned(tmp_path)
+    assert {path.name for path in (tmp_path / "blobs").iterdir()} == {"e2.0123abcd.incomplete", "e3.incomplete", "e4"}
+    remove_abandoned(tmp_path / "none")
