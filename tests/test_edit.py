@@ -14,7 +14,7 @@ from PIL import Image
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError, OptionError
-from pnpvideo.events import Event, Notice
+from pnpvideo.events import Event, Notice, Report
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
@@ -81,7 +81,7 @@ def test_without_words_the_captioner_speaks(
     seen: list[np.ndarray] = []
 
     class Blip:
-        def __init__(self, model: str, device: torch.device) -> None:
+        def __init__(self, model: str, device: torch.device, report: Report) -> None:
             assert (model, device.type) == ("some/blip", "cpu")
 
         def captions(self, pictures: list[np.ndarray]) -> list[str]:
@@ -105,7 +105,7 @@ def test_where_no_captioner_is_the_reason_is_told(
 ) -> None:
     tried: list[str] = []
 
-    def absent(model: str, device: torch.device) -> Captioner:
+    def absent(model: str, device: torch.device, report: Report) -> Captioner:
         tried.append(model)
         raise ModelError("no captioner here")
 
@@ -240,7 +240,7 @@ def test_a_shot_without_what_changes_is_kept(
     """Two shots: one shows a hen, of the other the caption says a cow."""
 
     class Blip:
-        def __init__(self, model: str, device: torch.device) -> None: ...
+        def __init__(self, model: str, device: torch.device, report: Report) -> None: ...
 
         def captions(self, pictures: list[np.ndarray]) -> list[str]:
             return ["a hen" if pictures[0].mean() > 110 else "a cow"]
@@ -333,7 +333,7 @@ def test_a_regularised_inversion_serves_every_seed_and_goes_on_after_an_interrup
 
     def stop(event: Event) -> None:
         stopped.append(getattr(event, "stage", "") == "invert")
-        if sum(stopped) == 2:
+        if sum(stopped) == 3:  # the first event says that the stage begins
             raise Stopped
 
     with pytest.raises(Stopped):

@@ -59,7 +59,8 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_stays(temporary: P
 def test_a_folder_that_was_taken_for_a_leftover_before_its_lock_was_held_is_made_anew(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter, removed = BaseFileLock.__enter__, []
+    removed: list[Path] = []
+    enter = BaseFileLock.__enter__
 
     def enter_late(lock: BaseFileLock) -> Any:
         if not removed:

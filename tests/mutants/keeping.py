@@ -175,8 +175,8 @@ MUTANTS = (
     Mutant(
         "a trajectory is of the calls that made it",
         "pnpvideo/engine/inversion.py",
-        "found = fingerprint(key, _calls(run, window, recorder, batch))",
-        "found = key",
+        "full_key = fingerprint(key, _calls(run, window, recorder, batch))",
+        "full_key = key",
         _KEYS,
     ),
     Mutant(

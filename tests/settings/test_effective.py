@@ -41,7 +41,17 @@ def test_each_source_gives_way_to_the_one_above() -> None:
 def test_every_option_has_a_value_and_who_decided() -> None:
     options = used({"method": "pix2pix-zero", "change": ("a", "b")})
     unset = {name for name, value in options.flat().items() if value is None}
-    assert unset == {"source_prompt", "captioner", "mask", "frames", "track", "memory", "map_pixels", "store"}
+    assert unset == {
+        "source_prompt",
+        "captioner",
+        "mask",
+        "frames",
+        "track",
+        "memory",
+        "map_pixels",
+        "store",
+        "store_limit",
+    }
     assert set(options.origins) == set(options.flat())
     assert effective(options, Model()) == options
 

@@ -37,7 +37,7 @@ def test_only_files_and_folders_of_frames_may_be_replaced(tmp_path: Path) -> Non
     folder.mkdir()
     check_existing(folder, form, overwrite=False)
     Image.new("RGB", (4, 4)).save(folder / "0.png")
-    with pytest.raises(OutputError, match="exists; name another output, or allow it"):
+    with pytest.raises(OutputError, match="exists; name another output, or replace it: -y"):
         check_existing(folder, form, overwrite=False)
     check_existing(folder, form, overwrite=True)
     (folder / "notes.txt").write_text("x")
