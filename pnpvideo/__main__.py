@@ -10,6 +10,10 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+WAITING = {"GOMP_SPINCOUNT": "3000"}
+"""Turns that a thread of OpenMP spins before it sleeps; libgomp's 300,000 starve a busy machine (docs/speed.md)."""
+WAITING_OF_THE_USER = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -18,12 +22,19 @@ def main() -> int:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it for SIGHUP
             signal.signal(number, _end)
+    _share_processors()
     from pnpvideo.cli.main import main as run
 
     status: int = run()
     for number in SIGNALS:  # all is done; while Python shuts down, a signal would change the status
         signal.signal(number, signal.SIG_IGN)
     return status
+
+
+def _share_processors() -> None:
+    """Let the threads of torch sleep where they wait, unless the user chose how. OpenMP reads this when torch loads."""
+    if not any(name in os.environ for name in WAITING_OF_THE_USER):
+        os.environ.update(WAITING)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

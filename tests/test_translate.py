@@ -234,21 +234,21 @@ def test_what_inversion_saw_serves_token_flow(
     """The run that inverts takes the source along less than one that finds the inversion in the store: at which steps,
     with keyframes or others, and up to what."""
     asked: list[tuple[int, bool, Kind]] = []
-    last_of_source, predict, predicting = Denoiser._last_of_source, Denoiser.__call__, []
+    last_of_source, evaluate, evaluating = Denoiser._last_of_source, Denoiser.evaluate, []
 
     def counted(self: Denoiser, x: torch.Tensor, level: int) -> Any:
-        predicting.append(level)
-        evaluation = predict(self, x, level)
-        predicting.pop()
+        evaluating.append(level)
+        evaluation = evaluate(self, x, level)
+        evaluating.pop()
         return evaluation
 
     def watched(self: Denoiser, moment: Moment, frames: tuple[int, ...]) -> Any:
         last = last_of_source(self, moment, frames)
-        if predicting and last is not None:  # the estimate of a run asks as well
+        if evaluating and last is not None:  # the estimate of a run asks as well
             asked.append((moment.step, frames == moment.keyframes, last.kind))
         return last
 
-    monkeypatch.setattr(Denoiser, "__call__", counted)
+    monkeypatch.setattr(Denoiser, "evaluate", counted)
     monkeypatch.setattr(Denoiser, "_last_of_source", watched)
     source, chosen = clip_of(8), options(steps=4, window=4, keyframe_every=2, **given)
     first = translate(source, "a fox", tmp_path / "first.mp4", chosen)

@@ -1,5 +1,6 @@
 """The process: how fast it answers, and how it ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -158,3 +159,33 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     child.stderr.close()
     child.wait()
     assert "Traceback" not in err
+
+
+def openmp_variables(**environment: str) -> str:
+    """What the command has set of OpenMP's variables at the moment when it loads its first module after click."""
+    code = """
+        import os, sys
+        from pnpvideo.__main__ import main
+        sys.argv = ["pnpvideo", "--version"]
+        main()
+        found = sorted(pair for pair in os.environ.items() if pair[0].startswith(("OMP", "GOMP", "KMP")))
+        print(found, "torch" in sys.modules)
+        """
+    clean = {name: text for name, text in os.environ.items() if not name.startswith(("OMP", "GOMP", "KMP"))}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_threads_sleep_where_they_wait_because_the_command_says_so_before_torch_loads() -> None:
+    assert openmp_variables() == "[('GOMP_SPINCOUNT', '3000')] False"
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+def test_how_the_user_lets_threads_wait_stays(name: str) -> None:
+    assert openmp_variables(**{name: "7"}) == f"[('{name}', '7')] False"
