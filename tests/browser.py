@@ -1,0 +1,51 @@
+"""A real browser for the tests of pages, and ``python -m tests.browser PAGE PICTURE``: a picture of a page."""
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """Start the system's Chromium. Skips the test if there is none."""
+    found = next((path for path in map(shutil.which, PROGRAMS) if path), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine; `make browser` installs it")
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"] if root else [])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_page(browser: Browser, path: Path, width: int = 1280, height: int = 900) -> Page:
+    """Open a comparison from disk and wait for its first picture."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+    page.goto(path.absolute().as_uri())
+    page.wait_for_selector("#stage[data-moment]")
+    return page
+
+
+def main(source: str, picture: str) -> None:
+    """Write a picture of the page ``source`` in its last frame."""
+    with launched() as browser:
+        page = open_page(browser, Path(source), height=1120)
+        page.keyboard.press("End")
+        page.wait_for_function(
+            "document.getElementById('stage').dataset.moment === document.getElementById('moment').max"
+        )
+        Path(picture).write_bytes(page.screenshot(type="jpeg", quality=85))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
