@@ -37,14 +37,15 @@ def open_page(browser: Browser, path: Path, width: int = 1280, height: int = 900
 
 
 def main(source: str, picture: str) -> None:
-    """Write a picture of the page ``source`` in its last frame."""
+    """Write a picture of the upper part of the page ``source``, in the middle of its clips."""
     with launched() as browser:
-        page = open_page(browser, Path(source), height=1120)
-        page.keyboard.press("End")
-        page.wait_for_function(
-            "document.getElementById('stage').dataset.moment === document.getElementById('moment').max"
-        )
-        Path(picture).write_bytes(page.screenshot(type="jpeg", quality=85))
+        page = open_page(browser, Path(source), height=800)
+        middle = str(int(page.get_attribute("#moment", "max") or 0) // 2)
+        page.fill("#moment", middle)
+        page.wait_for_selector(f"#stage[data-moment='{middle}']")
+        page.evaluate("document.activeElement.blur()")
+        upper = {"x": 0, "y": 0, "width": 1280, "height": 1180}
+        page.screenshot(path=picture, type="jpeg", quality=85, full_page=True, clip=upper)
 
 
 if __name__ == "__main__":

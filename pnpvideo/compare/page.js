@@ -41,6 +41,7 @@ const clips = data.clips.map((clip, number) => ({
   own: panes[number].querySelector(".own"),
   pictures: new Pictures(document.querySelectorAll(".pictures")[number].textContent),
 }));
+const player = id("player");
 const stage = id("stage");
 const charts = [...document.querySelectorAll(".chart")];
 const state = { moment: 0, playing: false, seconds: 0, mode: "wipe", request: 0, busy: false };
@@ -177,7 +178,7 @@ function wipe(share) {
   id("wipe").value = percent;
   id("wipe").setAttribute("aria-valuetext", `${percent} percent A`);
   id("wipe").style.setProperty("--share", percent / 100);
-  stage.style.setProperty("--wipe", `${percent}%`);
+  player.style.setProperty("--wipe", `${percent}%`);
 }
 
 function follow(event) {
@@ -252,7 +253,7 @@ id("theme").addEventListener("click", () => {
 });
 prefersDark.addEventListener("change", markTheme);
 
-stage.style.setProperty("--aspect", clips[0].canvas.width / clips[0].canvas.height);
+player.style.setProperty("--aspect", clips[0].canvas.width / clips[0].canvas.height);
 document.querySelector(".transport").hidden = !last; // stills need none
 markTheme();
 wipe(50);
