@@ -17,7 +17,7 @@ test: $(READY)
 browser: $(READY)
 	$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt playwright
 	command -v chromium || command -v chromium-browser || command -v google-chrome || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update -q -o Acquire::Retries=0 && apt-get install -qy --no-install-recommends chromium; \
 	else echo "no Chromium: install it with your system's packages (Debian: apt install chromium)"; exit 1; fi
 
 slow: $(READY)

@@ -1,7 +1,7 @@
 """Translate a sample with the shipped model, and show source, result and ground truth side by side.
 
-``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4``, ``out/demo.png`` and ``out/demo.html``, a page that
-plays the three in step.
+``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4``, ``out/demo.png``, and ``out/demo.html``, a page
+that plays the three in step.
 """
 
 import argparse

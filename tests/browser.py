@@ -44,8 +44,13 @@ def main(source: str, picture: str) -> None:
         page.fill("#moment", middle)
         page.wait_for_selector(f"#stage[data-moment='{middle}']")
         page.evaluate("document.activeElement.blur()")
-        upper = {"x": 0, "y": 0, "width": 1280, "height": 1180}
-        page.screenshot(path=picture, type="jpeg", quality=85, full_page=True, clip=upper)
+        page.screenshot(
+            path=picture,
+            type="jpeg",
+            quality=85,
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": 1280, "height": 1180},
+        )
 
 
 if __name__ == "__main__":

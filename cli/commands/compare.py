@@ -50,16 +50,18 @@ def compare(
     verbosity, asked = context.ensure_object(Verbosity), context.params
     hush_libraries(verbosity)
     options = ComparisonOptions(**{field.name: asked[field.name] for field in fields(ComparisonOptions)})
+    from pnpvideo.compare.destination import check_output, is_page
+
+    if reports and not is_page(output):
+        raise click.UsageError("--report is for pages; give it with an output that ends in .html")
     for path in (source, *results):
         check_input(path)
+    check_output(output, [source, *results], options)
     from pnpvideo.compare import write_page, write_side_by_side
-    from pnpvideo.compare.options import PAGE_SUFFIXES
 
     with rendering(asked["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
-        if output.suffix.lower() in PAGE_SUFFIXES:
+        if is_page(output):
             made = write_page(source, results, output, options, run_reports=reports, report=report)
-        elif reports:
-            raise click.UsageError("--report is for pages; give it with an output that ends in .html")
         else:
             made = write_side_by_side(source, results, output, options, report=report)
     report(Notice(message=f"wrote {output}"))

@@ -1,13 +1,10 @@
 """The options of a comparison."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pnpvideo.option import Frames, Model, Spec, Switch, Text, Whole, check_options, option
 from pnpvideo.video.span import Span
 
-PAGE_SUFFIXES = (".html", ".htm")
-"""Extensions of pages; every other output is a clip."""
 PAGE_WIDTH = 960
 """Pixels of the widest picture in a page, by default."""
 
@@ -59,13 +56,3 @@ class ComparisonOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A page or a clip that was written."""
-
-    output: Path
-    bytes: int
-    moments: int
-    """Steps of the page's time line, or frames of the clip."""

@@ -253,7 +253,9 @@ id("theme").addEventListener("click", () => {
 });
 prefersDark.addEventListener("change", markTheme);
 
+for (const clip of clips) clip.canvas.style.setProperty("--own", clip.canvas.width / clip.canvas.height);
 player.style.setProperty("--aspect", clips[0].canvas.width / clips[0].canvas.height);
+stage.classList.toggle("upright", clips[0].canvas.width < clips[0].canvas.height);
 document.querySelector(".transport").hidden = !last; // stills need none
 markTheme();
 wipe(50);

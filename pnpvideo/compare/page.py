@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from pnpvideo.compare.chart import chart_of
 from pnpvideo.compare.clips import open_clips
 from pnpvideo.compare.curves import SMALLEST_SIDE, Shown, motion_curves, text_curve
+from pnpvideo.compare.destination import PAGE_SUFFIXES, Comparison, check_output, is_page
 from pnpvideo.compare.media import Media, read_media
-from pnpvideo.compare.options import PAGE_SUFFIXES, PAGE_WIDTH, Comparison, ComparisonOptions
+from pnpvideo.compare.options import PAGE_WIDTH, ComparisonOptions
 from pnpvideo.compare.render import View, render
 from pnpvideo.compare.runs import find_runs, rows_of
 from pnpvideo.compare.timeline import Track, align, differences
@@ -43,7 +44,9 @@ def write_page(
     """
     options, target = options or ComparisonOptions(), Path(output)
     paths = [Path(result) for result in results]
-    check_page(target, options.overwrite)
+    if not is_page(target):
+        raise OutputError(f"{printable(str(target))} is no name of a page; accepted are {' and '.join(PAGE_SUFFIXES)}")
+    check_output(target, [Path(source), *paths], options)
     notices: list[str] = []
 
     def listen(event: Event) -> None:
@@ -88,19 +91,6 @@ def _judge(model: str) -> "Judge":
     from pnpvideo.measure.judge import Judge  # which loads the libraries of networks
 
     return Judge(model)
-
-
-def check_page(target: Path, overwrite: bool) -> None:
-    """Raise OutputError for a place where no page can be written, before the work begins."""
-    name = printable(str(target))
-    if target.suffix.lower() not in PAGE_SUFFIXES:
-        raise OutputError(f"{name} is no name of a page; accepted are {' and '.join(PAGE_SUFFIXES)}")
-    if not target.parent.is_dir():
-        raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{name} exists and is no regular file; name another output")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
 
 
 def _shapes(media: Sequence[Media]) -> list[str]:

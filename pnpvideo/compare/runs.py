@@ -8,7 +8,6 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.option import plain
 from pnpvideo.settings.effective import CARD, DEFAULT, METHOD, MODEL, PRESET
 from pnpvideo.settings.options import KNOWN
 
@@ -100,5 +99,7 @@ def rows_of(runs: Sequence[Run | None]) -> list[Row]:
 def _text(value: Any) -> str:
     if value is None or value == [] or value == "":
         return ""
-    text = printable(value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"

@@ -10,12 +10,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pnpvideo.compare.clips import bytes_of, duration_of, labels_of, open_clips, size_within
-from pnpvideo.compare.options import Comparison, ComparisonOptions
+from pnpvideo.compare.destination import Comparison, check_output
+from pnpvideo.compare.options import ComparisonOptions
 from pnpvideo.compare.timeline import TOLERANCE
-from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Progress, Report, log
 from pnpvideo.video.clip import Clip, Colour, Frame
-from pnpvideo.video.destination import check_place
 from pnpvideo.video.pixels import composite_over_white, resize
 from pnpvideo.video.write import Writer
 
@@ -42,10 +41,7 @@ def write_side_by_side(
     Raises InputError, DecodeError, OptionError, OutputError and EncodeError.
     """
     options, paths = options or ComparisonOptions(), [Path(source), *(Path(result) for result in results)]
-    if options.prompt is not None:
-        raise OptionError("a prompt adds a curve to a page, and a clip has none; leave it out, or write a page (.html)")
-    for path in paths:
-        check_place(output, path, options.overwrite)
+    check_output(Path(output), paths, options)
     clips, labels = open_clips(paths[0], paths[1:], options.frames, report), labels_of(paths)
     lead = next((number for number, clip in enumerate(clips) if clip.info.kind != "still"), 0)
     cells = _cells(clips, labels, options.width, report)

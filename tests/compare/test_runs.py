@@ -55,7 +55,7 @@ def test_rows_say_what_differs_and_what_somebody_stated(tmp_path: Path) -> None:
     assert rows["prompt"].values == ("a\\x1b", "", "a\\x1b")
     assert [name for name, row in rows.items() if row.differs] == ["seed", "seconds"]
     assert [name for name, row in rows.items() if row.matters] == ["prompt", "steps", "seed", "seconds"]
-    assert "mask" not in rows and rows["guidance"].values == ("2.0", "", "2.0")
+    assert "mask" not in rows and rows["guidance"].values == ("2", "", "2")
 
 
 def test_long_and_nested_values_are_shortened(tmp_path: Path) -> None:
