@@ -19,7 +19,8 @@ class ComparisonOptions:
             kind=Frames(),
             section="usual",
             variable=False,
-            help="Frames of SOURCE, such as 0:25, or 2.5s:4s. Of a RESULT that is longer than this, the same frames.",
+            help="Frames of SOURCE, such as 0:25, or 2.5s:4s; of a RESULT that is longer, the same. Without it: "
+            "those that the results were made from by their reports, else all.",
         ),
     )
     prompt: str | None = option(

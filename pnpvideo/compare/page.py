@@ -11,7 +11,7 @@ from pnpvideo.compare.destination import PAGE_SUFFIXES, Comparison, check_output
 from pnpvideo.compare.media import Media, read_media
 from pnpvideo.compare.options import PAGE_WIDTH, ComparisonOptions
 from pnpvideo.compare.render import View, render
-from pnpvideo.compare.runs import find_runs, rows_of
+from pnpvideo.compare.runs import find_runs, rows_of, span_of
 from pnpvideo.compare.timeline import Track, align, differences
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, log
@@ -56,7 +56,8 @@ def write_page(
 
     runs = find_runs(paths, [Path(path) for path in run_reports], listen)
     judge = None if options.prompt is None else _judge(options.judge)
-    media = read_media(open_clips(Path(source), paths, options.frames, listen), options.width or PAGE_WIDTH, listen)
+    span = options.frames or span_of(runs, listen)
+    media = read_media(open_clips(Path(source), paths, span, listen), options.width or PAGE_WIDTH, listen)
     tracks = [Track(each.times, each.end_seconds) for each in media]
     timeline = align(tracks)
     for said in [*differences(timeline, tracks, [each.label for each in media]), *_shapes(media)]:

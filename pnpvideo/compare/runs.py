@@ -8,8 +8,10 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Notice, Report
+from pnpvideo.option import Frames
 from pnpvideo.settings.effective import CARD, DEFAULT, METHOD, MODEL, PRESET
 from pnpvideo.settings.options import KNOWN
+from pnpvideo.video.span import Span, TimeSpan
 
 MOST_BYTES = 4_000_000
 ALWAYS = ("prompt", "method", "coherence", "preset", "seconds")
@@ -23,10 +25,12 @@ class Run:
     """How a result was made: the prompt, the options that the run used, and what it took; as texts by name.
 
     stated: names of the options that somebody stated for this run, instead of leaving them to model and preset.
+    span: the frames of the source that the result was made from; None: all of them.
     """
 
     facts: Mapping[str, str]
     stated: frozenset[str] = frozenset()
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,36 @@ def read_run(path: Path) -> Run:
     origins = loaded.get("origins")
     origins = origins if isinstance(origins, dict) else {}
     stated = {_text(key) for key, origin in origins.items() if origin not in (CARD, DEFAULT, METHOD, MODEL, PRESET)}
-    return Run({_text(key): _text(value) for key, value in facts.items()}, frozenset(stated))
+    return Run(
+        {_text(key): _text(value) for key, value in facts.items()}, frozenset(stated), _span(facts.get("frames"))
+    )
+
+
+def span_of(runs: Sequence[Run | None], report: Report) -> Span | None:
+    """The frames of the source that all results with a report were made from, with a notice; None if they differ."""
+    spans = {run.span for run in runs if run is not None}
+    span = spans.pop() if len(spans) == 1 else None
+    if span is not None:
+        frames = str(span) if isinstance(span, TimeSpan) else f"{span[0]}:{'' if span[1] is None else span[1]}"
+        report(
+            Notice(
+                message=f"by their reports, the results were made from the frames {frames}, which are shown; "
+                "--frames 0: shows all"
+            )
+        )
+    return span
+
+
+def _span(value: Any) -> Span | None:
+    """The span that an option of a report states; None for none, and for what is none."""
+    kind = Frames()
+    try:
+        span: Span | None = kind.parse("frames", value) if isinstance(value, str) else value and tuple(value)
+        if span is not None:
+            kind.check("frames", span)
+        return span
+    except (OptionError, TypeError):
+        return None
 
 
 def rows_of(runs: Sequence[Run | None]) -> list[Row]:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pnpvideo.compare.clips import bytes_of, duration_of, labels_of, open_clips, size_within
 from pnpvideo.compare.destination import Comparison, check_output
 from pnpvideo.compare.options import ComparisonOptions
+from pnpvideo.compare.runs import find_runs, span_of
 from pnpvideo.compare.timeline import TOLERANCE
 from pnpvideo.events import Notice, Progress, Report, log
 from pnpvideo.video.clip import Clip, Colour, Frame
@@ -42,7 +43,8 @@ def write_side_by_side(
     """
     options, paths = options or ComparisonOptions(), [Path(source), *(Path(result) for result in results)]
     check_output(Path(output), paths, options)
-    clips, labels = open_clips(paths[0], paths[1:], options.frames, report), labels_of(paths)
+    span = options.frames or span_of(find_runs(paths[1:], [], report), report)
+    clips, labels = open_clips(paths[0], paths[1:], span, report), labels_of(paths)
     lead = next((number for number, clip in enumerate(clips) if clip.info.kind != "still"), 0)
     cells = _cells(clips, labels, options.width, report)
     sheet = _sheet(cells, labels)

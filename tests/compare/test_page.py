@@ -147,3 +147,13 @@ def test_damaged_input_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(PnPVideoError, match=r"a\.mp4"):
         write_page(tmp_path / "a.mp4", [tmp_path / "a.mp4"], tmp_path / "page.html", report=ignore)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_result_of_a_span_stands_beside_the_frames_it_was_made_from(
+    folder_of: MakeFolder, tmp_path: Path, notices: Notices
+) -> None:
+    source, result = folder_of("source", plain(8)), folder_of("result", plain(3))
+    (tmp_path / "result.json").write_text(json.dumps({"prompt": "a", "options": {"frames": [4, 7]}}))
+    made = write_page(source, [result], tmp_path / "page.html", report=notices)
+    assert made.moments == 3 and len(notices.said) == 1
+    assert '"frames": [4, 5, 6]' in (tmp_path / "page.html").read_text("utf-8")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from pnpvideo.compare.runs import find_runs, read_run, rows_of
+from pnpvideo.compare.runs import find_runs, read_run, rows_of, span_of
 from pnpvideo.errors import InputError, OptionError
+from pnpvideo.video.span import Span, TimeSpan
 from tests.compare.conftest import Notices
 
 
@@ -61,3 +62,23 @@ def test_rows_say_what_differs_and_what_somebody_stated(tmp_path: Path) -> None:
 def test_long_and_nested_values_are_shortened(tmp_path: Path) -> None:
     run = read_run(written(tmp_path / "a", prompt="x" * 10_000, options={"deep": {"a": ["é"]}}))
     assert len(run.facts["prompt"]) < 400 and run.facts["deep"] == '{"a": ["é"]}'
+
+
+@pytest.mark.parametrize(
+    ("frames", "span"),
+    [([2, 5], (2, 5)), ([2, None], (2, None)), ("0.5s:2s", TimeSpan(0.5, 2)), (None, None)]
+    + [(nonsense, None) for nonsense in ("x", 3, [], [1], [5, 2], [[1], 2], {"a": 1}, True)],
+)
+def test_the_span_of_a_run_is_read(tmp_path: Path, frames: object, span: Span | None) -> None:
+    assert read_run(written(tmp_path / "a", prompt="a", options={"frames": frames})).span == span
+
+
+def test_a_span_is_shared_by_all_reports_or_none(tmp_path: Path, notices: Notices) -> None:
+    one, other = (
+        read_run(written(tmp_path / name, prompt="a", options={"frames": frames}))
+        for name, frames in (("a", [2, 5]), ("b", [0, 3]))
+    )
+    assert span_of([one, None, one], notices) == (2, 5)
+    assert "were made from the frames 2:5, which are shown" in notices.said[0]
+    assert span_of([one, other], notices) is None and span_of([None], notices) is None
+    assert len(notices.said) == 1

@@ -109,3 +109,10 @@ def test_an_output_that_is_there_or_is_an_input_is_refused(folder_of: MakeFolder
     with pytest.raises(OptionError, match="write a page"):
         write_side_by_side(source, [result], tmp_path / "b.png", ComparisonOptions(prompt="a"), report=ignore)
     assert taken.read_bytes() == b"mine"
+
+
+def test_a_result_of_a_span_stands_beside_the_frames_it_was_made_from(folder_of: MakeFolder, tmp_path: Path) -> None:
+    source, result = folder_of("source", plain(8)), folder_of("result", plain(3))
+    (tmp_path / "result.json").write_text('{"prompt": "a", "options": {"frames": [4, 7]}}')
+    write_side_by_side(source, [result], tmp_path / "side.mp4", report=ignore)
+    assert greys(tmp_path / "side.mp4", 10) == [100, 120, 140] and greys(tmp_path / "side.mp4", 60) == [20, 40, 60]
