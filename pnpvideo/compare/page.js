@@ -102,7 +102,7 @@ function tell() {
     chart.querySelector(".cursor").setAttribute("x2", x);
     chart.querySelectorAll(".here").forEach((cell, clip) => (cell.textContent = data.charts[number][clip][moment]));
   });
-  if (!state.playing) id("live").textContent = named(moment); // while it plays, a screen reader is left in peace
+  if (last && !state.playing) id("live").textContent = named(moment); // while it plays, a screen reader is left in peace
 }
 
 function go(moment) {
