@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from pnpvideo.compare.chart import chart_of
 from pnpvideo.compare.clips import open_clips
-from pnpvideo.compare.curves import SMALLEST_SIDE, Shown, motion_curves, text_curve
+from pnpvideo.compare.curves import SMALLEST_SIDE, Curve, Shown, motion_curves, text_curve
 from pnpvideo.compare.destination import PAGE_SUFFIXES, Comparison, check_output, is_page
 from pnpvideo.compare.media import Media, read_media
 from pnpvideo.compare.options import PAGE_WIDTH, ComparisonOptions
 from pnpvideo.compare.render import View, render
 from pnpvideo.compare.runs import find_runs, rows_of, span_of
-from pnpvideo.compare.timeline import Track, align, differences
+from pnpvideo.compare.timeline import Timeline, Track, align, differences
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, log
 from pnpvideo.publish import write_file
@@ -63,14 +63,8 @@ def write_page(
     for said in [*differences(timeline, tracks, [each.label for each in media]), *_shapes(media)]:
         listen(Notice(message=said))
     report(Progress(stage="write", done=0, total=1, unit="page"))
-    clips = [
-        Shown(each.measured, [each.numbers[frame] for frame in frames])
-        for each, frames in zip(media, timeline.shown, strict=True)
-    ]
-    curves = motion_curves(clips, timeline.own(0))
-    if judge is not None and options.prompt is not None:
-        curves += text_curve(clips, options.prompt, judge)
-    if len(curves) < 2 and min(min(clip.pictures[0].shape[:2]) for clip in clips) < SMALLEST_SIDE:
+    curves = _measure(media, timeline, options.prompt, judge)
+    if not curves and min(media[0].measured[0].shape[:2]) < SMALLEST_SIDE:
         listen(Notice(message=f"pictures of less than {SMALLEST_SIDE} pixels a side are not measured"))
     view = View(
         media=media,
@@ -86,6 +80,16 @@ def write_page(
         report(Notice(message=f"{size}; --frames A:B and --width N make it smaller"))
     write_file(target, page, overwrite=options.overwrite)
     return Comparison(output=target, bytes=len(page), moments=len(timeline.times))
+
+
+def _measure(media: Sequence[Media], timeline: Timeline, prompt: str | None, judge: "Judge | None") -> list[Curve]:
+    """The curves of all clips; with a prompt and a judge, agreement too."""
+    clips = [
+        Shown(each.measured, [each.numbers[frame] for frame in frames])
+        for each, frames in zip(media, timeline.shown, strict=True)
+    ]
+    curves = motion_curves(clips, timeline.own(0))
+    return curves if prompt is None or judge is None else [*curves, *text_curve(clips, prompt, judge)]
 
 
 def _judge(model: str) -> "Judge":
