@@ -222,6 +222,11 @@ id("swap").addEventListener("click", () => {
   [id("a").value, id("b").value] = [id("b").value, id("a").value];
   arrange();
 });
+id("full").addEventListener("click", () => {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else player.requestFullscreen();
+});
+id("full").hidden = !document.fullscreenEnabled;
 id("wipe").addEventListener("input", () => wipe(Number(id("wipe").value)));
 id("moment").addEventListener("input", () => go(Number(id("moment").value)));
 id("back").addEventListener("click", () => go(state.moment - 1));

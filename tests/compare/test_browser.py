@@ -242,6 +242,15 @@ def test_a_click_on_a_curve_goes_to_that_frame_and_values_follow(opened: Opened)
     assert opened.moment == int(chart.locator(".worst").get_attribute("data-moment") or -1)
 
 
+def test_the_player_fills_the_screen_and_leaves_it_again(opened: Opened) -> None:
+    opened.page.click("#full")
+    opened.page.wait_for_selector("#player:fullscreen")
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.number_in_picture(0) == 1
+    opened.page.click("#full")
+    opened.page.wait_for_selector("#player:not(:fullscreen)")
+
+
 def test_it_is_dark_or_light_as_the_system_says_and_the_button_overrides_that(opened: Opened) -> None:
     page = opened.page
 
@@ -293,7 +302,7 @@ def test_tab_goes_through_the_controls_in_the_order_of_the_page(opened: Opened) 
     page, seen = opened.page, list[str]()
     page.evaluate("window.scrollTo(0, 0)")
     page.focus("#theme")
-    for _ in range(11):
+    for _ in range(12):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.value"))
         outline = page.evaluate(
@@ -301,7 +310,7 @@ def test_tab_goes_through_the_controls_in_the_order_of_the_page(opened: Opened) 
             "(document.activeElement)"
         )
         assert outline != "none", f"{seen[-1]} shows that it has the focus"
-    assert seen == ["wipe", "a", "swap", "b", "wipe", "back", "play", "forward", "moment", "speed", "loop"]
+    assert seen == ["wipe", "a", "swap", "b", "full", "wipe", "back", "play", "forward", "moment", "speed", "loop"]
 
 
 def test_every_control_has_a_name_and_every_picture_a_text(opened: Opened) -> None:
