@@ -36,8 +36,13 @@ RANKS = (
     ("cli",),
     ("__main__",),
 )
-"""A room imports itself and rooms above it in this table. These two stand beside it:"""
-OBSERVERS = {"compare": ("cli",), "measure": ("cli", "compare"), "miniature": ("cli", "measure")}
+"""A room imports itself and rooms above it in this table. These stand beside it:"""
+OBSERVERS = {
+    "compare": ("cli",),
+    "inspect": ("cli",),
+    "measure": ("cli", "compare", "inspect"),
+    "miniature": ("cli", "measure"),
+}
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
 LONGEST_CLASS, MOST_PARAMETERS = 150, 7
