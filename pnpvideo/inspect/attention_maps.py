@@ -79,7 +79,7 @@ class AttentionMaps:
             return Cell(tiles, percents([float(share) for share in np.mean(found.shares, axis=0)]))
         highest = [float(np.percentile(scores, 99.5)) for scores in found.scores]
         tiles = [as_heat(scores, high) for scores, high in zip(found.scores, highest, strict=True)]
-        return Cell(tiles, " ".join(f"{100 * float(scores.max()):.1f}%" for scores in found.scores))
+        return Cell(tiles, ",  ".join(f"{100 * float(scores.max()):.1f}%" for scores in found.scores))
 
     def facts(self) -> dict[str, Any]:
         maps = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-EXACT_CHANNELS = 1536
+EXACT_CHANNELS = 768
 """Up to this many channels the covariance is decomposed: exact, and its memory does not grow with the samples."""
 SPARE, ROUNDS = 8, 6
 """Beyond that: extra dimensions and power iterations of the randomised decomposition (arXiv 0909.4061, 4.4)."""

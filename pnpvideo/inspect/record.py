@@ -35,10 +35,10 @@ class Level(NamedTuple):
 
 
 def levels_near(schedule: Schedule, timesteps: Sequence[float]) -> list[Level]:
-    """The levels of a run whose timesteps are nearest to these, noisiest first, each once."""
+    """The levels of a run whose timesteps are nearest to these, noisiest first, each once; for (), every level."""
     every = range(1, schedule.steps + 1)
     nearest = {min(every, key=lambda level: abs(schedule.timestep(level) - wanted)) for wanted in timesteps}
-    return [Level.of(schedule, number) for number in sorted(nearest, reverse=True)]
+    return [Level.of(schedule, number) for number in sorted(nearest or every, reverse=True)]
 
 
 class _Recorder:

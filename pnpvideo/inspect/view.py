@@ -23,7 +23,7 @@ class View:
     at: tuple[int, ...] = ()
     """Numbers of the frames to take instead, counted from 0."""
     timesteps: tuple[float, ...] = USUAL_TIMESTEPS
-    """Noise levels, as the network's timesteps, 0 (clean) to 1000 (noise). The run's nearest levels are shown."""
+    """Noise levels, as the network's timesteps, 0 (clean) to 1000 (noise); the run's nearest are shown. (): all."""
     part: str = "decoder"
     """Part of the network: "encoder", "middle" or "decoder"."""
     layers: tuple[int, ...] = ()
@@ -36,8 +36,8 @@ class View:
             raise OptionError(f"pictures is {self.pictures}; accepted is a whole number of at least 1")
         if self.part not in PARTS:
             raise OptionError(f"part is {self.part!r}; accepted: {', '.join(PARTS)}")
-        if not self.timesteps or not all(0 <= timestep <= 1000 for timestep in self.timesteps):
-            raise OptionError(f"timesteps are {self.timesteps!r}; accepted are one or more numbers from 0 to 1000")
+        if not all(0 <= timestep <= 1000 for timestep in self.timesteps):
+            raise OptionError(f"timesteps are {self.timesteps!r}; accepted are numbers from 0 to 1000")
         if any(number < 0 for number in (*self.at, *self.layers)):
             raise OptionError("at and layers are numbers of frames and layers; they count from 0")
 

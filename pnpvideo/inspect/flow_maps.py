@@ -1,0 +1,267 @@
+"""Which keyframe token each token of a frame copies, beside optical flow (TokenFlow, arXiv 2307.10373, figure 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.load import load
+from pnpvideo.coherence.coherence import Coherence, Place
+from pnpvideo.edits.token_flow import Correspondences, neighbours
+from pnpvideo.engine.run import Run
+from pnpvideo.errors import InputError, OptionError
+from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.injection import Kind, Site
+from pnpvideo.inspect.facts import run_facts, site_facts, site_label, tensor_name
+from pnpvideo.inspect.record import Level, levels_near, source_pass
+from pnpvideo.inspect.sheet import Cell, Row, draw_sheet
+from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, subjects
+from pnpvideo.inspect.view import View, grid_of
+from pnpvideo.measure.motion import estimated_motion
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
+
+USUAL_FRAMES = 9
+"""A keyframe every eight frames: two keyframes and the seven frames between them."""
+LINES = 8
+"""Lines of the drawn grid along the short side."""
+
+
+class FirstAndLast(Coherence):
+    """The first and the last frame are the keyframes, at every step."""
+
+    def keyframes(self, frames: int, place: Place, step: int, anchors: int = 0) -> tuple[int, ...]:
+        return (0, frames - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class FlowMap:
+    """Correspondences of all frames at one site and noise level.
+
+    sources: (frames, h, w, 2) int: the (row, column) of the token that each token copies, in the keyframe that weighs
+    more. agree: share of the tokens whose source lies within one token (maximum norm) of where optical flow leads.
+    moving: share of the tokens that, by the flow, move farther than one token. moving_agree: ``agree`` of these alone.
+    All are of the frames between the keyframes, and of tokens whose flow is reliable; NaN where there are none.
+    """
+
+    site: Site
+    level: Level
+    sources: np.ndarray
+    agree: float
+    moving: float
+    moving_agree: float
+
+
+@dataclass(frozen=True, eq=False)
+class FlowMaps:
+    """keyframe: of each frame, which keyframe weighs more, 0: the first, 1: the last. motions: optical flow from each
+    frame to that keyframe, (2, h, w) in pixels, and where it is reliable, (h, w) bool. index: see tensor_name ->
+    (frames, 2, tokens): of each token of the frames between, its nearest token in the first and in the last keyframe.
+    """
+
+    run: Run
+    subjects: list[Subject]
+    keyframe: tuple[int, ...]
+    motions: list[tuple[np.ndarray, np.ndarray]]
+    maps: list[FlowMap]
+    index: dict[str, Tensor]
+
+    def sheet(self, height: int = 128) -> Image.Image:
+        """Frames in columns; for each layer a row of colours, and a row with the keyframe's grid, warped."""
+        (subject,) = self.subjects
+        last = len(subject.frames) - 1
+        names = {0: "keyframe", last: "keyframe"}
+        columns = [f"{names.get(n, 'frame')} {number}" for n, number in enumerate(subject.frames)]
+        rows = [
+            Row(("frames",), [Cell([picture]) for picture in subject.pixels]),
+            Row(("optical flow", "grey: not reliable"), [Cell([flow_wheel(*motion)]) for motion in self.motions]),
+        ]
+        for found in self.maps:
+            grid = found.sources.shape[1:3]
+            label = site_label(found.site, grid)
+            agreement = f"{_percent(found.agree)} agree", f"of the {_percent(found.moving)} that move:"
+            label = (*label, found.level.title, *agreement, _percent(found.moving_agree))
+            rows.append(Row(label, [Cell([wheel(sources, grid)]) for sources in found.sources]))
+            warped = [
+                Cell([with_grid(picture, sources)])
+                for picture, sources in zip(subject.pixels, found.sources, strict=True)
+            ]
+            rows.append(Row((), warped))
+        title = (
+            "Token flow: which token of a keyframe each token copies",
+            "The keyframes have the colour wheel and the straight grid; the frames between show what they copy from the "
+            "nearer one. Agree: within one token of optical flow.",
+        )
+        return draw_sheet(title, columns, rows, height)
+
+    def facts(self) -> dict[str, Any]:
+        maps = [
+            {
+                **site_facts(found.site, found.level),
+                "agree_with_optical_flow": _known(found.agree),
+                "moving": _known(found.moving),
+                "moving_agree_with_optical_flow": _known(found.moving_agree),
+            }
+            for found in self.maps
+        ]
+        return {"shows": "flow", **run_facts(self.run, self.subjects), "keyframe": self.keyframe, "maps": maps}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.index
+
+
+def flow(
+    inputs: Sequence[Path | str],
+    options: Options | None = None,
+    view: View | None = None,
+    *,
+    backend: Backend | None = None,
+    report: Report = ignore,
+) -> FlowMaps:
+    """Find the correspondences that token flow copies tokens along, between two keyframes of one clip.
+
+    The first ``view.pictures`` frames (default USUAL_FRAMES) of the first shot are taken; the first and the last of
+    them are keyframes. In a translation keyframes change at every step; the search is the same. view: layers (default:
+    the last of each resolution of the decoder) and timesteps (default: 260). backend: as in ``features``. Raises
+    InputError for another number of inputs than one, or fewer than three frames, and other PnPVideoErrors.
+    """
+    options = options or Options()
+    view = view or View(timesteps=(260.0,))
+    if len(inputs) != 1:
+        raise InputError(f"flow looks into one clip; {len(inputs)} inputs were given")
+    count = view.pictures or USUAL_FRAMES
+    if count < 3:
+        raise OptionError(f"pictures is {count}; flow needs at least 3: two keyframes and a frame between them")
+    backend = backend or load(options.model, options.runtime, report)
+    sites = view.select(backend.sites, Kind.SELF)
+    if any(site.kind is not Kind.SELF for site in sites):
+        raise OptionError("flow follows self-attention; name sites that are")
+    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
+    with network_in_use(backend):
+        found = subjects(run, inputs, first_frames(count))
+        subject, maps, index = found[0], [], dict[str, Tensor]()
+        if (frames := len(subject.frames)) < 3:
+            raise InputError(f"{subject.name} has {frames} frames before its first cut or end; flow needs at least 3")
+        keyframe = tuple(_nearer(subject, frame) for frame in range(frames))
+        motions = [_motion(subject, frame, keyframe[frame]) for frame in range(frames)]
+        levels = levels_near(run.schedule, view.timesteps)
+        for number, level in enumerate(levels):
+            report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+            correspondences = Correspondences(sites, subject.window.times)
+            source_pass(run, subject, level, [correspondences], FirstAndLast())
+            for site in sites:
+                nearest = correspondences.of(site, range(1, frames - 1), torch.device("cpu"))
+                index[tensor_name(0, site, level)] = nearest
+                sources = _sources(nearest, keyframe, grid_of(site, nearest.shape[2], subject.grid))
+                maps.append(FlowMap(site, level, sources, *agreement(sources, motions)))
+        report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
+    if not view.sites and not view.layers:
+        maps = _last_of_each_grid(maps)
+    return FlowMaps(run, found, keyframe, motions, maps, index)
+
+
+def _nearer(subject: Subject, frame: int) -> int:
+    """0 if the first keyframe weighs more for this frame, as token flow blends them, or as much; 1: the last."""
+    last = len(subject.frames) - 1
+    if frame in (0, last):
+        return int(frame == last)
+    (_, weight), _ = neighbours(subject.window.times, (0, last), frame)
+    return int(weight < 0.5)
+
+
+def _motion(subject: Subject, frame: int, keyframe: int) -> tuple[np.ndarray, np.ndarray]:
+    """Optical flow (2, h, w) in pixels from a frame to its keyframe, and where it is reliable, (h, w) bool."""
+    pixels = subject.pixels
+    motion = estimated_motion(pixels[frame], pixels[-keyframe])
+    return motion.flow, motion.visible
+
+
+def _own_places(height: int, width: int) -> np.ndarray:
+    """(height, width, 2): the row and column of each cell."""
+    rows, columns = np.mgrid[:height, :width]
+    places: np.ndarray = np.stack((rows, columns), 2)
+    return places
+
+
+def _sources(nearest: Tensor, keyframe: Sequence[int], grid: tuple[int, int]) -> np.ndarray:
+    """(frames, h, w, 2): row and column of the copied token; a keyframe's tokens are their own."""
+    own = _own_places(*grid)
+    between = []
+    for index, chosen in zip(nearest, keyframe[1:-1], strict=True):
+        token = index[chosen].reshape(grid).numpy()
+        between.append(np.stack((token // grid[1], token % grid[1]), 2))
+    sources: np.ndarray = np.stack([own, *between, own])
+    return sources
+
+
+def agreement(sources: np.ndarray, motions: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:
+    """(agree, moving, moving_agree) of places (frames, h, w, 2) and optical flow, see FlowMap and FlowMaps."""
+    height, width = sources.shape[1:3]
+    own = _own_places(height, width)
+    near, moves = [], []
+    for copied, (motion, visible) in list(zip(sources, motions, strict=True))[1:-1]:
+        cell = np.array([motion.shape[1] / height, motion.shape[2] / width])
+        rows, columns = (((own[..., axis] + 0.5) * cell[axis]).astype(int) for axis in (0, 1))
+        target = own + motion[::-1, rows, columns].transpose(1, 2, 0) / cell
+        known = visible[rows, columns]
+        near.append((np.abs(copied - target).max(2) <= 1)[known])
+        moves.append((np.abs(own - target).max(2) > 1)[known])
+    agrees, moving = np.concatenate(near), np.concatenate(moves)
+    return _mean(agrees), _mean(moving), _mean(agrees[moving])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _last_of_each_grid(maps: Sequence[FlowMap]) -> list[FlowMap]:
+    """Of the layers with equally many tokens, the last one."""
+    last = {found.sources.shape[1:3]: found.site for found in maps}
+    return [found for found in maps if found.site in last.values()]
+
+
+def wheel(sources: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Colours (h, w, 3) uint8 of places (h, w, 2) in a keyframe: hue is the direction from its centre, saturation the
+    distance."""
+    centred = (sources + 0.5) / np.array(grid) * 2 - 1
+    hue = (np.degrees(np.arctan2(centred[..., 0], centred[..., 1])) % 360 / 2).astype(np.uint8) % 180
+    saturation = np.clip(np.hypot(centred[..., 0], centred[..., 1]) / 1.2, 0, 1)
+    hsv = np.dstack([hue, np.rint(255 * saturation).astype(np.uint8), np.full_like(hue, 245)])
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+def flow_wheel(motion: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Colours (h, w, 3) uint8 of the places to which optical flow (2, h, w) leads; grey where it is not ``visible``."""
+    height, width = visible.shape
+    colours = wheel(_own_places(height, width) + motion[::-1].transpose(1, 2, 0), (height, width))
+    colours[~visible] = (128, 128, 128)
+    return colours
+
+
+def with_grid(picture: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Draw the keyframe's grid over a picture (h, w, 3) uint8, carried along by the places (h', w', 2) it copies."""
+    height, width = picture.shape[:2]
+    step = min(sources.shape[:2]) / LINES
+    places = cv2.resize(sources.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    cells = np.floor((places + 0.5) / step)
+    lines: np.ndarray = np.zeros((height, width), bool)
+    lines[:, 1:] |= cells[:, 1:, 1] != cells[:, :-1, 1]
+    lines[1:] |= cells[1:, :, 0] != cells[:-1, :, 0]
+    drawn = np.rint(picture * 0.6 + 255 * 0.4).astype(np.uint8)
+    drawn[cv2.dilate(lines.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(bool)] = (20, 20, 20)
+    return drawn
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.0f}%"

@@ -1,0 +1,238 @@
+"""Cross-attention maps of a prompt's words, of the source and of an edit's result (arXiv 2302.03027, figure 4)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.load import load
+from pnpvideo.coherence.independent import Independent
+from pnpvideo.edits.word_mask import SHARPEST
+from pnpvideo.engine.keys import run_key
+from pnpvideo.engine.pictures import decode
+from pnpvideo.engine.run import Run
+from pnpvideo.engine.sampling import sample_window
+from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site, select
+from pnpvideo.injection.edit import Attend
+from pnpvideo.injection.lanes import SOURCE
+from pnpvideo.inspect.facts import level_facts, run_facts
+from pnpvideo.inspect.record import Level, levels_near, mean_attention, source_pass
+from pnpvideo.inspect.sheet import Cell, Row, as_heat, chunked, draw_sheet
+from pnpvideo.inspect.subjects import Subject, network_in_use, some_frames, subjects
+from pnpvideo.inspect.view import View, grid_of
+from pnpvideo.scratch import scratch_folder
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
+from pnpvideo.words.prompt_weights import plain_text
+
+POSITIVE = "positive"
+LINE = 12
+"""Most words side by side; longer prompts go on below."""
+
+
+class WordRecorder:
+    """Record cross-attention of the source lane and of the positive lane at every step, averaged over heads and layers.
+
+    sums: (lane, step) -> frame -> size of the map in cells -> (maps, their sum (cells, tokens)).
+    """
+
+    def __init__(self, sites: tuple[Site, ...]) -> None:
+        self.sites = sites
+        self.sums: dict[tuple[str, int], dict[int, dict[int, tuple[int, Tensor]]]] = {}
+
+    def begin(self, moment: Moment) -> None:
+        for lane in (SOURCE, POSITIVE):
+            self.sums.pop((lane, moment.step), None)  # a step that failed is made again
+
+    def active(self, moment: Moment, lanes: Lanes) -> bool:
+        return SOURCE in lanes.names or POSITIVE in lanes.names
+
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
+        return True
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        for lane in {SOURCE, POSITIVE}.intersection(call.lanes.names):
+            maps = mean_attention(call.q[lane], call.k[lane], call.heads).cpu()
+            for frame, weights in zip(call.lanes.frames, maps, strict=True):
+                by_size = self.sums.setdefault((lane, call.moment.step), {}).setdefault(frame, {})
+                count, total = by_size.get(len(weights), (0, torch.zeros(())))
+                by_size[len(weights)] = count + 1, total + weights
+        return attend(call)
+
+
+@dataclass(frozen=True, eq=False)
+class WordMap:
+    """Maps of one picture, in one lane. tokens: of its prompt. by_level: (levels, tokens, h, w) float32."""
+
+    subject: int
+    picture: int
+    lane: str
+    tokens: tuple[str, ...]
+    by_level: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(tokens, h, w): the mean over all levels."""
+        mean: np.ndarray = self.by_level.mean(0)
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class WordMaps:
+    """levels: of the maps, noisiest first. results: (pictures, h, w, 3) uint8 of each input; () without an edit."""
+
+    run: Run
+    subjects: list[Subject]
+    levels: list[Level]
+    maps: list[WordMap]
+    results: list[np.ndarray]
+
+    def sheet(self, height: int = 128, by_step: bool = False) -> Image.Image:
+        """A row for the source and one for the result of each picture; by_step: a row for each level."""
+        rows: list[Row] = []
+        for found in self.maps:
+            source, edited = self.subjects[found.subject], found.lane != SOURCE
+            picture = (self.results[found.subject] if edited else source.pixels)[found.picture]
+            highest = [
+                max(float(np.percentile(other, 99.5)) for other in self._of_same_word(found, token))
+                for token in range(len(found.tokens))
+            ]
+            name = ["result" if edited else "source", f"{source.name}, frame {source.frames[found.picture]}"]
+            if edited and (change := self.run.options.prompts.change):
+                name.append(f"{change[0]} to {change[1]}")
+            every = [("", found.mean)]
+            if by_step:
+                every = [(level.title, maps) for level, maps in zip(self.levels, found.by_level, strict=True)]
+            for title, maps in every:
+                label = [*name, title] if title else name
+                cells = [
+                    Cell([as_heat(one, high)], word)
+                    for one, word, high in zip(maps, found.tokens, highest, strict=True)
+                ]
+                for number, line in enumerate(chunked(cells, LINE)):
+                    rows.append(Row(() if number else label, [Cell([] if number else [picture]), *line]))
+        grid = self.maps[0].by_level.shape[2:]
+        title = (
+            "Cross-attention: where the network looks for each word",
+            f"Mean over heads and over the layers of {grid[1]} x {grid[0]} cells"
+            + ("." if by_step else f", and over {len(self.levels)} noise levels."),
+        )
+        return draw_sheet(title, (), rows, height)
+
+    def _of_same_word(self, found: WordMap, token: int) -> list[np.ndarray]:
+        """The mean maps that share a scale of colours: of this word in the source and in the result of a picture."""
+        place = found.subject, found.picture
+        others = [one for one in self.maps if (one.subject, one.picture) == place and token < len(one.tokens)]
+        return [one.mean[token] for one in others if one.tokens[token] == found.tokens[token]]
+
+    def facts(self) -> dict[str, Any]:
+        maps = [
+            {
+                "input": found.subject,
+                "picture": found.picture,
+                "lane": found.lane,
+                "tokens": [
+                    {"token": word, "mean": float(one.mean()), "largest": float(one.max())}
+                    for word, one in zip(found.tokens, found.mean, strict=True)
+                ],
+            }
+            for found in self.maps
+        ]
+        levels = [level_facts(level) for level in self.levels]
+        cells = list(self.maps[0].by_level.shape[2:])
+        return {
+            "shows": "words",
+            **run_facts(self.run, self.subjects),
+            "prompts": [subject.window.script.prompt for subject in self.subjects] if self.results else [],
+            "levels": levels,
+            "cells": cells,
+            "maps": maps,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"{one.subject}/{one.picture}/{one.lane}": torch.from_numpy(one.by_level) for one in self.maps}
+
+
+def words(
+    inputs: Sequence[Path | str],
+    options: Options | None = None,
+    view: View | None = None,
+    *,
+    prompt: str | None = None,
+    cells: int = SHARPEST,
+    backend: Backend | None = None,
+    report: Report = ignore,
+) -> WordMaps:
+    """Map the cross-attention to each token of the source prompt, over the picture.
+
+    With a ``prompt``, or a change in ``options``, the pictures are also translated, by the engine with the options'
+    method and every frame by itself, and the same maps of the result are recorded on the way. view: which pictures, and
+    without an edit which timesteps (default: every step). cells: of the layers with several sizes, those whose short
+    side is nearest to this are shown. backend: as in ``features``. Raises PnPVideoError.
+    """
+    options, view = replace(options or Options(), coherence=Independent()), view or View(timesteps=())
+    backend = backend or load(options.model, options.runtime, report)
+    sites = select(backend.sites, Kind.CROSS)
+    edited = prompt is not None or options.prompts.change is not None or bool(options.prompts.directions)
+    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
+    levels = levels_near(run.schedule, view.timesteps)
+    maps: list[WordMap] = []
+    results: list[np.ndarray] = []
+    with network_in_use(backend):
+        choose = some_frames(view.pictures, view.at, len(inputs))
+        found = subjects(run, inputs, choose, prompt if edited else "")
+        for place, subject in enumerate(found):
+            recorder = WordRecorder(sites)
+            if edited:
+                results.append(_translated(run, subject, recorder))
+            else:
+                for number, level in enumerate(levels):
+                    report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+                    source_pass(run, subject, level, [recorder])
+            report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
+            recorded = {step for _, step in recorder.sums}  # a method may leave out the first steps
+            levels = [level for level in levels if run.schedule.steps - level.number in recorded]
+            maps += _maps(run, place, subject, recorder, levels, cells)
+    return WordMaps(run, found, levels, maps, results)
+
+
+def _translated(run: Run, subject: Subject, recorder: WordRecorder) -> np.ndarray:
+    """Translate the pictures of an input with the recorder among the edits: (pictures, h, w, 3) uint8."""
+    method, window, sites = run.options.method, subject.window, run.backend.sites
+    edits = run.options.coherence.edits([recorder, *method.edits(sites)], sites, window.times)
+    with scratch_folder() as folder:  # a run that resumes from the store would skip steps
+        alone = replace(run, store=Store(folder, report=run.report))
+        key = run_key(run, window, "inspect", None)
+        latents, _ = sample_window(alone, window, subject.trajectory, edits, None, key)
+    return decode(run, window, latents)
+
+
+def _maps(
+    run: Run, place: int, subject: Subject, recorder: WordRecorder, levels: Sequence[Level], cells: int
+) -> list[WordMap]:
+    """The maps of every picture of an input, in the source lane and, if it was sampled, in the positive lane."""
+    text, script, found = run.backend.text, subject.window.script, []
+    steps = [run.schedule.steps - level.number for level in levels]
+    prompts = {SOURCE: script.source, POSITIVE: script.prompt}
+    for picture in range(len(subject.frames)):
+        for lane, prompt in prompts.items():
+            if not all((lane, step) in recorder.sums for step in steps):
+                continue
+            tokens = text.pieces(plain_text(prompt))
+            by_size = recorder.sums[lane, steps[0]][picture]
+            grids = {size: grid_of(recorder.sites[0], size, subject.grid) for size in by_size}
+            size = min(grids, key=lambda size: abs(math.log2(min(grids[size]) / cells)))
+            by_level = []
+            for step in steps:
+                count, total = recorder.sums[lane, step][picture][size]
+                by_level.append((total / count)[:, 1 : 1 + len(tokens)].mT.unflatten(1, grids[size]))
+            found.append(WordMap(place, picture, lane, tokens, torch.stack(by_level).numpy()))
+    return found
