@@ -28,6 +28,7 @@ from .commands.compare import compare
 from .commands.direction import direction
 from .commands.doctor import doctor
 from .commands.edit import edit
+from .commands.inspect import inspect
 from .commands.measure import measure
 from .commands.models import models
 from .commands.plan import plan
@@ -44,7 +45,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, compare, direction, plan, bench, measure, probe, models, doctor, store):
+for command in (translate, edit, compare, direction, plan, bench, measure, inspect, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

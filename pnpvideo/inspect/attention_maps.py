@@ -115,9 +115,7 @@ def attention(
     if query is not None and not all(0 <= share <= 1 for share in query):
         raise OptionError(f"query is {query!r}; accepted are two shares of the picture from 0 to 1: x, y")
     backend = backend or load(options.model, options.runtime, report)
-    sites = view.select(backend.sites, Kind.SELF)
-    if other := [site.name for site in sites if site.kind is not Kind.SELF]:
-        raise OptionError(f"{other[0]} is no self-attention; name sites that are, such as {_example(backend)}")
+    sites = view.select_only(backend.sites, Kind.SELF)
     run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
     with network_in_use(backend):
         found = subjects(run, inputs, some_frames(view.pictures, view.at, len(inputs)))
@@ -156,7 +154,3 @@ def _add(found: AttentionMap, weights: Tensor, subject: Subject, before: Sequenc
         scores = components.agreeing(scores, wanted).scores(weights)
     found.scores.append(scores.unflatten(0, grid).numpy())
     found.shares.append(components.shares)
-
-
-def _example(backend: Backend) -> str:
-    return next((site.name for site in backend.sites if site.kind is Kind.SELF), "none: this network has none")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -19,6 +18,7 @@ from pnpvideo.engine.run import Run
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.injection import Kind, Site
+from pnpvideo.inspect.correspondence import agreement, flow_wheel, own_places, wheel, with_grid
 from pnpvideo.inspect.facts import run_facts, site_facts, site_label, tensor_name
 from pnpvideo.inspect.record import Level, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, draw_sheet
@@ -30,8 +30,6 @@ from pnpvideo.store import Store
 
 USUAL_FRAMES = 9
 """A keyframe every eight frames: two keyframes and the seven frames between them."""
-LINES = 8
-"""Lines of the drawn grid along the short side."""
 
 
 class FirstAndLast(Coherence):
@@ -96,7 +94,7 @@ class FlowMaps:
             rows.append(Row((), warped))
         title = (
             "Token flow: which token of a keyframe each token copies",
-            "The keyframes have the colour wheel and the straight grid; the frames between show what they copy from the "
+            "The keyframes have the colour wheel and the straight grid; frames between show what they copy from the "
             "nearer one. Agree: within one token of optical flow.",
         )
         return draw_sheet(title, columns, rows, height)
@@ -140,9 +138,7 @@ def flow(
     if count < 3:
         raise OptionError(f"pictures is {count}; flow needs at least 3: two keyframes and a frame between them")
     backend = backend or load(options.model, options.runtime, report)
-    sites = view.select(backend.sites, Kind.SELF)
-    if any(site.kind is not Kind.SELF for site in sites):
-        raise OptionError("flow follows self-attention; name sites that are")
+    sites = view.select_only(backend.sites, Kind.SELF)
     run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
     with network_in_use(backend):
         found = subjects(run, inputs, first_frames(count))
@@ -183,42 +179,15 @@ def _motion(subject: Subject, frame: int, keyframe: int) -> tuple[np.ndarray, np
     return motion.flow, motion.visible
 
 
-def _own_places(height: int, width: int) -> np.ndarray:
-    """(height, width, 2): the row and column of each cell."""
-    rows, columns = np.mgrid[:height, :width]
-    places: np.ndarray = np.stack((rows, columns), 2)
-    return places
-
-
 def _sources(nearest: Tensor, keyframe: Sequence[int], grid: tuple[int, int]) -> np.ndarray:
     """(frames, h, w, 2): row and column of the copied token; a keyframe's tokens are their own."""
-    own = _own_places(*grid)
+    own = own_places(*grid)
     between = []
     for index, chosen in zip(nearest, keyframe[1:-1], strict=True):
         token = index[chosen].reshape(grid).numpy()
         between.append(np.stack((token // grid[1], token % grid[1]), 2))
     sources: np.ndarray = np.stack([own, *between, own])
     return sources
-
-
-def agreement(sources: np.ndarray, motions: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:
-    """(agree, moving, moving_agree) of places (frames, h, w, 2) and optical flow, see FlowMap and FlowMaps."""
-    height, width = sources.shape[1:3]
-    own = _own_places(height, width)
-    near, moves = [], []
-    for copied, (motion, visible) in list(zip(sources, motions, strict=True))[1:-1]:
-        cell = np.array([motion.shape[1] / height, motion.shape[2] / width])
-        rows, columns = (((own[..., axis] + 0.5) * cell[axis]).astype(int) for axis in (0, 1))
-        target = own + motion[::-1, rows, columns].transpose(1, 2, 0) / cell
-        known = visible[rows, columns]
-        near.append((np.abs(copied - target).max(2) <= 1)[known])
-        moves.append((np.abs(own - target).max(2) > 1)[known])
-    agrees, moving = np.concatenate(near), np.concatenate(moves)
-    return _mean(agrees), _mean(moving), _mean(agrees[moving])
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else float("nan")
 
 
 def _known(value: float) -> float | None:
@@ -229,38 +198,6 @@ def _last_of_each_grid(maps: Sequence[FlowMap]) -> list[FlowMap]:
     """Of the layers with equally many tokens, the last one."""
     last = {found.sources.shape[1:3]: found.site for found in maps}
     return [found for found in maps if found.site in last.values()]
-
-
-def wheel(sources: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Colours (h, w, 3) uint8 of places (h, w, 2) in a keyframe: hue is the direction from its centre, saturation the
-    distance."""
-    centred = (sources + 0.5) / np.array(grid) * 2 - 1
-    hue = (np.degrees(np.arctan2(centred[..., 0], centred[..., 1])) % 360 / 2).astype(np.uint8) % 180
-    saturation = np.clip(np.hypot(centred[..., 0], centred[..., 1]) / 1.2, 0, 1)
-    hsv = np.dstack([hue, np.rint(255 * saturation).astype(np.uint8), np.full_like(hue, 245)])
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-
-
-def flow_wheel(motion: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) uint8 of the places to which optical flow (2, h, w) leads; grey where it is not ``visible``."""
-    height, width = visible.shape
-    colours = wheel(_own_places(height, width) + motion[::-1].transpose(1, 2, 0), (height, width))
-    colours[~visible] = (128, 128, 128)
-    return colours
-
-
-def with_grid(picture: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """Draw the keyframe's grid over a picture (h, w, 3) uint8, carried along by the places (h', w', 2) it copies."""
-    height, width = picture.shape[:2]
-    step = min(sources.shape[:2]) / LINES
-    places = cv2.resize(sources.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    cells = np.floor((places + 0.5) / step)
-    lines: np.ndarray = np.zeros((height, width), bool)
-    lines[:, 1:] |= cells[:, 1:, 1] != cells[:, :-1, 1]
-    lines[1:] |= cells[1:, :, 0] != cells[:-1, :, 0]
-    drawn = np.rint(picture * 0.6 + 255 * 0.4).astype(np.uint8)
-    drawn[cv2.dilate(lines.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(bool)] = (20, 20, 20)
-    return drawn
 
 
 def _percent(share: float) -> str:

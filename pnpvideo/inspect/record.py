@@ -17,6 +17,9 @@ from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.inspect.subjects import Subject
 from pnpvideo.inspect.view import grid_of
 
+POSITIVE = "positive"
+"""The lane of the prompt."""
+
 
 class Level(NamedTuple):
     """A noise level of a run. number: 1 to ``steps``, the noisiest. noise: the standard deviation of its noise."""
@@ -94,6 +97,36 @@ class AttentionRecorder(_Recorder):
             token = token_at(self.query, grid_of(call.site, q.shape[1], self._latent))
             q = q[:, token : token + 1]
         self._record(call.site, call.lanes, mean_attention(q, k, call.heads))
+        return attend(call)
+
+
+class WordRecorder:
+    """Record cross-attention of the source lane and of the positive lane at every step, averaged over heads and layers.
+
+    sums: (lane, step) -> frame -> size of the map in cells -> (maps, their sum (cells, tokens)).
+    """
+
+    def __init__(self, sites: tuple[Site, ...]) -> None:
+        self.sites = sites
+        self.sums: dict[tuple[str, int], dict[int, dict[int, tuple[int, Tensor]]]] = {}
+
+    def begin(self, moment: Moment) -> None:
+        for lane in (SOURCE, POSITIVE):
+            self.sums.pop((lane, moment.step), None)  # a step that failed is made again
+
+    def active(self, moment: Moment, lanes: Lanes) -> bool:
+        return SOURCE in lanes.names or POSITIVE in lanes.names
+
+    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
+        return True
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        for lane in {SOURCE, POSITIVE}.intersection(call.lanes.names):
+            maps = mean_attention(call.q[lane], call.k[lane], call.heads).cpu()
+            for frame, weights in zip(call.lanes.frames, maps, strict=True):
+                by_size = self.sums.setdefault((lane, call.moment.step), {}).setdefault(frame, {})
+                count, total = by_size.get(len(weights), (0, torch.zeros(())))
+                by_size[len(weights)] = count + 1, total + weights
         return attend(call)
 
 

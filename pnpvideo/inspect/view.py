@@ -24,8 +24,8 @@ class View:
     """Numbers of the frames to take instead, counted from 0."""
     timesteps: tuple[float, ...] = USUAL_TIMESTEPS
     """Noise levels, as the network's timesteps, 0 (clean) to 1000 (noise); the run's nearest are shown. (): all."""
-    part: str = "decoder"
-    """Part of the network: "encoder", "middle" or "decoder"."""
+    part: str | None = None
+    """Part of the network: "encoder", "middle" or "decoder"; None: the decoder, and in ``words`` all of them."""
     layers: tuple[int, ...] = ()
     """Layers of that part, counted from 0; (): all."""
     sites: tuple[str, ...] = ()
@@ -34,26 +34,34 @@ class View:
     def __post_init__(self) -> None:
         if self.pictures is not None and self.pictures < 1:
             raise OptionError(f"pictures is {self.pictures}; accepted is a whole number of at least 1")
-        if self.part not in PARTS:
+        if self.part not in (None, *PARTS):
             raise OptionError(f"part is {self.part!r}; accepted: {', '.join(PARTS)}")
         if not all(0 <= timestep <= 1000 for timestep in self.timesteps):
             raise OptionError(f"timesteps are {self.timesteps!r}; accepted are numbers from 0 to 1000")
         if any(number < 0 for number in (*self.at, *self.layers)):
             raise OptionError("at and layers are numbers of frames and layers; they count from 0")
 
-    def select(self, sites: Sequence[Site], kind: Kind) -> tuple[Site, ...]:
+    def select(self, sites: Sequence[Site], kind: Kind, part: str | None = "decoder") -> tuple[Site, ...]:
         """The sites to show: those that are named, else those of ``kind`` in the part and its layers.
 
-        Raises NoMatchingSite, with names that come close.
+        part: where the view has none; None: any. Raises NoMatchingSite, with names that come close.
         """
         if not self.sites:
-            return select(sites, kind, self.part, self.layers or None)
+            return select(sites, kind, self.part or part, self.layers or None)
         known = {site.name: site for site in sites}
         for name in self.sites:
             if name not in known:
                 close = difflib.get_close_matches(name, known, 3, 0.0)
                 raise NoMatchingSite(f"the network has no site {name!r}; similar ones: {', '.join(close)}")
         return tuple(site for site in sites if site.name in self.sites)
+
+    def select_only(self, sites: Sequence[Site], kind: Kind, part: str | None = "decoder") -> tuple[Site, ...]:
+        """Like ``select``; raises OptionError if a site of another kind is named."""
+        found = self.select(sites, kind, part)
+        if other := [site.name for site in found if site.kind is not kind]:
+            example = next((site.name for site in sites if site.kind is kind), "none of this network")
+            raise OptionError(f"{other[0]} is no {kind.value}; name sites that are, such as {example}")
+        return found
 
 
 def grid_of(site: Site, tokens: int, latent: tuple[int, int]) -> tuple[int, int]:

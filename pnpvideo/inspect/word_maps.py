@@ -1,7 +1,7 @@
 """Cross-attention maps of a prompt's words, of the source and of an edit's result (arXiv 2302.03027, figure 4)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,10 @@ from pnpvideo.engine.pictures import decode
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.sampling import sample_window
 from pnpvideo.events import Progress, Report, ignore
-from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site, select
-from pnpvideo.injection.edit import Attend
+from pnpvideo.injection import Kind
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.inspect.facts import level_facts, run_facts
-from pnpvideo.inspect.record import Level, levels_near, mean_attention, source_pass
+from pnpvideo.inspect.record import POSITIVE, Level, WordRecorder, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, as_heat, chunked, draw_sheet
 from pnpvideo.inspect.subjects import Subject, network_in_use, some_frames, subjects
 from pnpvideo.inspect.view import View, grid_of
@@ -33,39 +32,8 @@ from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.words.prompt_weights import plain_text
 
-POSITIVE = "positive"
 LINE = 12
 """Most words side by side; longer prompts go on below."""
-
-
-class WordRecorder:
-    """Record cross-attention of the source lane and of the positive lane at every step, averaged over heads and layers.
-
-    sums: (lane, step) -> frame -> size of the map in cells -> (maps, their sum (cells, tokens)).
-    """
-
-    def __init__(self, sites: tuple[Site, ...]) -> None:
-        self.sites = sites
-        self.sums: dict[tuple[str, int], dict[int, dict[int, tuple[int, Tensor]]]] = {}
-
-    def begin(self, moment: Moment) -> None:
-        for lane in (SOURCE, POSITIVE):
-            self.sums.pop((lane, moment.step), None)  # a step that failed is made again
-
-    def active(self, moment: Moment, lanes: Lanes) -> bool:
-        return SOURCE in lanes.names or POSITIVE in lanes.names
-
-    def needs_source(self, moment: Moment, frames: tuple[int, ...]) -> bool:
-        return True
-
-    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        for lane in {SOURCE, POSITIVE}.intersection(call.lanes.names):
-            maps = mean_attention(call.q[lane], call.k[lane], call.heads).cpu()
-            for frame, weights in zip(call.lanes.frames, maps, strict=True):
-                by_size = self.sums.setdefault((lane, call.moment.step), {}).setdefault(frame, {})
-                count, total = by_size.get(len(weights), (0, torch.zeros(())))
-                by_size[len(weights)] = count + 1, total + weights
-        return attend(call)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,28 +65,7 @@ class WordMaps:
 
     def sheet(self, height: int = 128, by_step: bool = False) -> Image.Image:
         """A row for the source and one for the result of each picture; by_step: a row for each level."""
-        rows: list[Row] = []
-        for found in self.maps:
-            source, edited = self.subjects[found.subject], found.lane != SOURCE
-            picture = (self.results[found.subject] if edited else source.pixels)[found.picture]
-            highest = [
-                max(float(np.percentile(other, 99.5)) for other in self._of_same_word(found, token))
-                for token in range(len(found.tokens))
-            ]
-            name = ["result" if edited else "source", f"{source.name}, frame {source.frames[found.picture]}"]
-            if edited and (change := self.run.options.prompts.change):
-                name.append(f"{change[0]} to {change[1]}")
-            every = [("", found.mean)]
-            if by_step:
-                every = [(level.title, maps) for level, maps in zip(self.levels, found.by_level, strict=True)]
-            for title, maps in every:
-                label = [*name, title] if title else name
-                cells = [
-                    Cell([as_heat(one, high)], word)
-                    for one, word, high in zip(maps, found.tokens, highest, strict=True)
-                ]
-                for number, line in enumerate(chunked(cells, LINE)):
-                    rows.append(Row(() if number else label, [Cell([] if number else [picture]), *line]))
+        rows = [row for found in self.maps for row in self._rows(found, by_step)]
         grid = self.maps[0].by_level.shape[2:]
         title = (
             "Cross-attention: where the network looks for each word",
@@ -126,6 +73,25 @@ class WordMaps:
             + ("." if by_step else f", and over {len(self.levels)} noise levels."),
         )
         return draw_sheet(title, (), rows, height)
+
+    def _rows(self, found: WordMap, by_step: bool) -> Iterator[Row]:
+        source, edited = self.subjects[found.subject], found.lane != SOURCE
+        picture = (self.results[found.subject] if edited else source.pixels)[found.picture]
+        label = ["result" if edited else "source", f"{source.name}, frame {source.frames[found.picture]}"]
+        if edited and (change := self.run.options.prompts.change):
+            label.append(f"{change[0]} to {change[1]}")
+        highest = [
+            max(np.percentile(one, 99.5) for one in self._of_same_word(found, n)) for n in range(len(found.tokens))
+        ]
+        shown: list[tuple[list[str], np.ndarray]] = [(label, found.mean)]
+        if by_step:
+            levels = zip(self.levels, found.by_level, strict=True)
+            shown = [([*label, level.title], maps) for level, maps in levels]
+        for lines, maps in shown:
+            words = zip(maps, found.tokens, highest, strict=True)
+            cells = [Cell([as_heat(one, float(high))], word) for one, word, high in words]
+            for number, line in enumerate(chunked(cells, LINE)):
+                yield Row(() if number else lines, [Cell([] if number else [picture]), *line])
 
     def _of_same_word(self, found: WordMap, token: int) -> list[np.ndarray]:
         """The mean maps that share a scale of colours: of this word in the source and in the result of a picture."""
@@ -180,7 +146,7 @@ def words(
     """
     options, view = replace(options or Options(), coherence=Independent()), view or View(timesteps=())
     backend = backend or load(options.model, options.runtime, report)
-    sites = select(backend.sites, Kind.CROSS)
+    sites = view.select_only(backend.sites, Kind.CROSS, part=None)
     edited = prompt is not None or options.prompts.change is not None or bool(options.prompts.directions)
     run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
     levels = levels_near(run.schedule, view.timesteps)
