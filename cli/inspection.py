@@ -158,11 +158,10 @@ class Request:
         facts = found.facts()
         text = json.dumps(facts, indent=2, allow_nan=False)
         if self.raw is not None:
-            from safetensors.torch import save_file
+            from safetensors.torch import save
 
             tensors = {name: tensor.contiguous() for name, tensor in found.tensors().items()}
-            with published(self.raw, overwrite=self.overwrite) as path:
-                save_file(tensors, path, metadata={"inspect": json.dumps(facts)})
+            write_file(self.raw, save(tensors, metadata={"inspect": json.dumps(facts)}), overwrite=self.overwrite)
         write_file(self.numbers, f"{text}\n".encode(), overwrite=self.overwrite)
         with published(self.output, overwrite=self.overwrite) as path:
             if path.suffix.lower() == ".png":

@@ -61,7 +61,7 @@ class AttentionMaps:
         for site in dict.fromkeys(found.site for found in self.maps):
             cells = {found.level: found for found in self.maps if found.site == site}
             label = site_label(site, cells[levels[0]].scores[0].shape[:2])
-            rows.append(Row(label, [self._cell(cells[level]) for level in levels]))
+            rows.append(Row(label, [self._cell(cells[level], pictures) for level in levels]))
         title = (
             "Self-attention, averaged over heads: three principal components as red, green and blue",
             "Each picture has an analysis of its own. Below each cell: mean shares of the variance.",
@@ -73,13 +73,13 @@ class AttentionMaps:
             )
         return draw_sheet(title, [level.title for level in levels], rows, height)
 
-    def _cell(self, found: AttentionMap) -> Cell:
+    def _cell(self, found: AttentionMap, pictures: Sequence[np.ndarray]) -> Cell:
         if self.query is None:
             tiles = [as_rgb([scores])[0] for scores in found.scores]
-            return Cell(tiles, percents([float(share) for share in np.mean(found.shares, axis=0)]))
+            return Cell(tiles, percents([float(share) for share in np.mean(found.shares, axis=0)]), pictures)
         highest = [float(np.percentile(scores, 99.5)) for scores in found.scores]
         tiles = [as_heat(scores, high) for scores, high in zip(found.scores, highest, strict=True)]
-        return Cell(tiles, ",  ".join(f"{100 * float(scores.max()):.1f}%" for scores in found.scores))
+        return Cell(tiles, ",  ".join(f"{100 * float(scores.max()):.1f}%" for scores in found.scores), pictures)
 
     def facts(self) -> dict[str, Any]:
         maps = []

@@ -54,12 +54,12 @@ class FeatureMaps:
         rows = [Row(("pictures",), [Cell(pictures) for _ in levels])]
         for site in dict.fromkeys(found.site for found in self.maps):
             cells = {found.level: found for found in self.maps if found.site == site}
-            rows.append(
-                Row(
-                    site_label(site, cells[levels[0]].scores[0].shape[:2]),
-                    [Cell(as_rgb(cells[level].scores), percents(cells[level].components.shares)) for level in levels],
-                )
-            )
+            label = site_label(site, cells[levels[0]].scores[0].shape[:2])
+            shown = [
+                Cell(as_rgb(cells[level].scores), percents(cells[level].components.shares), pictures)
+                for level in levels
+            ]
+            rows.append(Row(label, shown))
         title = (
             "Features: three principal components as red, green and blue",
             "One analysis for all pictures of a cell. Below each: share of the variance of each component.",

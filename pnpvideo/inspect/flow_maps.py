@@ -86,7 +86,9 @@ class FlowMaps:
             label = site_label(found.site, grid)
             agreement = f"{_percent(found.agree)} agree", f"of the {_percent(found.moving)} that move:"
             label = (*label, found.level.title, *agreement, _percent(found.moving_agree))
-            rows.append(Row(label, [Cell([wheel(sources, grid)]) for sources in found.sources]))
+            rows.append(
+                Row(label, [Cell([wheel(sources, grid)], beside=[subject.pixels[0]]) for sources in found.sources])
+            )
             warped = [
                 Cell([with_grid(picture, sources)])
                 for picture, sources in zip(subject.pixels, found.sources, strict=True)

@@ -14,10 +14,21 @@ INK, FAINT = (20, 20, 20), (110, 110, 110)
 
 @dataclass(frozen=True)
 class Cell:
-    """Tiles side by side below one column's title, (h, w, 3) uint8 of any size; caption: a small line below them."""
+    """Tiles side by side below one column's title, (h, w, 3) uint8 of any size.
+
+    caption: a small line below them. beside: pictures in whose proportions the tiles are drawn, one each; (): own ones.
+    """
 
     tiles: Sequence[np.ndarray] = ()
     caption: str = ""
+    beside: Sequence[np.ndarray] = ()
+
+    def scaled(self, height: int) -> list[np.ndarray]:
+        """The tiles at this height in pixels."""
+        return [
+            scale_to_height(tile, height, like.shape[1] / like.shape[0])
+            for tile, like in zip(self.tiles, self.beside or self.tiles, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ def draw_sheet(title: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
 
     height: of each tile in pixels. Tiles that are smaller are enlarged without smoothing, so that single cells show.
     """
-    scaled = [[[scale_to_height(tile, height) for tile in cell.tiles] for cell in row.cells] for row in rows]
+    scaled = [[cell.scaled(height) for cell in row.cells] for row in rows]
     count = max((len(row) for row in scaled), default=0)
     small, large = ImageFont.load_default(SMALL), ImageFont.load_default(TEXT)
     widths = [
@@ -89,10 +100,12 @@ def _width(tiles: Sequence[np.ndarray]) -> int:
     return sum(int(tile.shape[1]) for tile in tiles) + GAP * max(0, len(tiles) - 1)
 
 
-def scale_to_height(tile: np.ndarray, height: int) -> np.ndarray:
-    """Resize (h, w, 3) uint8 to this height: enlarged without smoothing, reduced by area averaging."""
-    tall, wide = tile.shape[:2]
-    size = max(1, round(wide * height / tall)), height
+def scale_to_height(tile: np.ndarray, height: int, aspect: float) -> np.ndarray:
+    """Resize (h, w, 3) uint8 to this height: enlarged without smoothing, reduced by area averaging.
+
+    aspect: width / height of the result.
+    """
+    tall, size = tile.shape[0], (max(1, round(aspect * height)), height)
     return cv2.resize(tile, size, interpolation=cv2.INTER_NEAREST if tall < height else cv2.INTER_AREA)
 
 
@@ -117,7 +130,8 @@ def as_heat(values: np.ndarray, highest: float) -> np.ndarray:
 
 def with_mark(picture: np.ndarray, point: tuple[float, float], height: int = 256) -> np.ndarray:
     """Enlarge a picture (h, w, 3) uint8 to ``height`` if it is smaller, and ring the point (x, y), shares of it."""
-    marked = np.ascontiguousarray(scale_to_height(picture, max(height, picture.shape[0])).copy())
+    tall, wide = picture.shape[:2]
+    marked = np.ascontiguousarray(scale_to_height(picture, max(height, tall), wide / tall).copy())
     centre = int(point[0] * marked.shape[1]), int(point[1] * marked.shape[0])
     radius = max(4, marked.shape[0] // 24)
     for colour, width in (((0, 0, 0), 5), ((255, 255, 255), 2)):

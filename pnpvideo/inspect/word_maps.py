@@ -89,7 +89,7 @@ class WordMaps:
             shown = [([*label, level.title], maps) for level, maps in levels]
         for lines, maps in shown:
             words = zip(maps, found.tokens, highest, strict=True)
-            cells = [Cell([as_heat(one, float(high))], word) for one, word, high in words]
+            cells = [Cell([as_heat(one, float(high))], word, [picture]) for one, word, high in words]
             for number, line in enumerate(chunked(cells, LINE)):
                 yield Row(() if number else lines, [Cell([] if number else [picture]), *line])
 
