@@ -132,7 +132,7 @@ def attention(
                     for site in sites:
                         weights = recorder.seen[site][frame]
                         before = [one for one in maps if one.site == site][-1:]
-                        _add(here[site], weights, subject, before)
+                        _add(here[site], weights, subject, before, query is None)
                         if keep:
                             name = tensor_name(place, site, level)
                             kept[name] = torch.cat([*([kept[name]] if name in kept else []), weights[None]])
@@ -141,10 +141,15 @@ def attention(
     return AttentionMaps(run, found, query, maps, kept)
 
 
-def _add(found: AttentionMap, weights: Tensor, subject: Subject, before: Sequence[AttentionMap]) -> None:
-    """Add a picture's map, of its attention weights (queries, keys). before: of the level before, for the signs."""
+def _add(
+    found: AttentionMap, weights: Tensor, subject: Subject, before: Sequence[AttentionMap], analysed: bool
+) -> None:
+    """Add a picture's map, of its attention weights (queries, keys): components if ``analysed``, else its only row.
+
+    before: the map of the level before, whose signs are kept.
+    """
     grid = grid_of(found.site, weights.shape[1], subject.grid)
-    if len(weights) == 1:
+    if not analysed:
         found.scores.append(weights[0].unflatten(0, grid).numpy())
         return
     components = principal_components([weights])

@@ -29,13 +29,20 @@ from pnpvideo.store import Store
 class FeatureMap:
     """Features of all pictures at one site and noise level, in one analysis.
 
-    components: the three leading ones. scores: (h, w, 3) float32 of each picture.
+    components: the three leading ones. scores: (h, w, 3) float32 of each picture. place: share of the variance that is
+    the same in all pictures at the same place, 0 to 1 (1 / pictures by chance); NaN for one picture, or several sizes.
     """
 
     site: Site
     level: Level
     components: Components
     scores: list[np.ndarray]
+    place: float
+
+    @property
+    def caption(self) -> str:
+        shares = percents(self.components.shares)
+        return shares if np.isnan(self.place) else f"{shares}, place {100 * self.place:.0f}%"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +62,12 @@ class FeatureMaps:
         for site in dict.fromkeys(found.site for found in self.maps):
             cells = {found.level: found for found in self.maps if found.site == site}
             label = site_label(site, cells[levels[0]].scores[0].shape[:2])
-            shown = [
-                Cell(as_rgb(cells[level].scores), percents(cells[level].components.shares), pictures)
-                for level in levels
-            ]
+            shown = [Cell(as_rgb(cells[level].scores), cells[level].caption, pictures) for level in levels]
             rows.append(Row(label, shown))
         title = (
             "Features: three principal components as red, green and blue",
-            "One analysis for all pictures of a cell. Below each: share of the variance of each component.",
+            "One analysis for all pictures of a cell. Below each: the components' shares of the variance.",
+            "place: the share that is the same in every picture at the same place.",
         )
         return draw_sheet(title, [level.title for level in levels], rows, height)
 
@@ -71,7 +76,11 @@ class FeatureMaps:
             "shows": "features",
             **run_facts(self.run, self.subjects),
             "maps": [
-                {**site_facts(found.site, found.level), "explained_variance": found.components.shares}
+                {
+                    **site_facts(found.site, found.level),
+                    "explained_variance": found.components.shares,
+                    "explained_by_place": None if np.isnan(found.place) else found.place,
+                }
                 for found in self.maps
             ],
         }
@@ -146,4 +155,14 @@ def _analysed(site: Site, level: Level, rows: Sequence[Tensor], before: Sequence
         components = components.agreeing(torch.cat(scores), wanted)
         scores = [components.scores(one) for one in samples]
     maps = [one.unflatten(0, picture.shape[:2]).numpy() for one, picture in zip(scores, pictures, strict=True)]
-    return FeatureMap(site, level, components, maps)
+    return FeatureMap(site, level, components, maps, _explained_by_place(pictures))
+
+
+def _explained_by_place(pictures: Sequence[Tensor]) -> float:
+    """See FeatureMap.place; pictures: (h, w, c) each."""
+    if len({picture.shape for picture in pictures}) > 1 or len(pictures) == 1:
+        return float("nan")
+    every = torch.stack([picture.double() for picture in pictures])
+    mean = every.mean((0, 1, 2))
+    total = float((every - mean).square().sum())
+    return len(pictures) * float((every.mean(0) - mean).square().sum()) / total if total else float("nan")

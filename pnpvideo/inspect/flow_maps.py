@@ -93,7 +93,7 @@ class FlowMaps:
                 Cell([with_grid(picture, sources)])
                 for picture, sources in zip(subject.pixels, found.sources, strict=True)
             ]
-            rows.append(Row((), warped))
+            rows.append(Row((f"{_percent(found.agree)} agree", *agreement), warped))
         title = (
             "Token flow: which token of a keyframe each token copies",
             "The keyframes have the colour wheel and the straight grid; frames between show what they copy from the "

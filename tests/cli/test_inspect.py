@@ -81,7 +81,7 @@ def test_other_kinds_of_pictures(still: Path) -> None:
         (
             ["features", "STILL", "-o", "sheet.png", "--layers", "a"],
             2,
-            "accepted are one or more whole numbers with commas",
+            "accepted are one or more whole numbers",
         ),
         (["attention", "STILL", "-o", "sheet.png", "--query", "1"], 2, "accepted are 2 numbers with commas"),
         (["words", "STILL", "-o", "sheet.png", "--from", "ball"], 2, "give --from and --to together"),

@@ -45,6 +45,12 @@ def test_the_map_of_a_point_is_its_row(quick: Callable[..., Options], picture: C
     assert found.sheet(64).size != (0, 0) and found.facts()["query"] == (0.45, 0.5)
 
 
+def test_a_layer_of_a_single_place(quick: Callable[..., Options], picture: Callable[..., Path]) -> None:
+    found = attention([picture("a.png")], quick(size=32), View(layers=(5,), timesteps=(540.0,)))
+    assert found.maps[0].scores[0].shape == (1, 1, 1) and found.maps[0].shares == [(0.0,)]
+    assert found.sheet(64).width > 64
+
+
 def test_a_point_outside_and_another_kind_of_site_are_refused(
     quick: Callable[..., Options], picture: Callable[..., Path]
 ) -> None:

@@ -98,6 +98,24 @@ def test_all_pictures_share_one_exact_analysis(picture: Callable[..., Path], tmp
     np.testing.assert_allclose(joined @ axes, rows - rows.mean(0), atol=1e-5)  # three axes of three channels: all of it
 
 
+def test_what_is_the_same_at_every_place_is_told_apart(picture: Callable[..., Path], tmp_path: Path) -> None:
+    def place(*inputs: Path) -> object:
+        options = Options(
+            prompts=Prompts(source_prompt="dusk"),
+            sampling=Sampling(steps=2, size=32),
+            runtime=Runtime(store=tmp_path / "store"),
+        )
+        found = features(inputs, options, View(timesteps=(0.0,)), backend=LatentFeatures()).facts()
+        return found["maps"][0]["explained_by_place"]
+
+    one, other = picture("a.png", 10), picture("b.png", 30)
+    same = place(one, one)
+    assert isinstance(same, float) and abs(same - 1) < 1e-9
+    different = place(one, other)
+    assert isinstance(different, float) and 0.5 < different < 0.95
+    assert place(one) is None
+
+
 def test_signs_agree_from_level_to_level(quick: Callable[..., Options], picture: Callable[..., Path]) -> None:
     view = View(layers=(7, 8), timesteps=())
     found = features([picture("a.png")], quick(), view)
