@@ -11,19 +11,17 @@ from PIL import Image
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.load import load
 from pnpvideo.engine.run import Run
 from pnpvideo.errors import OptionError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Kind, Site
 from pnpvideo.inspect.facts import percents, run_facts, site_facts, site_label, tensor_name
 from pnpvideo.inspect.pca import principal_components
-from pnpvideo.inspect.record import AttentionRecorder, Level, levels_near, source_pass
+from pnpvideo.inspect.record import AttentionRecorder, Level, each_level, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, as_heat, as_rgb, draw_sheet, with_mark
-from pnpvideo.inspect.subjects import Subject, network_in_use, some_frames, subjects
+from pnpvideo.inspect.subjects import Subject, network_in_use, new_run, some_frames, subjects
 from pnpvideo.inspect.view import View, grid_of
 from pnpvideo.settings.options import Options
-from pnpvideo.store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,16 +112,13 @@ def attention(
     options, view = options or Options(), view or View()
     if query is not None and not all(0 <= share <= 1 for share in query):
         raise OptionError(f"query is {query!r}; accepted are two shares of the picture from 0 to 1: x, y")
-    backend = backend or load(options.model, options.runtime, report)
-    sites = view.select_only(backend.sites, Kind.SELF)
-    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
-    with network_in_use(backend):
+    run = new_run(options, backend, report)
+    sites = view.select_only(run.backend.sites, Kind.SELF)
+    with network_in_use(run.backend):
         found = subjects(run, inputs, some_frames(view.pictures, view.at, len(inputs)))
         maps: list[AttentionMap] = []
-        kept: dict[str, Tensor] = {}
-        levels = levels_near(run.schedule, view.timesteps)
-        for number, level in enumerate(levels):
-            report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+        raw: dict[str, Tensor] = {}
+        for level in each_level(levels_near(run.schedule, view.timesteps), report):
             here = {site: AttentionMap(site, level, [], []) for site in sites}
             for place, subject in enumerate(found):
                 for frame in range(len(subject.frames)):
@@ -135,10 +130,9 @@ def attention(
                         _add(here[site], weights, subject, before, query is None)
                         if keep:
                             name = tensor_name(place, site, level)
-                            kept[name] = torch.cat([*([kept[name]] if name in kept else []), weights[None]])
+                            raw[name] = torch.cat([*([raw[name]] if name in raw else []), weights[None]])
             maps += here.values()
-        report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
-    return AttentionMaps(run, found, query, maps, kept)
+    return AttentionMaps(run, found, query, maps, raw)
 
 
 def _add(

@@ -11,18 +11,16 @@ from PIL import Image
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.load import load
 from pnpvideo.engine.run import Run
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Edit, Kind, Site
 from pnpvideo.inspect.facts import percents, run_facts, site_facts, site_label, tensor_name
 from pnpvideo.inspect.pca import Components, principal_components
-from pnpvideo.inspect.record import FeatureRecorder, Level, TokenRecorder, levels_near, source_pass
+from pnpvideo.inspect.record import FeatureRecorder, Level, TokenRecorder, each_level, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, as_rgb, draw_sheet
-from pnpvideo.inspect.subjects import Subject, network_in_use, some_frames, subjects
+from pnpvideo.inspect.subjects import Subject, network_in_use, new_run, some_frames, subjects
 from pnpvideo.inspect.view import View, grid_of
 from pnpvideo.settings.options import Options
-from pnpvideo.store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,25 +104,21 @@ def features(
     ``options.model``. Raises PnPVideoError.
     """
     options, view = options or Options(), view or View()
-    backend = backend or load(options.model, options.runtime, report)
-    sites = view.select(backend.sites, Kind.RESIDUAL)
-    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
-    with network_in_use(backend):
+    run = new_run(options, backend, report)
+    sites = view.select(run.backend.sites, Kind.RESIDUAL)
+    with network_in_use(run.backend):
         found = subjects(run, inputs, some_frames(view.pictures, view.at, len(inputs)))
         maps: list[FeatureMap] = []
-        kept: dict[str, Tensor] = {}
-        levels = levels_near(run.schedule, view.timesteps)
-        for number, level in enumerate(levels):
-            report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+        raw: dict[str, Tensor] = {}
+        for level in each_level(levels_near(run.schedule, view.timesteps), report):
             seen = [_features_at(run, subject, level, sites) for subject in found]
             for site in sites:
                 before = [one for one in maps if one.site == site][-1:]
                 maps.append(_analysed(site, level, [one[site] for one in seen], before))
             if keep:
                 for place, one in enumerate(seen):
-                    kept |= {tensor_name(place, site, level): value for site, value in one.items()}
-        report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
-    return FeatureMaps(run, found, maps, kept)
+                    raw |= {tensor_name(place, site, level): value for site, value in one.items()}
+    return FeatureMaps(run, found, maps, raw)
 
 
 def _features_at(run: Run, subject: Subject, level: Level, sites: Sequence[Site]) -> dict[Site, Tensor]:

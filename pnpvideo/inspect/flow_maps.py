@@ -11,22 +11,20 @@ from PIL import Image
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.load import load
 from pnpvideo.coherence.coherence import Coherence, Place
 from pnpvideo.edits.token_flow import Correspondences, neighbours
 from pnpvideo.engine.run import Run
-from pnpvideo.errors import InputError, OptionError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Kind, Site
 from pnpvideo.inspect.correspondence import agreement, flow_wheel, own_places, wheel, with_grid
 from pnpvideo.inspect.facts import run_facts, site_facts, site_label, tensor_name
-from pnpvideo.inspect.record import Level, levels_near, source_pass
+from pnpvideo.inspect.record import Level, each_level, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, draw_sheet
-from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, subjects
+from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, new_run, subjects
 from pnpvideo.inspect.view import View, grid_of
 from pnpvideo.measure.motion import estimated_motion
 from pnpvideo.settings.options import Options
-from pnpvideo.store import Store
 
 USUAL_FRAMES = 9
 """A keyframe every eight frames: two keyframes and the seven frames between them."""
@@ -139,19 +137,17 @@ def flow(
     count = view.pictures or USUAL_FRAMES
     if count < 3:
         raise OptionError(f"pictures is {count}; flow needs at least 3: two keyframes and a frame between them")
-    backend = backend or load(options.model, options.runtime, report)
-    sites = view.select_only(backend.sites, Kind.SELF)
-    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
-    with network_in_use(backend):
+    run = new_run(options, backend, report)
+    sites = view.select_only(run.backend.sites, Kind.SELF)
+    with network_in_use(run.backend):
         found = subjects(run, inputs, first_frames(count))
         subject, maps, index = found[0], [], dict[str, Tensor]()
         if (frames := len(subject.frames)) < 3:
-            raise InputError(f"{subject.name} has {frames} frames before its first cut or end; flow needs at least 3")
+            name = printable(subject.name)
+            raise InputError(f"{name} has {frames} frames before its first cut or end; flow needs at least 3")
         keyframe = tuple(_nearer(subject, frame) for frame in range(frames))
         motions = [_motion(subject, frame, keyframe[frame]) for frame in range(frames)]
-        levels = levels_near(run.schedule, view.timesteps)
-        for number, level in enumerate(levels):
-            report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+        for level in each_level(levels_near(run.schedule, view.timesteps), report):
             correspondences = Correspondences(sites, subject.window.times)
             source_pass(run, subject, level, [correspondences], FirstAndLast())
             for site in sites:
@@ -159,7 +155,6 @@ def flow(
                 index[tensor_name(0, site, level)] = nearest
                 sources = _sources(nearest, keyframe, grid_of(site, nearest.shape[2], subject.grid))
                 maps.append(FlowMap(site, level, sources, *agreement(sources, motions)))
-        report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
     if not view.sites and not view.layers:
         maps = _last_of_each_grid(maps)
     return FlowMaps(run, found, keyframe, motions, maps, index)
@@ -185,8 +180,8 @@ def _sources(nearest: Tensor, keyframe: Sequence[int], grid: tuple[int, int]) ->
     """(frames, h, w, 2): row and column of the copied token; a keyframe's tokens are their own."""
     own = own_places(*grid)
     between = []
-    for index, chosen in zip(nearest, keyframe[1:-1], strict=True):
-        token = index[chosen].reshape(grid).numpy()
+    for index, which in zip(nearest, keyframe[1:-1], strict=True):
+        token = index[which].reshape(grid).numpy()
         between.append(np.stack((token // grid[1], token % grid[1]), 2))
     sources: np.ndarray = np.stack([own, *between, own])
     return sources

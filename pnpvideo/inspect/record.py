@@ -1,6 +1,6 @@
 """Edits that record what edits see and change nothing, and the source's passes in which they do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.edits.cross_attention import attention_map
 from pnpvideo.engine.run import Run
+from pnpvideo.events import Progress, Report
 from pnpvideo.injection import AttentionCall, Edit, Lanes, Moment, Site, injected
 from pnpvideo.injection.edit import Attend
 from pnpvideo.injection.lanes import SOURCE
@@ -42,6 +43,14 @@ def levels_near(schedule: Schedule, timesteps: Sequence[float]) -> list[Level]:
     every = range(1, schedule.steps + 1)
     nearest = {min(every, key=lambda level: abs(schedule.timestep(level) - wanted)) for wanted in timesteps}
     return [Level.of(schedule, number) for number in sorted(nearest or every, reverse=True)]
+
+
+def each_level(levels: Sequence[Level], report: Report) -> Iterator[Level]:
+    """Yield the levels, and report how many are done."""
+    for number, level in enumerate(levels):
+        report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+        yield level
+    report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
 
 
 class _Recorder:
@@ -103,11 +112,12 @@ class AttentionRecorder(_Recorder):
 class WordRecorder:
     """Record cross-attention of the source lane and of the positive lane at every step, averaged over heads and layers.
 
-    sums: (lane, step) -> frame -> size of the map in cells -> (maps, their sum (cells, tokens)).
+    tokens: lane -> tokens of its prompt, without that of the start; maps of padding are not kept. sums: (lane, step) ->
+    frame -> size of the map in cells -> (maps, their sum (cells, tokens)).
     """
 
-    def __init__(self, sites: tuple[Site, ...]) -> None:
-        self.sites = sites
+    def __init__(self, sites: tuple[Site, ...], tokens: Mapping[str, int]) -> None:
+        self.sites, self.tokens = sites, tokens
         self.sums: dict[tuple[str, int], dict[int, dict[int, tuple[int, Tensor]]]] = {}
 
     def begin(self, moment: Moment) -> None:
@@ -122,7 +132,7 @@ class WordRecorder:
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         for lane in {SOURCE, POSITIVE}.intersection(call.lanes.names):
-            maps = mean_attention(call.q[lane], call.k[lane], call.heads).cpu()
+            maps = mean_attention(call.q[lane], call.k[lane], call.heads)[..., 1 : 1 + self.tokens[lane]].cpu()
             for frame, weights in zip(call.lanes.frames, maps, strict=True):
                 by_size = self.sums.setdefault((lane, call.moment.step), {}).setdefault(frame, {})
                 count, total = by_size.get(len(weights), (0, torch.zeros(())))

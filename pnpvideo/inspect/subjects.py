@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.load import load
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.trajectory import Trajectory
 from pnpvideo.engine.inversion import source_trajectory
@@ -16,6 +17,9 @@ from pnpvideo.engine.keys import source_key
 from pnpvideo.engine.memory import memory_errors
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.events import Report
+from pnpvideo.settings.options import Options
+from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, Frame
 from pnpvideo.video.pixels import to_working, working_size
 from pnpvideo.video.read import read
@@ -49,7 +53,14 @@ class Subject:
         return height, width
 
     def facts(self) -> dict[str, object]:
-        return {"input": self.name, "frames": list(self.frames), "source_prompt": self.window.script.source}
+        size, script = [self.pixels.shape[2], self.pixels.shape[1]], self.window.script
+        return {"input": self.name, "frames": list(self.frames), "size": size, "source_prompt": script.source}
+
+
+def new_run(options: Options, backend: Backend | None, report: Report) -> Run:
+    """A run with the user's ``options``. backend: a loaded model; None: load the options' model."""
+    backend = backend or load(options.model, options.runtime, report)
+    return Run.of(backend, options, Store(options.runtime.store, report=report), report)
 
 
 @contextmanager
@@ -67,32 +78,37 @@ def subjects(run: Run, inputs: Sequence[Path | str], choose: Choose, prompt: str
     if not inputs:
         raise InputError("no input was given; name a clip or a still")
     writer = ScriptWriter(run.backend, run.options, prompt, run.store, run.report)
+    return [_subject(run, Path(path), choose, writer) for path in inputs]
+
+
+def _subject(run: Run, path: Path, choose: Choose, writer: ScriptWriter) -> Subject:
     reading, sampling = run.options.reading, run.options.sampling
-    found = []
-    for path in inputs:
-        clip = read(
-            path,
-            span=reading.frames,
-            decoder=reading.decoder,
-            track=reading.track,
-            allow_partial=reading.allow_partial,
-            report=run.report,
-        )
-        frames = choose(clip)
-        size = working_size(clip.info.width, clip.info.height, sampling.size or run.backend.size, run.backend.multiple)
-        pixels = to_working((frame.pixels for frame in frames), size)
-        script = writer.write(lambda pixels=pixels: pixels[len(pixels) // 2])  # type: ignore[misc]
-        window = Window(
-            place=run.place(0, 0),
-            pixels=pixels,
-            times=tuple(float(frame.pts_seconds) for frame in frames),
-            script=script,
-            guidance=run.guidance(bool(script.negative)),
-            noise=shot_noise(run.backend.latent_shape(*size), sampling.seed, 0),
-        )
-        trajectory, _ = source_trajectory(run, window, None, source_key(run, window))
-        found.append(Subject(Path(path).name, tuple(frame.index for frame in frames), window, trajectory))
-    return found
+    clip = read(
+        path,
+        span=reading.frames,
+        decoder=reading.decoder,
+        track=reading.track,
+        allow_partial=reading.allow_partial,
+        report=run.report,
+    )
+    frames = choose(clip)
+    if not frames:
+        raise InputError(f"{printable(str(path))} has fewer frames than it states; name those to take: --at 0")
+    size = working_size(clip.info.width, clip.info.height, sampling.size or run.backend.size, run.backend.multiple)
+    pixels = to_working((frame.pixels for frame in frames), size)
+    script = writer.write(lambda: pixels[len(pixels) // 2])
+    window = Window(
+        place=run.place(0, 0),
+        pixels=pixels,
+        times=tuple(float(frame.pts_seconds) for frame in frames),
+        script=script,
+        guidance=run.guidance(bool(script.negative)),
+        noise=shot_noise(run.backend.latent_shape(*size), sampling.seed, 0),
+    )
+    about = {"clip": path.name, "model": run.options.model, "size": f"{size[0]} x {size[1]}"}
+    listed = replace(run, store=Store(run.store.root, report=run.report, about=about))
+    trajectory, _ = source_trajectory(listed, window, None, source_key(run, window))
+    return Subject(path.name, tuple(frame.index for frame in frames), window, trajectory)
 
 
 def some_frames(pictures: int | None, at: Sequence[int], inputs: int) -> Choose:

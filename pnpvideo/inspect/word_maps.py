@@ -12,20 +12,20 @@ from PIL import Image
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.load import load
 from pnpvideo.coherence.independent import Independent
 from pnpvideo.edits.word_mask import SHARPEST
 from pnpvideo.engine.keys import run_key
 from pnpvideo.engine.pictures import decode
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.sampling import sample_window
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.errors import OptionError
+from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Kind
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.inspect.facts import level_facts, run_facts
-from pnpvideo.inspect.record import POSITIVE, Level, WordRecorder, levels_near, source_pass
+from pnpvideo.inspect.record import POSITIVE, Level, WordRecorder, each_level, levels_near, source_pass
 from pnpvideo.inspect.sheet import Cell, Row, as_heat, chunked, draw_sheet
-from pnpvideo.inspect.subjects import Subject, network_in_use, some_frames, subjects
+from pnpvideo.inspect.subjects import Subject, network_in_use, new_run, some_frames, subjects
 from pnpvideo.inspect.view import View, grid_of
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.settings.options import Options
@@ -105,6 +105,7 @@ class WordMaps:
                 "input": found.subject,
                 "picture": found.picture,
                 "lane": found.lane,
+                "cells": list(found.by_level.shape[2:]),
                 "tokens": [
                     {"token": word, "mean": float(one.mean()), "largest": float(one.max())}
                     for word, one in zip(found.tokens, found.mean, strict=True)
@@ -113,13 +114,11 @@ class WordMaps:
             for found in self.maps
         ]
         levels = [level_facts(level) for level in self.levels]
-        cells = list(self.maps[0].by_level.shape[2:])
         return {
             "shows": "words",
             **run_facts(self.run, self.subjects),
             "prompts": [subject.window.script.prompt for subject in self.subjects] if self.results else [],
             "levels": levels,
-            "cells": cells,
             "maps": maps,
         }
 
@@ -145,27 +144,31 @@ def words(
     side is nearest to this are shown. backend: as in ``features``. Raises PnPVideoError.
     """
     options, view = replace(options or Options(), coherence=Independent()), view or View(timesteps=())
-    backend = backend or load(options.model, options.runtime, report)
-    sites = view.select_only(backend.sites, Kind.CROSS, part=None)
+    run = new_run(options, backend, report)
+    sites = view.select_only(run.backend.sites, Kind.CROSS, part=None)
     edited = prompt is not None or options.prompts.change is not None or bool(options.prompts.directions)
-    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
     levels = levels_near(run.schedule, view.timesteps)
     maps: list[WordMap] = []
     results: list[np.ndarray] = []
-    with network_in_use(backend):
+    with network_in_use(run.backend):
         choose = some_frames(view.pictures, view.at, len(inputs))
         found = subjects(run, inputs, choose, prompt if edited else "")
         for place, subject in enumerate(found):
-            recorder = WordRecorder(sites)
+            tokens = _tokens(run, subject)
+            if not any(tokens.values()):
+                raise OptionError(
+                    f"nothing says what {subject.name} shows, so there are no words; give a source prompt"
+                )
+            recorder = WordRecorder(sites, {lane: len(each) for lane, each in tokens.items()})
             if edited:
                 results.append(_translated(run, subject, recorder))
             else:
-                for number, level in enumerate(levels):
-                    report(Progress(stage="inspect", done=number, total=len(levels), unit="level"))
+                for level in each_level(levels, report):
                     source_pass(run, subject, level, [recorder])
-            report(Progress(stage="inspect", done=len(levels), total=len(levels), unit="level"))
             recorded = {step for _, step in recorder.sums}  # a method may leave out the first steps
             levels = [level for level in levels if run.schedule.steps - level.number in recorded]
+            if not levels:
+                raise OptionError("the method samples at none of these timesteps; leave them out for all that it uses")
             maps += _maps(run, place, subject, recorder, levels, cells)
     return WordMaps(run, found, levels, maps, results)
 
@@ -181,24 +184,28 @@ def _translated(run: Run, subject: Subject, recorder: WordRecorder) -> np.ndarra
     return decode(run, window, latents)
 
 
+def _tokens(run: Run, subject: Subject) -> dict[str, tuple[str, ...]]:
+    """The tokens of the source prompt and of the prompt, by lane."""
+    prompts = {SOURCE: subject.window.script.source, POSITIVE: subject.window.script.prompt}
+    return {lane: run.backend.text.pieces(plain_text(prompt)) for lane, prompt in prompts.items()}
+
+
 def _maps(
     run: Run, place: int, subject: Subject, recorder: WordRecorder, levels: Sequence[Level], cells: int
 ) -> list[WordMap]:
     """The maps of every picture of an input, in the source lane and, if it was sampled, in the positive lane."""
-    text, script, found = run.backend.text, subject.window.script, []
+    found = []
     steps = [run.schedule.steps - level.number for level in levels]
-    prompts = {SOURCE: script.source, POSITIVE: script.prompt}
     for picture in range(len(subject.frames)):
-        for lane, prompt in prompts.items():
+        for lane, tokens in _tokens(run, subject).items():
             if not all((lane, step) in recorder.sums for step in steps):
                 continue
-            tokens = text.pieces(plain_text(prompt))
             by_size = recorder.sums[lane, steps[0]][picture]
             grids = {size: grid_of(recorder.sites[0], size, subject.grid) for size in by_size}
             size = min(grids, key=lambda size: abs(math.log2(min(grids[size]) / cells)))
             by_level = []
             for step in steps:
                 count, total = recorder.sums[lane, step][picture][size]
-                by_level.append((total / count)[:, 1 : 1 + len(tokens)].mT.unflatten(1, grids[size]))
+                by_level.append((total / count).mT.unflatten(1, grids[size]))
             found.append(WordMap(place, picture, lane, tokens, torch.stack(by_level).numpy()))
     return found

@@ -99,8 +99,8 @@ def test_what_cannot_be_done_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(still.parent)
-    given = [str(still) if argument == "STILL" else argument for argument in arguments]
-    assert main(["inspect", *given, *QUICK[:-1], "--progress", "none"]) == code
+    words = [str(still) if argument == "STILL" else argument for argument in arguments]
+    assert main(["inspect", *words, *QUICK[:-1], "--progress", "none"]) == code
     complaint = capsys.readouterr().err
     assert said in complaint
     assert code == 2 or len(complaint.splitlines()) == 1

@@ -1,6 +1,7 @@
 """Which frames of an input are looked into, and that they are inverted once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 
 from pnpvideo.backends.fake import FakeBackend
 from pnpvideo.engine.run import Run
-from pnpvideo.errors import DeviceError, InputError, OptionError
+from pnpvideo.errors import DeviceError, InputError, ModelError, OptionError
 from pnpvideo.events import Event, Notice, Report, ignore
-from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, some_frames, subjects
-from pnpvideo.settings.options import Options, Sampling
+from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, new_run, some_frames, subjects
+from pnpvideo.settings.options import Options, Runtime, Sampling
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
 from pnpvideo.video.read import read
@@ -46,15 +47,29 @@ def test_inputs_are_inverted_and_the_store_keeps_that(tmp_path: Path, clip_of: C
     assert [subject.name for subject in found] == ["in.mp4", "other.mp4"]
     assert [subject.pixels.shape for subject in found] == [(2, 16, 24, 3), (2, 16, 16, 3)]
     assert [subject.grid for subject in found] == [(16, 24), (16, 16)]
-    assert found[0].facts() == {"input": "in.mp4", "frames": [0, 1], "source_prompt": "dusk"}
+    assert found[0].facts() == {"input": "in.mp4", "frames": [0, 1], "size": [24, 16], "source_prompt": "dusk"}
     clean = torch.from_numpy(found[0].pixels).permute(0, 3, 1, 2) / 127.5 - 1
     torch.testing.assert_close(found[0].trajectory.at(0), clean)
     assert not any(isinstance(event, Notice) for event in heard)
+    assert [entry.about["clip"] for entry in Store(tmp_path / "store").list()] == ["in.mp4", "other.mp4"]
     again = subjects(run(tmp_path / "store", heard.append), clips[:1], first_frames(2))
     assert isinstance(again[0], Subject) and np.array_equal(again[0].pixels, found[0].pixels)
     assert [event.message for event in heard if isinstance(event, Notice)] == [
         "reusing 3 inversion steps from the store"
     ]
+
+
+def test_a_clip_without_the_frames_that_it_states_is_refused(tmp_path: Path, clip_of: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"in\.mp4 has fewer frames than it states"):
+        subjects(run(tmp_path), [clip_of(3)], lambda clip: [])
+
+
+def test_a_run_has_the_options_model_or_the_one_that_is_loaded(tmp_path: Path) -> None:
+    backend = FakeBackend({})
+    options = Options(runtime=Runtime(store=tmp_path), prompts=Prompts(source_prompt=""))
+    assert new_run(options, backend, ignore).backend is backend
+    with pytest.raises(ModelError, match="none"):
+        new_run(replace(options, model=str(tmp_path / "none")), None, ignore)
 
 
 def test_no_input_and_no_memory_are_errors(tmp_path: Path) -> None:

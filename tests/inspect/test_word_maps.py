@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.coherence.independent import Independent
+from pnpvideo.errors import OptionError
 from pnpvideo.inspect import View, words
 from pnpvideo.inspect.word_maps import WordMap, WordMaps
 from pnpvideo.pipeline import translate
@@ -25,7 +27,7 @@ def test_every_token_has_a_map(quick: Callable[..., Options], picture: Callable[
     assert (one.tokens, one.lane) == (("a", "red", "cube"), "source")
     assert one.by_level.shape == (2, 3, 16, 16)
     facts = found.facts()
-    assert facts["cells"] == [16, 16] and [level["level"] for level in facts["levels"]] == [2, 1]
+    assert facts["maps"][0]["cells"] == [16, 16] and [level["level"] for level in facts["levels"]] == [2, 1]
     assert [token["token"] for token in facts["maps"][0]["tokens"]] == ["a", "red", "cube"]
     np.testing.assert_allclose(found.tensors()["0/0/source"].numpy(), one.by_level)
     assert found.sheet(64, by_step=True).height > found.sheet(64).height
@@ -73,3 +75,10 @@ def test_a_method_that_leaves_out_the_first_steps(quick: Callable[..., Options],
     found = words([picture("a.png")], options, prompt="a cube")
     assert [level.number for level in found.levels] == [2, 1]
     assert all(len(one.by_level) == 2 for one in found.maps)
+    with pytest.raises(OptionError, match="samples at none of these timesteps"):
+        words([picture("a.png")], options, View(timesteps=(1000.0,)), prompt="a cube")
+
+
+def test_without_words_there_is_nothing_to_show(quick: Callable[..., Options], picture: Callable[..., Path]) -> None:
+    with pytest.raises(OptionError, match=r"nothing says what a\.png shows"):
+        words([picture("a.png")], quick(source_prompt=""))
