@@ -29,7 +29,7 @@ def figures(facts: dict[str, Any]) -> list[str]:
     lines = []
     for one in facts["maps"]:
         name = f"{one['part']} {one['layer']}, t = {one['timestep']:.0f}" if "layer" in one else one["lane"]
-        values = {key: one[key] for key in one if key not in ("timestep", "noise", "tokens", "lane")}
+        values = {key: one[key] for key in one if key not in ("timestep", "noise", "tokens", "lane", "cells")}
         values |= {token["token"]: token["largest"] for token in one.get("tokens", ())}
         shown = [f"{key} {_rounded(value)}" for key, value in values.items() if isinstance(value, float | list)]
         lines.append(f"  {name}: {', '.join(shown)}")

@@ -81,17 +81,13 @@ class FlowMaps:
         ]
         for found in self.maps:
             grid = found.sources.shape[1:3]
-            label = site_label(found.site, grid)
-            agreement = f"{_percent(found.agree)} agree", f"of the {_percent(found.moving)} that move:"
-            label = (*label, found.level.title, *agreement, _percent(found.moving_agree))
-            rows.append(
-                Row(label, [Cell([wheel(sources, grid)], beside=[subject.pixels[0]]) for sources in found.sources])
-            )
-            warped = [
-                Cell([with_grid(picture, sources)])
-                for picture, sources in zip(subject.pixels, found.sources, strict=True)
-            ]
-            rows.append(Row((f"{_percent(found.agree)} agree", *agreement), warped))
+            label = (*site_label(found.site, grid), found.level.title)
+            colours = [wheel(sources, grid) for sources in found.sources]
+            rows.append(Row(label, [Cell([one], beside=[subject.pixels[0]]) for one in colours]))
+            agreement = f"of the {_percent(found.moving)} that move:", _percent(found.moving_agree)
+            warped = zip(subject.pixels, found.sources, strict=True)
+            cells = [Cell([with_grid(picture, sources)]) for picture, sources in warped]
+            rows.append(Row((f"{_percent(found.agree)} agree", *agreement), cells))
         title = (
             "Token flow: which token of a keyframe each token copies",
             "The keyframes have the colour wheel and the straight grid; frames between show what they copy from the "
