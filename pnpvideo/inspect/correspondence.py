@@ -7,6 +7,8 @@ import numpy as np
 
 LINES = 8
 """Lines of the drawn grid along the short side."""
+TORN = 3.0
+"""Tokens between the places that two neighbours copy, from which the grid counts as torn."""
 
 
 def own_places(height: int, width: int) -> np.ndarray:
@@ -55,14 +57,22 @@ def flow_wheel(motion: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def with_grid(picture: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """Draw the keyframe's grid over a picture (h, w, 3) uint8, carried along by the places (h', w', 2) it copies."""
+    """Draw the keyframe's grid over a picture (h, w, 3) uint8, carried along by the places (h', w', 2) it copies.
+
+    Where neighbouring tokens copy from places that lie TORN tokens apart or more, there is no grid, but violet.
+    """
     height, width = picture.shape[:2]
     step = min(sources.shape[:2]) / LINES
     places = cv2.resize(sources.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    down, right = np.zeros_like(places), np.zeros_like(places)
+    down[1:], right[:, 1:] = np.diff(places, axis=0), np.diff(places, axis=1)
+    cell = height / sources.shape[0], width / sources.shape[1]  # pixels of a token
+    torn = np.maximum(np.abs(down).max(2) * cell[0], np.abs(right).max(2) * cell[1]) >= TORN
     cells = np.floor((places + 0.5) / step)
-    lines: np.ndarray = np.zeros((height, width), bool)
+    lines: np.ndarray = np.zeros((height, width), np.uint8)
     lines[:, 1:] |= cells[:, 1:, 1] != cells[:, :-1, 1]
     lines[1:] |= cells[1:, :, 0] != cells[:-1, :, 0]
     drawn = np.rint(picture * 0.6 + 255 * 0.4).astype(np.uint8)
-    drawn[cv2.dilate(lines.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(bool)] = (20, 20, 20)
+    drawn[cv2.dilate(lines, np.ones((2, 2), np.uint8)).astype(bool)] = (20, 20, 20)
+    drawn[torn] = (150, 30, 170)
     return drawn

@@ -91,7 +91,8 @@ class FlowMaps:
         title = (
             "Token flow: which token of a keyframe each token copies",
             "The keyframes have the colour wheel and the straight grid; frames between show what they copy from the "
-            "nearer one. Agree: within one token of optical flow.",
+            "nearer one. Violet: torn.",
+            "Agree: within one token of optical flow, where that is reliable.",
         )
         return draw_sheet(title, columns, rows, height)
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from pnpvideo.inspect.correspondence import agreement, flow_wheel, own_places, wheel, with_grid
 
+VIOLET = (150, 30, 170)
+
 
 def motion(dx: float, dy: float, visible: bool = True) -> tuple[np.ndarray, np.ndarray]:
     flow = np.empty((2, 32, 64), np.float32)
@@ -50,7 +52,17 @@ def test_a_grid_that_does_not_move_is_straight() -> None:
     white = np.full((64, 64, 3), 255, np.uint8)
     straight = (with_grid(white, own_places(16, 16)) == 20).all(2)
     assert 12 <= straight.all(0).sum() <= 16 and 12 <= straight.all(1).sum() <= 16
-    bent = own_places(16, 16)
-    bent[4:9, 4:9] = bent[8:13, 4:9]
-    assert (with_grid(white, bent) == 20).all(2).all(0).sum() < straight.all(0).sum() + 1
-    assert not np.array_equal(with_grid(white, bent), with_grid(white, own_places(16, 16)))
+    stretched = own_places(16, 16)
+    stretched[:, 8:, 1] = 8 + (stretched[:, 8:, 1] - 8) // 2
+    drawn = with_grid(white, stretched)
+    assert not (drawn == VIOLET).all(2).any()
+    assert (drawn == 20).all(2).all(0).sum() < straight.all(0).sum()
+
+
+def test_a_grid_that_is_torn_is_violet_there() -> None:
+    white, torn = np.full((64, 64, 3), 255, np.uint8), own_places(16, 16)
+    torn[4:8, 4:8] = (15, 15)
+    coloured = (with_grid(white, torn) == VIOLET).all(2)
+    rows, columns = np.nonzero(coloured)
+    assert rows.min() > 10 and rows.max() < 36 and columns.min() > 10 and columns.max() < 36
+    assert not coloured[20:28, 20:28].any()  # within the patch, neighbours copy the same place
