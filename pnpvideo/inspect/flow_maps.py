@@ -14,7 +14,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.coherence import Coherence, Place
 from pnpvideo.edits.token_flow import Correspondences, neighbours
 from pnpvideo.engine.run import Run
-from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Kind, Site
 from pnpvideo.inspect.correspondence import agreement, flow_wheel, own_places, wheel, with_grid
@@ -28,6 +28,7 @@ from pnpvideo.settings.options import Options
 
 USUAL_FRAMES = 9
 """A keyframe every eight frames: two keyframes and the seven frames between them."""
+LEAST_FRAMES = 3
 
 
 class FirstAndLast(Coherence):
@@ -132,16 +133,14 @@ def flow(
     if len(inputs) != 1:
         raise InputError(f"flow looks into one clip; {len(inputs)} inputs were given")
     count = view.pictures or USUAL_FRAMES
-    if count < 3:
-        raise OptionError(f"pictures is {count}; flow needs at least 3: two keyframes and a frame between them")
+    if count < LEAST_FRAMES:
+        raise OptionError(f"pictures is {count}; flow needs at least {LEAST_FRAMES}, two of them keyframes")
     run = new_run(options, backend, report)
     sites = view.select_only(run.backend.sites, Kind.SELF)
     with network_in_use(run.backend):
-        found = subjects(run, inputs, first_frames(count))
+        found = subjects(run, inputs, first_frames(count, LEAST_FRAMES))
         subject, maps, index = found[0], [], dict[str, Tensor]()
-        if (frames := len(subject.frames)) < 3:
-            name = printable(subject.name)
-            raise InputError(f"{name} has {frames} frames before its first cut or end; flow needs at least 3")
+        frames = len(subject.frames)
         keyframe = tuple(_nearer(subject, frame) for frame in range(frames))
         motions = [_motion(subject, frame, keyframe[frame]) for frame in range(frames)]
         for level in each_level(levels_near(run.schedule, view.timesteps), report):

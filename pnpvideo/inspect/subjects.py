@@ -129,10 +129,16 @@ def some_frames(pictures: int | None, at: Sequence[int], inputs: int) -> Choose:
     return choose
 
 
-def first_frames(count: int) -> Choose:
-    """Choose the first ``count`` frames of the clip's first shot."""
+def first_frames(count: int, least: int = 1) -> Choose:
+    """Choose the first ``count`` frames of the first shot. Raises InputError if there are fewer than ``least``."""
 
     def choose(clip: Clip) -> list[Frame]:
-        return list(next(shots(clip.frames(), count)).frames[:count])
+        frames = list(next(shots(clip.frames(), count)).frames[:count])
+        if len(frames) < least:
+            name = printable(str(clip.info.path))
+            raise InputError(
+                f"{name} has {len(frames)} frames before its first cut or end; at least {least} are needed"
+            )
+        return frames
 
     return choose
