@@ -30,6 +30,7 @@ from .commands.edit import edit
 from .commands.measure import measure
 from .commands.models import models
 from .commands.plan import plan
+from .commands.preview import preview
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
@@ -43,7 +44,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, direction, plan, bench, measure, probe, models, doctor, store):
+for command in (translate, edit, preview, direction, plan, bench, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

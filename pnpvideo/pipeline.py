@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pnpvideo.report import run_report
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.video.clip import Clip, ClipInfo, Frame
+from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.codec_arguments import subtitle_encoders
 from pnpvideo.video.destination import check_output, resolve_output
 from pnpvideo.video.drawings import Drawings, find_held_drawings
@@ -31,6 +31,14 @@ from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.write import Writer
 from pnpvideo.words.prompt_weights import check_weights
+
+
+class MaskSource(Protocol):
+    """Edit masks in the order of the frames."""
+
+    def take(self, count: int) -> list[np.ndarray]:
+        """The masks (h, w) uint8 of the next ``count`` frames."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +114,22 @@ def translate(
 
 
 def translated(
-    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: Masks | None = None
+    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: MaskSource | None = None
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
     """Translate frames in order; yield (frame, its translated picture (h, w, 3 or 4) uint8, its shot's index).
 
     display: (width, height) of the pictures. The frames are cut into shots, and attention never crosses a cut. Only one
     window is in memory at a time.
     """
+    return translated_shots(translator, shots(iter(frames), translator.run.options.runtime.window), display, masking)
+
+
+def translated_shots(
+    translator: ClipTranslator, parts: Iterable[Shot], display: tuple[int, int], masking: MaskSource | None = None
+) -> Iterator[tuple[Frame, np.ndarray, int]]:
+    """As ``translated``, for frames that are cut into shots, or parts of long ones, already."""
     options, last_drawing = translator.run.options, None
-    for shot in shots(iter(frames), options.runtime.window):
+    for shot in parts:
         masks = masking.take(len(shot.frames)) if masking else None
         drawings: Drawings = find_held_drawings(shot, masks, last_drawing)  # repeated frames are translated once
         with translator.run.backend.busy:

@@ -36,8 +36,8 @@ RANKS = (
     ("cli",),
     ("__main__",),
 )
-"""A room imports itself and rooms above it in this table. These two stand beside it:"""
-OBSERVERS = {"measure": ("cli",), "miniature": ("cli", "measure")}
+"""A room imports itself and rooms above it in this table. These three stand beside it:"""
+OBSERVERS = {"explore": ("cli",), "measure": ("cli", "explore"), "miniature": ("cli", "measure")}
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
 LONGEST_CLASS, MOST_PARAMETERS = 150, 7
