@@ -34,6 +34,7 @@ from .commands.preview import preview
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
+from .commands.tune import tune
 from .interrupt import Terminated, interruptible
 from .verbosity import Verbosity, asks_for_json
 
@@ -44,7 +45,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, preview, direction, plan, bench, measure, probe, models, doctor, store):
+for command in (translate, edit, preview, tune, direction, plan, bench, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

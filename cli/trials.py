@@ -47,8 +47,15 @@ class Dialled(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+def change_options(command: Command) -> Command:
+    """Add --from and --to, which make the trials those of an edit."""
+    before = click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
+    after = click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
+    return before(after(command))
+
+
 def frame_options(command: Command) -> Command:
-    """Add --pictures and --at, and --from and --to, which make the trials those of an edit."""
+    """Add --pictures and --at."""
     options: tuple[Callable[[Command], Command], ...] = (
         click.option(
             "--pictures",
@@ -60,8 +67,6 @@ def frame_options(command: Command) -> Command:
         click.option(
             "--at", type=Place(), multiple=True, help="Try this frame instead: a number, or 2.5s; may be given again."
         ),
-        click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there."),
-        click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes."),
     )
     for option in reversed(options):
         command = option(command)

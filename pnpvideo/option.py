@@ -368,6 +368,7 @@ class Spec:
     section: heading in the help, one of SECTIONS. metavar: placeholder for the value in the help; None: the kind's.
     flag: its flags; (): derived from the name, None: no flag. variable: whether an environment variable sets it.
     otherwise: the value if the option is None and nobody recommends one. card: whether a checkpoint may recommend one.
+    search: the range in which ``pnpvideo tune`` searches; None: it leaves the option alone.
     """
 
     kind: Kind
@@ -378,6 +379,7 @@ class Spec:
     variable: bool = True
     otherwise: Any = None
     card: bool = False
+    search: tuple[float, float] | None = None
 
 
 def option(default: Any, spec: Spec, *, compare: bool = True) -> Any:

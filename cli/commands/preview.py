@@ -12,7 +12,7 @@ from pnpvideo.events import Event, Notice, Progress
 from ..early import check_input, check_options
 from ..render import progress_option, rendering
 from ..settings import SectionedCommand, config_option, setting, settings
-from ..trials import Dialled, frame_options, stated_of
+from ..trials import Dialled, change_options, frame_options, stated_of
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     help="An option, or prompt, and its values; prompts are separated by |. May be given twice.",
 )
 @frame_options
+@change_options
 @click.option(
     "--cells", type=click.Path(path_type=Path), help="Folder for each cell's frames as PNG, with its options as JSON."
 )

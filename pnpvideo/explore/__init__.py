@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pnpvideo.explore.picks import Pick, pick
     from pnpvideo.explore.previews import Preview, preview
+    from pnpvideo.explore.tuning import Search, Tuning, tune
 
-__all__ = ["Pick", "Preview", "pick", "preview"]
+__all__ = ["Pick", "Preview", "Search", "Tuning", "pick", "preview", "tune"]
 
-_MODULES = {"Pick": "picks", "pick": "picks", "Preview": "previews", "preview": "previews"}
+_MODULES = {
+    **dict.fromkeys(("Pick", "pick"), "picks"),
+    **dict.fromkeys(("Preview", "preview"), "previews"),
+    **dict.fromkeys(("Search", "Tuning", "tune"), "tuning"),
+}
 
 
 def __getattr__(name: str) -> Any:

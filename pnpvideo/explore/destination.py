@@ -1,9 +1,10 @@
 """Check where a preview or the record of a search goes, before the work begins."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
-from pnpvideo.errors import OutputError, printable
+from pnpvideo.errors import OptionError, OutputError, printable
 from pnpvideo.video.destination import check_place
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -11,10 +12,21 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 def check_sheet(path: Path, source: Path, overwrite: bool) -> None:
     """Raise OutputError if no sheet can be written to ``path``, or no JSON file beside it."""
-    if path.suffix.lower() not in PICTURES:
-        raise OutputError(f"{printable(str(path))}: a sheet is one picture; accepted: {', '.join(PICTURES)}")
-    check_place(path, source, overwrite)
+    _check_picture(path, source, overwrite)
     check_record(path.with_suffix(".json"), overwrite)
+
+
+def check_plot(path: Path, source: Path, overwrite: bool) -> None:
+    """Raise OutputError if no plot can be written to ``path``, and OptionError without matplotlib."""
+    if find_spec("matplotlib") is None:
+        raise OptionError("matplotlib, which draws the plot, is not installed: pip install 'pnpvideo[plots]'")
+    _check_picture(path, source, overwrite)
+
+
+def _check_picture(path: Path, source: Path, overwrite: bool) -> None:
+    if path.suffix.lower() not in PICTURES:
+        raise OutputError(f"{printable(str(path))}: it is one picture; accepted: {', '.join(PICTURES)}")
+    check_place(path, source, overwrite)
 
 
 def check_record(path: Path, overwrite: bool) -> None:

@@ -106,7 +106,7 @@ class Trials:
         options, info = self._engine_options(cell), self.clip.info
         prompts = options.prompts
         check_weights(cell.prompt, prompts.negative, prompts.source_prompt)
-        backend = self._backend(options)
+        backend = self.backend(options)
         report = self._listener(done, total)
         size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
         frames = self.chosen.frames
@@ -152,10 +152,11 @@ class Trials:
             return options
         return options.changed({"keyframe_every": 1})
 
-    def _backend(self, options: Options) -> Backend:
+    def backend(self, options: Options) -> Backend:
+        """The model of these options; one at a time is in memory."""
         key = _model_key(options)
         if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None  # one model at a time is in memory
+            self._loaded = None
             self.report(Progress(stage="load", done=0, total=1, unit="model"))
             self._loaded = key, load(options.model, options.runtime, self.report)
             self.report(Progress(stage="load", done=1, total=1, unit="model"))

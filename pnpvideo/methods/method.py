@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # options are read before torch is loaded
 STRENGTH = Spec(
     kind=Real(0.0, 1.0, above=True),
     section="look",
+    search=(0.2, 1.0),
     help="sdedit, flowedit: share of the steps that are run; 1: from pure noise.",
 )
 

@@ -28,6 +28,7 @@ class PlugAndPlay(Method):
             section="look",
             otherwise=0.8,
             card=True,
+            search=(0.0, 1.0),
             help="pnp: share of the steps that inject residual features (tau_f).",
         ),
     )
@@ -38,6 +39,7 @@ class PlugAndPlay(Method):
             section="usual",
             otherwise=0.5,
             card=True,
+            search=(0.0, 1.0),
             help="pnp: share of the steps that inject self-attention (tau_A); less frees the shapes.",
         ),
     )

@@ -82,6 +82,7 @@ class Sampling:
             section="usual",
             otherwise=7.5,
             card=True,
+            search=(1.0, 12.0),
             help="Scale of classifier-free guidance.",
         ),
     )

@@ -182,7 +182,7 @@ def test_an_edit_is_previewed_by_method(picture: Path, checkpoint: Path, capsys:
         (["no.png", "a fox"], 3, "no.png"),
         (["in.png", "a (fox:900)"], 2, "weight"),
         (["in.png", "a fox", "--grid", "model=no/where"], 4, "no/where"),
-        (["in.png", "a fox", "-o", "s.mp4"], 6, "a sheet is one picture"),
+        (["in.png", "a fox", "-o", "s.mp4"], 6, "it is one picture"),
         (["in.png", "a fox", "--at", "3"], 2, "at is 3"),
     ],
 )

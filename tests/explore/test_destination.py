@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pnpvideo.errors import OutputError
-from pnpvideo.explore.destination import check_cells_folder, check_record, check_sheet
+from pnpvideo.errors import OptionError, OutputError
+from pnpvideo.explore.destination import check_cells_folder, check_plot, check_record, check_sheet
 
 
 def test_what_is_there_is_only_replaced_if_asked(tmp_path: Path) -> None:
@@ -50,3 +50,13 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         check_cells_folder(folder / "thesis.tex", True)
     with pytest.raises(OutputError, match="does not exist"):
         check_cells_folder(tmp_path / "no" / "cells", True)
+
+
+def test_a_plot_needs_matplotlib_and_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tune.json").write_text("{}")
+    check_plot(tmp_path / "tune.png", tmp_path / "in.mp4", False)  # a record of that name does not matter
+    with pytest.raises(OutputError, match="one picture"):
+        check_plot(tmp_path / "tune.csv", tmp_path / "in.mp4", False)
+    monkeypatch.setattr("pnpvideo.explore.destination.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"pip install 'pnpvideo\[plots\]'"):
+        check_plot(tmp_path / "tune.png", tmp_path / "in.mp4", False)

@@ -11,7 +11,8 @@ from PIL import Image
 from pnpvideo import Runtime, Sampling
 from pnpvideo.errors import OutputError
 from pnpvideo.events import ignore
-from pnpvideo.explore import pick, preview
+from pnpvideo.explore import pick
+from pnpvideo.explore.previews import preview
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.prompts import Prompts
 
