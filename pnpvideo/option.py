@@ -368,7 +368,8 @@ class Spec:
     section: heading in the help, one of SECTIONS. metavar: placeholder for the value in the help; None: the kind's.
     flag: its flags; (): derived from the name, None: no flag. variable: whether an environment variable sets it.
     otherwise: the value if the option is None and nobody recommends one. card: whether a checkpoint may recommend one.
-    search: the range in which ``pnpvideo tune`` searches; None: it leaves the option alone.
+    search: the range in which ``pnpvideo tune`` searches, up to 1 for a share of the steps; None: it leaves the option
+    alone.
     """
 
     kind: Kind

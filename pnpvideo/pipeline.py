@@ -29,6 +29,7 @@ from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
+from pnpvideo.video.step_picture import StepPictureFile, step_picture_path
 from pnpvideo.video.write import Writer
 from pnpvideo.words.prompt_weights import check_weights
 
@@ -74,6 +75,9 @@ def translate(
     clip = _read(input, options, report)
     report(Progress(stage="read", done=1, total=1, unit="input"))
     check_output(output, clip.info if clip else None, options.overwrite)
+    pictures = None
+    if options.runtime.preview_every is not None:
+        pictures = step_picture_path(options.runtime.preview_file, Path(output), clip.info.path if clip else None)
     if clip is not None:
         _report_left_out(clip, output, report)
     region = options.region
@@ -82,6 +86,8 @@ def translate(
     backend = backend or load(options.model, options.runtime, report)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
+    if pictures is not None:
+        report = StepPictureFile(pictures, (info.width, info.height), report)
     size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
     fitted = fit_memory(backend, options, info.frames, size, report)
     about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}

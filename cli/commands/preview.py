@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--cells", type=click.Path(path_type=Path), help="Folder for each cell's frames as PNG, with its options as JSON."
 )
 @setting("preset", usual="draft")
-@settings(without=("change", "preset", "generate"))
+@settings(without=("change", "preset", "generate", "preview_every", "preview_file"))
 @config_option
 @json_option("Print the cells as one JSON object.")
 @progress_option

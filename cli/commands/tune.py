@@ -28,7 +28,7 @@ from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_option
 @click.option("--max-structure", type=float, help="Highest structure distance; without it, that of the defaults.")
 @click.option("--min-agreement", type=float, help="Instead: lowest agreement, at the lowest structure distance.")
 @setting("preset", usual="draft")
-@settings(without=(*EDITS_ONLY, "preset", "generate"))
+@settings(without=(*EDITS_ONLY, "preset", "generate", "preview_every", "preview_file"))
 @config_option
 @json_option("Print what was tried as one JSON object.")
 @progress_option

@@ -11,6 +11,7 @@ from pnpvideo.diffusion.trajectory import RecordedTrajectory, Trajectory
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors, remembered_drawings
 from pnpvideo.engine.checkpoints import Checkpoints
 from pnpvideo.engine.denoiser import Denoiser, Evaluation
+from pnpvideo.engine.pictures import report_picture, shows_step
 from pnpvideo.engine.region import keep_source
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.events import Notice
@@ -79,6 +80,9 @@ def sample_window(
                     states[state.level] = x[rows]
                     parts = {_chosen(state.level): ({"x": x[rows]}, {}), **parts}
                 keep(steps - state.level, parts)
+                if evaluation is not None and shows_step(run, state.level):
+                    estimate = run.schedule.estimate(evaluation.origin, evaluation.output, state.level + 1)
+                    report_picture(run, window, estimate.x0[len(anchors) :], steps - state.level)
     for edit in edits:  # beginning a step after the last one makes edits drop their tensors
         edit.begin(Moment(steps, steps, 0))
     new_anchors = NO_ANCHORS

@@ -15,7 +15,9 @@ from pnpvideo.settings.options import KNOWN, Reading
 
 PROMPT = "prompt"
 MOST_DIALS = 2
-FIXED = (*(field.name for field in fields(Reading)), "generate", "overwrite", "store", "store_limit")
+COMMANDS_OWN = ("overwrite", "preview_every", "preview_file")
+"""Options about the files of one command, which no cell keeps."""
+FIXED = (*(field.name for field in fields(Reading)), "generate", "store", "store_limit", *COMMANDS_OWN)
 """Options that are the same for all cells: what is read, and where things are kept."""
 DRAFT = "draft"
 
@@ -96,9 +98,8 @@ def span_cells(prompt: str | None, values: Mapping[str, Any], dials: Sequence[Di
 
 
 def with_draft(values: Mapping[str, Any], dials: Sequence[str] = ()) -> dict[str, Any]:
-    """The options with the preset "draft", unless they or a dial set preset or steps; without ``overwrite``, which is
-    about the files of one command."""
-    shared = {name: value for name, value in values.items() if name != "overwrite"}
+    """The options with the preset "draft", unless they or a dial set preset or steps; without COMMANDS_OWN."""
+    shared = {name: value for name, value in values.items() if name not in COMMANDS_OWN}
     if {"preset", "steps"} & {*values, *dials}:
         return shared
     return {**shared, "preset": DRAFT}

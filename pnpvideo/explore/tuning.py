@@ -21,7 +21,7 @@ from pnpvideo.explore.search import Goal, Measured, Range, first_points, next_po
 from pnpvideo.explore.trial import Outcome, Trials
 from pnpvideo.measure.clip import load_judges
 from pnpvideo.measure.judge_measures import structure_distance
-from pnpvideo.option import SHARE, flag_of
+from pnpvideo.option import flag_of
 from pnpvideo.publish import write_file
 from pnpvideo.settings.options import KNOWN, OptionGroups, Options
 from pnpvideo.store import Store
@@ -160,8 +160,8 @@ def dials_of(options: Options) -> list[str]:
 def _range(name: str, options: Options) -> Range:
     spec = KNOWN[name]
     assert spec.search is not None
-    of_steps = spec.kind == SHARE or name == "strength"
-    return Range.between(name, *spec.search, options.sampling.steps if of_steps else None)
+    of_steps = options.sampling.steps if spec.search[1] <= 1.0 else None  # a share of the steps
+    return Range.between(name, *spec.search, float(options.flat()[name]), of_steps)
 
 
 def _goal(search: Search, default: Measured) -> Goal:
