@@ -10,7 +10,7 @@ from PIL import Image
 from pnpvideo.explore.frames import ChosenFrames
 from pnpvideo.explore.grid import PROMPT, Dial
 from pnpvideo.explore.trial import Outcome
-from pnpvideo.measure.sheet import SheetRow, SheetText, draw_sheet
+from pnpvideo.measure.sheet import SheetRow, draw_sheet
 
 SHEET_WIDTH, WIDEST, NARROWEST = 1500, 420, 128  # pixels: about that of the sheet, and those of a picture
 
@@ -37,13 +37,10 @@ def preview_sheet(chosen: ChosenFrames, outcomes: Sequence[Outcome], dials: Sequ
     ]
     if not {"steps", "preset", "model"} & varied:
         facts.append(f"{sampling.steps} steps")
-    text = SheetText(title, "  ·  ".join(facts))
-    single = len(chosen.frames) == 1
-    rows = _grid(chosen, outcomes, dials) if single else _rows(chosen, outcomes)
-    headings = _values(dials[0]) if single and dials else [] if single else _places(chosen)
+    rows = _grid(chosen, outcomes, dials) if len(chosen.frames) == 1 else _rows(chosen, outcomes)
     columns = max(len(row.pictures) for row in rows)
     width = max(NARROWEST, min(WIDEST, SHEET_WIDTH // columns, chosen.frames[0].pixels.shape[1]))
-    return draw_sheet(rows, SheetText(text.title, text.subtitle, headings), width)
+    return draw_sheet(rows, title, "  ·  ".join(facts), width)
 
 
 def _title(outcome: Outcome) -> str:
@@ -52,7 +49,7 @@ def _title(outcome: Outcome) -> str:
 
 
 def _rows(chosen: ChosenFrames, outcomes: Sequence[Outcome]) -> list[SheetRow]:
-    rows = [SheetRow([frame.pixels for frame in chosen.frames], "source")]
+    rows = [SheetRow([frame.pixels for frame in chosen.frames], "source", headings=_places(chosen))]
     for outcome in outcomes:
         notes = [_setting(name, text) for name, text in outcome.cell.dials.items()]
         rows.append(SheetRow(outcome.pictures, f"#{outcome.cell.number}", [*notes, _seconds(outcome)]))
@@ -66,7 +63,8 @@ def _grid(chosen: ChosenFrames, outcomes: Sequence[Outcome], dials: Sequence[Dia
         cells = outcomes[begin : begin + across]
         name = _values(dials[1])[index] if len(dials) > 1 else ""
         captions = [f"#{outcome.cell.number}   {_seconds(outcome)}" for outcome in cells]
-        rows.append(SheetRow([outcome.pictures[0] for outcome in cells], name, captions=captions))
+        headings = _values(dials[0]) if dials and index == 0 else []
+        rows.append(SheetRow([outcome.pictures[0] for outcome in cells], name, headings=headings, captions=captions))
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ import numpy as np
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
+from pnpvideo.diffusion.solvers import State
 from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.events import Event, Notice, Progress, Report
 from pnpvideo.explore.cells import FORMAT, Cell
 from pnpvideo.explore.frames import ChosenFrames, ChosenMasks, choose_frames
-from pnpvideo.measure.speed import count_evaluations
+from pnpvideo.measure.evaluations import count_evaluations
 from pnpvideo.pipeline import translated_shots
 from pnpvideo.report import file_hash
 from pnpvideo.settings.effective import without_effect
@@ -92,6 +93,7 @@ class Trials:
         self.chosen: ChosenFrames = choose_frames(self.clip, frames, reading.runtime.window)
         self.report(Progress(stage="read", done=1, total=1, unit="input"))
         self._captions: Captions = {}
+        self._beginnings: dict[str, State] = {}
         self._loaded: tuple[tuple[str, ...], Backend] | None = None
 
     def run_all(self, cells: Iterable[Cell]) -> list[Outcome]:
@@ -115,6 +117,7 @@ class Trials:
         with count_evaluations(backend) as evaluations:
             started = time.monotonic()
             run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
+            run = replace(run, beginnings=self._beginnings)
             for message in without_effect(run.options, len(frames)):
                 report(Notice(message=message))
             translator = ClipTranslator(run, cell.prompt, len(frames), self._captions)

@@ -1,7 +1,7 @@
 """Sheets: labelled rows of pictures under a title, for contact sheets and previews."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,26 +17,17 @@ INK, GREY, PAPER, FRAME = "#16181d", "#5b6170", "#ffffff", "#d8dbe2"
 @dataclass(frozen=True)
 class SheetRow:
     """One row. pictures: (h, w, 3 or 4) uint8, all of one size; None: an empty place. name, notes: beside the row.
-    captions: below the pictures."""
+    headings, captions: above and below the pictures."""
 
     pictures: Sequence[np.ndarray | None]
     name: str = ""
     notes: Sequence[str] = ()
+    headings: Sequence[str] = ()
     captions: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class SheetText:
-    """The words around the rows. headings: above the columns."""
-
-    title: str = ""
-    subtitle: str = ""
-    headings: Sequence[str] = field(default_factory=tuple)
-
-
-def draw_sheet(rows: Sequence[SheetRow], text: SheetText | None = None, width: int | None = None) -> Image.Image:
+def draw_sheet(rows: Sequence[SheetRow], title: str = "", subtitle: str = "", width: int | None = None) -> Image.Image:
     """Draw rows of pictures below each other. width: of a picture in pixels; None: unscaled."""
-    text = text or SheetText()
     first = next(picture for row in rows for picture in row.pictures if picture is not None)
     tall, wide = first.shape[:2]
     wide, tall = (wide, tall) if width is None else (width, max(1, round(tall * width / wide)))
@@ -44,29 +35,31 @@ def draw_sheet(rows: Sequence[SheetRow], text: SheetText | None = None, width: i
     labels = [_label(row) for row in rows]
     left = PADDING + max([_extent(line, size)[0] + 2 * GAP for label in labels for line, size, _ in label] or [0])
     full = left + columns * (wide + GAP) - GAP + PADDING
-    head = [(line, TITLE, INK) for line in _wrapped(text.title, TITLE, full - 2 * PADDING)]
-    head += [(line, NOTE, GREY) for line in _wrapped(text.subtitle, NOTE, full - 2 * PADDING)]
-    above = [_wrapped(heading, NOTE, wide) for heading in text.headings]
-    below = _height(NOTE) if any(row.captions for row in rows) else 0
+    head = [(line, TITLE, INK) for line in _wrapped(title, TITLE, full - 2 * PADDING)]
+    head += [(line, NOTE, GREY) for line in _wrapped(subtitle, NOTE, full - 2 * PADDING)]
+    above = [[_wrapped(heading, NOTE, wide) for heading in row.headings] for row in rows]
+    raised = [_height(NOTE) * max(map(len, lines), default=0) + (GAP if lines else 0) for lines in above]
+    below = [_height(NOTE) if row.captions else 0 for row in rows]
+    beside = [sum(_height(size) for _, size, _ in label) for label in labels]
+    heights = [up + max(tall + down, side) for up, down, side in zip(raised, below, beside, strict=True)]
     top = PADDING + sum(_height(size) for _, size, _ in head) + (ROW_GAP if head else 0)
-    start = top + _height(NOTE) * max(map(len, above), default=0) + (GAP if above else 0)
-    heights = [max(tall + below, sum(_height(size) for _, size, _ in label)) for label in labels]
-    sheet = Image.new("RGB", (full, start + sum(heights) + ROW_GAP * (len(rows) - 1) + PADDING), PAPER)
+    sheet = Image.new("RGB", (full, top + sum(heights) + ROW_GAP * (len(rows) - 1) + PADDING), PAPER)
     draw = ImageDraw.Draw(sheet)
     _write(draw, (PADDING, PADDING), head)
-    for column, lines in enumerate(above):
-        raised = start - GAP - _height(NOTE) * len(lines)
-        _write(draw, (left + column * (wide + GAP), raised), [(line, NOTE, GREY) for line in lines])
-    for row, label, height in zip(rows, labels, heights, strict=True):
-        _write(draw, (PADDING, start), label)
+    for index, row in enumerate(rows):
+        start = top + raised[index]
+        _write(draw, (PADDING, start), labels[index])
         for column, picture in enumerate(row.pictures):
-            place = (left + column * (wide + GAP), start)
+            across = left + column * (wide + GAP)
+            if column < len(above[index]):
+                lines = above[index][column]
+                _write(draw, (across, start - GAP - _height(NOTE) * len(lines)), [(line, NOTE, GREY) for line in lines])
             if picture is not None:
-                sheet.paste(_scaled(picture, (wide, tall)), place)
-                draw.rectangle((place[0] - 1, place[1] - 1, place[0] + wide, place[1] + tall), outline=FRAME)
+                sheet.paste(_scaled(picture, (wide, tall)), (across, start))
+                draw.rectangle((across - 1, start - 1, across + wide, start + tall), outline=FRAME)
             if column < len(row.captions):
-                _write(draw, (place[0], start + tall + 3), [(row.captions[column], NOTE, INK)])
-        start += height + ROW_GAP
+                _write(draw, (across, start + tall + 3), [(row.captions[column], NOTE, INK)])
+        top += heights[index] + ROW_GAP
     return sheet
 
 
@@ -84,7 +77,8 @@ def contact_sheet(
     count = len(next(iter(rows.values())))
     chosen = list(dict.fromkeys(round(column * (count - 1) / max(1, columns - 1)) for column in range(columns)))
     drawn = [SheetRow([np.asarray(clip[frame]) for frame in chosen], label) for label, clip in rows.items()]
-    return draw_sheet(drawn, SheetText(headings=[f"{unit} {frame}" for frame in chosen]), width)
+    drawn[0] = replace(drawn[0], headings=[f"{unit} {frame}" for frame in chosen])
+    return draw_sheet(drawn, width=width)
 
 
 Line = tuple[str, int, str]

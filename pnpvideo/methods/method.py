@@ -111,6 +111,14 @@ class Method:
         """Options, all resolved, that change nothing with this method -> the reason."""
         return {}
 
+    def before(self, step: int, steps: int) -> object:
+        """What the options decide in the steps before ``step`` (from 0) of ``steps``: values that the store can hash.
+
+        Runs in which this and everything else is equal have the same latents up to there. The method itself, which is
+        always right, where it has nothing more exact to say.
+        """
+        return self
+
     @property
     def source_lanes(self) -> tuple[str, ...]:
         """Lanes, "source" or "empty", in which the network is evaluated at the source's own latents at every step, for

@@ -41,10 +41,22 @@ def test_the_source_is_inverted_once_for_all_cells(clip_of: Clips, values: dict[
     outcomes = trials.run_all(cells)
     assert sum(calls) == sum(outcome.evaluations for outcome in outcomes)
     unguided = {(o.cell.values["guidance"], o.cell.values["attention_until"]): o.evaluations for o in outcomes}
-    source_and_lane = 3 * 2 * 2  # frames, steps, calls
-    inversion = 3 * 2
-    assert unguided[1.0, 1.0] == source_and_lane and outcomes[0].evaluations == source_and_lane + inversion
-    assert unguided[2.0, 1.0] == source_and_lane + 3 * 2
+    source_and_lane = 3 * 2  # frames, calls
+    inversion = 3 * 2  # frames, steps
+    assert unguided[1.0, 0.0] == 2 * source_and_lane + inversion
+    assert unguided[1.0, 0.5] == 2 * source_and_lane
+    assert unguided[1.0, 1.0] == source_and_lane  # its first step is that of the cell before
+    assert unguided[2.0, 0.5] == 2 * (source_and_lane + 3)
+
+
+def test_steps_that_cells_share_change_nothing(clip_of: Clips, values: dict[str, Any]) -> None:
+    clip, dial = clip_of(9), Dial.parse("attention-until=0.3,0.5,0.9")
+    together = Trials(clip, Options(), ignore).run_all(span_cells("a fox", {**values, "steps": 5}, [dial]))
+    for outcome in together:
+        fresh = {**outcome.cell.values, "store": values["store"].with_name(f"store-{outcome.cell.number}")}
+        alone = Trials(clip, Options(), ignore).run(Cell(prompt="a fox", values=fresh))
+        assert all(map(np.array_equal, outcome.pictures, alone.pictures))
+        assert outcome.evaluations < alone.evaluations or outcome.cell.number == 1
 
 
 def test_a_cell_that_was_tried_is_not_computed_again(clip_of: Clips, values: dict[str, Any], calls: list[int]) -> None:

@@ -18,7 +18,7 @@ from pnpvideo.measure.figures import replace_nonfinite, table
 from pnpvideo.measure.footage import BASELINES
 from pnpvideo.measure.model import read_caption, style_of
 from pnpvideo.measure.pareto import marker_and_colour, pareto_front, plot_pareto
-from pnpvideo.measure.sheet import SheetRow, SheetText, contact_sheet, draw_sheet
+from pnpvideo.measure.sheet import SheetRow, contact_sheet, draw_sheet
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import caption, random_scene
@@ -93,9 +93,9 @@ def test_a_sheet_has_room_for_long_words_and_empty_places() -> None:
     picture[..., 1] = 1
     plain = draw_sheet([SheetRow([picture, None, picture])])
     assert blocks(plain) == [[0, 0]]
-    words = SheetText("a prompt of many words " * 9, "clip\x1b[31m.mp4", ["a heading wider than its picture"] * 3)
-    rows = [SheetRow([picture, None, picture], "x" * 99, ["note " * 40], ["#1"]), SheetRow([picture])]
-    full = draw_sheet(rows, words)
+    headings = ["a heading wider than its picture"] * 3
+    rows = [SheetRow([picture, None, picture], "x" * 99, ["note " * 40], headings, ["#1"]), SheetRow([picture])]
+    full = draw_sheet(rows, "a prompt of many words " * 9, "clip\x1b[31m.mp4")
     assert blocks(full) == [[0, 0], [0]]
     assert full.height > plain.height + 100
     edges = np.asarray(full)
