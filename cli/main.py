@@ -32,9 +32,11 @@ from .commands.inspect import inspect
 from .commands.measure import measure
 from .commands.models import models
 from .commands.plan import plan
+from .commands.preview import preview
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
+from .commands.tune import tune
 from .interrupt import Terminated, interruptible
 from .verbosity import Verbosity, asks_for_json
 
@@ -45,7 +47,22 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, compare, direction, plan, bench, measure, inspect, probe, models, doctor, store):
+for command in (
+    translate,
+    edit,
+    preview,
+    tune,
+    compare,
+    inspect,
+    direction,
+    plan,
+    bench,
+    measure,
+    probe,
+    models,
+    doctor,
+    store,
+):
     pnpvideo.add_command(command)
 
 

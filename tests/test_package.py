@@ -39,8 +39,9 @@ RANKS = (
 """A room imports itself and rooms above it in this table. These stand beside it:"""
 OBSERVERS = {
     "compare": ("cli",),
+    "explore": ("cli",),
     "inspect": ("cli",),
-    "measure": ("cli", "compare", "inspect"),
+    "measure": ("cli", "compare", "explore", "inspect"),
     "miniature": ("cli", "measure"),
 }
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
