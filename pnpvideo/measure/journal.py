@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ class Journal:
     @classmethod
     def of(cls, path: Path | None, backend: Backend, options: Any, base: Options) -> "Journal":
         """Open the journal of a benchmark, whose figures depend on the model, ``options`` and ``base``."""
-        return cls(path, backend.fingerprint, options, base.stated(), backend.card, backend.device)
+        card = replace(backend.card, learned_words=frozenset())  # a set prints in another order in each process
+        words = sorted(backend.card.learned_words)
+        return cls(path, backend.fingerprint, options, base.stated(), card, words, backend.device)
 
     def get(self, *key: Any) -> dict[str, float] | None:
         """The row of ``key``, or None."""

@@ -1,6 +1,9 @@
 """The journal of finished figures."""
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,32 @@ def test_without_a_path_nothing_is_kept() -> None:
     journal = Journal(None)
     journal.put(ROW, 1)
     assert journal.get(1) is None
+
+
+def test_another_process_finds_the_rows_of_a_benchmark(tmp_path: Path) -> None:
+    """Whatever the order in which it prints sets."""
+    code = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from pnpvideo.backends.fake import FakeBackend
+from pnpvideo.measure.journal import Journal
+from pnpvideo.settings.options import Options
+
+backend = FakeBackend({"a": [0.5]})
+backend.card = replace(backend.card, learned_words=frozenset(f"word{number}" for number in range(50)))
+journal = Journal.of(Path(sys.argv[1]), backend, "protocol", Options.from_flat({"steps": 7, "guidance": 2.0}))
+print(journal.get("task", 1))
+journal.put({"psnr": 1.0}, "task", 1)
+"""
+    said = []
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "journal.jsonl")],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.append(done.stdout.strip())
+    assert said == ["None", "{'psnr': 1.0}"]
