@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from tests.backends.originals import Tensors, original, write_folder
 
 
@@ -25,6 +27,12 @@ def folders_of_families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 @pytest.fixture(scope="session")
 def folder(family: str, folders_of_families: dict[str, Path]) -> Path:
     return folders_of_families[family]
+
+
+@pytest.fixture(scope="session")
+def plain(folder: Path) -> StableDiffusion:
+    """The model of ``folder``; its weights must not be changed."""
+    return StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""LoRAs: every naming gives the weights of the paper's equation; results are the store's own; what does not fit is said."""
+"""LoRAs: every naming gives the paper's sum; the store tells results apart; what does not fit is said."""
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -88,11 +89,6 @@ NAMINGS = {"kohya": kohya, "peft": peft, "first diffusers": first_diffusers}
 
 
 @pytest.fixture(scope="module")
-def plain(folder: Path) -> StableDiffusion:
-    return StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="module")
 def parts(plain: StableDiffusion) -> tuple[Factors, Factors]:
     return factors(plain.network, NETWORK_LAYERS), factors(plain.text.encoder, TEXT_LAYERS, seed=1)
 
@@ -102,21 +98,27 @@ def write(path: Path, made: tuple[Tensors, dict[str, str]]) -> Path:
     return path
 
 
-def customized(folder: Path, *loras: tuple[Path, float]) -> StableDiffusion:
+def merged(plain: StableDiffusion, *stated: tuple[Path, float]) -> tuple[nn.Module, nn.Module]:
+    """Copies of the network and the text encoder with LoRAs in them."""
+    loras = loras_of([(str(path), scale) for path, scale in stated])
+    network, text = deepcopy(plain.network), deepcopy(plain.text.encoder)
+    merge_loras(loras, network, "unet")
+    merge_loras(loras, text, "text_encoder")
+    return network, text
+
+
+def customized(folder: Path, dtype: torch.dtype, *loras: tuple[Path, float]) -> StableDiffusion:
     stated = Customization(lora=tuple((str(path), scale) for path, scale in loras))
-    return StableDiffusion(str(folder), torch.device("cpu"), torch.float32, customization=stated)
+    return StableDiffusion(str(folder), torch.device("cpu"), dtype, customization=stated)
 
 
 @pytest.mark.parametrize("naming", list(NAMINGS))
 def test_merged_weights_follow_the_equation(
-    naming: str, folder: Path, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
+    naming: str, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "any name", NAMINGS[naming](*parts))
-    found = customized(folder, (path, 0.7))
-    for ours, before, changed in (
-        (found.network, plain.network, parts[0]),
-        (found.text.encoder, plain.text.encoder, parts[1]),
-    ):
+    network, text = merged(plain, (path, 0.7))
+    for ours, before, changed in ((network, plain.network, parts[0]), (text, plain.text.encoder, parts[1])):
         for name, value in ours.state_dict().items():
             old, layer = before.state_dict()[name].double(), name.removesuffix(".weight")
             if layer in changed:
@@ -129,10 +131,11 @@ def test_merged_weights_follow_the_equation(
 
 
 def test_merging_equals_layers_beside_the_weights(
-    folder: Path, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
+    plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
     """As a LoRA is trained: y + scale * alpha / rank * up(down(x)), at every call of the layer."""
-    merged = customized(folder, (write(tmp_path / "l.safetensors", kohya(*parts)), 0.7))
+    network, encoder = merged(plain, (write(tmp_path / "l.safetensors", kohya(*parts)), 0.7))
+    tokens = plain.text.tokenizer(["a fox"], padding="max_length", return_tensors="pt").input_ids
 
     def beside(down: Tensor, up: Tensor) -> Callable[..., Tensor]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -144,8 +147,8 @@ def test_merging_equals_layers_beside_the_weights(
         return hook
 
     handles = [
-        network.get_submodule(layer).register_forward_hook(beside(*pair))
-        for network, pairs in ((plain.network, parts[0]), (plain.text.encoder, parts[1]))
+        before.get_submodule(layer).register_forward_hook(beside(*pair))
+        for before, pairs in ((plain.network, parts[0]), (plain.text.encoder, parts[1]))
         for layer, pair in pairs.items()
     ]
     try:
@@ -153,8 +156,8 @@ def test_merging_equals_layers_beside_the_weights(
         x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             expected = plain.network(x, 500, expected_text, return_dict=False)[0]
-            text = merged.text.embeds(["a fox"])
-            found = merged.network(x, 500, text, return_dict=False)[0]
+            text = encoder(tokens).last_hidden_state
+            found = network(x, 500, text, return_dict=False)[0]
     finally:
         for handle in handles:
             handle.remove()
@@ -163,65 +166,69 @@ def test_merging_equals_layers_beside_the_weights(
 
 
 def test_loras_add_up_and_zero_changes_nothing(
-    folder: Path, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
+    plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "l.safetensors", kohya(*parts))
-    names = [f"{layer}.weight" for layer in NETWORK_LAYERS]
-    nothing, twice, once = (
-        customized(folder, (path, 0.0)),
-        customized(folder, (path, 0.5), (path, 0.5)),
-        customized(folder, (path, 1.0)),
-    )
-    for name in names:
-        assert torch.equal(nothing.network.state_dict()[name], plain.network.state_dict()[name])
-        assert torch.allclose(twice.network.state_dict()[name], once.network.state_dict()[name], atol=1e-6)
+    stated = (((path, 0.0),), ((path, 0.5), (path, 0.5)), ((path, 1.0),))
+    nothing, twice, once = (merged(plain, *each)[0].state_dict() for each in stated)
+    for name, value in plain.network.state_dict().items():
+        assert torch.equal(nothing[name], value) and torch.allclose(twice[name], once[name], atol=1e-6)
 
 
-def test_the_store_tells_results_apart(folder: Path, parts: tuple[Factors, Factors], tmp_path: Path) -> None:
-    network, text = parts
+@pytest.fixture(scope="module")
+def first(folders_of_families: dict[str, Path]) -> Path:
+    return folders_of_families["1.x"]
+
+
+@pytest.fixture(scope="module")
+def first_parts(first: Path) -> tuple[Factors, Factors]:
+    network, text = bare(first)
+    return factors(network, NETWORK_LAYERS), factors(text, TEXT_LAYERS, seed=1)
+
+
+def bare(folder: Path) -> tuple[nn.Module, nn.Module]:
+    """A UNet and a text encoder of the sizes of ``folder``'s, with other weights."""
+    unet, text = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "text_encoder"))
+    return UNet2DConditionModel.from_config(unet), CLIPTextModel(CLIPTextModel.config_class(**text))
+
+
+def test_the_store_tells_results_apart(first: Path, first_parts: tuple[Factors, Factors], tmp_path: Path) -> None:
+    network, text = first_parts
     path, copy = (write(tmp_path / name, kohya(network, {})) for name in ("a.safetensors", "b.safetensors"))
     other = write(tmp_path / "c.safetensors", kohya(network, text))
-    stated: list[tuple[tuple[Path, float], ...]] = [(), ((path, 1.0),), ((path, 0.5),), ((other, 1.0),)]
-    prints = [
-        customized_fingerprint(folder, Customization(lora=tuple((str(p), s) for p, s in each))) for each in stated
-    ]
-    assert len(set(prints)) == len(stated)
-    assert customized_fingerprint(folder, Customization(lora=((str(copy), 1.0),))) == prints[1]
-    plain, changed, of_text = customized(folder), customized(folder, (path, 1.0)), customized(folder, (other, 1.0))
-    assert changed.fingerprint == prints[1] and changed.text.fingerprint == plain.text.fingerprint
-    assert of_text.text.fingerprint != plain.text.fingerprint
+
+    def fingerprint(*loras: tuple[Path, float]) -> str:
+        return customized_fingerprint(first, Customization(lora=tuple((str(file), scale) for file, scale in loras)))
+
+    stated = (fingerprint(), fingerprint((path, 1.0)), fingerprint((path, 0.5)), fingerprint((other, 1.0)))
+    assert len(set(stated)) == 4 and fingerprint((copy, 1.0)) == stated[1]
 
 
 def test_half_precision_is_rounded_after_the_sum(
-    folder: Path, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
+    first: Path, first_parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
-    path = str(write(tmp_path / "l.safetensors", kohya(*parts)))
-    full = customized(folder, (Path(path), 1.0))
-    half = StableDiffusion(
-        str(folder), torch.device("cpu"), torch.bfloat16, customization=Customization(lora=((path, 1.0),))
-    )
+    path = write(tmp_path / "l.safetensors", kohya(*first_parts))
+    half, full = (customized(first, dtype, (path, 1.0)) for dtype in (torch.bfloat16, torch.float32))
     assert half.network.dtype == torch.bfloat16
     for name, value in half.network.state_dict().items():
         assert torch.equal(value, full.network.state_dict()[name].bfloat16())
 
 
-def test_a_loaded_model_is_changed_once(folder: Path, parts: tuple[Factors, Factors], tmp_path: Path) -> None:
-    path = str(write(tmp_path / "l.safetensors", kohya(*parts)))
-    with_lora = Customization(lora=((path, 1.0),))
-    first = load(str(folder), pnpvideo.Runtime(device="cpu"), customization=with_lora)
-    assert load(str(folder), pnpvideo.Runtime(device="cpu"), customization=with_lora) is first
-    assert load(str(folder), pnpvideo.Runtime(device="cpu")) is not first
-
-
-def test_the_engine_draws_with_the_lora(folder: Path, parts: tuple[Factors, Factors], tmp_path: Path) -> None:
-    stated = pnpvideo.Customization(lora=((str(write(tmp_path / "l.safetensors", kohya(*parts))), 4.0),))
+def test_a_translator_draws_with_its_lora(first: Path, first_parts: tuple[Factors, Factors], tmp_path: Path) -> None:
+    network, text = first_parts
+    path, of_text = (write(tmp_path / name, kohya(network, part)) for name, part in (("a", {}), ("b", text)))
     frames = np.full((1, 64, 64, 3), 150, np.uint8)
-    translators = [pnpvideo.load(folder, device="cpu"), pnpvideo.load(folder, device="cpu", customization=stated)]
-    options = {"prompts": pnpvideo.Prompts(source_prompt=""), "sampling": pnpvideo.Sampling(steps=2, size=64)}
-    plain, drawn = (each.translate_frames(frames, "a fox", **options) for each in translators)  # type: ignore[arg-type]
-    assert not np.array_equal(plain, drawn)
+    stated = [(), ((str(path), 4.0),), ((str(of_text), 4.0),)]
+    changes = [Customization(lora=loras) for loras in stated]
+    translators = [pnpvideo.load(first, device="cpu", customization=each) for each in changes]
+    plain, changed, changed_text = (each.backend for each in translators)
+    assert changed.text.fingerprint == plain.text.fingerprint != changed_text.text.fingerprint
+    assert load(str(first), pnpvideo.Runtime(device="cpu"), customization=changes[1]) is changed
+    prompts, sampling = pnpvideo.Prompts(source_prompt=""), pnpvideo.Sampling(steps=2, size=64)
+    pictures = [each.translate_frames(frames, "a fox", prompts=prompts, sampling=sampling) for each in translators]
+    assert not np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[1], pictures[2])
     with pytest.raises(OptionError, match=r"give it to pnpvideo\.load"):
-        translators[0].translate_frames(frames, "a fox", customization=stated)
+        translators[0].translate_frames(frames, "a fox", customization=changes[1])
 
 
 def renamed(old: str, new: str) -> Callable[[Tensors], Tensors]:
@@ -275,18 +282,11 @@ WRONG: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
 
 @pytest.mark.parametrize("name", list(WRONG))
 def test_what_is_no_lora_for_the_model_is_one_line(
-    name: str,
-    folders_of_families: dict[str, Path],
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    name: str, first: Path, first_parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
-    folder = folders_of_families["1.x"]
-    network = UNet2DConditionModel.from_config(json.loads((folder / "unet" / "config.json").read_text()))
-    text = CLIPTextModel(
-        CLIPTextModel.config_class(**json.loads((folder / "text_encoder" / "config.json").read_text()))
-    )
     change, says = WRONG[name]
-    tensors, metadata = kohya(factors(network, NETWORK_LAYERS), factors(text, TEXT_LAYERS))
+    tensors, metadata = kohya(*first_parts)
+    network, text = bare(first)
     path = write(tmp_path / "l.safetensors", (change(tensors), metadata))
     with pytest.raises(ModelError, match=says) as refused:
         loras = loras_of([(str(path), 1.0)])
@@ -297,12 +297,12 @@ def test_what_is_no_lora_for_the_model_is_one_line(
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"PK\x03\x04", b"\xff" * 64])
 def test_a_damaged_or_pickled_lora_is_exit_4(
-    content: bytes, folders_of_families: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    content: bytes, first: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "l.safetensors").write_bytes(content)
     arguments = ["translate", "samples/cut.mp4", "a fox", "-o", str(tmp_path / "o.mp4"), "--model"]
     lora = ["--lora", f"{tmp_path / 'l.safetensors'}:0.5"]
-    assert main([*arguments, str(folders_of_families["1.x"]), *lora]) == 4
+    assert main([*arguments, str(first), *lora]) == 4
     said = capfd.readouterr().err
     assert len(said.splitlines()) == 1 and "l.safetensors" in said and not (tmp_path / "o.mp4").exists()
 
@@ -314,7 +314,7 @@ def test_loras_are_options_in_every_place(tmp_path: Path) -> None:
         Customization(lora=(("a", 1e9),))
 
 
-def test_a_header_says_the_family(parts: tuple[Factors, Factors], tmp_path: Path) -> None:
-    found = LoraFile.of(write(tmp_path / "l", kohya(*parts)), 1.0)
+def test_a_header_says_the_family(first_parts: tuple[Factors, Factors], tmp_path: Path) -> None:
+    found = LoraFile.of(write(tmp_path / "l", kohya(*first_parts)), 1.0)
     assert found.text_width == WIDTH and "text of width 32" in found.family
     assert set(found.layers["text_encoder"]) == {name.replace(".", "_") for name in TEXT_LAYERS}

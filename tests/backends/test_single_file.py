@@ -13,9 +13,11 @@ from pnpvideo.cli.main import main
 from safetensors.torch import save_file
 
 import pnpvideo
-from pnpvideo.backends.checkpoint import check_named, describe
+from pnpvideo.backends.checkpoint import TEXT_PARTS, check_named, describe
 from pnpvideo.backends.clip_tokenizer import clip_tokenizer
+from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.derived_configs import autoencoder_config, network_config, text_config
+from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.ldm_names import autoencoder_origins, network_origins, text_origins
 from pnpvideo.backends.load import load
 from pnpvideo.backends.packaging import CheckpointFolder, packaging
@@ -109,9 +111,15 @@ def test_every_packaging_draws_the_same_picture(
     assert np.array_equal(drawn(PACKAGINGS[name](folder, tensors, tmp_path)), from_folder)
 
 
-def test_weights_are_the_same_to_the_bit(folder: Path, tensors: Tensors, tmp_path: Path) -> None:
-    expected = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
-    found = StableDiffusion(str(single(folder, tensors, tmp_path)), torch.device("cpu"), torch.float32)
+@pytest.fixture(scope="module")
+def converted(folder: Path, tensors: Tensors, tmp_path_factory: pytest.TempPathFactory) -> StableDiffusion:
+    """The model of ``folder``, from a single file."""
+    path = single(folder, tensors, tmp_path_factory.mktemp("single"))
+    return StableDiffusion(str(path), torch.device("cpu"), torch.float32)
+
+
+def test_weights_are_the_same_to_the_bit(plain: StableDiffusion, converted: StableDiffusion) -> None:
+    expected, found = plain, converted
     for ours, theirs in ((found.network, expected.network), (found.vae, expected.vae)):
         assert {**ours.state_dict()}.keys() == {**theirs.state_dict()}.keys()
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
@@ -120,9 +128,9 @@ def test_weights_are_the_same_to_the_bit(folder: Path, tensors: Tensors, tmp_pat
     assert (found.size, found.prediction) == (expected.size, expected.prediction)
 
 
-def test_plain_sampling_equals_diffusers(folder: Path, tensors: Tensors, tmp_path: Path) -> None:
+def test_plain_sampling_equals_diffusers(folder: Path, converted: StableDiffusion) -> None:
     """The same weights, scheduler and noise; guidance by hand as in arXiv 2207.12598."""
-    backend = StableDiffusion(str(single(folder, tensors, tmp_path)), torch.device("cpu"), torch.float32)
+    backend = converted
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -158,10 +166,9 @@ def test_configs_follow_from_shapes(family: str, folder: Path, tensors: Tensors)
 
 
 def test_the_published_sizes_have_their_heads() -> None:
-    shapes = {
-        f"down_blocks.{level}.resnets.0.conv1.weight": (width, 320, 3, 3) for level, width in enumerate((320, 640))
-    }
-    shapes |= {"conv_in.weight": (320, 4, 3, 3), "conv_out.weight": (4, 320, 3, 3)}
+    shapes: dict[str, tuple[int, ...]] = {"conv_in.weight": (320, 4, 3, 3), "conv_out.weight": (4, 320, 3, 3)}
+    for level in range(2):
+        shapes[f"down_blocks.{level}.resnets.0.conv1.weight"] = (320 * (level + 1), 320, 3, 3)
     layer = "down_blocks.0.attentions.0."
     shapes[layer + "transformer_blocks.0.attn2.to_k.weight"] = (320, 1024)
     shapes[layer + "proj_in.weight"] = (320, 320)
@@ -209,10 +216,10 @@ def test_a_guess_is_said_and_can_be_corrected(folders_of_families: dict[str, Pat
     assert folder.config("scheduler")["prediction_type"] == "epsilon"
 
 
-def test_the_name_of_a_file_makes_no_difference(tensors: Tensors, tmp_path: Path) -> None:
-    paths = [write_single(tmp_path / name, tensors) for name in ("a.safetensors", "b")]
-    first, second = (StableDiffusion(str(path), torch.device("cpu"), torch.float32) for path in paths)
-    assert (first.fingerprint, first.text.fingerprint) == (second.fingerprint, second.text.fingerprint)
+def test_the_name_of_a_file_makes_no_difference(converted: StableDiffusion, tensors: Tensors, tmp_path: Path) -> None:
+    path = write_single(tmp_path / "another name", tensors)
+    assert customized_fingerprint(path, Customization()) == converted.fingerprint
+    assert fingerprint(path, TEXT_PARTS) == converted.text.fingerprint
 
 
 def without(prefix: str) -> Callable[[Tensors], Tensors]:
@@ -276,8 +283,8 @@ def test_a_damaged_file_is_one_line_and_exit_4(
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
-def test_a_direction_is_built_from_a_single_file(folder: Path, tensors: Tensors, tmp_path: Path) -> None:
-    path = single(folder, tensors, tmp_path)
+def test_a_direction_is_built_from_a_single_file(folders_of_families: dict[str, Path], tmp_path: Path) -> None:
+    path = write_single(tmp_path / "model.safetensors", original(folders_of_families["2.x"], second=True))
     arguments = ["direction", "build", "--from", "cat", "--to", "dog", "-o", str(tmp_path / "o.safetensors"), "--quiet"]
     assert main([*arguments, "--model", str(path)]) == 0
     assert (tmp_path / "o.safetensors").is_file()
