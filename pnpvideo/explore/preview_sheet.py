@@ -21,26 +21,19 @@ def preview_sheet(chosen: ChosenFrames, outcomes: Sequence[Outcome], dials: Sequ
     first = outcomes[0]
     prompts = list(dict.fromkeys(outcome.cell.prompt for outcome in outcomes))
     title = _title(first) if len(prompts) == 1 else Path(input).name
-    sampling = first.resolved.sampling
-    varied = {dial.name for dial in dials}
-    facts = [
-        Path(input).name,
-        *(
-            str(value)
-            for name, value in (
-                ("model", first.resolved.model),
-                ("method", first.resolved.flat()["method"]),
-                ("preset", sampling.preset),
-            )
-            if name not in varied
-        ),
-    ]
-    if not {"steps", "preset", "model"} & varied:
-        facts.append(f"{sampling.steps} steps")
+    facts = [Path(input).name, *_common(outcomes)]
     rows = _grid(chosen, outcomes, dials) if len(chosen.frames) == 1 else _rows(chosen, outcomes)
     columns = max(len(row.pictures) for row in rows)
     width = max(NARROWEST, min(WIDEST, SHEET_WIDTH // columns, chosen.frames[0].pixels.shape[1]))
     return draw_sheet(rows, title, "  ·  ".join(facts), width)
+
+
+def _common(outcomes: Sequence[Outcome]) -> list[str]:
+    """Model, method, preset and steps, as far as all cells have them in common."""
+    flats = [outcome.resolved.flat() for outcome in outcomes]
+    common = {name: flats[0][name] for name in ("model", "method", "preset", "steps")}
+    common = {name: value for name, value in common.items() if all(flat[name] == value for flat in flats)}
+    return [f"{value} steps" if name == "steps" else str(value) for name, value in common.items()]
 
 
 def _title(outcome: Outcome) -> str:

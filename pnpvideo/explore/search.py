@@ -18,6 +18,8 @@ import numpy as np
 LENGTHS = (0.3, 0.8, 8.0)  # of the kernel along a dial whose range is 1; the last one: the dial hardly matters
 NOISE = 1e-3  # variance of a measurement, in variances of all of them
 LEVELS = 24  # values of a dial that is no share of the steps
+MARGIN = 0.25  # points of agreement; a smaller gain on a few frames need not be one on the whole clip
+SHARE_MARGIN = 0.02  # of the structure distance of the defaults, likewise
 LEAST = 1e-3  # structure distance, of which the logarithm is predicted, because few steps change it many times over
 
 
@@ -86,8 +88,14 @@ class Goal:
         return -structure, (self.min_agreement or 0.0) - agreement
 
     def best(self, tried: Sequence[Measured]) -> int:
-        """The index of the best trial that keeps the bound; where none does, of the one that misses it least."""
-        return max(range(len(tried)), key=lambda n: (-max(0.0, self.excess(tried[n])), self.gain(tried[n]), -n))
+        """The index of the best trial that keeps the bound; where none does, of the one that misses it least.
+
+        The first, which are the defaults, stay unless another one gains more than MARGIN or SHARE_MARGIN on them.
+        """
+        best = max(range(len(tried)), key=lambda n: (-max(0.0, self.excess(tried[n])), self.gain(tried[n]), -n))
+        margin = MARGIN if self.min_agreement is None else SHARE_MARGIN * tried[0].structure
+        no_gain = self.gain(tried[best]) - self.gain(tried[0]) <= margin
+        return 0 if no_gain and self.excess(tried[0]) <= 0 else best
 
 
 def first_points(ranges: Sequence[Range], default: Sequence[float]) -> list[tuple[float, ...]]:

@@ -51,12 +51,13 @@ def test_what_is_saved_can_be_picked(clip_of: Clips, checkpoint: Path, tmp_path:
 
 
 def test_a_picked_clip_is_that_of_the_same_options(clip_of: Clips, checkpoint: Path, tmp_path: Path) -> None:
-    clip = clip_of(6)
+    clip = clip_of(3)
     options = {"steps": 2, "size": 32, "source_prompt": "a hen", "model": str(checkpoint), "device": "cpu"}
     found = preview(
         clip,
         None,
         grid={"prompt": ["a fox", "a cow"], "guidance": [1.0, 3.0]},
+        frames=1,
         report=ignore,
         model=str(checkpoint),
         sampling=Sampling(steps=2, size=32),

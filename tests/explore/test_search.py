@@ -65,9 +65,13 @@ def test_where_nothing_keeps_the_bound_the_nearest_is_best() -> None:
     assert tried[goal.best(tried)].structure == min(one.structure for one in tried)
 
 
-def test_ties_go_to_the_first() -> None:
-    same = Measured((1.0,), 5.0, 1.0)
-    assert Goal(max_structure=2.0).best([same, same]) == 0
+def test_the_defaults_stay_unless_another_trial_gains_something() -> None:
+    first = Measured((1.0,), 60.0, 10.0)
+    little, more = Measured((2.0,), 60.2, 9.9), Measured((3.0,), 60.5, 9.0)
+    for goal in (Goal(max_structure=10.0), Goal(min_agreement=60.0)):
+        assert goal.best([first, first]) == goal.best([first, little]) == 0
+        assert goal.best([first, little, more]) == 2
+    assert Goal(max_structure=9.9).best([first, little]) == 1  # the defaults do not keep this bound
 
 
 def test_shares_go_by_whole_steps_and_scales_by_ratios() -> None:

@@ -50,11 +50,11 @@ def test_the_source_is_inverted_once_for_all_cells(clip_of: Clips, values: dict[
 
 
 def test_steps_that_cells_share_change_nothing(clip_of: Clips, values: dict[str, Any]) -> None:
-    clip, dial = clip_of(9), Dial.parse("attention-until=0.3,0.5,0.9")
-    together = Trials(clip, Options(), ignore).run_all(span_cells("a fox", {**values, "steps": 5}, [dial]))
+    clip, dial = clip_of(4), Dial.parse("attention-until=0.5,0.9")
+    together = Trials(clip, Options(), ignore, frames=2).run_all(span_cells("a fox", {**values, "steps": 4}, [dial]))
     for outcome in together:
         fresh = {**outcome.cell.values, "store": values["store"].with_name(f"store-{outcome.cell.number}")}
-        alone = Trials(clip, Options(), ignore).run(Cell(prompt="a fox", values=fresh))
+        alone = Trials(clip, Options(), ignore, frames=2).run(Cell(prompt="a fox", values=fresh))
         assert all(map(np.array_equal, outcome.pictures, alone.pictures))
         assert outcome.evaluations < alone.evaluations or outcome.cell.number == 1
 

@@ -32,7 +32,7 @@ def still(tmp_path: Path) -> Path:
 def tuned(still: Path, checkpoint: Path, tmp_path: Path) -> Tune:
     def make(search: Search, events: list[Event] | None = None, **groups: Any) -> Tuning:
         usual = {
-            "sampling": Sampling(steps=4, size=32),
+            "sampling": Sampling(steps=3, size=32),
             "prompts": Prompts(source_prompt="a hen"),
             "runtime": Runtime(store=tmp_path / "store", device="cpu"),
         }
@@ -50,12 +50,12 @@ def test_the_evaluations_that_it_says_are_those_that_it_made(tuned: Tune, calls:
 
 
 def test_the_best_is_no_worse_than_the_defaults_in_either_way(tuned: Tune) -> None:
-    found = tuned(Search(trials=6))
+    found = tuned(Search(trials=5))
     first, best = found.tried[0], found.tried[found.best]
     assert best.agreement >= first.agreement and best.structure <= first.structure
     defaults = dict(zip(found.dials, first.values, strict=True))
     assert defaults == {"guidance": 7.5, "attention_until": 0.5, "feature_until": 0.8}
-    other = tuned(Search(trials=6, min_agreement=first.agreement))
+    other = tuned(Search(trials=5, min_agreement=first.agreement))
     assert other.tried[other.best].agreement >= first.agreement
     assert other.tried[other.best].structure <= first.structure
 
@@ -70,7 +70,7 @@ def test_what_is_found_is_saved_picked_and_drawn(tuned: Tune, tmp_path: Path) ->
     chosen, second = pick(tmp_path / "tune.json"), pick(tmp_path / "tune.json#2")
     assert [chosen.values[name] for name in found.dials] == list(found.tried[found.best].values)
     assert [second.values[name] for name in found.dials] == list(found.tried[1].values)
-    assert chosen.prompt == "a (fox:1.2)" and chosen.values["steps"] == 4
+    assert chosen.prompt == "a (fox:1.2)" and chosen.values["steps"] == 3
     assert json.loads((tmp_path / "tune.json").read_text())["cells"][0]["agreement"] == round(
         found.tried[0].agreement, 4
     )
