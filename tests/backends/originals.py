@@ -90,9 +90,13 @@ def weights(folder: Path, part: str) -> Tensors:
 
 def original(folder: Path, second: bool) -> Tensors:
     """All weights of a folder by the names of the original code."""
-    found = {f"model.diffusion_model.{name}": value for name, value in unet(weights(folder, "unet")).items()}
-    found |= {f"first_stage_model.{name}": value for name, value in vae(weights(folder, "vae")).items()}
-    text = {f"text_model.{name.removeprefix('text_model.')}": v for name, v in weights(folder, "text_encoder").items()}
+    return by_original_names(*(weights(folder, part) for part in ("unet", "vae", "text_encoder")), second=second)
+
+
+def by_original_names(network: Tensors, autoencoder: Tensors, encoder: Tensors, *, second: bool) -> Tensors:
+    found = {f"model.diffusion_model.{name}": value for name, value in unet(network).items()}
+    found |= {f"first_stage_model.{name}": value for name, value in vae(autoencoder).items()}
+    text = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in encoder.items()}
     if second:
         return found | {f"cond_stage_model.model.{name}": value for name, value in open_clip(text).items()}
     found |= {f"cond_stage_model.transformer.{name}": value for name, value in text.items()}

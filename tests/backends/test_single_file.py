@@ -1,6 +1,8 @@
 """One checkpoint in every packaging: folder, variant, shards, single files of both families; and what is refused."""
 
 import json
+import pickle
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,16 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from pnpvideo.cli.main import main
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel
 
 import pnpvideo
+from benchmarks.topology import TOPOLOGIES
 from pnpvideo.backends.checkpoint import TEXT_PARTS, check_named, describe
 from pnpvideo.backends.clip_tokenizer import clip_tokenizer
 from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.derived_configs import autoencoder_config, network_config, text_config
 from pnpvideo.backends.fingerprint import fingerprint
+from pnpvideo.backends.identify import CONVERSION
 from pnpvideo.backends.ldm_names import autoencoder_origins, network_origins, text_origins
 from pnpvideo.backends.load import load
 from pnpvideo.backends.packaging import CheckpointFolder, packaging
@@ -27,7 +33,16 @@ from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, Notice
 from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Customization, Runtime
-from tests.backends.originals import Tensors, original, weights, write_single
+from tests.backends.originals import Tensors, by_original_names, original, weights, write_single
+
+
+class Canary:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
 
 CPU = Runtime(device="cpu", dtype="float32")
 PARTS = ("unet", "vae", "text_encoder")
@@ -165,23 +180,6 @@ def test_configs_follow_from_shapes(family: str, folder: Path, tensors: Tensors)
     assert found["text_encoder"]["num_hidden_layers"] == 2
 
 
-def test_the_published_sizes_have_their_heads() -> None:
-    shapes: dict[str, tuple[int, ...]] = {"conv_in.weight": (320, 4, 3, 3), "conv_out.weight": (4, 320, 3, 3)}
-    for level in range(2):
-        shapes[f"down_blocks.{level}.resnets.0.conv1.weight"] = (320 * (level + 1), 320, 3, 3)
-    layer = "down_blocks.0.attentions.0."
-    shapes[layer + "transformer_blocks.0.attn2.to_k.weight"] = (320, 1024)
-    shapes[layer + "proj_in.weight"] = (320, 320)
-    assert network_config(shapes, True, "v_prediction")["attention_head_dim"] == [5, 10]
-    assert network_config(shapes, False, "epsilon")["attention_head_dim"] == 8
-    text = {
-        "embeddings.token_embedding.weight": (49408, 768),
-        "embeddings.position_embedding.weight": (77, 768),
-        "encoder.layers.0.mlp.fc1.weight": (3072, 768),
-    }
-    assert text_config(text, False)["num_attention_heads"] == 12
-
-
 def test_the_vocabulary_is_clips() -> None:
     tokenizer = clip_tokenizer()
     assert len(tokenizer) == 49408 and tokenizer.model_max_length == 77 and tokenizer.pad_token_id == 49407
@@ -281,6 +279,84 @@ def test_a_damaged_file_is_one_line_and_exit_4(
     arguments = ["direction", "build", "--from", "a", "--to", "b", "-o", str(tmp_path / "o.safetensors")]
     assert main([*arguments, "--model", str(path)]) == 4
     assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--model", "--vae", "--lora"])
+@pytest.mark.parametrize("name", ["model.ckpt", "model.safetensors"])
+def test_a_pickle_never_runs(option: str, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    canary = pickle.dumps(Canary(tmp_path / "sung"))
+    (tmp_path / name).write_bytes(canary)
+    arguments = ["translate", "samples/cut.mp4", "a fox", "-o", str(tmp_path / "o.mp4"), option, str(tmp_path / name)]
+    assert main(arguments) == 4
+    said = capfd.readouterr().err
+    assert "is pickled weights, which are never opened" in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "sung").exists()
+    pickle.loads(canary)
+    assert (tmp_path / "sung").exists()  # it would have sung
+
+
+def test_the_line_that_converts_a_pickle_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = {"model.diffusion_model.out.0.weight": torch.ones(3, 2).T, "alphas_cumprod": torch.ones(4)}
+    torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "IN.ckpt")
+    command = shlex.split(CONVERSION)
+    assert command[:2] == ["python", "-c"]
+    monkeypatch.chdir(tmp_path)
+    exec(command[2], {})
+    converted = load_file(tmp_path / "OUT.safetensors")
+    assert all(torch.equal(converted[name], value) for name, value in tensors.items())
+
+
+REAL = {
+    "sd15": ({"attention_head_dim": 8, "cross_attention_dim": 768, "sample_size": 64}, 12, "quick_gelu"),
+    "sd21": ({"attention_head_dim": [5, 10, 20, 20], "cross_attention_dim": 1024, "sample_size": 96}, 23, "gelu"),
+}
+
+
+@pytest.mark.parametrize("name", list(REAL))
+def test_the_published_sizes_have_their_configs(name: str) -> None:
+    """Networks of the published widths without contents, as in benchmarks.topology, by their original names."""
+    topology, (network, layers, activation) = TOPOLOGIES[name], REAL[name]
+    width, _, heads = topology.text
+    with torch.device("meta"):
+        parts: tuple[nn.Module, ...] = (
+            UNet2DConditionModel(
+                block_out_channels=(320, 640, 1280, 1280),
+                cross_attention_dim=width,
+                attention_head_dim=topology.heads,
+                use_linear_projection=topology.linear,
+            ),
+            AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(128, 256, 512, 512),
+                layers_per_block=2,
+            ),
+            CLIPTextModel(
+                CLIPTextConfig(
+                    vocab_size=49408,
+                    hidden_size=width,
+                    intermediate_size=4 * width,
+                    num_hidden_layers=layers,
+                    num_attention_heads=heads,
+                    bos_token_id=49406,
+                    eos_token_id=49407,
+                )
+            ),
+        )
+    names = by_original_names(*(part.state_dict() for part in parts), second=topology.linear)
+    shapes = {key: tuple(value.shape) for key, value in names.items()}
+    second = topology.linear
+    found = network_config(converted_shapes(network_origins(shapes), shapes), second, topology.prediction)
+    assert {key: found[key] for key in network} == network
+    assert found["use_linear_projection"] == topology.linear
+    assert found["block_out_channels"] == [320, 640, 1280, 1280] and found["layers_per_block"] == 2
+    autoencoder = autoencoder_config(converted_shapes(autoencoder_origins(shapes), shapes))
+    assert autoencoder["block_out_channels"] == [128, 256, 512, 512] and autoencoder["mid_block_add_attention"]
+    text = text_config(converted_shapes(text_origins(shapes), shapes), second)
+    assert (text["num_hidden_layers"], text["hidden_act"], text["num_attention_heads"]) == (layers, activation, heads)
+    for part, origins in zip(parts, (network_origins, autoencoder_origins, text_origins), strict=True):
+        mine = {key.removeprefix("text_model."): tuple(value.shape) for key, value in part.state_dict().items()}
+        assert dict(converted_shapes(origins(shapes), shapes)) == mine
 
 
 def test_a_direction_is_built_from_a_single_file(folders_of_families: dict[str, Path], tmp_path: Path) -> None:
