@@ -39,7 +39,7 @@ PAGES = (
     "docs/world.md",
 )
 """In the order in which a newcomer reads them."""
-SLOW = ("docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
+SLOW = ("docs/checkpoints.md", "docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
 EXTENDING = "docs/extending.md"
 WALKS = ("A method", "A coherence", "A backend", "A command")
 """The sections of the page on extending."""
@@ -98,9 +98,8 @@ def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (folder / f"{season}.txt").write_text("".join(sentences), encoding="utf-8")
     model = folder / "path/to/checkpoint"
     shutil.copytree(checkpoint, model)
-    write_single(
-        folder / "path/to/model.safetensors", original(write_folder(folder / "first", second=False), second=False)
-    )
+    whole = original(write_folder(folder / "first", second=False), second=False)
+    write_single(folder / "path/to/model.safetensors", whole)
     layer = "lora_unet_mid_block_attentions_0_proj_in"
     ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}
     write_single(folder / "path/to/ink.safetensors", ink)

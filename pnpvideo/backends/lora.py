@@ -44,8 +44,8 @@ def _change(lora: LoraFile, layer: str, factors: Factors, file: Any, weight: Ten
     rank, shape = len(down), (up.shape[0], *down.shape[1:])
     if shape != weight.shape and (shape[0], math.prod(shape[1:])) != (weight.shape[0], weight[0].numel()):
         raise ModelError(
-            f"{lora.path} is a LoRA for {lora.family}, or for a model of another width: it changes the layer {layer} "
-            f"of shape {tuple(shape)}, and the model's is {tuple(weight.shape)}"
+            f"{lora.path} is a LoRA for {lora.family}: it changes the layer {layer} of shape {tuple(shape)}, and the "
+            f"model's is {tuple(weight.shape)}; accepted is a LoRA for the model's own family"
         )
     ratio = factors.ratio if factors.alpha is None else float(file.get_tensor(factors.alpha).float().mean()) / rank
     change: Tensor = ratio * (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)

@@ -82,8 +82,10 @@ class LoraFile:
 
     @property
     def family(self) -> str:
-        """The family that it was made for, as far as its shapes say."""
-        return FAMILIES.get(self.text_width or 0, f"another family (text of width {self.text_width})")
+        """The model that it was made for, as far as its shapes say."""
+        if self.text_width is None:
+            return "a model of another width"
+        return FAMILIES.get(self.text_width, f"a model that reads text of width {self.text_width}")
 
 
 def _refuse_others(path: Path, names: Iterable[str]) -> None:
