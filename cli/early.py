@@ -35,9 +35,11 @@ def check_input(source: Path, track: int | None = None) -> None:
 
 def check_options(options: "Options") -> None:
     """Raise the error of a mask, a model or a direction that is not there, and of a device that no machine has."""
+    from pnpvideo.backends.autoencoder_file import AutoencoderFile
     from pnpvideo.backends.checkpoint import check_named
     from pnpvideo.backends.device import check_device_name
     from pnpvideo.backends.hub import local_folder
+    from pnpvideo.backends.lora_file import LoraFile
     from pnpvideo.settings.models import resolve
     from pnpvideo.words.direction_check import check_direction_file
 
@@ -48,4 +50,8 @@ def check_options(options: "Options") -> None:
         check_direction_file(Path(path))
     if options.prompts.captioner is not None:
         local_folder(options.prompts.captioner)
-    check_named(resolve(options.model))  # last: of a sound folder it reads headers, for which numpy is loaded
+    check_named(resolve(options.model))  # last: of what is sound it reads headers, for which numpy is loaded
+    if options.customization.vae is not None:
+        AutoencoderFile.of(options.customization.vae)
+    for file, scale in options.customization.lora:
+        LoraFile.of(Path(file), scale)

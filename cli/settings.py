@@ -124,7 +124,7 @@ def _flag(name: str, spec: Spec, default: Any, attributes: Mapping[str, Any]) ->
     if isinstance(spec.kind, kinds.Switch):
         derived["is_flag"] = True
     else:
-        derived |= {"type": _click_type(name, spec.kind), "multiple": isinstance(spec.kind, kinds.Directions)}
+        derived |= {"type": _click_type(name, spec.kind), "multiple": isinstance(spec.kind, kinds.WeightedFiles)}
     return click.option(*flag_of(name, spec), name, cls=Setting, **{**derived, **attributes})
 
 
@@ -133,7 +133,7 @@ def _click_type(name: str, kind: Kind) -> Any:
         return click.Choice(kind.values)
     if isinstance(kind, kinds.File):
         return click.Path(path_type=Path, file_okay=not kind.folder)
-    if isinstance(kind, kinds.Bytes | kinds.Frames | kinds.Shares | kinds.Directions):
+    if isinstance(kind, kinds.Bytes | kinds.Frames | kinds.Shares | kinds.WeightedFiles):
         return Parsed(name, kind)
     if isinstance(kind, kinds.Whole):
         return click.INT

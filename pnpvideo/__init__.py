@@ -7,7 +7,8 @@
     load(model)                           a model to be used many times: a Translator
 
 Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit, FlowEdit), ``coherence`` (TokenFlow,
-JointAttention, Independent), ``prompts``, ``sampling``, ``region``, ``reading`` and ``runtime``. Names are loaded when
+JointAttention, Independent), ``prompts``, ``sampling``, ``region``, ``reading``, ``runtime`` and
+``customization``. Names are loaded when
 they are first used, so that ``import pnpvideo`` stays quick.
 """
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from pnpvideo.methods.plug_and_play import PlugAndPlay
     from pnpvideo.methods.sdedit import SDEdit
     from pnpvideo.pipeline import Result
-    from pnpvideo.settings.options import Options, Reading, Region, Runtime, Sampling
+    from pnpvideo.settings.options import Customization, Options, Reading, Region, Runtime, Sampling
     from pnpvideo.settings.prompts import Prompts
     from pnpvideo.store import Store
     from pnpvideo.translator import Translator, edit, load, plan, translate
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Customization",
     "DecodeError",
     "DeviceError",
     "EncodeError",
@@ -101,7 +103,7 @@ _MODULES = {
     "pnpvideo.methods.plug_and_play": ("PlugAndPlay",),
     "pnpvideo.methods.sdedit": ("SDEdit",),
     "pnpvideo.pipeline": ("Result",),
-    "pnpvideo.settings.options": ("Options", "Reading", "Region", "Runtime", "Sampling"),
+    "pnpvideo.settings.options": ("Customization", "Options", "Reading", "Region", "Runtime", "Sampling"),
     "pnpvideo.settings.prompts": ("Prompts",),
     "pnpvideo.store": ("Store",),
     "pnpvideo.translator": ("Translator", "edit", "load", "plan", "translate"),

@@ -320,16 +320,21 @@ class Concepts(Kind):
 
 
 @dataclass(frozen=True)
-class Directions(Kind):
-    """Pairs (file, strength) of edit directions; as text, one ``FILE`` or ``FILE:STRENGTH`` (default 1) at a time."""
+class WeightedFiles(Kind):
+    """Pairs (file, strength); as text, one ``FILE`` or ``FILE:STRENGTH`` (default 1) at a time.
 
+    noun, example: what such a file is, and the text of one, for messages.
+    """
+
+    noun: str = "direction"
+    example: str = "ball2cube.safetensors:1.2"
     metavar: ClassVar[str] = "FILE[:STRENGTH]"
 
     def check(self, name: str, value: Any) -> None:
         for pair in value:
             if not isinstance(pair, tuple | list) or len(pair) != 2:
-                raise OptionError(f"a direction is {pair!r}; accepted is a pair of a file and a strength")
-            Real(-1000.0, 1000.0).check(f"strength of the direction {pair[0]!r}", pair[1])
+                raise OptionError(f"a {self.noun} is {pair!r}; accepted is a pair of a file and a strength")
+            Real(-1000.0, 1000.0).check(f"strength of the {self.noun} {pair[0]!r}", pair[1])
 
     def parse(self, name: str, text: str) -> Any:
         file, colon, strength = text.rpartition(":")
@@ -340,7 +345,7 @@ class Directions(Kind):
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "ball2cube.safetensors:1.2"')
+            raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "{self.example}"')
         pairs = [self.parse(name, item) for item in value]
         return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
 

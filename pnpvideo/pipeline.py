@@ -83,7 +83,7 @@ def translate(
     region = options.region
     masks = None if region.mask is None or clip is None else Masks(region.mask, clip, options.reading.frames, report)
     report(Progress(stage="load", done=0, total=1, unit="model"))
-    backend = backend or load(options.model, options.runtime, report)
+    backend = backend or load(options.model, options.runtime, report, options.customization)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
     if pictures is not None:

@@ -25,7 +25,7 @@ from pnpvideo.events import Notice, Report, log
 from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
-from pnpvideo.settings.options import OptionGroups, Options, Runtime
+from pnpvideo.settings.options import Customization, OptionGroups, Options, Runtime
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
@@ -45,8 +45,12 @@ class Translator:
     Threads may share a translator: their windows take turns.
     """
 
-    def __init__(self, backend: Backend, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self, backend: Backend, runtime: Runtime | None = None, customization: Customization | None = None
+    ) -> None:
+        """customization: what ``backend`` was loaded with, for reports."""
         self.backend, self.runtime = backend, runtime or Runtime()
+        self.customization = customization or Customization()
 
     def __repr__(self) -> str:
         dtype = str(self.backend.dtype).removeprefix("torch.")
@@ -150,6 +154,9 @@ class Translator:
 
     def _options(self, groups: OptionGroups) -> Options:
         options = Options(**groups)
+        if "customization" in groups and options.customization != self.customization:
+            raise OptionError("customization is part of the loaded model; give it to pnpvideo.load")
+        options = replace(options, customization=self.customization)
         return options if "runtime" in groups else replace(options, runtime=self.runtime)
 
 
@@ -198,22 +205,32 @@ def _check_frames(frames: np.ndarray | torch.Tensor) -> None:
 
 
 def load(
-    model: "str | Path | StableDiffusionPipeline" = "miniature", *, device: str = "auto", dtype: str = "auto"
+    model: "str | Path | StableDiffusionPipeline" = "miniature",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    customization: Customization | None = None,
 ) -> Translator:
     """Load a model once, to translate many clips with it.
 
-    model: alias (see ``pnpvideo models``), folder of a checkpoint, or hub id. device: "auto", "cpu", "cuda", "cuda:1"
-    or "mps". dtype: "auto", "float32", "float16" or "bfloat16". Raises ModelError and DeviceError.
+    model: alias (see ``pnpvideo models``), folder or single file of a checkpoint, or hub id. device: "auto", "cpu",
+    "cuda", "cuda:1" or "mps". dtype: "auto", "float32", "float16" or "bfloat16". customization: LoRAs, an autoencoder.
+    Raises ModelError and DeviceError.
 
     model may also be a loaded StableDiffusionPipeline of diffusers. Its network stays on its device and in its dtype
     (``device`` and ``dtype`` are ignored); its weights are frozen, and edits are removed after each call.
     """
     if not isinstance(model, str | Path):
+        if customization is not None:
+            raise OptionError(
+                "customization is given with a loaded pipeline, which is used as it is; change it in diffusers"
+            )
         network = getattr(model, "unet", None)
         place, precision = getattr(network, "device", torch.device("cpu")), getattr(network, "dtype", torch.float32)
         return Translator(StableDiffusion(model, place, precision))
     runtime = Runtime(device=device, dtype=dtype)
-    return Translator(load_backend(str(model), runtime), runtime)
+    chosen = customization or Customization()
+    return Translator(load_backend(str(model), runtime, customization=chosen), runtime, chosen)
 
 
 def translate(

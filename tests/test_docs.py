@@ -15,6 +15,7 @@ import click
 import huggingface_hub.constants
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pnpvideo.cli.main import main
 from pnpvideo.cli.main import pnpvideo as commands
@@ -24,19 +25,21 @@ from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.options import OptionGroups
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.words.script import DEFAULT_CAPTIONERS
+from tests.backends.originals import original, write_folder, write_single
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md",
     "docs/quickstart.md",
     "docs/editing.md",
+    "docs/checkpoints.md",
     "docs/choosing.md",
     "docs/comparing.md",
     "docs/inside.md",
     "docs/world.md",
 )
 """In the order in which a newcomer reads them."""
-SLOW = ("docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
+SLOW = ("docs/checkpoints.md", "docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
 EXTENDING = "docs/extending.md"
 WALKS = ("A method", "A coherence", "A backend", "A command")
 """The sections of the page on extending."""
@@ -95,6 +98,11 @@ def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (folder / f"{season}.txt").write_text("".join(sentences), encoding="utf-8")
     model = folder / "path/to/checkpoint"
     shutil.copytree(checkpoint, model)
+    whole = original(write_folder(folder / "first", second=False), second=False)
+    write_single(folder / "path/to/model.safetensors", whole)
+    layer = "lora_unet_mid_block_attentions_0_proj_in"
+    ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}
+    write_single(folder / "path/to/ink.safetensors", ink)
     scheduler = model / "scheduler/scheduler_config.json"
     scheduler.write_text(scheduler.read_text("utf-8").replace("DDIMScheduler", "LCMScheduler"), encoding="utf-8")
     hub = folder / "home/hub"

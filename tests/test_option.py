@@ -32,7 +32,7 @@ NUMBER = kinds.Real(0.0, 2.0, above=True)
         (kinds.Bytes(1), [1, 8 * 2**30], [0, 1.5]),
         (kinds.Frames(), [(0, None), (2, 3), TimeSpan(1)], [(3, 3), (-1, 2), (0.5, 2), 5]),
         (kinds.Concepts(), [("ball", "cube")], [("ball", " "), ("ball",), "ball"]),
-        (kinds.Directions(), [(), (("a", 1.0),)], [(("a",),), (("a", 1e9),)]),
+        (kinds.WeightedFiles(), [(), (("a", 1.0),)], [(("a",),), (("a", 1e9),)]),
     ],
 )
 def test_a_kind_accepts_its_values_and_names_what_it_refuses(kind: Kind, good: list[Any], bad: list[Any]) -> None:
@@ -53,8 +53,8 @@ def test_a_kind_accepts_its_values_and_names_what_it_refuses(kind: Kind, good: l
         (kinds.Bytes(1), "8GiB", 8 * 2**30),
         (kinds.Frames(), "10:", (10, None)),
         (kinds.Frames(), "2.5s:4s", TimeSpan(Fraction(5, 2), Fraction(4))),
-        (kinds.Directions(), "a.safetensors:1.2", ("a.safetensors", 1.2)),
-        (kinds.Directions(), "c:d.safetensors", ("c:d.safetensors", 1.0)),
+        (kinds.WeightedFiles(), "a.safetensors:1.2", ("a.safetensors", 1.2)),
+        (kinds.WeightedFiles(), "c:d.safetensors", ("c:d.safetensors", 1.0)),
         (kinds.File(), "a/b", Path("a/b")),
     ],
 )
@@ -74,7 +74,7 @@ def test_text_that_is_none_is_refused(kind: Kind, text: str) -> None:
 def test_paths_in_a_file_start_at_its_folder(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     assert kinds.File().load("it", "m.png", tmp_path) == tmp_path / "m.png"
-    assert kinds.Directions().load("it", ["a:2"], tmp_path) == ((str(tmp_path / "a"), 2.0),)
+    assert kinds.WeightedFiles().load("it", ["a:2"], tmp_path) == ((str(tmp_path / "a"), 2.0),)
     model = kinds.Model(("sd15",))
     assert model.load("it", "own", tmp_path) == str(tmp_path / "own")
     assert model.load("it", "sd15", tmp_path) == "sd15" and model.load("it", "owner/name", tmp_path) == "owner/name"

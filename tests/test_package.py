@@ -231,6 +231,12 @@ def test_the_wheel_holds_the_parts_of_a_page(wheel: dict[str, bytes]) -> None:
         assert wheel[f"pnpvideo/compare/{name}"] == (ROOT / "pnpvideo/compare" / name).read_bytes()
 
 
+def test_the_wheel_holds_the_vocabulary_of_clip(wheel: dict[str, bytes]) -> None:
+    for name in ("merges.txt.gz", "LICENSE"):
+        path = ROOT / "pnpvideo/backends/clip_vocabulary" / name
+        assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
+
+
 def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes]) -> None:
     tops = {name.split("/")[0] for name in wheel}
     assert tops == {"pnpvideo", f"pnpvideo-{pnpvideo.__version__}.dist-info"}

@@ -27,7 +27,10 @@ def models(as_json: bool) -> None:
         here = "on this machine" if row["local"] else "fetched on first use"
         click.echo(f"{row['name']:<{name_width}}  {here:<20}  {row['note']}")
         click.echo(f"{'':<{name_width}}  from {row['source']}")
-    click.echo("--model also takes the folder or the hub id of any Stable Diffusion 1.x or 2.x checkpoint.")
+    click.echo(
+        "--model also takes the folder, the single .safetensors file or the hub id of any Stable Diffusion 1.x or"
+    )
+    click.echo("2.x checkpoint; --lora FILE:SCALE and --vae FILE change it.")
 
 
 def is_local(source: str) -> bool:

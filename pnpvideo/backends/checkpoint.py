@@ -1,4 +1,4 @@
-"""A checkpoint of Stable Diffusion in the diffusers layout: found, checked and read before any weight is loaded."""
+"""A checkpoint of Stable Diffusion, folder or single file: found, checked and read before any weight is loaded."""
 
 import math
 import os
@@ -10,7 +10,8 @@ from typing import Any
 from pnpvideo.backends.hub import fetch, local_folder
 from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
-from pnpvideo.backends.model_files import check_files, read_json, weights_of
+from pnpvideo.backends.model_files import check_files, read_json, tensor_shapes, weights_of
+from pnpvideo.backends.packaging import SCHEDULER, own_autoencoder, packaging
 from pnpvideo.errors import ModelError, OptionError, printable
 from pnpvideo.events import Report, ignore
 from pnpvideo.settings.card import Card
@@ -19,16 +20,17 @@ PARTS = ("unet", "vae", "text_encoder")
 TEXT_PARTS = ("text_encoder", "tokenizer")
 COVERED = (*PARTS, "tokenizer", "scheduler", "captioner", "judge", "model_index.json", "pnpvideo.json")
 """What is fetched of a checkpoint, and what its fingerprint and stated hashes cover."""
-SCHEDULER = "scheduler/scheduler_config.json"
+USUAL_LEVELS = 4
+"""Of the autoencoder of Stable Diffusion 1.x and 2.x, each but the first of half the size of the one before."""
 FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
 """Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
 2403.14602)."""
 
 
 def locate(model: str, report: Report = ignore) -> Path:
-    """The local folder of a checkpoint: a folder, or a hub id, fetched if it is not cached. Raises ModelError."""
+    """The local folder or single file of a checkpoint; a hub id is fetched if it is not cached. Raises ModelError."""
     if os.path.isfile(model):
-        raise ModelError(_refusal(Path(model)))
+        return _check_file(Path(model))
     folder = fetch(model, _check, COVERED, report)
     _check(folder)
     return folder
@@ -37,7 +39,8 @@ def locate(model: str, report: Report = ignore) -> Path:
 def check_named(model: str) -> None:
     """Raise ModelError where ``locate`` would, as far as files on this machine tell: of a hub id, nothing."""
     if os.path.isfile(model):
-        raise ModelError(_refusal(Path(model)))
+        _check_file(Path(model))
+        return
     folder = local_folder(model)
     if folder is not None:
         _check(folder)
@@ -46,10 +49,21 @@ def check_named(model: str) -> None:
 def locate_text(model: str, report: Report = ignore) -> Path:
     """The same for what reads its prompts alone: text encoder and tokenizer."""
     if os.path.isfile(model):
-        raise ModelError(_refusal(Path(model)))
+        return _check_file(Path(model))
     folder = fetch(model, _check_text, TEXT_PARTS, report)
     _check_text(folder)
     return folder
+
+
+def _check_file(path: Path) -> Path:
+    """``path``, if it holds a Stable Diffusion 1.x or 2.x. Whether all parts are there is seen when they are loaded."""
+    identity = identify(path)
+    if identity.kind == Kind.UNKNOWN and path.suffix == ".safetensors":
+        tensor_shapes([path])  # says what is damaged
+    if identity.kind != Kind.SD:
+        raise ModelError(_refusal(path))
+    packaging(path).config("unet")
+    return path
 
 
 def _refusal(path: Path) -> str:
@@ -96,6 +110,8 @@ def few_step(scheduler: Mapping[str, Any]) -> bool:
 
 def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
     """What the checkpoint recommends; ``usual``: what counts where it says nothing. Raises ModelError."""
+    if os.path.isfile(folder):
+        return Card(recommended=dict(usual))
     path = folder / "pnpvideo.json"
     given = read_json(path) if os.path.lexists(path) else {}
     try:
@@ -118,18 +134,22 @@ class Description:
     prediction: str
 
 
-def describe(model: str, report: Report = ignore) -> Description:
-    """Read the configs of the checkpoint ``model``, a folder or a hub id, fetched if need be. Raises ModelError."""
-    folder = locate(model, report)
+def describe(model: str, report: Report = ignore, prediction: str | None = None) -> Description:
+    """Read the configs of the checkpoint ``model``: a folder, a file or a hub id, fetched if need be. ModelError.
+
+    prediction: what its network predicts, whatever it states.
+    """
+    path = locate(model, report)
     from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
-    scheduler = read_json(folder / SCHEDULER)
+    source = packaging(path, prediction)
+    scheduler, network = source.config("scheduler"), source.config("unet")
     few = few_step(scheduler)
-    network, autoencoder = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-    cells = int(number(network, "sample_size", folder / "unet" / "config.json", 1, 1024, whole=True))
-    factor = 2 ** (len(autoencoder.get("block_out_channels", ())) - 1)
-    card = read_card(folder, FEW_STEP_CARD if few else {})
-    return Description(card, few, cells * factor, schedule_from_config(scheduler, 1).prediction.value)
+    cells = int(number(network, "sample_size", source.named("unet"), 1, 1024, whole=True))
+    card = read_card(path, FEW_STEP_CARD if few else {})
+    autoencoder = own_autoencoder(source)
+    levels = len(autoencoder.get("block_out_channels", ())) if autoencoder else USUAL_LEVELS
+    return Description(card, few, cells * 2 ** (levels - 1), schedule_from_config(scheduler, 1).prediction.value)
 
 
 def number(

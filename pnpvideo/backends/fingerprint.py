@@ -21,7 +21,12 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def covered(folder: Path, parts: tuple[str, ...]) -> list[Path]:
-    """The files below ``folder`` that are hashed and compared, sorted; ``parts``: files or subfolders."""
+    """The files below ``folder`` that are hashed and compared, sorted; ``parts``: files or subfolders.
+
+    A checkpoint in a single file has that alone, whatever its name.
+    """
+    if os.path.isfile(folder):
+        return [folder]
     found = set[Path]()
     for part in parts:
         place = folder / part

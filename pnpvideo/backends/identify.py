@@ -47,18 +47,28 @@ class Identity:
 
 ACCEPTED = (
     "accepted is a folder in the diffusers layout of Stable Diffusion 1.x or 2.x (unet, vae, text_encoder, tokenizer, "
-    "scheduler)"
+    "scheduler), or one of them in a single .safetensors file"
 )
+
+CONVERSION = (
+    'python -c "import torch, safetensors.torch as s; '
+    "w = torch.load('IN.ckpt', weights_only=True, map_location='cpu'); w = w.get('state_dict', w); "
+    "s.save_file({k: v.clone().contiguous() for k, v in w.items() if hasattr(v, 'contiguous')}, 'OUT.safetensors')\""
+)
+"""With weights_only, torch reads tensors from a pickle and runs nothing else."""
 
 
 def advice(identity: Identity) -> str:
     """What to do instead of naming a model of that kind."""
     if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
-        return "name the checkpoint that it was made for"
+        also = {Kind.LORA: "; this one goes with --lora"}.get(identity.kind, "")
+        return f"name the checkpoint that it was made for{also}"
     if identity.single_file and identity.kind == Kind.SD:
-        return "convert it: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER) in diffusers"
+        return "name the file itself"
     if identity.kind == Kind.PICKLE:
-        return "get it as .safetensors, or convert it where you trust its source"
+        return f"get it as .safetensors, or, where you trust its source, convert it: {CONVERSION}"
+    if identity.kind == Kind.VAE:
+        return "name the whole checkpoint; this one goes with --vae"
     if identity.kind in (Kind.UNET, Kind.VAE, Kind.TEXT_ENCODER):
         return "name the folder of the whole checkpoint"
     return "see pnpvideo models for names that work"

@@ -4,20 +4,28 @@ import threading
 from weakref import WeakValueDictionary
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.checkpoint import COVERED, locate
+from pnpvideo.backends.checkpoint import locate
+from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.device import choose_device, choose_dtype
-from pnpvideo.backends.fingerprint import fingerprint
-from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.events import Report, ignore
+from pnpvideo.backends.packaging import packaging
+from pnpvideo.backends.single_file import SingleFile
+from pnpvideo.backends.stable_diffusion import UNCHANGED, StableDiffusion
+from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.settings.models import resolve
-from pnpvideo.settings.options import Runtime
+from pnpvideo.settings.options import Customization, Runtime
 
 _LOADING = threading.Lock()
-_LOADED: "WeakValueDictionary[tuple[str, str, str, bool], StableDiffusion]" = WeakValueDictionary()
+_LOADED: "WeakValueDictionary[tuple[str, str, str, bool, str], StableDiffusion]" = WeakValueDictionary()
 
 
-def load(model: str, runtime: Runtime | None = None, report: Report = ignore) -> Backend:
-    """The model that ``model`` names (alias, folder or hub id), on the device and in the precision of ``runtime``.
+def load(
+    model: str,
+    runtime: Runtime | None = None,
+    report: Report = ignore,
+    customization: Customization = UNCHANGED,
+) -> Backend:
+    """The model that ``model`` names (alias, folder, single file or hub id), on the device and in the precision of
+    ``runtime``, changed by ``customization``.
 
     A model that is in use somewhere is not loaded a second time, whichever thread asks for it, as long as its files are
     the same; the libraries that load are not safe in several threads, so loading waits its turn. report: hears how far
@@ -26,9 +34,12 @@ def load(model: str, runtime: Runtime | None = None, report: Report = ignore) ->
     runtime = runtime or Runtime()
     device = choose_device(runtime.device)
     dtype = choose_dtype(runtime.dtype, device)
-    key = (resolve(model), str(device), str(dtype), runtime.compile)
+    key = (resolve(model), str(device), str(dtype), runtime.compile, repr(customization))
     with _LOADING:
-        folder, backend = locate(key[0], report), _LOADED.get(key)
-        if backend is None or fingerprint(folder, COVERED) != backend.fingerprint:
-            backend = _LOADED[key] = StableDiffusion(model, device, dtype, runtime.compile)
+        path, backend = locate(key[0], report), _LOADED.get(key)
+        source = packaging(path, customization.prediction)
+        if isinstance(source, SingleFile) and (guess := source.guess()):
+            report(Notice(message=guess))
+        if backend is None or customized_fingerprint(path, customization) != backend.fingerprint:
+            backend = _LOADED[key] = StableDiffusion(model, device, dtype, runtime.compile, customization)
         return backend

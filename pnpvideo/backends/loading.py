@@ -1,8 +1,9 @@
-"""The only place that has diffusers and transformers load anything.
+"""The only place that has diffusers and transformers load or build anything.
 
-They never see the folder that a user names. They see a temporary one with copies of its known configs, without what
-could make a library run code or fetch something, and links to its vocabularies and to the safetensors weights that were
-chosen. So code, pickles, adapters and indexes of that folder are out of their reach, whatever they look for.
+They never see the folder or file that a user names. They see a temporary folder with copies of its known configs,
+without what could make a library run code or fetch something, and links to its vocabularies and to the safetensors
+weights that were chosen. So code, pickles, adapters and indexes of that folder are out of their reach, whatever they
+look for. Of a checkpoint in a single file, they build a network by a config that was derived here, and get its tensors.
 """
 
 import json
@@ -10,7 +11,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from accelerate import init_empty_weights
 from diffusers.utils import logging as diffusers_logging
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
@@ -68,6 +70,29 @@ def load_network(kind: Any, folder: Path, dtype: torch.dtype | None = None, unre
             raise ModelError(
                 f"{folder}: {problem.replace('_', ' ')}, {len(keys)} in all, such as {keys[0]}; "
                 "the weights do not fit the architecture that config.json states"
+            )
+    return found.eval().requires_grad_(False)
+
+
+def build_network(kind: Any, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: Path) -> Any:
+    """The network of this config with these tensors as its weights, frozen, in evaluation mode. Raises ModelError.
+
+    kind: as in ``load_network``. tensors: by the network's own names, of one dtype, which it keeps. source: the file
+    that they are from, for messages.
+    """
+
+    def build() -> Any:
+        with init_empty_weights(include_buffers=False):
+            known = _harmless(dict(config), source)
+            found = kind.from_config(known) if hasattr(kind, "from_config") else kind(kind.config_class(**known))
+        return found, found.load_state_dict(tensors, strict=False, assign=True)
+
+    with _Size(source, len(tensors), sum(tensor.numel() for tensor in tensors.values())):
+        found, keys = _loaded(kind, source, source, build)
+    for problem, names in (("missing", keys.missing_keys), ("unexpected", keys.unexpected_keys)):
+        if names:
+            raise ModelError(
+                f"{source}: {problem} tensors of its {kind.__name__}, {len(names)} in all, such as {min(names)}"
             )
     return found.eval().requires_grad_(False)
 

@@ -139,7 +139,7 @@ def tensor_shapes(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
             with safe_open(path, framework="numpy") as file:
                 found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as damaged:
-            raise ModelError(f"{path} cannot be loaded as safetensors: {_line(damaged)}") from damaged
+            raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged
     return found
 
 
@@ -150,5 +150,15 @@ def check_files(folder: Path, *sets: tuple[str, ...]) -> None:
         raise ModelError(f"{folder} has no {wanted}")
 
 
-def _line(error: Exception) -> str:
+def file_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file. Raises ModelError."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as damaged:
+        raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

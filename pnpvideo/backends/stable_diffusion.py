@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +16,15 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, SCHEDULER, few_step, locate, number, read_card
+from pnpvideo.backends.autoencoder_file import AutoencoderFile
+from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, few_step, locate, number, read_card
 from pnpvideo.backends.compiled import compile_blocks
-from pnpvideo.backends.fingerprint import fingerprint, verify
+from pnpvideo.backends.customized import customized_fingerprint
+from pnpvideo.backends.fingerprint import verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
-from pnpvideo.backends.loading import load_network
-from pnpvideo.backends.model_files import read_json
+from pnpvideo.backends.lora import lora_fingerprint, loras_of, merge_loras
+from pnpvideo.backends.packaging import Packaging, own_autoencoder, packaging
+from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.backends.text import TextTower
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
@@ -31,6 +33,7 @@ from pnpvideo.errors import ModelError, PnPVideoError
 from pnpvideo.injection import Conditioning, Kind, Role, Site
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
+from pnpvideo.settings.options import Customization
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -39,6 +42,7 @@ GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
 FEATURE_LAYER = 4
 """Decoder layer whose residual features Plug-and-Play injects; self-attention from there on (arXiv 2211.12572)."""
+UNCHANGED = Customization()
 USUAL_SCALE = 0.18215
 """Scale of an autoencoder's latents whose config states none (arXiv 2112.10752)."""
 
@@ -60,8 +64,9 @@ class Parts:
 class StableDiffusion:
     """See Backend. The network runs in ``dtype``; latents, text and the autoencoder stay in fp32.
 
-    model: alias, folder or hub id; or a pipeline of diffusers, whose network is used as it is, in its own dtype and on
-    its own device, and no longer asks for gradients.
+    model: alias, folder, single file or hub id; or a pipeline of diffusers, whose network is used as it is, in its own
+    dtype and on its own device, and no longer asks for gradients. customization: what is changed in it first; a
+    pipeline is used as it is.
     """
 
     def __init__(
@@ -70,8 +75,10 @@ class StableDiffusion:
         device: torch.device,
         dtype: torch.dtype,
         compile: bool = False,
+        customization: Customization = UNCHANGED,
     ) -> None:
-        parts = parts_of_folder(model, device, dtype) if isinstance(model, str) else parts_of_pipeline(model)
+        named = isinstance(model, str)
+        parts = parts_of_name(model, device, dtype, customization) if named else parts_of_pipeline(model)
         self.scheduler_config, self.card, self.captioner = parts.scheduler_config, parts.card, parts.captioner
         self.few_step = few_step(self.scheduler_config)
         self.fingerprint = parts.fingerprint
@@ -183,23 +190,40 @@ class StableDiffusion:
         return finite(output, f"the network's output at timestep {timestep}")
 
 
-def parts_of_folder(model: str, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Load a checkpoint in the diffusers layout. Raises ModelError."""
-    folder = locate(resolve(model))
-    scheduler = read_json(folder / SCHEDULER)
-    card = read_card(folder, FEW_STEP_CARD if few_step(scheduler) else {})
-    _check_configs(folder, scheduler)
-    verify(folder, COVERED)
-    captioner = folder / "captioner"
+def parts_of_name(
+    model: str, device: torch.device, dtype: torch.dtype, customization: Customization = UNCHANGED
+) -> Parts:
+    """Load a checkpoint: a folder in the diffusers layout, or a single file. Raises ModelError."""
+    path = locate(resolve(model))
+    source = packaging(path, customization.prediction)
+    scheduler = source.config("scheduler")
+    card = read_card(path, FEW_STEP_CARD if few_step(scheduler) else {})
+    own_vae = None if customization.vae is None else AutoencoderFile.of(customization.vae)
+    loras = loras_of(customization.lora)
+    _check_configs(source, scheduler, own_vae)
+    if path.is_dir():
+        verify(path, COVERED)
+    network = source.network(UNet2DConditionModel, "unet", torch.float32 if loras else dtype)
+    merge_loras(loras, network, "unet")
+    if loras:
+        with quiet_libraries():
+            network.to(dtype)
+    kind, precision = AutoencoderKL, torch.float32
+    vae = source.network(kind, "vae", precision) if own_vae is None else own_vae.network(kind, precision)
+    text = TextTower.load(path, device)
+    if any(lora.layers["text_encoder"] for lora in loras):
+        merge_loras(loras, text.encoder, "text_encoder")
+        text.fingerprint = hashlib.sha256(f"{text.fingerprint} {lora_fingerprint(loras)}".encode()).hexdigest()
+    captioner = path / "captioner"
     return Parts(
-        source=folder,
+        source=path,
         scheduler_config=scheduler,
         card=card,
         captioner=str(captioner) if captioner.is_dir() else None,
-        fingerprint=fingerprint(folder, COVERED),
-        network=load_network(UNet2DConditionModel, folder / "unet", dtype).to(device),
-        vae=load_network(AutoencoderKL, folder / "vae", torch.float32).to(device),
-        text=TextTower.load(folder, device),
+        fingerprint=customized_fingerprint(path, customization),
+        network=network.to(device),
+        vae=vae.to(device),
+        text=text,
     )
 
 
@@ -242,19 +266,21 @@ def parts_of_pipeline(pipeline: "StableDiffusionPipeline") -> Parts:
     )
 
 
-def _check_configs(folder: Path, scheduler: Mapping[str, Any]) -> None:
+def _check_configs(source: Packaging, scheduler: Mapping[str, Any], own_vae: AutoencoderFile | None) -> None:
     """Raises ModelError for values that no library checks, before anything is loaded."""
-    path = folder / "unet" / "config.json"
-    network = read_json(path)
+    path, network = source.named("unet"), source.config("unet")
     number(network, "sample_size", path, 1, 1024, whole=True)
     if network.get("time_cond_proj_dim") is not None:
         number(network, "time_cond_proj_dim", path, 4, 1 << 16, whole=True)
-    path = folder / "vae" / "config.json"
-    number({"scaling_factor": USUAL_SCALE, **read_json(path)}, "scaling_factor", path, 1e-3, 1e3)
+    path = source.named("vae") if own_vae is None else own_vae.path
+    autoencoder = source.config("vae") if own_vae is None else own_vae.config
+    number({"scaling_factor": USUAL_SCALE, **autoencoder}, "scaling_factor", path, 1e-3, 1e3)
+    if own_vae is not None:
+        own_vae.check_fits(own_autoencoder(source), network.get("in_channels", 4))
     try:
         schedule_from_config(scheduler, 1)
     except PnPVideoError as wrong:
-        raise ModelError(f"{folder / SCHEDULER}: {wrong}") from wrong
+        raise ModelError(f"{source.named('scheduler')}: {wrong}") from wrong
 
 
 def embedded(guidance: float, channels: int) -> Tensor:

@@ -9,7 +9,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from pnpvideo.backends.checkpoint import TEXT_PARTS
 from pnpvideo.backends.fingerprint import fingerprint
-from pnpvideo.backends.loading import load_network, load_reader
+from pnpvideo.backends.packaging import packaging
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import ModelError
 
@@ -36,10 +36,11 @@ class TextTower:
             )
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device) -> "TextTower":
-        """The text encoder and the tokenizer of a checkpoint's folder. Raises ModelError."""
-        encoder: CLIPTextModel = load_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
-        return cls(encoder, load_reader(CLIPTokenizer, folder / "tokenizer"), fingerprint(folder, TEXT_PARTS), folder)
+    def load(cls, path: Path, device: torch.device) -> "TextTower":
+        """The text encoder and the tokenizer of a checkpoint's folder or single file. Raises ModelError."""
+        source = packaging(path)
+        encoder: CLIPTextModel = source.network(CLIPTextModel, "text_encoder", torch.float32).to(device)
+        return cls(encoder, source.tokenizer(), fingerprint(path, TEXT_PARTS), path)
 
     @torch.no_grad()
     def embeds(self, texts: Sequence[str]) -> Tensor:

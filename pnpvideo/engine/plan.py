@@ -68,7 +68,7 @@ def plan(
         report=report,
     )
     report(Progress(stage="load", done=0, total=1, unit="model"))
-    backend = backend or load(options.model, options.runtime, report)
+    backend = backend or load(options.model, options.runtime, report, options.customization)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
     options = fit_memory(backend, options, clip.info.frames, size, report)

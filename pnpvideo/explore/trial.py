@@ -161,7 +161,7 @@ class Trials:
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None
             self.report(Progress(stage="load", done=0, total=1, unit="model"))
-            self._loaded = key, load(options.model, options.runtime, self.report)
+            self._loaded = key, load(options.model, options.runtime, self.report, options.customization)
             self.report(Progress(stage="load", done=1, total=1, unit="model"))
         return self._loaded[1]
 
@@ -190,4 +190,4 @@ def _share(done: float, total: int) -> float | None:
 
 def _model_key(options: Options) -> tuple[str, ...]:
     runtime = options.runtime
-    return options.model, runtime.device, runtime.dtype, str(runtime.compile)
+    return options.model, runtime.device, runtime.dtype, str(runtime.compile), repr(options.customization)

@@ -59,7 +59,7 @@ class Subject:
 
 def new_run(options: Options, backend: Backend | None, report: Report) -> Run:
     """A run with the user's ``options``. backend: a loaded model; None: load the options' model."""
-    backend = backend or load(options.model, options.runtime, report)
+    backend = backend or load(options.model, options.runtime, report, options.customization)
     return Run.of(backend, options, Store(options.runtime.store, report=report), report)
 
 

@@ -155,7 +155,7 @@ def check_recipes(
 
 def load_model(base: Options, size: int) -> Backend:
     """Load the model of ``base``. Raises OptionError if it does not accept pictures of ``size`` pixels."""
-    backend = load(base.model, base.runtime)
+    backend = load(base.model, base.runtime, customization=base.customization)
     if size % backend.multiple:
         raise OptionError(f"size is {size}; accepted are multiples of {backend.multiple}, which the model takes")
     return backend

@@ -44,7 +44,7 @@ def measure_inversion(base: Options, pictures: int, size: int) -> dict[str, dict
     Each still is inverted by ``base`` with its own caption and sampled back. "returned": signal-to-noise ratio of the
     latents in dB, 10 log10(sum x^2 / sum (x' - x)^2).
     """
-    backend = load(base.model, base.runtime)
+    backend = load(base.model, base.runtime, customization=base.customization)
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
         style = list(STYLES)[number % len(STYLES)]

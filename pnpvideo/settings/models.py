@@ -36,5 +36,5 @@ ALIASES = {
 
 
 def resolve(model: str) -> str:
-    """The folder or hub id that ``model`` (an alias, a folder or a hub id) stands for."""
+    """The folder, single file or hub id that ``model`` (an alias or one of these) stands for."""
     return ALIASES[model].source if model in ALIASES else model

@@ -29,6 +29,7 @@ from pnpvideo.option import (
     Spec,
     Switch,
     Text,
+    WeightedFiles,
     Whole,
     check_options,
     option,
@@ -43,6 +44,7 @@ from pnpvideo.video.span import Span
 
 SECOND_ORDER, DDIM = "2m", "ddim"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
+EPSILON, VELOCITY = "epsilon", "v_prediction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,41 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Customization:
+    """What is changed in the model before it is used."""
+
+    lora: tuple[tuple[str, float], ...] = option(
+        (),
+        Spec(
+            kind=WeightedFiles("LoRA", "ink.safetensors:0.8"),
+            section="look",
+            metavar="FILE[:SCALE]",
+            variable=False,
+            help="LoRA to merge into the model's weights; may be given again.",
+        ),
+    )
+    vae: Path | None = option(
+        None,
+        Spec(
+            kind=File(),
+            section="look",
+            help="Autoencoder to use instead of the model's: its folder, or a .safetensors file.",
+        ),
+    )
+    prediction: str | None = option(
+        None,
+        Spec(
+            kind=Choice((EPSILON, VELOCITY)),
+            section="look",
+            help="What the network predicts; without it, as the model states.",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """The part of the input to read, and its decoder."""
 
@@ -263,7 +300,7 @@ class Runtime:
         check_options(self)
 
 
-GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime)
+GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime, Customization)
 """The groups of options that do not depend on the method or coherence; those declare their own fields."""
 
 
@@ -280,7 +317,7 @@ class Options:
         Spec(
             kind=Model(tuple(ALIASES)),
             section="usual",
-            help="Alias (see 'pnpvideo models'), checkpoint folder or hub id.",
+            help="Alias (see 'pnpvideo models'), checkpoint folder, single .safetensors file or hub id.",
         ),
     )
     method: Method = field(default_factory=PlugAndPlay)
@@ -290,6 +327,7 @@ class Options:
     region: Region = field(default_factory=Region)
     reading: Reading = field(default_factory=Reading)
     runtime: Runtime = field(default_factory=Runtime)
+    customization: Customization = field(default_factory=Customization)
     generate: bool = option(
         False,
         Spec(kind=Switch(), section="look", help="Draw the guidance picture from the source prompt; no INPUT."),
@@ -351,6 +389,7 @@ class Options:
         """The dataclass instances that hold options: this one, the method, the coherence and the groups."""
         yield from (self, self.method, self.coherence)
         yield from (self.prompts, self.sampling, self.region, self.reading, self.runtime)
+        yield self.customization
 
     def flat(self) -> dict[str, Any]:
         """All options by flat name; method and coherence as their registered names."""
@@ -416,7 +455,8 @@ def _part(kind: type[Any], values: Mapping[str, Any]) -> Any:
 
 def _known() -> tuple[dict[str, Spec], dict[str, Any]]:
     """The declarations and the defaults of all options, by flat name."""
-    owners = (Options, Prompts, *METHODS.values(), *COHERENCES.values(), Sampling, Region, Reading, Runtime)
+    owners = (Options, Customization, Prompts, *METHODS.values(), *COHERENCES.values())
+    owners = (*owners, Sampling, Region, Reading, Runtime)
     known: dict[str, Spec] = {}
     defaults: dict[str, Any] = {}
     for owner in owners:
@@ -443,5 +483,6 @@ class OptionGroups(TypedDict, total=False):
     region: Region
     reading: Reading
     runtime: Runtime
+    customization: Customization
     generate: bool
     overwrite: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pnpvideo.option import Choice, Concepts, Directions, Model, Real, Spec, Text, check_options, option
+from pnpvideo.option import Choice, Concepts, Model, Real, Spec, Text, WeightedFiles, check_options, option
 from pnpvideo.settings.models import ALIASES
 
 WORD, START = "word", "start"
@@ -49,7 +49,7 @@ class Prompts:
     directions: tuple[tuple[str, float], ...] = option(
         (),
         Spec(
-            kind=Directions(),
+            kind=WeightedFiles(),
             section="look",
             flag=("--direction",),
             variable=False,

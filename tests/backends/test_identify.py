@@ -58,6 +58,8 @@ def test_a_file_is_known_by_its_tensors(name: str, called: str, tmp_path: Path) 
     path = tensors(tmp_path / called, shapes)
     found = identify(path)
     assert found.kind == kind and found.single_file
+    if kind == Kind.SD:
+        return  # one file is a model, too: see test_single_file.py
     with pytest.raises(ModelError, match=r"accepted is a folder in the diffusers layout") as refused:
         StableDiffusion(str(path), torch.device("cpu"), torch.float32)
     assert kind.value in str(refused.value) and "fetch" not in str(refused.value)

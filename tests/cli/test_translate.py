@@ -42,7 +42,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --update code --map-pixels 64 --source-guidance 1.5
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
         --track 1 --allow-partial --compile --store kept --store-limit 2G
-        --preview-every 2 --preview-file p.png -y"""
+        --preview-every 2 --preview-file p.png --lora ink.safetensors:0.8 --lora b --vae v --prediction epsilon -y"""
     assert run(*flags.split()) == 0
     expected = Options.from_flat(
         {
@@ -89,6 +89,9 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "store": Path("kept"),
             "store_limit": 2**31,
             "preview_every": 2,
+            "lora": (("ink.safetensors", 0.8), ("b", 1.0)),
+            "vae": Path("v"),
+            "prediction": "epsilon",
             "preview_file": Path("p.png"),
             "overwrite": True,
         }

@@ -52,6 +52,8 @@ def test_every_option_has_a_value_and_who_decided() -> None:
         "store",
         "store_limit",
         "preview_every",
+        "vae",
+        "prediction",
         "preview_file",
     }
     assert set(options.origins) == set(options.flat())

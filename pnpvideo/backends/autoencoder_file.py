@@ -1,0 +1,87 @@
+"""An autoencoder that is named by itself (--vae): a folder, or one .safetensors file in LDM's or diffusers' naming."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.backends.derived_configs import autoencoder_config
+from pnpvideo.backends.fingerprint import fingerprint
+from pnpvideo.backends.identify import Kind, identify
+from pnpvideo.backends.ldm_names import autoencoder_origins
+from pnpvideo.backends.model_files import read_json, tensor_shapes, weights_of
+from pnpvideo.backends.single_file import converted_shapes, read_tensors
+from pnpvideo.errors import ModelError
+
+
+@dataclass(frozen=True)
+class AutoencoderFile:
+    """path: a file, or the folder with config.json."""
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: Path) -> "AutoencoderFile":
+        """Read its config, or the header of a file. A checkpoint gives its autoencoder. Raises ModelError."""
+        if not path.exists():
+            raise ModelError(
+                f"{path} is missing; accepted for --vae is the folder or .safetensors file of an autoencoder"
+            )
+        if (path / "vae").is_dir():
+            path /= "vae"
+        identity = identify(path)
+        if identity.kind == Kind.UNKNOWN and path.is_file():
+            tensor_shapes([path])  # says what is damaged
+        if identity.kind not in (Kind.VAE, Kind.SD):
+            raise ModelError(
+                f"{path} is {identity}; accepted for --vae is the autoencoder of a Stable Diffusion 1.x or 2.x"
+            )
+        if path.is_file():
+            names = tensor_shapes([path])
+            return cls(path, _from_shapes(path, converted_shapes(autoencoder_origins(names), names)))
+        weights_of(path)
+        return cls(path, read_json(path / "config.json"))
+
+    def check_fits(self, own: Mapping[str, Any], latent_channels: int) -> None:
+        """Raise ModelError unless it can stand in for the model's autoencoder, whose config is ``own``, or {}.
+
+        latent_channels: what the network takes.
+        """
+        channels = self.config.get("latent_channels", 4)
+        if channels != latent_channels:
+            raise ModelError(
+                f"{self.path} makes latents of {channels} channels, and the model takes {latent_channels}; accepted "
+                "for --vae is an autoencoder of the model's family"
+            )
+        levels, scale = len(self.config.get("block_out_channels", ())), self.config.get("scaling_factor", 0.18215)
+        if own and levels != len(own.get("block_out_channels", ())):
+            raise ModelError(
+                f"{self.path} makes latents of another size than the model's autoencoder; give one that fits"
+            )
+        if own and os.path.isdir(self.path) and scale != own.get("scaling_factor", 0.18215):
+            raise ModelError(
+                f"{self.path} scales its latents by {scale}, and the model's autoencoder by "
+                f"{own.get('scaling_factor', 0.18215)}; accepted for --vae is an autoencoder of the model's family"
+            )
+
+    def network(self, kind: Any, dtype: Any) -> Any:
+        """Load it. kind: AutoencoderKL. Raises ModelError."""
+        from pnpvideo.backends.loading import build_network, load_network
+
+        if os.path.isdir(self.path):
+            return load_network(kind, self.path, dtype)
+        origins = autoencoder_origins(tensor_shapes([self.path]))
+        return build_network(kind, self.config, read_tensors(self.path, origins, dtype), self.path)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.path, ("",))
+
+
+def _from_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    try:
+        return autoencoder_config(shapes)
+    except ModelError as wrong:
+        raise ModelError(f"{path}: {wrong}") from wrong

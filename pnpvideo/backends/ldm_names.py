@@ -1,0 +1,164 @@
+"""The names that Stable Diffusion's original code (CompVis LDM, OpenCLIP) gives to tensors, as diffusers names them.
+
+Only names are read here, so the same functions serve the headers of a file and its weights.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+NETWORK, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
+CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a converted tensor comes from: a tensor of the file, or a third of one along its first axis.
+
+    flat: a 1 x 1 convolution in the file, (out, in, 1, 1), and a linear layer (out, in) in diffusers.
+    """
+
+    name: str
+    third: int | None = None
+    flat: bool = False
+
+
+Origins = Mapping[str, Origin]
+"""Name of a tensor in diffusers or transformers -> its origin in the file."""
+
+_RESNET = (
+    ("in_layers.0.", "norm1."),
+    ("in_layers.2.", "conv1."),
+    ("emb_layers.1.", "time_emb_proj."),
+    ("out_layers.0.", "norm2."),
+    ("out_layers.3.", "conv2."),
+    ("skip_connection.", "conv_shortcut."),
+)
+_NETWORK_ENDS = (
+    ("time_embed.0.", "time_embedding.linear_1."),
+    ("time_embed.2.", "time_embedding.linear_2."),
+    ("input_blocks.0.0.", "conv_in."),
+    ("out.0.", "conv_norm_out."),
+    ("out.2.", "conv_out."),
+    ("middle_block.0.", "mid_block.resnets.0."),
+    ("middle_block.1.", "mid_block.attentions.0."),
+    ("middle_block.2.", "mid_block.resnets.1."),
+)
+_PIXEL_MIDDLE = (
+    (".mid.block_1.", ".mid_block.resnets.0."),
+    (".mid.block_2.", ".mid_block.resnets.1."),
+    (".mid.attn_1.", ".mid_block.attentions.0."),
+    (".norm_out.", ".conv_norm_out."),
+    (".nin_shortcut.", ".conv_shortcut."),
+)
+_PIXEL_ATTENTION = (  # the original names, then those that diffusers used first
+    ("attentions.0.norm.", "attentions.0.group_norm."),
+    ("attentions.0.q.", "attentions.0.to_q."),
+    ("attentions.0.k.", "attentions.0.to_k."),
+    ("attentions.0.v.", "attentions.0.to_v."),
+    ("attentions.0.proj_out.", "attentions.0.to_out.0."),
+    ("attentions.0.query.", "attentions.0.to_q."),
+    ("attentions.0.key.", "attentions.0.to_k."),
+    ("attentions.0.value.", "attentions.0.to_v."),
+    ("attentions.0.proj_attn.", "attentions.0.to_out.0."),
+)
+_TEXT = (
+    ("token_embedding.", "embeddings.token_embedding."),
+    ("positional_embedding", "embeddings.position_embedding.weight"),
+    ("ln_final.", "final_layer_norm."),
+    ("transformer.resblocks.", "encoder.layers."),
+    (".ln_1.", ".layer_norm1."),
+    (".ln_2.", ".layer_norm2."),
+    (".mlp.c_fc.", ".mlp.fc1."),
+    (".mlp.c_proj.", ".mlp.fc2."),
+    (".attn.", ".self_attn."),
+)
+
+
+def network_origins(names: Iterable[str]) -> Origins:
+    """The UNet of a file with these tensor names; empty if it has none."""
+    own = [name.removeprefix(NETWORK) for name in names if name.startswith(NETWORK)]
+    downsamplers = [int(found[1]) for name in own if (found := re.match(r"input_blocks\.(\d+)\.0\.op\.", name))]
+    layers = max(min(downsamplers, default=3) - 1, 1)
+    return {_network_name(name, layers): Origin(NETWORK + name) for name in own}
+
+
+def _network_name(name: str, layers: int) -> str:
+    """layers: residual blocks before the first downsampler."""
+    block = re.match(r"(input|output)_blocks\.(\d+)\.(\d+)\.(.+)", name)
+    if block is None or name.startswith("input_blocks.0.0."):
+        return _replaced(_replaced(name, _NETWORK_ENDS, str.startswith), _RESNET, str.__contains__)
+    number, place, rest = int(block[2]), int(block[3]), block[4]
+    if block[1] == "input":
+        level, layer = divmod(number - 1, layers + 1)
+        side, conv = f"down_blocks.{level}", ("op.", f"down_blocks.{level}.downsamplers.0.conv.")
+    else:
+        level, layer = divmod(number, layers + 1)
+        side, conv = f"up_blocks.{level}", ("conv.", f"up_blocks.{level}.upsamplers.0.conv.")
+    if rest.startswith(conv[0]):
+        return conv[1] + rest.removeprefix(conv[0])
+    kind = "attentions" if place else "resnets"
+    return f"{side}.{kind}.{layer}.{rest if place else _replaced(rest, _RESNET, str.startswith)}"
+
+
+def autoencoder_origins(names: Iterable[str]) -> Origins:
+    """The autoencoder of a whole checkpoint or of a file of its own, in either naming; empty if there is none."""
+    names = list(names)
+    prefix = AUTOENCODER if any(name.startswith(AUTOENCODER) for name in names) else ""
+    starts = tuple(prefix + part for part in ("encoder.", "decoder.", "quant_conv.", "post_quant_conv."))
+    own = [name.removeprefix(prefix) for name in names if name.startswith(starts)]
+    ups = [int(found[1]) for name in own if (found := re.match(r"decoder\.up\.(\d+)\.", name))]
+    converted = {name: _autoencoder_name(name, max(ups, default=0)) for name in own}
+    return {
+        new: Origin(prefix + old, flat=".attentions.0.to_" in new and new.endswith("weight"))
+        for old, new in converted.items()
+    }
+
+
+def _autoencoder_name(name: str, last: int) -> str:
+    """last: number of the decoder's coarsest level, which diffusers counts as its first."""
+    name = _replaced(name, _PIXEL_MIDDLE, str.__contains__)
+    name = _replaced(name, _PIXEL_ATTENTION, str.__contains__)
+    if found := re.match(r"(encoder\.down|decoder\.up)\.(\d+)\.(block\.(\d+)|downsample|upsample)\.(.+)", name):
+        level = int(found[2]) if found[1] == "encoder.down" else last - int(found[2])
+        inner = f"resnets.{found[4]}" if found[4] else f"{found[3]}rs.0"
+        return f"{found[1]}_blocks.{level}.{inner}.{found[5]}"
+    return name
+
+
+def text_origins(names: Iterable[str]) -> Origins:
+    """The text encoder, CLIP's (Stable Diffusion 1.x) or OpenCLIP's (2.x); empty if there is none.
+
+    Names come without the prefix "text_model.". Of OpenCLIP's, the last block is left out: Stable Diffusion 2.x reads
+    the text before it.
+    """
+    names = list(names)
+    plain = [name for name in names if name.startswith(CLIP)]
+    if plain:
+        clip = {name.removeprefix(CLIP).removeprefix("text_model."): Origin(name) for name in plain}
+        return {
+            name: origin
+            for name, origin in clip.items()
+            if name.startswith(("embeddings.", "encoder.", "final_")) and not name.endswith("position_ids")
+        }
+    own = [name.removeprefix(OPEN_CLIP) for name in names if name.startswith(OPEN_CLIP)]
+    blocks = [int(number[1]) for name in own if (number := re.match(r"transformer\.resblocks\.(\d+)\.", name))]
+    left_out = (f"transformer.resblocks.{max(blocks, default=0)}.", "text_projection", "logit_scale", "attn_mask")
+    found: dict[str, Origin] = {}
+    for name in own:
+        if name.startswith(left_out):
+            continue
+        new = _replaced(name, _TEXT, str.__contains__)
+        if packed := re.fullmatch(r"(.+)\.in_proj_(weight|bias)", new):
+            for third, part in enumerate(("q_proj", "k_proj", "v_proj")):
+                found[f"{packed[1]}.{part}.{packed[2]}"] = Origin(OPEN_CLIP + name, third=third)
+        else:
+            found[new] = Origin(OPEN_CLIP + name)
+    return found
+
+
+def _replaced(name: str, pairs: Iterable[tuple[str, str]], applies: Callable[[str, str], bool]) -> str:
+    for old, new in pairs:
+        if applies(name, old):
+            name = name.replace(old, new, 1)
+    return name

@@ -1,0 +1,153 @@
+"""A whole Stable Diffusion 1.x or 2.x in one .safetensors file, in the naming of its original code.
+
+What it is, is read from the names and shapes of its tensors, never from the file's name. Tensors of other prefixes
+(model_ema., the noise schedule, the state of a training) are left out: of a file with two sets of weights, those that
+it would go on training with are used.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from pnpvideo.backends import derived_configs as derived
+from pnpvideo.backends.ldm_names import OPEN_CLIP, Origins, autoencoder_origins, network_origins, text_origins
+from pnpvideo.backends.model_files import file_metadata, first_line, tensor_shapes
+from pnpvideo.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import CLIPTokenizer
+
+Shapes = Mapping[str, tuple[int, ...]]
+NAMES = {"unet": "UNet", "vae": "autoencoder", "text_encoder": "text encoder"}
+STATED_PREDICTIONS = {"epsilon": derived.EPSILON, "v": derived.VELOCITY, "v_prediction": derived.VELOCITY}
+"""What a file may state as modelspec.prediction_type (Stability AI's ModelSpec), and diffusers' name for it."""
+
+STEPS_OF_2_0_BASE = 875_000
+"""What the published 2.0 base, which predicts noise, states as its global_step; diffusers knows it by that too."""
+
+
+@dataclass(frozen=True)
+class SingleFile:
+    """origins, shapes: of each part's tensors by their converted names; a part that is missing has none.
+
+    second: is it of the family 2.x? prediction: what its network predicts. certain: does the file say so?
+    """
+
+    path: Path
+    origins: Mapping[str, Origins]
+    shapes: Mapping[str, Shapes]
+    second: bool
+    prediction: str
+    certain: bool
+    zero_terminal_snr: bool
+
+    @classmethod
+    def of(cls, path: Path) -> "SingleFile":
+        """Read the header of ``path``. Raises ModelError for a file that is damaged or holds another kind of model."""
+        from_file, metadata = tensor_shapes([path]), file_metadata(path)
+        origins = {
+            "unet": network_origins(from_file),
+            "vae": autoencoder_origins(from_file),
+            "text_encoder": text_origins(from_file),
+        }
+        second = any(name.startswith(OPEN_CLIP) for name in from_file)
+        stated = STATED_PREDICTIONS.get(str(metadata.get("modelspec.prediction_type")).lower())
+        if stated is None and "v_pred" in from_file:  # a marker of trainers that leave the metadata empty
+            stated = derived.VELOCITY
+        if stated is None and second and _trained_steps(path, from_file) == STEPS_OF_2_0_BASE:
+            stated = derived.EPSILON
+        return cls(
+            path=path,
+            origins=origins,
+            shapes={part: converted_shapes(found, from_file) for part, found in origins.items()},
+            second=second,
+            prediction=stated or (derived.VELOCITY if second else derived.EPSILON),
+            certain=stated is not None or not second,
+            zero_terminal_snr="ztsnr" in from_file,
+        )
+
+    def guess(self) -> str | None:
+        """What was decided without the file's word, for the user; None where nothing was."""
+        if self.certain:
+            return None
+        return (
+            f"{self.path} is a Stable Diffusion 2.x that does not say what its network predicts; it is taken for one "
+            "of 768 pixels that predicts v. If the results are noise, use --prediction epsilon (512 pixels)"
+        )
+
+    def named(self, part: str) -> Path:
+        return self.path
+
+    def config(self, part: str) -> dict[str, Any]:
+        """Of "unet", "vae", "text_encoder" or "scheduler". Raises ModelError."""
+        if part == "scheduler":
+            return derived.scheduler_config(self.prediction, self.zero_terminal_snr)
+        shapes = self.shapes[part]
+        if not shapes:
+            hint = "; name one with --vae" if part == "vae" else ""
+            raise ModelError(f"{self.path} has no {NAMES[part]}, so it is a part of a checkpoint{hint}")
+        try:
+            if part == "unet":
+                return derived.network_config(shapes, self.second, self.prediction)
+            return derived.autoencoder_config(shapes) if part == "vae" else derived.text_config(shapes, self.second)
+        except ModelError as wrong:
+            raise ModelError(f"{self.path}: {wrong}") from wrong
+
+    def network(self, kind: Any, part: str, dtype: "torch.dtype") -> Any:
+        """Load a part; see Packaging. Raises ModelError."""
+        from pnpvideo.backends.loading import build_network
+
+        config = self.config(part)
+        return build_network(kind, config, read_tensors(self.path, self.origins[part], dtype), self.path)
+
+    def tokenizer(self) -> "CLIPTokenizer":
+        from pnpvideo.backends.clip_tokenizer import END, clip_tokenizer
+
+        return clip_tokenizer("!" if self.second else END)
+
+
+def _trained_steps(path: Path, from_file: Shapes) -> int | None:
+    if from_file.get("global_step") not in ((), (1,)):
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return int(file.get_tensor("global_step").reshape(-1)[0])
+    except (SafetensorError, OSError, ValueError, TypeError) as damaged:
+        raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged
+
+
+def converted_shapes(origins: Origins, from_file: Shapes) -> Shapes:
+    """Shapes by converted names. from_file: by the file's names."""
+    found = {}
+    for name, origin in origins.items():
+        shape = from_file[origin.name]
+        if origin.third is not None and shape:
+            shape = (shape[0] // 3, *shape[1:])
+        found[name] = shape[:2] if origin.flat and shape[2:] == (1, 1) else shape
+    return found
+
+
+def read_tensors(path: Path, origins: Origins, dtype: "torch.dtype") -> dict[str, "Tensor"]:
+    """The tensors of ``path`` by their converted names, in ``dtype``, each in memory of its own. Raises ModelError."""
+    found: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name, origin in origins.items():
+                tensor = file.get_tensor(origin.name)
+                if not tensor.is_floating_point():
+                    raise ModelError(
+                        f"{path}: {origin.name} is {tensor.dtype}; accepted are float32, float16 and bfloat16"
+                    )
+                if origin.third is not None:
+                    tensor = tensor.tensor_split(3)[origin.third]
+                if origin.flat and tensor.shape[2:] == (1, 1):
+                    tensor = tensor[:, :, 0, 0]
+                found[name] = tensor.to(dtype, copy=True).contiguous()
+    except (SafetensorError, OSError, ValueError) as damaged:
+        raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged
+    return found

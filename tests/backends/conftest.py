@@ -1,0 +1,41 @@
+"""Tiny checkpoints of Stable Diffusion 1.x and 2.x with CLIP's vocabulary."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from tests.backends.originals import Tensors, original, write_folder
+
+
+@pytest.fixture(scope="session", params=["1.x", "2.x"])
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def folders_of_families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoint folders by family; 2.x predicts v. To be copied before they are altered."""
+    root = tmp_path_factory.mktemp("families")
+    return {
+        "1.x": write_folder(root / "first", second=False),
+        "2.x": write_folder(root / "second", second=True, prediction="v_prediction"),
+    }
+
+
+@pytest.fixture(scope="session")
+def folder(family: str, folders_of_families: dict[str, Path]) -> Path:
+    return folders_of_families[family]
+
+
+@pytest.fixture(scope="session")
+def plain(folder: Path) -> StableDiffusion:
+    """The model of ``folder``; its weights must not be changed."""
+    return StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="session")
+def tensors(family: str, folder: Path) -> Tensors:
+    """All weights of ``folder`` by the names of the original code."""
+    return original(folder, second=family == "2.x")
