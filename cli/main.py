@@ -23,6 +23,7 @@ import click
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError, printable
 
+from .commands.again import again
 from .commands.bench import bench
 from .commands.compare import compare
 from .commands.direction import direction
@@ -55,6 +56,7 @@ for command in (
     compare,
     inspect,
     direction,
+    again,
     plan,
     bench,
     measure,

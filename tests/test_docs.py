@@ -202,7 +202,12 @@ def test_the_index_names_every_page() -> None:
 
 
 def flags(command: click.Command) -> set[str]:
-    own = {flag for param in command.params if isinstance(param, click.Option) for flag in param.opts}
+    own = {
+        flag
+        for param in command.params
+        if isinstance(param, click.Option)
+        for flag in [*param.opts, *param.secondary_opts]
+    }
     inner = command.commands.values() if isinstance(command, click.Group) else ()
     return own.union(*(flags(one) for one in inner), {"--help", "--help-all"})
 
