@@ -16,6 +16,7 @@ from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_option
 
 if TYPE_CHECKING:
     from pnpvideo.batch.runner import BatchReport
+    from pnpvideo.batch.work import Outcome
 
 
 @click.command(cls=SectionedCommand, short_help="Translate many clips from one file of rows.")
@@ -64,7 +65,7 @@ def batch(
         found = run(jobs, common=common, journal=asked["journal"], anywhere=anywhere, dry_run=dry_run, report=report)
     click.echo(json.dumps(found.record(), indent=2) if as_json else _table(found))
     if found.failed:
-        places = ", ".join(outcome.place for outcome in found.failed)
+        places = ", ".join(_who(outcome) for outcome in found.failed)
         raise BatchError(f"{len(found.failed)} of {len(found.outcomes)} rows failed: {places}")
     if not dry_run:
         report(Notice(message=f"all {len(found.outcomes)} rows are done"))
@@ -73,7 +74,7 @@ def batch(
 def _table(found: "BatchReport") -> str:
     """One line a row: where it stands, what became of it, its output, and why it failed."""
     lines = [
-        (outcome.place, outcome.state, f"{outcome.seconds:.1f} s" if outcome.seconds else "", _what(outcome))
+        (_who(outcome), outcome.state, f"{outcome.seconds:.1f} s" if outcome.seconds else "", _what(outcome))
         for outcome in found.outcomes
     ]
     widths = [max((len(line[column]) for line in lines), default=0) for column in range(3)]
@@ -83,6 +84,11 @@ def _table(found: "BatchReport") -> str:
     )
 
 
-def _what(outcome: Any) -> str:
-    shown = printable(outcome.output)
+def _who(outcome: "Outcome") -> str:
+    return outcome.place + ("" if outcome.input is None else f" ({printable(Path(outcome.input).name)})")
+
+
+def _what(outcome: "Outcome") -> str:
+    here, output = Path.cwd(), Path(outcome.output).absolute()
+    shown = printable(str(output.relative_to(here) if output.is_relative_to(here) else output))
     return f"{shown}: {printable(outcome.error)}" if outcome.error else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,16 +64,23 @@ def run(
         return _Batch(path, rows, opened, report).run()
 
 
-def row_key(row: Row, hashes: Hashes) -> str:
-    """Hash of all that decides a row's output, and of where that goes."""
+NAMING_FILES = ("model", "mask", "directions")
+"""Options whose files a key has by their contents."""
+
+
+def row_key(row: Row, hashes: Hashes, folder: Path) -> str:
+    """Hash of all that decides a row's output, and of where that goes.
+
+    Files count by their contents and outputs from ``folder`` on, so that a folder with its journal may be moved.
+    """
     from pnpvideo.engine.keys import FORMAT
 
-    options = {name: value for name, value in plain(row.options.flat()).items() if is_repeated(name)}
-    files = [Path(file) for file, _ in row.options.prompts.directions]
-    files += [path for path in (row.input, row.options.region.mask) if path is not None]
-    contents = [hashes.of_file(path) for path in files]
-    model = hashes.of_model(row.options.model)
-    return fingerprint(__version__, FORMAT, row.prompt, row.output, options, contents, model)
+    flat = row.options.flat()
+    options = {name: value for name, value in flat.items() if is_repeated(name) and name not in NAMING_FILES}
+    directions = [(hashes.of_file(Path(file)), strength) for file, strength in row.options.prompts.directions]
+    files = [None if path is None else hashes.of_file(path) for path in (row.input, row.options.region.mask)]
+    model, output = hashes.of_model(row.options.model), os.path.relpath(row.output, folder)
+    return fingerprint(__version__, FORMAT, row.prompt, output, plain(options), files, directions, model)
 
 
 class Hashes:
@@ -112,7 +120,7 @@ class _Batch:
         try:
             check_places(rows, [path, journal.path])
             for row in rows:
-                key = row_key(row, hashes)
+                key = row_key(row, hashes, path.absolute().parent)
                 if (line := journal.done(key, Path(row.output))) is None:
                     self.left.append((key, taken_over(row, key, journal)))
                 else:

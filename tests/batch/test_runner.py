@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,11 +125,20 @@ def test_an_interrupted_batch_goes_on(folder: Path, jobs: Jobs, common: Common) 
     assert states(path, common) == ["done before", "done", "done"]
 
 
+def test_a_folder_may_be_moved_with_its_journal(folder: Path, jobs: Jobs, common: Common) -> None:
+    path = jobs('[[rows]]\ninput = "in/0[01].png"\nmask = "in/02.png"\n')
+    assert states(path, common) == ["done", "done"]
+    (folder / "moved").mkdir()
+    for name in ("in", "out", "jobs.toml", "jobs.toml.journal.jsonl"):
+        shutil.move(folder / name, folder / "moved" / name)
+    assert states(folder / "moved/jobs.toml", common) == ["done before", "done before"]
+
+
 def test_what_decides_a_row_decides_its_key(folder: Path, jobs: Jobs, common: Common, checkpoint: Path) -> None:
     (row,) = read_rows(jobs('[[rows]]\ninput = "in/00.png"\nmask = "in/01.png"\n'), common)
-    key = row_key(row, Hashes())
-    assert row_key(dataclasses.replace(row, number=9, place="row 9"), Hashes()) == key
-    assert row_key(dataclasses.replace(row, options=row.options.changed({"overwrite": True})), Hashes()) == key
+    key = row_key(row, Hashes(), folder)
+    assert row_key(dataclasses.replace(row, number=9, place="row 9"), Hashes(), folder) == key
+    assert row_key(dataclasses.replace(row, options=row.options.changed({"overwrite": True})), Hashes(), folder) == key
     others = [
         dataclasses.replace(row, prompt="a hen"),
         dataclasses.replace(row, output="other.png"),
@@ -137,10 +147,10 @@ def test_what_decides_a_row_decides_its_key(folder: Path, jobs: Jobs, common: Co
         dataclasses.replace(row, options=row.options.changed({"mask": folder / "in/03.png"})),
         dataclasses.replace(row, options=row.options.changed({"model": "miniature"})),
     ]
-    keys = [row_key(other, Hashes()) for other in others]
+    keys = [row_key(other, Hashes(), folder) for other in others]
     assert len({key, *keys}) == 1 + len(others)
     Image.new("RGB", (48, 32)).save(folder / "in/00.png")
-    assert row_key(row, Hashes()) != key
+    assert row_key(row, Hashes(), folder) != key
 
 
 WRONG: list[tuple[str, type[PnPVideoError], str]] = [

@@ -23,16 +23,16 @@ def jobs(checkpoint: Path) -> list[str]:
 
 def test_a_row_that_fails_is_named_and_the_others_are_done(jobs: list[str], capsys: Output) -> None:
     assert main([*jobs, "--dry-run"]) == 0
-    assert [line.split()[:4] for line in capsys.readouterr().out.splitlines()] == [
-        ["line", "2", "to", "do"],
-        ["line", "3", "to", "do"],
+    assert [line.split()[:5] for line in capsys.readouterr().out.splitlines()] == [
+        ["line", "2", "(a.png)", "to", "do"],
+        ["line", "3", "(b.png)", "to", "do"],
     ]
     assert main(jobs) == 7
     said = capsys.readouterr()
     first, second = said.out.splitlines()
-    assert first.split()[:3] == ["line", "2", "done"] and first.endswith("a-fox.png")
-    assert second.split()[:3] == ["line", "3", "failed"] and "b.png" in second
-    assert said.err.splitlines()[-1] == "pnpvideo: 1 of 2 rows failed: line 3"
+    assert first.split()[:4] == ["line", "2", "(a.png)", "done"] and first.endswith(" s  a-fox.png")
+    assert second.split()[:5] == ["line", "3", "(b.png)", "failed", "b-fox.png:"]
+    assert said.err.splitlines()[-1] == "pnpvideo: 1 of 2 rows failed: line 3 (b.png)"
     assert main([*jobs, "--json", "--progress", "json"]) == 7
     said = capsys.readouterr()
     report = json.loads(said.out)
