@@ -13,7 +13,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pnpvideo.errors import OutputError, printable
-from pnpvideo.report import content_hash
 
 STARTED, DONE, FAILED = "started", "done", "failed"
 
@@ -48,6 +47,8 @@ class Journal:
 
     def done(self, key: str, output: Path) -> dict[str, Any] | None:
         """The line of a row that is done and whose output stands as it was written; else None."""
+        from pnpvideo.report import content_hash  # loads torch, and a wrong jobs file is said before that
+
         line = self.lines.get(key)
         if line is None or line.get("state") != DONE or not output.exists():
             return None

@@ -1,6 +1,8 @@
 """batch, as a shell has it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,16 @@ def test_a_wrong_jobs_file_is_one_line(jobs: list[str], capsys: Output) -> None:
     assert capsys.readouterr().err == "pnpvideo: jobs.csv: line 2: unknown key 'promt'; is it 'prompt'?\n"
     assert main(["batch", "none.toml", "-q"]) == 3
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_wrong_jobs_file_is_said_before_any_library_loads(jobs: list[str]) -> None:
+    Path("jobs.csv").write_text("input,promt\na.png,a fox\n", "utf-8")
+    program = (
+        "import sys; from pnpvideo.cli.main import main; ended = main(['batch', 'jobs.csv']); "
+        "print(ended, [name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
 
 
 def test_variables_and_files_of_options_count(jobs: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
