@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pnpvideo.early import check_input, check_options
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Progress, Report
 
-from .early import check_input, check_options
 from .render import progress_option, rendering
 from .settings import Setting, config_option, settings
 from .verbosity import Verbosity, hush_libraries, json_option, verbosity_options

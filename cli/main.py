@@ -1,7 +1,7 @@
 """The group of commands, and the exit code of whatever a command raises.
 
     0 done · 1 failure · 2 usage · 3 bad input · 4 model missing or invalid · 5 memory or device
-    6 output or encoder · 129 hung up · 130 interrupted · 143 terminated
+    6 output or encoder · 7 rows of a batch failed · 129 hung up · 130 interrupted · 143 terminated
 
 With ``--progress json`` an error is one more object on standard error: ``event`` ("error"), ``error`` (its class, such
 as "OptionError" or "UsageError", or the signal that ended the command), ``exit_code``, ``message``, with -v
@@ -23,6 +23,8 @@ import click
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError, printable
 
+from .commands.again import again
+from .commands.batch import batch
 from .commands.bench import bench
 from .commands.compare import compare
 from .commands.direction import direction
@@ -55,6 +57,8 @@ for command in (
     compare,
     inspect,
     direction,
+    batch,
+    again,
     plan,
     bench,
     measure,

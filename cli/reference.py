@@ -14,8 +14,8 @@ HEAD = """# Command line
 Written by `python -m pnpvideo.cli.reference docs/cli.md`; change the commands, not this page.
 
 Exit codes: 0 done, 1 failure, 2 usage, 3 bad input, 4 model missing or invalid, 5 memory or device, 6 output or
-encoder, 129 hung up, 130 interrupted, 143 terminated. Errors, notices and progress go to standard error, results to
-standard output.
+encoder, 7 rows of a batch failed, 129 hung up, 130 interrupted, 143 terminated. Errors, notices and progress go to
+standard error, results to standard output.
 """
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pnpvideo.early import check_run
 from pnpvideo.events import Event, Notice, Progress, Report
 
-from .early import check_run
 from .render import rendering
 from .settings import Stated
 from .verbosity import Verbosity, hush_libraries

@@ -144,7 +144,7 @@ def _default(spec: Spec, default: Any) -> str:
     if spec.card:
         otherwise = "" if spec.otherwise is None else f", else {spec.otherwise}"
         return f"  [default: the model's own{otherwise}]"
-    if default is None or default is False or default == ():
+    if default is None or isinstance(default, bool) or default == ():
         return ""
     shown = ":".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
     return f"  [default: {shown}]"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pnpvideo.coherence.joint import JointAttention
     from pnpvideo.engine.plan import Plan
     from pnpvideo.errors import (
+        BatchError,
         DecodeError,
         DeviceError,
         EncodeError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchError",
     "Customization",
     "DecodeError",
     "DeviceError",

@@ -10,6 +10,7 @@
     │   └── NotFiniteError   (exit 5)  a network gave NaN or infinity, in fp32 too
     ├── OutputError          (exit 6)  the output cannot be written
     │   └── EncodeError      (exit 6)  the encoder failed; nothing was written under the final name
+    ├── BatchError           (exit 7)  some rows of a batch failed; the others are done
     └── StoreError           (exit 1)  the store is locked, unwritable or inconsistent
 
 A message says what was given, what is accepted and what to do, in one or two sentences.
@@ -58,6 +59,10 @@ class OutputError(PnPVideoError):
 
 class EncodeError(OutputError):
     pass
+
+
+class BatchError(PnPVideoError):
+    exit_code = 7
 
 
 class StoreError(PnPVideoError):

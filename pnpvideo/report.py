@@ -6,11 +6,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pnpvideo import __version__
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.option import plain
 from pnpvideo.settings.options import Options
 from pnpvideo.video.write import Writer
+
+LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg")
+"""Whose versions may change a result."""
 
 
 def run_report(
@@ -29,7 +34,7 @@ def run_report(
     }
     return {
         "input": None if input is None else str(input),
-        "input_sha256": _hash_if_file(input),
+        "input_sha256": _hash_if_there(input),
         "prompt": prompt,
         "options": plain(options.flat()),
         "resolved": plain(used),
@@ -40,18 +45,41 @@ def run_report(
         "seconds_by_stage": {stage: round(value, 3) for stage, value in run.timings.items()},
         "model_fingerprint": run.backend.fingerprint,
         "output": str(writer.path),
-        "output_sha256": _hash_if_file(writer.path),
+        "output_sha256": _hash_if_there(writer.path),
+        "files_sha256": file_hashes(options),
         "versions": {
             "python": platform.python_version(),
             "pnpvideo": __version__,
-            **{name: version(name) for name in ("torch", "diffusers", "transformers")},
+            **{name: version(name) for name in LIBRARIES},
         },
+        "machine": _machine(run.backend.device),
     }
 
 
-def _hash_if_file(path: Path | str | None) -> str | None:
-    """None for a folder of frames, and where there is no file."""
-    return file_hash(Path(path)) if path is not None and Path(path).is_file() else None
+def file_hashes(options: Options) -> dict[str, str]:
+    """Hashes of the files that options name: the mask and the directions, by path as text."""
+    named = [options.region.mask, *(Path(file) for file, _ in options.prompts.directions)]
+    return {str(path): content_hash(path) for path in named if path is not None and path.exists()}
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    """What of a machine may change the last bits of a result."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"system": platform.system(), "processor": name, "threads": torch.get_num_threads()}
+
+
+def _hash_if_there(path: Path | str | None) -> str | None:
+    return content_hash(Path(path)) if path is not None and Path(path).exists() else None
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file, or of a folder of frames: of the names and hashes of its files, without hidden ones."""
+    if not path.is_dir():
+        return file_hash(path)
+    digest = hashlib.sha256()
+    for member in sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith(".")):
+        digest.update(f"{file_hash(member)} {member.name}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def file_hash(path: Path) -> str:

@@ -34,12 +34,13 @@ PAGES = (
     "docs/editing.md",
     "docs/checkpoints.md",
     "docs/choosing.md",
+    "docs/batch.md",
     "docs/comparing.md",
     "docs/inside.md",
     "docs/world.md",
 )
 """In the order in which a newcomer reads them."""
-SLOW = ("docs/checkpoints.md", "docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
+SLOW = ("docs/checkpoints.md", "docs/editing.md", "docs/choosing.md", "docs/batch.md", "docs/inside.md", "docs/world.md")
 EXTENDING = "docs/extending.md"
 WALKS = ("A method", "A coherence", "A backend", "A command")
 """The sections of the page on extending."""
@@ -136,6 +137,8 @@ def sections() -> Iterator[Any]:
 @pytest.mark.parametrize(("page", "section"), [*sections()])
 def test_commands_and_examples_run_in_their_order(page: str, section: str, desk: Path) -> None:
     for block in blocks(page):
+        if block.language == "toml" and (named := re.match(r"# (\S+\.toml)\n", block.text)):
+            (desk / named[1]).write_text(block.text, encoding="utf-8")
         if block.section == section and block.language == "python":
             exec(compile(block.text, f"{page}: {section}", "exec"), {"__name__": "example"})
         elif block.section == section and block.language == "sh":
@@ -210,7 +213,12 @@ def test_the_index_names_every_page() -> None:
 
 
 def flags(command: click.Command) -> set[str]:
-    own = {flag for param in command.params if isinstance(param, click.Option) for flag in param.opts}
+    own = {
+        flag
+        for param in command.params
+        if isinstance(param, click.Option)
+        for flag in [*param.opts, *param.secondary_opts]
+    }
     inner = command.commands.values() if isinstance(command, click.Group) else ()
     return own.union(*(flags(one) for one in inner), {"--help", "--help-all"})
 

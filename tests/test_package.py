@@ -30,7 +30,8 @@ RANKS = (
     ("backends", "background"),
     ("words",),
     ("engine",),
-    ("report",),
+    ("early", "report"),
+    ("sidecar",),
     ("pipeline",),
     ("translator",),
     ("cli",),
@@ -38,6 +39,7 @@ RANKS = (
 )
 """A room imports itself and rooms above it in this table. These stand beside it:"""
 OBSERVERS = {
+    "batch": ("cli",),
     "compare": ("cli",),
     "explore": ("cli",),
     "inspect": ("cli",),

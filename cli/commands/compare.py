@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from pnpvideo.compare.options import ComparisonOptions
+from pnpvideo.early import check_input
 from pnpvideo.events import Notice
 
-from ..early import check_input
 from ..render import progress_option, rendering
 from ..settings import settings_of
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from pnpvideo.early import check_input, check_options
 from pnpvideo.events import Progress
 
-from ..early import check_input, check_options
 from ..render import progress_option, rendering, spoken
 from ..settings import SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
@@ -21,7 +21,9 @@ from .edit import edit_options
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
 @click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
-@settings(without=("change", "overwrite", "generate", "store", "store_limit", "preview_every", "preview_file"))
+@settings(
+    without=("change", "overwrite", "generate", "store", "store_limit", "preview_every", "preview_file", "sidecar")
+)
 @config_option
 @json_option("Print one JSON object.")
 @progress_option

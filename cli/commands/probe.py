@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ..early import check_input
+from pnpvideo.early import check_input
+
 from ..render import rendering
 from ..verbosity import Verbosity, json_option, verbosity_options
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from pnpvideo.early import check_input, check_options
 from pnpvideo.events import Event, Notice, Progress
 
 from ..benchmark import JUDGE_HELP
-from ..early import check_input, check_options
 from ..render import progress_option, rendering
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, setting, settings
 from ..trials import frame_options
@@ -28,7 +28,7 @@ from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_option
 @click.option("--max-structure", type=float, help="Highest structure distance; without it, that of the defaults.")
 @click.option("--min-agreement", type=float, help="Instead: lowest agreement, at the lowest structure distance.")
 @setting("preset", usual="draft")
-@settings(without=(*EDITS_ONLY, "preset", "generate", "preview_every", "preview_file"))
+@settings(without=(*EDITS_ONLY, "preset", "generate", "preview_every", "preview_file", "sidecar"))
 @config_option
 @json_option("Print what was tried as one JSON object.")
 @progress_option

@@ -15,7 +15,7 @@ from pnpvideo.settings.options import KNOWN, Reading
 
 PROMPT = "prompt"
 MOST_DIALS = 2
-COMMANDS_OWN = ("overwrite", "preview_every", "preview_file")
+COMMANDS_OWN = ("overwrite", "preview_every", "preview_file", "sidecar")
 """Options about the files of one command, which no cell keeps."""
 FIXED = (*(field.name for field in fields(Reading)), "generate", "store", "store_limit", *COMMANDS_OWN)
 """Options that are the same for all cells: what is read, and where things are kept."""

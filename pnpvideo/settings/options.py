@@ -286,6 +286,16 @@ class Runtime:
         ),
         compare=False,
     )
+    sidecar: bool = option(
+        True,
+        Spec(
+            kind=Switch(),
+            section="output",
+            flag=("--sidecar/--no-sidecar",),
+            help="Write OUTPUT.json, which says how the result was made; 'pnpvideo again' reads it.",
+        ),
+        compare=False,
+    )
     store_limit: int | None = option(
         None,
         Spec(

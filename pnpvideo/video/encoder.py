@@ -127,6 +127,8 @@ def _arguments(
         arguments += ["-loop", str(-1 if info.loop == 1 else max(0, (info.loop or 0) - 1))]
     if form.muxer == "apng":
         arguments += ["-plays", str(info.loop or 0)]
+    if form.muxer in ("matroska", "webm"):  # else the file has random identifiers, and no two runs write the same bytes
+        arguments += ["-fflags", "+bitexact"]
     return [*arguments, "-f", form.muxer, ffmpeg.file_url(path)]
 
 

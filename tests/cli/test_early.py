@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pnpvideo.cli.early import check_input, check_options, check_run
 
+from pnpvideo.early import check_input, check_options, check_run
 from pnpvideo.errors import DeviceError, InputError, ModelError, OutputError
 from pnpvideo.settings.options import Options
 

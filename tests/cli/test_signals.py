@@ -35,7 +35,7 @@ def stopped(words: list[str], number: signal.Signals, seconds: float, folder: Pa
 
 
 def check(words: list[str], number: signal.Signals, seconds: float, folder: Path) -> None:
-    before = {path.name for path in folder.iterdir()} | {"tmp", "store", "out.mp4"}
+    before = {path.name for path in folder.iterdir()} | {"tmp", "store", "out.mp4", "out.mp4.json"}
     status, said = stopped(words, number, seconds, folder)
     ended = status == 0  # it was through before the signal came
     assert ended or status == STATUS[number], (seconds, status, said)

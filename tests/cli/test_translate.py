@@ -34,7 +34,7 @@ def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: O
 
 def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
-        --preset draft --solver ddim --spacing checkpoint --window 12
+        --preset draft --solver ddim --spacing checkpoint --window 12 --no-sidecar
         --memory 1.5G --guidance-span :0.6
         --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
@@ -46,6 +46,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     assert run(*flags.split()) == 0
     expected = Options.from_flat(
         {
+            "sidecar": False,
             "model": "sd15",
             "source_prompt": "s",
             "negative": "n",

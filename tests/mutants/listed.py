@@ -1,6 +1,6 @@
 """All mutants, in the order in which they are tried."""
 
-from . import comparing, inspecting, keeping, loading, reading, writing
+from . import batching, comparing, inspecting, keeping, loading, reading, writing
 
 MUTANTS = (
     *reading.MUTANTS,
@@ -9,4 +9,5 @@ MUTANTS = (
     *loading.MUTANTS,
     *comparing.MUTANTS,
     *inspecting.MUTANTS,
+    *batching.MUTANTS,
 )

@@ -58,6 +58,17 @@ def test_size_times_and_pixels_come_back(name: str, width: int, height: int, tmp
     assert os.listdir(tmp_path) == [name]
 
 
+@pytest.mark.parametrize("name", VIDEOS + ANIMATIONS[:-1])
+def test_the_same_frames_are_the_same_bytes(name: str, tmp_path: Path) -> None:
+    written = []
+    for _ in range(2):
+        with Writer(tmp_path / name, info_of(64, 48), overwrite=True) as writer:
+            for k in range(2):
+                writer.append(smooth(64, 48, k), Fraction(k, 24))
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
 def test_a_rate_of_24000_over_1001_stays_exact(name: str, tmp_path: Path) -> None:
     info = info_of(64, 48, fps=Fraction(24000, 1001), time_base=Fraction(1, 24000))

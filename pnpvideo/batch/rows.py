@@ -1,0 +1,218 @@
+"""The rows of a jobs file as translations to be made: globs expanded, options merged and checked one by one."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import itertools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pnpvideo.batch.jobs_file import Entry, JobsFile, read_jobs
+from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.methods.registry import USUAL_EDIT
+from pnpvideo.option import Directions, File, Model, Shares, Text
+from pnpvideo.settings.options import KNOWN, Options
+
+OWN = ("input", "prompt", "output", "from", "to")
+"""What a row has besides options, as texts."""
+MAX_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One translation, complete and picklable: whatever runs it needs nothing else but the files that it names.
+
+    number: counted from 1, after globs. place: where it stands in the file. input: None for a generated picture.
+    prompt: None for an edit.
+    """
+
+    number: int
+    place: str
+    input: Path | None
+    prompt: str | None
+    output: str
+    options: Options
+
+    def __str__(self) -> str:
+        return f"{self.place}{'' if self.input is None else f' ({printable(self.input.name)})'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options from outside the jobs file, by flat name.
+
+    under: of files of options, which the jobs file overrides. over: of flags and variables, which override it. origins:
+    who set them.
+    """
+
+    under: Mapping[str, Any] = field(default_factory=dict)
+    over: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_rows(path: Path, common: Common, *, anywhere: bool = False) -> list[Row]:
+    """All rows of a jobs file. Its relative paths start at its own folder.
+
+    anywhere: whether paths may leave that folder. Raises OptionError, and InputError for a glob that matches nothing;
+    the message names the file and the row.
+    """
+    jobs = read_jobs(path)
+    maker = _Maker(jobs, common, anywhere)
+    rows: list[Row] = []
+    for entry in jobs.entries:
+        try:
+            rows += itertools.islice(maker.rows(entry, len(rows) + 1), MAX_ROWS + 1 - len(rows))
+        except (OptionError, InputError) as error:
+            raise type(error)(f"{printable(str(path))}: {entry.place}: {error}") from error
+        except (RecursionError, ValueError) as error:  # nested too deep, or a number too long, for the message
+            raise OptionError(
+                f"{printable(str(path))}: {entry.place}: a value that no option takes: {error}"
+            ) from error
+        if len(rows) > MAX_ROWS:
+            raise OptionError(f"{printable(str(path))}: more than {MAX_ROWS:,} rows; split it into several files")
+    return rows
+
+
+class _Maker:
+    """Makes rows of the entries of one jobs file."""
+
+    def __init__(self, jobs: JobsFile, common: Common, anywhere: bool) -> None:
+        self.jobs, self.common, self.anywhere = jobs, common, anywhere
+        self.folder = jobs.path.absolute().parent
+        try:
+            self.defaults = self._loaded(jobs.defaults)
+        except OptionError as error:
+            raise OptionError(f"{printable(str(jobs.path))}: {error}") from error
+
+    def rows(self, entry: Entry, first: int) -> Iterator[Row]:
+        """One row for each input that the entry names; those that others of them would write are left out."""
+        values = self._merged(self._loaded(entry.values))
+        options = self._options(values)
+        if "output" not in values:
+            raise OptionError("there is no output; name the file or folder to write")
+        inputs: list[Path | None] = [None] if options.generate else [*self._inputs(values.get("input"))]
+        if options.generate and "input" in values:
+            raise OptionError("generate draws the guidance picture itself; leave input out")
+        outputs = [self._output(values["output"], input) for input in inputs]
+        for input, output in zip(inputs, outputs, strict=True):
+            if input is None or not any(Path(other) == input for other in outputs if other != output):
+                yield Row(
+                    number=first,
+                    place=entry.place,
+                    input=input,
+                    prompt=values.get("prompt"),
+                    output=output,
+                    options=options,
+                )
+                first += 1
+
+    def _merged(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row over the defaults. A prompt takes the place of a default change, and a change that of a prompt."""
+        edit, prompt = {"from", "to", "change"} & row.keys(), "prompt" in row
+        hidden = {"from", "to", "change"} if prompt else {"prompt"} if edit else set()
+        values = {**{name: value for name, value in self.defaults.items() if name not in hidden}, **row}
+        if ("from" in values) != ("to" in values):
+            raise OptionError("give from and to together")
+        if "from" in values:
+            values["change"] = (values.pop("from"), values.pop("to"))
+        if "prompt" in values and "change" in values:
+            raise OptionError("give a prompt, or from and to, not both")
+        if "prompt" not in values and "change" not in values and not values.get("directions"):
+            raise OptionError("there is no prompt; give prompt, or from and to, or directions")
+        return values
+
+    def _options(self, values: Mapping[str, Any]) -> Options:
+        own, common = {name: value for name, value in values.items() if name in KNOWN}, self.common
+        under = dict(common.under)
+        if "prompt" not in values:
+            under["method"] = USUAL_EDIT  # as `edit` has it: the method of files of options is for translations
+        origins = {**common.origins, **dict.fromkeys(own, str(self.jobs.path))}
+        origins |= {name: common.origins[name] for name in common.over if name in common.origins}
+        if "prompt" not in values and not {"method"} & (own.keys() | common.over.keys()):
+            origins["method"] = "default"
+        return Options.from_flat({**under, **own, **common.over}, origins)
+
+    def _loaded(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of options from those of a file, with paths from its folder. Raises OptionError."""
+        values: dict[str, Any] = {}
+        for name, value in written.items():
+            if name not in KNOWN and name not in OWN:
+                near = difflib.get_close_matches(str(name), [*OWN, *KNOWN], 1)
+                hint = f"; is it {near[0]!r}?" if near else "; accepted are input, prompt, from, to, output and options"
+                raise OptionError(f"unknown key {printable(str(name))!r}{hint}")
+            if name in OWN:
+                if not isinstance(value, str) or "\0" in value:
+                    raise OptionError(f"{name} is {value!r}; accepted is a text")
+                values[name] = value
+            else:
+                values[name] = self._value(name, value)
+        return values
+
+    def _value(self, name: str, value: Any) -> Any:
+        kind = KNOWN[name].kind
+        if self.jobs.texts and not isinstance(kind, File | Model | Text):
+            if isinstance(kind, Directions):
+                value = [value] if isinstance(value, str) else value
+            elif isinstance(value, str):
+                return kind.parse(name, value)
+            elif isinstance(kind, Shares) and isinstance(value, list):
+                return kind.parse(name, ":".join(map(str, value)))
+        try:
+            loaded = kind.load(name, value, self.folder)
+        except OptionError as error:
+            raise OptionError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
+        if isinstance(kind, File):
+            self._check_inside(loaded, name)
+        elif isinstance(kind, Directions):
+            for file, _ in loaded:
+                self._check_inside(Path(file), name)
+        return loaded
+
+    def _inputs(self, written: str | None) -> Iterator[Path]:
+        """The paths that an input names, sorted. Raises InputError for a glob that matches nothing."""
+        if not written:
+            raise OptionError("there is no input; name a clip, a still or a folder of frames, or a glob such as *.mp4")
+        literal = self.folder / Path(written).expanduser()
+        if glob.escape(written) == written or os.path.lexists(literal):
+            self._check_inside(literal, "input")
+            yield literal
+            return
+        if not self.anywhere and (Path(written).is_absolute() or ".." in Path(written).parts):
+            raise self._outside(written, "input")
+        pattern = os.path.expanduser(written)
+        found = [*itertools.islice(glob.iglob(pattern, root_dir=self.folder, recursive=True), MAX_ROWS + 1)]
+        if not found:
+            raise InputError(f"input {printable(written)!r} matches nothing in {printable(str(self.folder))}")
+        for name in sorted(set(found)):
+            self._check_inside(self.folder / name, "input")
+            yield self.folder / name
+
+    def _output(self, written: str, input: Path | None) -> str:
+        """The path of an output, with ``{stem}``, ``{name}`` and ``{parent}`` of its input filled in."""
+
+        def fill(match: re.Match[str]) -> str:
+            if input is None or match[1] not in ("stem", "name", "parent"):
+                known = "nothing, as there is no input" if input is None else "{stem}, {name} and {parent} of the input"
+                raise OptionError(f"output has {printable(match[0])}; accepted in braces: {known}")
+            return str(getattr(input, match[1]))
+
+        filled = re.sub(r"\{([^{}]*)\}", fill, written)
+        path = self.folder / Path(filled).expanduser()
+        self._check_inside(path, "output")
+        return str(path) + ("/" if filled.endswith(("/", os.sep)) else "")
+
+    def _check_inside(self, path: Path, name: str) -> None:
+        real, folder = os.path.realpath(path), os.path.realpath(self.folder)
+        if not self.anywhere and os.path.commonpath([real, folder]) != folder:
+            raise self._outside(str(path), name)
+
+    def _outside(self, path: str, name: str) -> OptionError:
+        return OptionError(
+            f"{name} {printable(path)!r} leaves the folder of the jobs file; if you trust the file, say so: --anywhere "
+            "(anywhere=True in Python)"
+        )

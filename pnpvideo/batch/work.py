@@ -1,0 +1,111 @@
+"""The unit of work of a batch: translate one row. Whatever runs rows, here or elsewhere, calls this."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnpvideo.batch.rows import Row
+from pnpvideo.errors import PnPVideoError
+from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.settings.options import Options
+
+if TYPE_CHECKING:
+    from pnpvideo.backends.backend import Backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a row.
+
+    state: "done", "done before" (in the journal), "failed" or "to do" (of a dry run). error, exit_code: as the command
+    line would end with; None and 0 unless it failed. output_sha256: None unless it is done.
+    """
+
+    number: int
+    place: str
+    input: str | None
+    output: str
+    state: str
+    error: str | None = None
+    exit_code: int = 0
+    seconds: float = 0.0
+    output_sha256: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Models:
+    """Loads the models of rows; the last one stays in memory until a row needs another. report: hears of loading."""
+
+    def __init__(self, report: Report = ignore) -> None:
+        self._report = report
+        self._loaded: tuple[tuple[str, ...], Backend] | None = None
+
+    def of(self, options: Options) -> Backend:
+        """The model of these options. Raises ModelError and DeviceError."""
+        from pnpvideo.backends.load import load
+
+        key = model_key(options)
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None
+            self._report(Progress(stage="load", done=0, total=1, unit="model"))
+            self._loaded = key, load(options.model, options.runtime, self._report)
+            self._report(Progress(stage="load", done=1, total=1, unit="model"))
+        return self._loaded[1]
+
+
+def model_key(options: Options) -> tuple[str, ...]:
+    """Rows with equal keys share one loaded model."""
+    runtime = options.runtime
+    return options.model, runtime.device, runtime.dtype, str(runtime.compile)
+
+
+def translate_row(row: Row, models: Models | None = None, report: Report = ignore) -> Outcome:
+    """Translate a row and say what became of it; raises nothing but what ends a process.
+
+    models: keeps a model loaded between rows; None: the row loads its own.
+    """
+    from pnpvideo.pipeline import translate
+
+    started = time.monotonic()
+    try:
+        backend = (models or Models(report)).of(row.options)
+        result = translate(row.input, row.prompt, row.output, row.options, backend=backend, report=report)
+    except PnPVideoError as error:
+        return outcome_of(row, "failed", error=str(error), exit_code=error.exit_code)
+    except Exception as error:  # a bug of ours or of a library: it must not take the other rows with it
+        said = f"unexpected {type(error).__name__}: {error}; please report it"
+        return outcome_of(row, "failed", error=said, exit_code=1)
+    return outcome_of(
+        row,
+        "done",
+        seconds=round(time.monotonic() - started, 3),
+        output_sha256=result.report["output_sha256"],
+    )
+
+
+def outcome_of(
+    row: Row,
+    state: str,
+    *,
+    error: str | None = None,
+    exit_code: int = 0,
+    seconds: float = 0.0,
+    output_sha256: str | None = None,
+) -> Outcome:
+    """The outcome of a row, with what the row says of itself."""
+    return Outcome(
+        number=row.number,
+        place=row.place,
+        input=None if row.input is None else str(row.input),
+        output=str(Path(row.output)),
+        state=state,
+        error=error,
+        exit_code=exit_code,
+        seconds=seconds,
+        output_sha256=output_sha256,
+    )

@@ -1,0 +1,86 @@
+"""A result is made again from its sidecar; what is other than then is named."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pnpvideo import batch
+from pnpvideo.batch.repetition import again
+from pnpvideo.errors import InputError, OptionError
+from pnpvideo.pipeline import translate
+from pnpvideo.settings.options import Options
+
+MakeOptions = Callable[..., Options]
+
+
+@pytest.fixture
+def sidecar(tmp_path: Path, options: MakeOptions) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    translate(tmp_path / "in.png", "a fox", tmp_path / "out.png", options())
+    return tmp_path / "out.png.json"
+
+
+def elsewhere(tmp_path: Path) -> dict[str, Path]:
+    return {"store": tmp_path / "another store"}
+
+
+def test_an_untouched_run_is_the_same(sidecar: Path, tmp_path: Path) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    made = again(sidecar, values={"store": tmp_path / "store"})
+    assert made.same and made.output is None and made.differences == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    kept = again(sidecar, tmp_path / "new.png", values=elsewhere(tmp_path))
+    assert kept.same and (tmp_path / "new.png").read_bytes() == (tmp_path / "out.png").read_bytes()
+    assert again(tmp_path / "new.png.json", values=elsewhere(tmp_path)).same
+
+
+def test_another_input_is_named(sidecar: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 32), (9, 90, 200)).save(tmp_path / "other.png")
+    made = again(sidecar, input=tmp_path / "other.png", values=elsewhere(tmp_path))
+    assert not made.same
+    (said,) = made.differences
+    assert said == f"the input {tmp_path / 'other.png'} has other contents than then"
+
+
+def test_another_model_version_machine_and_option_are_named(sidecar: Path, checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "model")
+    (tmp_path / "model/pnpvideo.json").write_text('{"guidance": 2.0}', "utf-8")
+    facts = json.loads(sidecar.read_text("utf-8"))
+    facts["stated"]["model"] = str(tmp_path / "model")
+    facts["versions"]["torch"] = "1.0"
+    facts["machine"]["processor"] = "abacus"
+    facts["resolved"]["device"] = "cuda:0"
+    sidecar.write_text(json.dumps(facts), "utf-8")
+    made = again(sidecar, values=elsewhere(tmp_path))
+    assert not made.same
+    said = "\n".join(made.differences)
+    for part in ("the model has other", "torch was 1.0", "processor was abacus", "device was cuda:0 and is cpu"):
+        assert part in said
+    assert "guidance was 7.5 and is 2.0" in said and len(made.differences) == 5
+
+
+def test_an_input_that_was_moved_is_found_beside_the_sidecar(sidecar: Path, tmp_path: Path) -> None:
+    (tmp_path / "moved").mkdir()
+    for name in ("in.png", "out.png.json"):
+        shutil.move(tmp_path / name, tmp_path / "moved" / name)
+    assert again(tmp_path / "moved/out.png.json", values=elsewhere(tmp_path)).same
+    (tmp_path / "moved/in.png").unlink()
+    with pytest.raises(InputError, match="say where it is with --input"):
+        again(tmp_path / "moved/out.png.json")
+
+
+def test_the_room_names_its_functions() -> None:
+    assert batch.again is again and dir(batch) == sorted(batch.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = batch.nothing  # type: ignore[attr-defined]
+
+
+def test_an_output_of_another_format_is_refused(sidecar: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"that ends in \.png"):
+        again(sidecar, tmp_path / "new.jpg")
