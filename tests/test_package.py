@@ -37,7 +37,7 @@ RANKS = (
     ("__main__",),
 )
 """A room imports itself and rooms above it in this table. These two stand beside it:"""
-OBSERVERS = {"measure": ("cli",), "miniature": ("cli", "measure")}
+OBSERVERS = {"measure": ("cli", "student"), "miniature": ("cli", "measure"), "student": ("cli",)}
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
 LONGEST_CLASS, MOST_PARAMETERS = 150, 7

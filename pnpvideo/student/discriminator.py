@@ -1,5 +1,7 @@
 """The discriminator: does this patch of a result look like the teacher's work, beside its source?"""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = (9, width, 2 * width, 4 * width)
         self.layers = nn.ModuleList(
-            nn.Conv2d(narrow, wide, 4, stride=2, padding=1) for narrow, wide in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(narrow, wide, 4, stride=2, padding=1) for narrow, wide in pairwise(widths)
         )
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
 

@@ -95,10 +95,10 @@ class Drawing:
             if mirrored:
                 whole, true = whole.flip(2), true.flip(2)
             whole = self._varied(whole, draw)
-            source.append(whole[:, *window])
-            target.append(true[:, *window])
+            source.append(whole[window])
+            target.append(true[window])
             context.append(context_of(whole[None])[0])
-            place.append(place_of(whole[None])[0][:, *window])
+            place.append(place_of(whole[None])[0][window])
         return Batch(*(torch.stack(parts) for parts in (source, context, place, target)))
 
     def neighbours(self, motions: Motions, count: int, seed: int, step: int) -> SteadyBatch:
@@ -111,22 +111,22 @@ class Drawing:
             window = self._window(size, draw)
             for pictures, found in zip((motions.earlier, motions.later), frames, strict=True):
                 whole = _to_tensor(pictures[number])
-                found.append((whole[:, *window], context_of(whole[None])[0], place_of(whole[None])[0][:, *window]))
-            part = torch.from_numpy(motions.flow[number].astype(np.float32))[:, *window]
+                found.append((whole[window], context_of(whole[None])[0], place_of(whole[None])[0][window]))
+            part = torch.from_numpy(motions.flow[number].astype(np.float32))[window]
             y, x = torch.meshgrid(*(torch.arange(side) for side in part.shape[1:]), indexing="ij")
             inside = ((x + part[0]) >= 0) & ((x + part[0]) <= part.shape[2] - 1)
             inside &= ((y + part[1]) >= 0) & ((y + part[1]) <= part.shape[1] - 1)
             flow.append(part)
-            visible.append((torch.from_numpy(motions.visible[number])[*window] & inside)[None].float())
+            visible.append((torch.from_numpy(motions.visible[number])[window[1:]] & inside)[None].float())
         earlier, later = (Batch(*(torch.stack(parts) for parts in zip(*found, strict=True))) for found in frames)
         return SteadyBatch(earlier, later, torch.stack(flow), torch.stack(visible))
 
-    def _window(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice]:
-        """Rows and columns of a random patch."""
+    def _window(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice, slice]:
+        """The index of a random patch in a picture (c, h, w)."""
         width, height = size
         row = int(draw.integers(max(1, height - self.patch + 1)))
         column = int(draw.integers(max(1, width - self.patch + 1)))
-        return slice(row, row + self.patch), slice(column, column + self.patch)
+        return slice(None), slice(row, row + self.patch), slice(column, column + self.patch)
 
     def _varied(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
         if self.jitter:
@@ -144,7 +144,8 @@ def read_examples(pairs: Sequence[tuple[Path, Path]], size: tuple[int, int]) -> 
     from pnpvideo.video.read import read
 
     def load(path: Path) -> np.ndarray:
-        return to_working((frame.pixels for frame in read(path).frames()), size)[0]
+        (picture,) = to_working((frame.pixels for frame in read(path).frames()), size)
+        return np.asarray(picture)
 
     return Examples(np.stack([load(a) for a, _ in pairs]), np.stack([load(b) for _, b in pairs]))
 

@@ -8,7 +8,8 @@ is the same for a patch and for the whole.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,8 @@ CONTEXT = 64
 FOLD = 2
 """The network works at 1 / FOLD of the picture's size."""
 SLOPE = 0.2
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Shape:
     @property
     def multiple(self) -> int:
         """Widths and heights of pictures are multiples of this."""
-        return FOLD * 2 ** (len(self.widths) - 1)
+        return FOLD << (len(self.widths) - 1)
 
     def plain(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -72,7 +75,7 @@ class Generator(nn.Module):
         widths = shape.widths
         self.context = _Context(shape)
         self.stem = nn.Conv2d(folded + 2 * shape.position, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_Down(wide, wider) for wide, wider in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(_Down(wide, wider) for wide, wider in pairwise(widths))
         self.middle = _Residual(widths[-1])
         self.up = nn.ModuleList(
             _Up(wider, wide, shape) for wide, wider in zip(widths[-2::-1], widths[:0:-1], strict=True)
@@ -126,6 +129,19 @@ def place_of(pictures: Tensor) -> Tensor:
         indexing="ij",
     )
     return torch.stack([x, y]).to(pictures.dtype).expand(count, -1, -1, -1)
+
+
+def parameters_of(network: nn.Module) -> int:
+    """The number of weights of a network."""
+    return sum(value.numel() for value in network.parameters())
+
+
+def channels_last(network: Network) -> Network:
+    """Lay out a network's weights so that convolutions of few channels run fast, in place."""
+    for value in network.parameters():
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 class _Context(nn.Module):

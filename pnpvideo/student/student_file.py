@@ -23,8 +23,8 @@ WIDEST, DEEPEST = 1024, 6
 class StudentCard:
     """What a student is.
 
-    shape: of its generator. size: (width, height) in pixels of the pictures that it was trained on. about: what it does,
-    in a few words. teacher: model, options and prompt that made the examples. training: recipe, pairs, steps and
+    shape: of its generator. size: (width, height) in pixels of the pictures that it was trained on. about: what it
+    does, in a few words. teacher: model, options and prompt that made the examples. training: recipe, pairs, steps and
     seconds. figures: what was measured on held-out examples.
     """
 

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.store.durable import replace_file
 from pnpvideo.student.discriminator import Discriminator, discriminator_loss, generator_loss, gradient_penalty
 from pnpvideo.student.examples import Batch, Drawing, Examples
 from pnpvideo.student.losses import Tower, Weights, perceptual_loss, temporal_loss
-from pnpvideo.student.network import SHAPES, Generator, Shape
+from pnpvideo.student.network import SHAPES, Generator, Shape, channels_last
 
 STATE_FORMAT = "pnpvideo student training 1"
 WARM_UP = 100
@@ -74,8 +74,8 @@ class Training:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             generator, discriminator = Generator(recipe.shape), Discriminator()
-        self.generator = generator.to(self.device, memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
+        self.generator = channels_last(generator).to(self.device)
+        self.discriminator = channels_last(discriminator).to(self.device)
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
         self._adam = torch.optim.Adam(self.generator.parameters(), recipe.rate, betas=(0.0, 0.99))
         self._adam_of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.rate, betas=(0.0, 0.99))
@@ -145,7 +145,7 @@ class Training:
         if not bool(torch.isfinite(loss)):
             raise NotFiniteError(f"the student's loss is {loss.item()} at step {self.step}; try a lower learning rate")
         self._adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._adam.step()
         figures = {name: term.item() for name, term in terms.items()}
         if judged:
@@ -162,7 +162,7 @@ class Training:
             penalty = gradient_penalty(self.discriminator, source, real)
             total = loss + PENALTY_EVERY * self.recipe.weights.penalty * penalty
         self._adam_of_discriminator.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         self._adam_of_discriminator.step()
         return loss.item()
 
@@ -208,8 +208,3 @@ def _under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 def _but_steps(recipe: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in recipe.items() if key != "steps"}
-
-
-def parameters_of(network: nn.Module) -> int:
-    """The number of weights of a network."""
-    return sum(value.numel() for value in network.parameters())
