@@ -23,8 +23,10 @@ import click
 from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError, printable
 
+from .commands.apply import apply
 from .commands.bench import bench
 from .commands.direction import direction
+from .commands.distill import distill
 from .commands.doctor import doctor
 from .commands.edit import edit
 from .commands.measure import measure
@@ -43,7 +45,7 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, direction, plan, bench, measure, probe, models, doctor, store):
+for command in (translate, edit, direction, distill, apply, plan, bench, measure, probe, models, doctor, store):
     pnpvideo.add_command(command)
 
 

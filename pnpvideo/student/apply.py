@@ -4,13 +4,13 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pnpvideo.errors import NotFiniteError
+from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.student.network import channels_last
 from pnpvideo.student.student_file import Student
@@ -47,7 +47,7 @@ class Applier:
         """Translate a picture (h, w, 3 or 4) uint8; the result has its size, and its alpha. Raises NotFiniteError."""
         display = picture.shape[1], picture.shape[0]
         size = working_size(*display, self.short, self.multiple)
-        pixels = torch.from_numpy(np.ascontiguousarray(resize(composite_over_white(picture), size))).to(self.device)
+        pixels = torch.tensor(resize(composite_over_white(picture), size), device=self.device)
         made = self.network(_to_network(pixels, self.dtype))
         levels = made.float().add(1).mul(127.5)
         if not bool(torch.isfinite(levels).all()):
@@ -88,6 +88,43 @@ def apply(
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
             report(Progress(stage="write", done=writer.frames, total=clip.info.frames or 0, unit="frame"))
     return writer.path
+
+
+def apply_raw(applier: Applier, source: BinaryIO, sink: BinaryIO, size: tuple[int, int]) -> int:
+    """Translate raw frames, RGB of 8 bits and ``size`` = (width, height), from one pipe to another; return how many.
+
+    Frames go out as they come in, so a camera works. Raises InputError if the last frame is not whole; what came before
+    has been written then.
+    """
+    width, height = size
+
+    def raw_frames() -> Iterator[np.ndarray]:
+        length, number = 3 * width * height, 0
+        while data := _read_exactly(source, length):
+            if len(data) < length:
+                raise InputError(
+                    f"the raw frames end with {len(data)} bytes of frame {number}; a frame of {width} x {height} is "
+                    f"{length} bytes of RGB"
+                )
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+            number += 1
+
+    written = 0
+    with Ahead(raw_frames()) as frames, Ahead(map(applier, frames)) as results:
+        for picture in results:
+            sink.write(np.ascontiguousarray(picture).tobytes())
+            sink.flush()
+            written += 1
+    return written
+
+
+def _read_exactly(source: BinaryIO, length: int) -> bytes:
+    """``length`` bytes, or fewer at the end; a pipe gives what it has."""
+    parts = []
+    while length and (part := source.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 class Ahead(Generic[Item]):

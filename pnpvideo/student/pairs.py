@@ -136,7 +136,8 @@ def read_journal(folder: Path) -> dict[str, Pair]:
     for line in path.read_bytes().splitlines() if path.exists() else ():
         with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
             stated = json.loads(line)
-            pairs[str(stated.pop("key"))] = Pair(**stated)
+            key = str(stated.pop("key"))
+            pairs[key] = Pair(**stated)
     return pairs
 
 

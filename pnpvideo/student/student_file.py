@@ -92,6 +92,8 @@ def _read_card(path: Path) -> StudentCard:
         if not 2 <= len(shape.widths) <= DEEPEST or not all(1 <= int(number) <= WIDEST for number in numbers):
             raise ModelError(f"{path}: the shape {stated['shape']} is not accepted; widths are up to {WIDEST}")
         width, height = (int(side) for side in stated["size"])
+        if min(width, height) < 1:
+            raise ValueError(f"its size is {width} x {height}")
         parts = {name: dict(stated[name]) for name in ("teacher", "training", "figures")}
         return StudentCard(shape=shape, size=(width, height), about=str(stated["about"]), **parts)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

@@ -32,8 +32,7 @@ class Recipe:
     """How a student is trained.
 
     steps: at most. rate: of Adam. average: decay of the generator's moving average, which is the student.
-    adversarial_from: share of the steps before the discriminator joins in, so that it first meets a student whose
-    colours are right. steady: patches of neighbouring frames a step, where there are some.
+    adversarial_after: steps before the discriminator joins in, so that it first meets a student whose colours are right. steady: patches of neighbouring frames a step, where there are some.
     """
 
     shape: Shape = SHAPES["small"]
@@ -42,7 +41,7 @@ class Recipe:
     steps: int = 4000
     rate: float = 1e-3
     average: float = 0.998
-    adversarial_from: float = 0.25
+    adversarial_after: int = 1000
     steady: int = 2
     seed: int = 0
 
@@ -136,7 +135,7 @@ class Training:
             terms["temporal"] = temporal_loss(
                 self._made(steady.earlier), self._made(steady.later), self._put(steady.flow), self._put(steady.visible)
             )
-        judged = weights.adversarial and self.step >= recipe.adversarial_from * recipe.steps
+        judged = weights.adversarial and self.step >= recipe.adversarial_after
         if judged:
             self.discriminator.requires_grad_(False)
             terms["adversarial"] = generator_loss(self.discriminator(source, made))
