@@ -66,20 +66,11 @@ def apply(
         from pnpvideo.student.student_file import load_student
 
         model = load_student(student)
+        applier = Applier(model, device=device, precision=precision, size=size)
         if raw is None:
-            path = applied(
-                model,
-                source,
-                output,
-                overwrite=overwrite,
-                precision=precision,
-                size=size,
-                device=device,
-                report=report,
-            )
+            path = applied(applier, source, output, overwrite=overwrite, report=report)
             report(Notice(message=f"wrote {path}"))
             return
-        applier = Applier(model, device=device, precision=precision, size=size)
         with _raw_source(source) as frames, _raw_sink(output, overwrite) as sink:
             count = apply_raw(applier, frames, sink, _raw_size(raw))
         report(Notice(message=f"{count} frames"))

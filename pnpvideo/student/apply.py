@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.settings.options import Reading
 from pnpvideo.student.network import channels_last
 from pnpvideo.student.student_file import Student
-from pnpvideo.video.clip import Frame
+from pnpvideo.video.clip import Clip, Frame
 from pnpvideo.video.destination import check_output
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
 from pnpvideo.video.read import read
@@ -57,30 +58,27 @@ class Applier:
 
 
 def apply(
-    student: Student,
+    applier: Applier,
     input: Path | str,
     output: Path | str,
     *,
+    reading: Reading | None = None,
     overwrite: bool = False,
-    precision: str = "auto",
-    size: int | None = None,
-    device: torch.device | str = "cpu",
     report: Report = ignore,
 ) -> Path:
     """Translate a clip, still or folder of frames with a student; times, sound and alpha stay. Returns the path.
 
     Raises PnPVideoError, and leaves the output path as it was.
     """
-    clip = read(input, report=report)
+    clip = open_clip(input, reading or Reading(), report)
     check_output(output, clip.info, overwrite)
-    applier = Applier(student, device=device, precision=precision, size=size)
 
     def translated(frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
         for frame in frames:
             yield frame, applier(frame.pixels)
 
     with (
-        Writer(output, clip.info, overwrite=overwrite) as writer,
+        Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
         Ahead(clip.frames()) as frames,
         Ahead(translated(frames)) as results,
     ):
@@ -88,6 +86,18 @@ def apply(
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
             report(Progress(stage="write", done=writer.frames, total=clip.info.frames or 0, unit="frame"))
     return writer.path
+
+
+def open_clip(input: Path | str, reading: Reading, report: Report) -> Clip:
+    """Open ``input`` as ``reading`` says. Raises InputError."""
+    return read(
+        input,
+        span=reading.frames,
+        decoder=reading.decoder,
+        track=reading.track,
+        allow_partial=reading.allow_partial,
+        report=report,
+    )
 
 
 def apply_raw(applier: Applier, source: BinaryIO, sink: BinaryIO, size: tuple[int, int]) -> int:

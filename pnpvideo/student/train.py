@@ -32,7 +32,7 @@ class Recipe:
     """How a student is trained.
 
     steps: at most. rate: of Adam. average: decay of the generator's moving average, which is the student.
-    adversarial_after: steps before the discriminator joins in, so that it first meets a student whose colours are right.
+    adversarial_after: steps before the discriminator joins in: it first meets a student whose colours are right.
     steady: patches of neighbouring frames a step, where there are some.
     """
 

@@ -32,7 +32,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_every_frame_is_the_networks_own(student: Student, clip: Path, tmp_path: Path) -> None:
-    apply(student, clip, tmp_path / "out", precision="float32")
+    apply(Applier(student, precision="float32"), clip, tmp_path / "out")
     applier = Applier(student, precision="float32")
     results = [frame.pixels for frame in read(tmp_path / "out").frames()]
     sources = list(read(clip).frames())
@@ -43,7 +43,7 @@ def test_every_frame_is_the_networks_own(student: Student, clip: Path, tmp_path:
 def test_frames_times_and_sound_stay(student: Student, clip: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     path = apply(
-        student,
+        Applier(student),
         clip,
         tmp_path / "out.mp4",
         report=lambda event: seen.append(event.done) if isinstance(event, Progress) else None,
@@ -56,7 +56,7 @@ def test_frames_times_and_sound_stay(student: Student, clip: Path, tmp_path: Pat
 def test_a_picture_keeps_its_size_and_alpha(student: Student, tmp_path: Path) -> None:
     pixels = np.dstack([pictures(1, (50, 34))[0], np.arange(34 * 50, dtype=np.uint32).reshape(34, 50) % 256])
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "in.png")
-    apply(student, tmp_path / "in.png", tmp_path / "out.png")
+    apply(Applier(student), tmp_path / "in.png", tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as result:
         assert result.size == (50, 34) and np.array_equal(np.asarray(result)[..., 3], pixels[..., 3])
 
@@ -74,14 +74,14 @@ def test_nothing_is_written_where_the_network_fails(student: Student, clip: Path
     with torch.no_grad():
         student.network.head.weight.fill_(float("inf"))
     with pytest.raises(NotFiniteError, match="NaN or infinity"):
-        apply(student, clip, tmp_path / "out.mp4")
+        apply(Applier(student), clip, tmp_path / "out.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
 
 
 def test_an_output_that_exists_stays(student: Student, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "out.mp4").write_bytes(b"mine")
     with pytest.raises(OutputError):
-        apply(student, clip, tmp_path / "out.mp4")
+        apply(Applier(student), clip, tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").read_bytes() == b"mine"
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_clip_is_an_error_and_leaves_no_thread(student: Student, clip:
     clip.write_bytes(clip.read_bytes()[:2000])
     before = threading.active_count()
     with pytest.raises(PnPVideoError):
-        apply(student, clip, tmp_path / "out.mp4")
+        apply(Applier(student), clip, tmp_path / "out.mp4")
     assert threading.active_count() == before and not (tmp_path / "out.mp4").exists()
 
 
