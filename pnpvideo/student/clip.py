@@ -23,7 +23,7 @@ from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.student.apply import Applier, open_clip
+from pnpvideo.student.apply import Applier, apply, open_clip
 from pnpvideo.student.examples import Drawing, Examples, Motions
 from pnpvideo.student.keyframes import choose_keyframes, joined, neighbours
 from pnpvideo.student.losses import Weights
