@@ -8,7 +8,7 @@ import click
 from pnpvideo.methods.registry import EDITS, USUAL_EDIT
 
 from ..render import progress_option
-from ..run import explain_option, run
+from ..run import explain_option, run, student_option
 from ..settings import SectionedCommand, Stated, change_of, config_option, given, read_file, resolve, setting, settings
 from ..verbosity import json_option, verbosity_options
 
@@ -21,6 +21,7 @@ from ..verbosity import json_option, verbosity_options
 @setting("method", usual=USUAL_EDIT, type=click.Choice(EDITS), envvar=None, help="How the rest is kept.")
 @settings(without=("change", "method", "generate"))
 @config_option
+@student_option
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..render import progress_option
-from ..run import explain_option, run
+from ..run import explain_option, run, student_option
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import json_option, verbosity_options
 
@@ -16,6 +16,7 @@ from ..verbosity import json_option, verbosity_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
 @settings(without=EDITS_ONLY)
 @config_option
+@student_option
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option
