@@ -25,10 +25,12 @@ from pnpvideo.errors import PnPVideoError, printable
 
 from .commands.apply import apply
 from .commands.bench import bench
+from .commands.compare import compare
 from .commands.direction import direction
 from .commands.distill import distill
 from .commands.doctor import doctor
 from .commands.edit import edit
+from .commands.inspect import inspect
 from .commands.measure import measure
 from .commands.models import models
 from .commands.plan import plan
@@ -45,7 +47,22 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, direction, distill, apply, plan, bench, measure, probe, models, doctor, store):
+for command in (
+    translate,
+    edit,
+    distill,
+    apply,
+    compare,
+    inspect,
+    direction,
+    plan,
+    bench,
+    measure,
+    probe,
+    models,
+    doctor,
+    store,
+):
     pnpvideo.add_command(command)
 
 

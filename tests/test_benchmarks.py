@@ -1,6 +1,7 @@
 """The benchmarks of the repository run, and their figures are consistent."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import inside
 from benchmarks.cut_clips import made_clips
 from benchmarks.cuts import ours
 
@@ -43,3 +45,19 @@ def test_the_table_of_cut_detectors_says_whose_they_are() -> None:
     printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "| pnpvideo | 1.000 | 1.000 |" in printed
     assert ("| AdaptiveDetector |" in printed) != ("PySceneDetect is not installed" in printed)
+
+
+def test_every_picture_of_the_page_on_the_inside_has_its_command() -> None:
+    outputs = [words[words.index("-o") + 1] for words in inside.commands()]
+    text = inside.PAGE.read_text("utf-8")
+    assert outputs == re.findall(r"!\[.*\]\((inside-.*)\)", text)
+    for name in outputs:
+        assert 0 < (inside.PAGE.parent / name).stat().st_size <= inside.MOST_BYTES
+
+
+def test_the_numbers_of_a_picture_are_a_line_a_map() -> None:
+    layer = {"part": "decoder", "layer": 4, "timestep": 563.0, "noise": 0.9, "kind": "residual"}
+    facts = {"maps": [{**layer, "explained_by_place": 0.9, "explained_variance": [0.5, 0.25]}]}
+    assert inside.figures(facts) == ["  decoder 4, t = 563: explained_by_place 0.900, explained_variance [0.500 0.250]"]
+    words = {"maps": [{"lane": "source", "tokens": [{"token": "ball", "mean": 0.1, "largest": 0.5}]}]}
+    assert inside.figures(words) == ["  source: ball 0.500"]

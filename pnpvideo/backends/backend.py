@@ -37,6 +37,10 @@ class Text(Protocol):
         """Where the token stands that ends ``text``: what follows it is padding."""
         ...
 
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """The tokens of ``text`` as text, without those of start and end; the first one stands at position 1."""
+        ...
+
     def truncation(self, text: str) -> str:
         """The end of ``text`` that lies beyond ``length`` and is not read; "" if all of it is."""
         ...

@@ -48,6 +48,9 @@ class FakeText:
     def end(self, text: str) -> int:
         return min(1 + len(text.split()), self.length - 1)
 
+    def pieces(self, text: str) -> tuple[str, ...]:
+        return tuple(text.split()[: self.length - 2])
+
     def truncation(self, text: str) -> str:
         return " ".join(text.split()[self.length - 2 :])
 

@@ -75,6 +75,11 @@ class TextTower:
         """Where the token stands that ends ``text``: what follows it is padding."""
         return len(self.tokenizer(text, truncation=True, max_length=self.length).input_ids) - 1
 
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """The tokens of ``text`` as text, without those of start and end; the first one stands at position 1."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.length).input_ids
+        return tuple(self.tokenizer.decode([piece]) for piece in ids[1:-1])
+
     def truncation(self, text: str) -> str:
         """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
         ids = self.tokenizer(text, truncation=False).input_ids

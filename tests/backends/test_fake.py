@@ -69,5 +69,7 @@ def test_every_prediction_says_the_same_of_the_same_picture(prediction: Predicti
 def test_texts_are_read_word_by_word() -> None:
     text = FakeBackend(MEANS).text
     assert text.positions("a red fox and a red hen", "a red") == (1, 2, 5, 6)
+    assert text.pieces("a red fox") == ("a", "red", "fox")
+    assert text.pieces("one two three four five six seven eight") == ("one", "two", "three", "four", "five", "six")
     assert text.truncation("one two three four five six seven eight") == "seven eight"
     assert text.end("a red fox") == 4 and text.known("fox") and not text.known("red fox")

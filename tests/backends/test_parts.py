@@ -81,6 +81,8 @@ def test_texts_are_read_by_letters_here(checkpoint: Path) -> None:
     assert (tower.length, tower.width) == (20, 16) and tower.embeds(["a hen", ""]).shape == (2, 20, 16)
     assert tower.positions("a hen and a hen", "hen") != () and tower.positions("a hen", "fox") == ()
     assert tower.known("a") and not tower.known("hen")
+    assert tower.pieces("a hen") == ("a", "h", "e", "n") and tower.pieces("") == ()
+    assert tower.pieces("abcdefghijklmnopqrstuvwxyz") == tuple("abcdefghijklmnopqr")
     assert tower.truncation("a hen") == "" and tower.truncation("abcdefghijklmnopqrstuvwxyz") == "stuvwxyz"
     assert tower.end("") == 1
 
