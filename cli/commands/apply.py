@@ -4,15 +4,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
 from pnpvideo.errors import InputError
 from pnpvideo.events import Notice, Progress
-from pnpvideo.publish import published
-from pnpvideo.video.clip import MAX_PIXELS
-from pnpvideo.video.destination import check_place
 
 from ..early import check_input
 from ..render import progress_option, rendering
@@ -36,12 +33,9 @@ def apply(
     student: Path,
     source: Path,
     output: Path,
-    size: int | None,
-    precision: str,
-    device: str,
     raw: str | None,
     overwrite: bool,
-    progress: str,
+    **_stated: Any,
 ) -> None:
     """Translate INPUT, a clip, a still or a folder of frames, with STUDENT, a folder that distill made.
 
@@ -57,16 +51,19 @@ def apply(
     if raw is None and "-" in (str(source), str(output)):
         raise click.UsageError("a pipe (-) carries raw frames: give their size with --raw WxH")
     if raw is None:
+        from pnpvideo.video.destination import check_place
+
         check_input(source)
         check_place(output, source, overwrite)
-    with rendering(progress, quiet=verbosity.quiet, stream=sys.stderr) as report:
+    asked = context.params
+    with rendering(asked["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.student.apply import Applier, apply_raw
         from pnpvideo.student.apply import apply as applied
         from pnpvideo.student.student_file import load_student
 
         model = load_student(student)
-        applier = Applier(model, device=device, precision=precision, size=size)
+        applier = Applier(model, device=asked["device"], precision=asked["precision"], size=asked["size"])
         if raw is None:
             path = applied(applier, source, output, overwrite=overwrite, report=report)
             report(Notice(message=f"wrote {path}"))
@@ -78,6 +75,8 @@ def apply(
 
 def _raw_size(text: str) -> tuple[int, int]:
     """(width, height) of "256x256"."""
+    from pnpvideo.video.clip import MAX_PIXELS
+
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and 0 < int(width) * int(height) <= MAX_PIXELS):
         raise click.BadParameter(f"{text!r} is not the size of a frame; accepted is WIDTHxHEIGHT, such as 256x256")
@@ -101,5 +100,7 @@ def _raw_sink(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         return
+    from pnpvideo.publish import published
+
     with published(path, overwrite=overwrite) as place, open(place, "wb") as file:
         yield file
