@@ -38,6 +38,10 @@ from pnpvideo.video.shots import shots
 
 POSITIONED = replace(SHAPES["small"], position=True)
 """A clip's student knows where a pixel is: on the world's orbit that was worth 4 dB (docs/students.md)."""
+STEPS = 1500
+"""Steps of training at most; on two cores some two minutes."""
+GAIN = 0.05
+"""dB by which a look at the held-back keyframes must be better to count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +64,13 @@ class ClipStudent:
             shape=POSITIONED,
             drawing=Drawing(batch=4, patch=64, mirror=False),
             weights=Weights(perceptual=0, adversarial=0),
-            steps=1500,
+            steps=STEPS,
         )
     )
 
     def __post_init__(self) -> None:
         if self.every < 1:
             raise OptionError(f"every is {self.every}; accepted is a whole number from 1")
-
-
-GAIN = 0.05
-"""dB by which a look at the held-back keyframes must be better to count."""
 
 
 @dataclass(frozen=True, eq=False)
