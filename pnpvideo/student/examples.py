@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from pnpvideo.errors import InputError
 from pnpvideo.student.network import context_of, place_of
+
+LARGEST_TURN, LARGEST_ZOOM, LARGEST_SHIFT = 3.0, 0.04, 0.03
+"""Of the motion that stills are given: degrees, and shares of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,8 @@ class Motions:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Sources and targets (n, h, w, 3) uint8, the teacher's work being the targets. motions: None: no clip."""
+    """Sources and targets (n, h, w, 3) uint8, the teacher's work being the targets. motions: None: they are
+    stills, whose motion is imagined."""
 
     source: np.ndarray
     target: np.ndarray
@@ -136,6 +141,27 @@ class Drawing:
             grain = torch.from_numpy(draw.standard_normal(picture.shape, np.float32))
             picture = picture + self.noise * grain
         return picture
+
+
+def imagined_motions(pictures: np.ndarray, count: int, seed: int, step: int) -> Motions:
+    """Motion for stills: ``count`` of ``pictures`` (n, h, w, 3) uint8, each beside a copy of it that a camera's small
+    turn, zoom and shift moved. A function of seed and step alone; the flow is exact."""
+    draw = np.random.default_rng((seed, step, 2))
+    height, width = pictures.shape[1:3]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    earlier = pictures[draw.integers(len(pictures), size=count)]
+    later, flow, visible = [], [], []
+    for picture in earlier:
+        turn, zoom = draw.uniform(-LARGEST_TURN, LARGEST_TURN), 1 + draw.uniform(-LARGEST_ZOOM, LARGEST_ZOOM)
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)
+        shift = draw.uniform(-LARGEST_SHIFT, LARGEST_SHIFT, 2)
+        matrix = matrix + np.array([[0, 0, shift[0] * width], [0, 0, shift[1] * height]])
+        x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]
+        y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]
+        later.append(cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101))
+        flow.append(np.stack([x - columns, y - rows]).astype(np.float16))
+        visible.append((x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1))
+    return Motions(earlier, np.stack(later), np.stack(flow), np.stack(visible))
 
 
 def read_examples(pairs: Sequence[tuple[Path, Path]], size: tuple[int, int]) -> Examples:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 class Weights:
     """The weight of each term of the generator's loss; 0 leaves a term out.
 
-    perceptual needs a tower, temporal needs neighbouring frames and their motion. penalty: of R1, gamma / 2. The first
+    perceptual needs a tower. penalty: of R1, gamma / 2. The first
     values are those of few-shot patch training (Texler and others, 2020), in units of [-1, 1].
     """
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.store.durable import replace_file
 from pnpvideo.student.discriminator import Discriminator, discriminator_loss, generator_loss, gradient_penalty
-from pnpvideo.student.examples import Batch, Drawing, Examples
+from pnpvideo.student.examples import Batch, Drawing, Examples, imagined_motions
 from pnpvideo.student.losses import Tower, Weights, perceptual_loss, temporal_loss
 from pnpvideo.student.network import SHAPES, Generator, Shape, channels_last
 
@@ -36,7 +36,7 @@ class Recipe:
 
     steps: at most. rate: of Adam. average: decay of the generator's moving average, which is the student.
     adversarial_after: steps before the discriminator joins in: it first meets a student whose colours are right.
-    steady: patches of neighbouring frames a step, where there are some.
+    steady: patches of neighbouring frames a step.
     """
 
     shape: Shape = SHAPES["small"]
@@ -134,8 +134,11 @@ class Training:
         terms = {"absolute": F.l1_loss(made, target)}
         if tower is not None and weights.perceptual:
             terms["perceptual"] = perceptual_loss(tower, made, target)
-        if examples.motions is not None and weights.temporal:
-            steady = recipe.drawing.neighbours(examples.motions, recipe.steady, recipe.seed, self.step)
+        if weights.temporal:
+            motions = examples.motions
+            if motions is None:
+                motions = imagined_motions(examples.source, recipe.steady, recipe.seed, self.step)
+            steady = recipe.drawing.neighbours(motions, recipe.steady, recipe.seed, self.step)
             terms["temporal"] = temporal_loss(
                 self._made(steady.earlier), self._made(steady.later), self._put(steady.flow), self._put(steady.visible)
             )

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from pnpvideo.errors import InputError
-from pnpvideo.student.examples import Drawing, Examples, Motions, read_examples
+from pnpvideo.measure.motion import Motion
+from pnpvideo.student.examples import Drawing, Examples, Motions, imagined_motions, read_examples
 from pnpvideo.student.losses import warp
 from pnpvideo.student.network import context_of
 
@@ -72,3 +73,19 @@ def test_pictures_are_read_at_the_size_that_is_asked(tmp_path: Path) -> None:
     Image.fromarray(pictures(1)[0]).save(tmp_path / "b.png")
     found = read_examples([(tmp_path / "a.png", tmp_path / "b.png")], (32, 32))
     assert found.size == (32, 32) and np.array_equal(found.target[0], pictures(1)[0])
+
+
+def test_imagined_motion_is_exact() -> None:
+    rows, columns = np.mgrid[:64, :64]
+    smooth = np.stack([columns * 3, rows * 3, 96 + (columns + rows)], -1).astype(np.uint8)
+    motions = imagined_motions(np.stack([smooth, smooth]), 3, 0, 5)
+    again = imagined_motions(np.stack([smooth, smooth]), 3, 0, 5)
+    assert np.array_equal(motions.later, again.later) and motions.earlier.shape == (3, 64, 64, 3)
+    assert np.abs(motions.flow).max() > 0.5 and not np.array_equal(motions.flow[0], motions.flow[1])
+    for earlier, later, flow, visible in zip(
+        motions.earlier, motions.later, motions.flow, motions.visible, strict=True
+    ):
+        error = np.abs(Motion(flow.astype(np.float32), visible).undo(later) - earlier)
+        inner = visible.copy()
+        inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
+        assert visible.mean() > 0.8 and error[inner].max() < 3

@@ -80,6 +80,7 @@ def test_motion_is_learned_from_where_there_is_some(examples: Examples, recipe: 
     assert all(each.temporal < 1e-5 for each in Training(recipe).steps(steady))  # equal frames, equal results
     moved = replace(steady, motions=replace(motions, later=pictures(6, seed=9)))
     assert all(each.temporal > 0.01 for each in Training(recipe).steps(moved))
+    assert all(0 < each.temporal < 0.5 for each in Training(recipe).steps(examples))  # stills
     without = replace(recipe, weights=Weights(perceptual=0, temporal=0))
     assert all(each.temporal == 0 for each in Training(without).steps(moved))
 
