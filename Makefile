@@ -10,8 +10,9 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/python -m samples.demo
 
+# One process a core, each with one thread: two threads of torch in each would wait for each other.
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 # What the tests of pages need: playwright and Chromium. Without them these tests are skipped.
 browser: $(READY)

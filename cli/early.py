@@ -19,6 +19,10 @@ def check_run(source: Path | None, prompt: str | None, output: Path, options: "O
     if source is not None and not options.generate:
         check_input(source, options.reading.track)
     check_place(output, source, options.overwrite)
+    if options.runtime.preview_every is not None:
+        from pnpvideo.video.step_picture import step_picture_path
+
+        step_picture_path(options.runtime.preview_file, output, source)
     check_options(options)
 
 

@@ -34,9 +34,11 @@ from .commands.inspect import inspect
 from .commands.measure import measure
 from .commands.models import models
 from .commands.plan import plan
+from .commands.preview import preview
 from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
+from .commands.tune import tune
 from .interrupt import Terminated, interruptible
 from .verbosity import Verbosity, asks_for_json
 
@@ -50,6 +52,8 @@ def pnpvideo() -> None:
 for command in (
     translate,
     edit,
+    preview,
+    tune,
     distill,
     apply,
     compare,

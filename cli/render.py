@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from pnpvideo.backends.download import spoken_bytes
-from pnpvideo.events import Event, Notice, Progress, Report, ignore
+from pnpvideo.events import Event, Notice, Progress, Report, StepPicture, ignore
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -119,6 +119,7 @@ class Lines:
             return
         if isinstance(event, Notice):
             self._write(_printable(event.message))
+        if not isinstance(event, Progress):
             return
         left = self._pace.seconds_left(event)
         self._overall.update(event)
@@ -152,6 +153,8 @@ class JsonLines:
         self._pace, self._overall = Pace(clock), Overall(clock)
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, StepPicture):
+            return
         record: dict[str, object] = {"event": type(event).__name__.lower(), **asdict(event)}
         if isinstance(event, Progress):
             self._overall.update(event)
@@ -189,6 +192,7 @@ def bars(stream: TextIO) -> Iterator[Report]:
     def report(event: Event) -> None:
         if isinstance(event, Notice):
             console.print(Text(_printable(event.message)))
+        if not isinstance(event, Progress):
             return
         overall.update(event)
         stage, left = _stage(event), pace.seconds_left(event)

@@ -15,6 +15,7 @@ from .settings import Stated
 from .verbosity import Verbosity, hush_libraries
 
 if TYPE_CHECKING:
+    from pnpvideo.explore.picks import Pick
     from pnpvideo.settings.options import Options
 
 explain_option = click.option(
@@ -33,10 +34,11 @@ def run(
     prompt: str | None,
     output: Path | None,
     stated: Stated,
+    picked: "Pick | None" = None,
 ) -> None:
     """Translate ``source`` into ``output``, or with --explain print the options only.
 
-    prompt: None for an edit, which the options state.
+    prompt: None for an edit, which the options state. picked: the cell of --pick.
     """
     verbosity, as_json = context.ensure_object(Verbosity), bool(context.params["as_json"])
     options = stated.options()
@@ -53,6 +55,8 @@ def run(
     check_run(source, prompt, output, options)
     with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
+        if picked is not None and source is not None and (message := picked.difference(source)):
+            report(Notice(message=message))
         from pnpvideo.pipeline import translate
 
         def listen(event: Event) -> None:

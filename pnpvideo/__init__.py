@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         PnPVideoError,
         StoreError,
     )
-    from pnpvideo.events import Event, Notice, Progress, Report
+    from pnpvideo.events import Event, Notice, Progress, Report, StepPicture
     from pnpvideo.methods.flow_edit import FlowEdit
     from pnpvideo.methods.pix2pix_zero import Pix2PixZero
     from pnpvideo.methods.plug_and_play import PlugAndPlay
@@ -76,6 +76,7 @@ __all__ = [
     "Runtime",
     "SDEdit",
     "Sampling",
+    "StepPicture",
     "Store",
     "StoreError",
     "TimeSpan",
@@ -94,7 +95,7 @@ _MODULES = {
     "pnpvideo.coherence.independent": ("Independent",),
     "pnpvideo.coherence.joint": ("JointAttention",),
     "pnpvideo.engine.plan": ("Plan",),
-    "pnpvideo.events": ("Event", "Notice", "Progress", "Report"),
+    "pnpvideo.events": ("Event", "Notice", "Progress", "Report", "StepPicture"),
     "pnpvideo.methods.flow_edit": ("FlowEdit",),
     "pnpvideo.methods.pix2pix_zero": ("Pix2PixZero",),
     "pnpvideo.methods.plug_and_play": ("PlugAndPlay",),

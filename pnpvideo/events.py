@@ -3,6 +3,10 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # events are imported before anything heavy is
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,23 @@ class Notice:
     message: str
 
 
-Event = Progress | Notice
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepPicture:
+    """What one drawing of an unfinished window would become: the network's estimate of its clean picture.
+
+    Only with the option ``preview_every``. picture: (h, w, 3) uint8 at the working size. step: of ``steps``, counted
+    from 1. shot, window: as in Progress. seconds: time of the drawing.
+    """
+
+    picture: "np.ndarray"
+    step: int
+    steps: int
+    shot: int
+    window: int
+    seconds: float
+
+
+Event = Progress | Notice | StepPicture
 Report = Callable[[Event], None]
 
 

@@ -29,7 +29,8 @@ class Kind:
     """The type of an option's values.
 
     ``check`` raises OptionError for a value that is not accepted. ``parse`` converts the text of a flag or variable,
-    ``load`` a value of a TOML file, whose relative paths start at the file's ``folder``; both may raise OptionError.
+    ``load`` a value of a TOML or JSON file, whose relative paths start at the file's ``folder``; both may raise
+    OptionError. ``dump`` converts a value for such a file, with absolute paths, so that ``load`` gives it back.
     """
 
     metavar: ClassVar[str] = "TEXT"
@@ -41,6 +42,9 @@ class Kind:
         return text
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
+        return value
+
+    def dump(self, value: Any) -> Any:
         return value
 
 
@@ -58,6 +62,9 @@ class Whole(Kind):
             span = f"from {self.low} to {self.high}" if self.high is not None else f"of at least {self.low}"
             raise OptionError(f"{name} is {value!r}; accepted is a whole number {span}")
 
+    def parse(self, name: str, text: str) -> Any:
+        return _number(name, text, int, "a whole number")
+
 
 @dataclass(frozen=True)
 class Real(Kind):
@@ -74,6 +81,9 @@ class Real(Kind):
             raise OptionError(f"{name} is {value!r}; accepted is a number from {self.low:g} to {self.high:g}")
         if self.above and value == self.low:
             raise OptionError(f"{name} is {value:g}; accepted is a number above {self.low:g} and up to {self.high:g}")
+
+    def parse(self, name: str, text: str) -> Any:
+        return _number(name, text, float, "a number")
 
 
 SHARE = Real(0.0, 1.0)
@@ -106,6 +116,9 @@ class Number(Kind):
         if isinstance(value, bool) or value not in self.values:
             raise OptionError(f"{name} is {value!r}; accepted: {self.accepted}")
 
+    def parse(self, name: str, text: str) -> Any:
+        return _number(name, text, float, self.accepted)
+
 
 @dataclass(frozen=True)
 class Switch(Kind):
@@ -114,6 +127,21 @@ class Switch(Kind):
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise OptionError(f"{name} is {value!r}; accepted: True, False")
+
+    def parse(self, name: str, text: str) -> Any:
+        known = {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+        }
+        if text.strip().lower() not in known:
+            raise OptionError(f"{name} is {text!r}; accepted is true or false")
+        return known[text.strip().lower()]
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, bool):
@@ -147,6 +175,9 @@ class Model(Text):
         may_be_path = value and value not in self.aliases
         return str(beside) if may_be_path and (path_only or beside.exists()) else value
 
+    def dump(self, value: Any) -> Any:
+        return str(Path(value).absolute()) if value not in self.aliases and Path(value).exists() else value
+
 
 @dataclass(frozen=True)
 class File(Kind):
@@ -164,6 +195,9 @@ class File(Kind):
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
         return folder / Path(_text(name, value)).expanduser()
+
+    def dump(self, value: Any) -> Any:
+        return str(Path(value).absolute())
 
 
 @dataclass(frozen=True)
@@ -193,6 +227,9 @@ class Shares(Kind):
         if isinstance(value, str):
             return self.parse(name, value)
         return tuple(value) if isinstance(value, list) else value
+
+    def dump(self, value: Any) -> Any:
+        return list(value)
 
 
 @dataclass(frozen=True)
@@ -258,18 +295,28 @@ class Frames(Kind):
             raise OptionError(f'{name} is {value!r}; accepted is a text such as "0:25"')
         return self.parse(name, value)
 
+    def dump(self, value: Any) -> Any:
+        return str(value) if isinstance(value, TimeSpan) else f"{value[0]}:{'' if value[1] is None else value[1]}"
+
 
 @dataclass(frozen=True)
 class Concepts(Kind):
-    """A pair of concepts (from, to), such as ("ball", "cube")."""
+    """A pair of concepts (from, to), such as ("ball", "cube"); as text ``ball:cube``."""
 
     def check(self, name: str, value: Any) -> None:
         pair = isinstance(value, tuple | list) and len(value) == 2
         if not pair or not all(isinstance(word, str) and word.strip() for word in value):
             raise OptionError(f"{name} is {value!r}; accepted is a pair of concepts, such as ('ball', 'cube')")
 
+    def parse(self, name: str, text: str) -> Any:
+        before, _, after = text.partition(":")
+        return before.strip(), after.strip()
+
     def load(self, name: str, value: Any, folder: Path) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    def dump(self, value: Any) -> Any:
+        return list(value)
 
 
 @dataclass(frozen=True)
@@ -297,6 +344,16 @@ class Directions(Kind):
         pairs = [self.parse(name, item) for item in value]
         return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
 
+    def dump(self, value: Any) -> Any:
+        return [f"{Path(file).absolute()}:{strength!r}" for file, strength in value]
+
+
+def _number(name: str, text: str, kind: type[int] | type[float], accepted: str) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise OptionError(f"{name} is {text!r}; accepted is {accepted}") from None
+
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
@@ -311,6 +368,8 @@ class Spec:
     section: heading in the help, one of SECTIONS. metavar: placeholder for the value in the help; None: the kind's.
     flag: its flags; (): derived from the name, None: no flag. variable: whether an environment variable sets it.
     otherwise: the value if the option is None and nobody recommends one. card: whether a checkpoint may recommend one.
+    search: the range in which ``pnpvideo tune`` searches, up to 1 for a share of the steps; None: it leaves the option
+    alone.
     """
 
     kind: Kind
@@ -321,6 +380,7 @@ class Spec:
     variable: bool = True
     otherwise: Any = None
     card: bool = False
+    search: tuple[float, float] | None = None
 
 
 def option(default: Any, spec: Spec, *, compare: bool = True) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pnpvideo.report import run_report
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.video.clip import Clip, ClipInfo, Frame
+from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.codec_arguments import subtitle_encoders
 from pnpvideo.video.destination import check_output, resolve_output
 from pnpvideo.video.drawings import Drawings, find_held_drawings
@@ -29,8 +29,17 @@ from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
+from pnpvideo.video.step_picture import StepPictureFile, step_picture_path
 from pnpvideo.video.write import Writer
 from pnpvideo.words.prompt_weights import check_weights
+
+
+class MaskSource(Protocol):
+    """Edit masks in the order of the frames."""
+
+    def take(self, count: int) -> list[np.ndarray]:
+        """The masks (h, w) uint8 of the next ``count`` frames."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +75,9 @@ def translate(
     clip = _read(input, options, report)
     report(Progress(stage="read", done=1, total=1, unit="input"))
     check_output(output, clip.info if clip else None, options.overwrite)
+    pictures = None
+    if options.runtime.preview_every is not None:
+        pictures = step_picture_path(options.runtime.preview_file, Path(output), clip.info.path if clip else None)
     if clip is not None:
         _report_left_out(clip, output, report)
     region = options.region
@@ -74,6 +86,8 @@ def translate(
     backend = backend or load(options.model, options.runtime, report)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     info = clip.info if clip else _generated_info(backend, options)
+    if pictures is not None:
+        report = StepPictureFile(pictures, (info.width, info.height), report)
     size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
     fitted = fit_memory(backend, options, info.frames, size, report)
     about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
@@ -106,15 +120,22 @@ def translate(
 
 
 def translated(
-    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: Masks | None = None
+    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: MaskSource | None = None
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
     """Translate frames in order; yield (frame, its translated picture (h, w, 3 or 4) uint8, its shot's index).
 
     display: (width, height) of the pictures. The frames are cut into shots, and attention never crosses a cut. Only one
     window is in memory at a time.
     """
+    return translated_shots(translator, shots(iter(frames), translator.run.options.runtime.window), display, masking)
+
+
+def translated_shots(
+    translator: ClipTranslator, parts: Iterable[Shot], display: tuple[int, int], masking: MaskSource | None = None
+) -> Iterator[tuple[Frame, np.ndarray, int]]:
+    """As ``translated``, for frames that are cut into shots, or parts of long ones, already."""
     options, last_drawing = translator.run.options, None
-    for shot in shots(iter(frames), options.runtime.window):
+    for shot in parts:
         masks = masking.take(len(shot.frames)) if masking else None
         drawings: Drawings = find_held_drawings(shot, masks, last_drawing)  # repeated frames are translated once
         with translator.run.backend.busy:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pnpvideo
-from pnpvideo import Event, Notice, PnPVideoError
+from pnpvideo import Event, Notice, PnPVideoError, Progress
 
 here = Path(__file__).parent
 out = here.parent / "out"
@@ -14,7 +14,7 @@ out.mkdir(exist_ok=True)
 def show(event: Event) -> None:
     if isinstance(event, Notice):
         print(f"note: {event.message}")
-    else:
+    elif isinstance(event, Progress):
         share = "" if event.overall is None else f"; {event.overall:.0%} of the whole"
         print(f"shot {event.shot}, {event.stage}: {event.unit} {event.done} of {event.total}{share}")
 

@@ -15,7 +15,7 @@ from pnpvideo.cli.verbosity import Verbosity, hush_libraries
 
 from pnpvideo.compare import ComparisonOptions, write_page
 from pnpvideo.errors import PnPVideoError
-from pnpvideo.events import Event, Notice
+from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.measure.sheet import contact_sheet
 from pnpvideo.publish import published, write_file
 from pnpvideo.settings.options import Options, Runtime, Sampling
@@ -36,6 +36,7 @@ class PlainProgress:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Notice):
             print(f"  note: {event.message}", flush=True)
+        if not isinstance(event, Progress):
             return
         tenth = 10 * event.done // event.total if event.total else 0
         if self.last != (event.stage, event.shot, tenth):

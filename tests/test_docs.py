@@ -30,12 +30,13 @@ PAGES = (
     "README.md",
     "docs/quickstart.md",
     "docs/editing.md",
+    "docs/choosing.md",
     "docs/comparing.md",
     "docs/inside.md",
     "docs/world.md",
 )
 """In the order in which a newcomer reads them."""
-SLOW = ("docs/editing.md", "docs/inside.md", "docs/world.md")
+SLOW = ("docs/editing.md", "docs/choosing.md", "docs/inside.md", "docs/world.md")
 EXTENDING = "docs/extending.md"
 WALKS = ("A method", "A coherence", "A backend", "A command")
 """The sections of the page on extending."""

@@ -21,7 +21,7 @@ from .edit import edit_options
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
 @click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
-@settings(without=("change", "overwrite", "generate", "store", "store_limit"))
+@settings(without=("change", "overwrite", "generate", "store", "store_limit", "preview_every", "preview_file"))
 @config_option
 @json_option("Print one JSON object.")
 @progress_option

@@ -31,8 +31,8 @@ def source_key(run: Run, window: Window) -> str:
     )
 
 
-def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None) -> str:
-    """Key of a window's sampling run.
+def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None, before: int | None = None) -> str:
+    """Key of a window's sampling run, or of its steps before the step ``before`` alone.
 
     trajectory: key of its source trajectory. mask: (f, 1, h', w'), hashed if it comes from a file; a mask found by the
     network follows from the trajectory and ``window.tokens``, which are part of the key.
@@ -43,7 +43,7 @@ def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None) -> s
         trajectory,
         script.prompt,
         script.prompt_embeddings,
-        options.method,
+        options.method if before is None else ("before", before, options.method.before(before, run.schedule.steps)),
         window.guidance,
         options.coherence,
         tuple(window.place),

@@ -9,7 +9,7 @@ from torch import Tensor
 from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.trajectory import ForwardProcess
 from pnpvideo.engine.run import Run, Window
-from pnpvideo.events import Notice
+from pnpvideo.events import Notice, StepPicture
 
 
 def encode(run: Run, window: Window) -> Tensor:
@@ -32,6 +32,29 @@ def decode(run: Run, window: Window, latents: Tensor) -> np.ndarray:
                 pictures.append(run.guard.run(partial(run.backend.decode, latents[index : index + 1])))
             run.report(window.progress("decode", index + 1, total, "frame"))
     return np.concatenate(pictures)
+
+
+def shows_step(run: Run, level: int) -> bool:
+    """Whether the step that reached ``level`` is one of those of the option ``preview_every``; the last never is."""
+    every = run.options.runtime.preview_every
+    return every is not None and level > 0 and (run.schedule.steps - level) % every == 0
+
+
+def report_picture(run: Run, window: Window, x0: Tensor, step: int) -> None:
+    """Report the window's middle drawing, decoded from the estimates ``x0`` (f, c, h', w') at a step, from 1."""
+    middle = len(x0) // 2
+    with run.timed("preview"), window.located("preview", step, run.schedule.steps):
+        picture = run.guard.run(partial(run.backend.decode, x0[middle : middle + 1]))[0]
+    run.report(
+        StepPicture(
+            picture=picture,
+            step=step,
+            steps=run.schedule.steps,
+            shot=window.place.shot + 1,
+            window=window.place.window + 1,
+            seconds=window.times[middle],
+        )
+    )
 
 
 def warn_if_unfamiliar(run: Run, window: Window, clean: Tensor) -> None:

@@ -14,7 +14,7 @@ from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.solvers import SOLVERS, Solver
+from pnpvideo.diffusion.solvers import SOLVERS, Solver, State
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
 from pnpvideo.engine.memory import CallGuard
 from pnpvideo.errors import NotFiniteError
@@ -29,7 +29,8 @@ from pnpvideo.words.script import Script
 class Run:
     """A model and the options it runs with, all resolved (see settings.effective).
 
-    guard: retries network calls that fail. timings: stage -> seconds so far; the engine adds to them.
+    guard: retries network calls that fail. timings: stage -> seconds so far; the engine adds to them. beginnings: the
+    states that runs share which begin alike; None: not to be shared.
     """
 
     backend: Backend
@@ -39,6 +40,7 @@ class Run:
     store: Store
     report: Report
     timings: dict[str, float] = field(default_factory=dict)
+    beginnings: dict[str, State] | None = None
 
     @classmethod
     def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":

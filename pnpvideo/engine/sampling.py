@@ -9,8 +9,10 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import KnownSecondOrder, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory, Trajectory
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors, remembered_drawings
+from pnpvideo.engine.beginning import Beginning
 from pnpvideo.engine.checkpoints import Checkpoints
 from pnpvideo.engine.denoiser import Denoiser, Evaluation
+from pnpvideo.engine.pictures import report_picture, shows_step
 from pnpvideo.engine.region import keep_source
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.events import Notice
@@ -29,12 +31,18 @@ class _Start(NamedTuple):
 
 
 def sample_window(
-    run: Run, window: Window, trajectory: Trajectory, edits: Sequence[Edit], mask: Tensor | None, key: str
+    run: Run,
+    window: Window,
+    trajectory: Trajectory,
+    edits: Sequence[Edit],
+    mask: Tensor | None,
+    key: str,
+    beginning: Beginning | None = None,
 ) -> tuple[Tensor, Anchors]:
     """The edited clean latents (f, c, h', w') of the window's drawings, and its anchors for later windows.
 
     trajectory: the source's, of the window's own drawings. mask: (f, 1, h', w'), see keep_source; None: everything may
-    change. key: of this run in the store.
+    change. key: of this run in the store. beginning: the first steps that other runs have in common with this one.
     """
     options, steps, anchors = run.options, run.schedule.steps, window.anchors
     whole = anchors.before(trajectory)
@@ -49,6 +57,8 @@ def sample_window(
         denoiser = Denoiser.of(run, window, session, whole)
         start = _resumed(run, window, entry, _Start(State(x.to(run.device), level), {level: x[rows]} if rows else {}))
 
+        if beginning is not None and not rows:
+            start = start._replace(state=beginning.further(start.state))
         evaluation: Evaluation | None = None
 
         def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
@@ -79,6 +89,11 @@ def sample_window(
                     states[state.level] = x[rows]
                     parts = {_chosen(state.level): ({"x": x[rows]}, {}), **parts}
                 keep(steps - state.level, parts)
+                if beginning is not None and not rows:
+                    beginning.keep(state)
+                if evaluation is not None and shows_step(run, state.level):
+                    estimate = run.schedule.estimate(evaluation.origin, evaluation.output, state.level + 1)
+                    report_picture(run, window, estimate.x0[len(anchors) :], steps - state.level)
     for edit in edits:  # beginning a step after the last one makes edits drop their tensors
         edit.begin(Moment(steps, steps, 0))
     new_anchors = NO_ANCHORS

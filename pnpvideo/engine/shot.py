@@ -20,7 +20,7 @@ from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame, Shot
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.pixels import to_working, working_size
-from pnpvideo.words.script import Script, ScriptWriter
+from pnpvideo.words.script import Captions, Script, ScriptWriter
 
 
 class Drawn(NamedTuple):
@@ -51,12 +51,12 @@ class ClipTranslator:
     """Translate the shots of one clip, in order, with one prompt (None: as the options' change or directions say).
 
     of_frames: approximate number of frames of the clip for progress, 0 if not known. counts: shots, windows, frames and
-    drawings so far. texts: the source prompt, prompt and negative prompt by shot.
+    drawings so far. texts: the source prompt, prompt and negative prompt by shot. captions: see ScriptWriter.
     """
 
-    def __init__(self, run: Run, prompt: str | None, of_frames: int = 0) -> None:
+    def __init__(self, run: Run, prompt: str | None, of_frames: int = 0, captions: Captions | None = None) -> None:
         self.run, self.of_frames = run, of_frames
-        self.scripts = ScriptWriter(run.backend, run.options, prompt, run.store, run.report)
+        self.scripts = ScriptWriter(run.backend, run.options, prompt, run.store, run.report, captions)
         self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
         self._region = WordRegion(run, _changing_word(run.options, self.scripts))
@@ -129,7 +129,8 @@ class ClipTranslator:
         self.counts["drawings"] += len(frames)
         size = working_size(*display, run.options.sampling.size or run.backend.size, run.backend.multiple)
         pixels = to_working((frame.pixels for frame in frames), size)
-        state = self._state = self._state or self._begun(pixels)
+        shown = pixels if shot.shown is None else to_working([shot.shown.pixels], size)
+        state = self._state = self._state or self._begun(shown)
         script = state.script
         noise = shot_noise(run.backend.latent_shape(*size), seed, shot.index)
         tokens = self._region.tokens(script.source, shot.index, shot.part == 0)

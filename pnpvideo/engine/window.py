@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from pnpvideo.engine.anchors import Anchors
+from pnpvideo.engine.beginning import Beginning
 from pnpvideo.engine.inversion import source_trajectory
 from pnpvideo.engine.keys import run_key, source_key
 from pnpvideo.engine.memory import memory_errors
@@ -49,6 +50,7 @@ def translate_window(run: Run, window: Window) -> Translated:
         elif window.masks is not None:
             mask = latent_masks(window.masks, *window.noise.shape[-2:])
         key = run_key(run, window, trajectory_key, mask)
-        latents, anchors = sample_window(run, window, trajectory, edits, mask, key)
+        beginning = Beginning(run, lambda step: run_key(run, window, trajectory_key, mask, step))
+        latents, anchors = sample_window(run, window, trajectory, edits, mask, key, beginning)
         pictures = decode(run, window, latents)
     return Translated(pictures, None if mask is None else mask[:, 0].numpy(), anchors, key)

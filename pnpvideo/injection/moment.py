@@ -23,4 +23,8 @@ class Until:
     share: float
 
     def __contains__(self, moment: Moment) -> bool:
-        return moment.step < int(self.share * moment.steps + 0.5)
+        return moment.step < self.steps(moment.steps)
+
+    def steps(self, steps: int) -> int:
+        """How many of the first steps of a run of ``steps`` are meant."""
+        return int(self.share * steps + 0.5)

@@ -4,8 +4,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
 from pnpvideo.injection import Moment, Until
 from pnpvideo.measure.benchmark import BenchmarkResult, BenchmarkTask, Frames, check_recipes, load_model, run_benchmark
+from pnpvideo.measure.evaluations import count_evaluations
 from pnpvideo.measure.figures import measure_all
 from pnpvideo.measure.footage import BASELINES, Footage, baselines
 from pnpvideo.measure.journal import Journal
@@ -179,21 +180,6 @@ def translate_timed(
         "seconds": seconds / count,
         "mebibytes": peak.bytes() / 2**20,
     }
-
-
-@contextmanager
-def count_evaluations(backend: Backend) -> Iterator[list[int]]:
-    """Count the network's evaluations in the block: a list with the number of latents of each call."""
-    counts: list[int] = []
-
-    def count(module: Any, args: tuple[torch.Tensor, ...]) -> None:
-        counts.append(len(args[0]))
-
-    hook = backend.network.register_forward_pre_hook(count)
-    try:
-        yield counts
-    finally:
-        hook.remove()
 
 
 def translate_ours(backend: Backend, options: Options, footage: Footage) -> Frames:

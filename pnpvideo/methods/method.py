@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # options are read before torch is loaded
 STRENGTH = Spec(
     kind=Real(0.0, 1.0, above=True),
     section="look",
+    search=(0.2, 1.0),
     help="sdedit, flowedit: share of the steps that are run; 1: from pure noise.",
 )
 
@@ -109,6 +110,14 @@ class Method:
     def without_effect(self) -> Mapping[str, str]:
         """Options, all resolved, that change nothing with this method -> the reason."""
         return {}
+
+    def before(self, step: int, steps: int) -> object:
+        """What the options decide in the steps before ``step`` (from 0) of ``steps``: values that the store can hash.
+
+        Runs in which this and everything else is equal have the same latents up to there. The method itself, which is
+        always right, where it has nothing more exact to say.
+        """
+        return self
 
     @property
     def source_lanes(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class PlugAndPlay(Method):
             section="look",
             otherwise=0.8,
             card=True,
+            search=(0.0, 1.0),
             help="pnp: share of the steps that inject residual features (tau_f).",
         ),
     )
@@ -38,6 +39,7 @@ class PlugAndPlay(Method):
             section="usual",
             otherwise=0.5,
             card=True,
+            search=(0.0, 1.0),
             help="pnp: share of the steps that inject self-attention (tau_A); less frees the shapes.",
         ),
     )
@@ -56,6 +58,13 @@ class PlugAndPlay(Method):
         if self.fresh_noise:
             return {}
         return {"seed": "inverted noise is used as it is; --fresh-noise 0.3 gives a variation for each seed"}
+
+    def before(self, step: int, steps: int) -> object:
+        from pnpvideo.injection import Until
+
+        assert self.feature_until is not None and self.attention_until is not None
+        counts = (Until(share).steps(steps) for share in (self.feature_until, self.attention_until))
+        return ("pnp", self.fresh_noise, *(min(step, count) for count in counts))
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         """x_T = sqrt(1 - n^2) x_T(source) + n eps, with n = ``fresh_noise`` and eps the same for all frames.

@@ -82,6 +82,7 @@ class Sampling:
             section="usual",
             otherwise=7.5,
             card=True,
+            search=(1.0, 12.0),
             help="Scale of classifier-free guidance.",
         ),
     )
@@ -229,6 +230,25 @@ class Runtime:
         ),
     )
 
+    preview_every: int | None = option(
+        None,
+        Spec(
+            kind=Whole(1),
+            section="output",
+            metavar="STEPS",
+            help="Every so many steps, write what one frame would become as a picture; costs a decoding each.",
+        ),
+        compare=False,
+    )
+    preview_file: Path | None = option(
+        None,
+        Spec(
+            kind=File(),
+            section="output",
+            help="The file of --preview-every, replaced each time; without it, OUTPUT-preview.png.",
+        ),
+        compare=False,
+    )
     store_limit: int | None = option(
         None,
         Spec(

@@ -138,3 +138,5 @@ class Shot:
     """Whether another part of the same shot follows."""
     last: bool = False
     """Whether the clip ends with these frames."""
+    shown: Frame | None = None
+    """The frame that says what the shot shows, for its caption; None: the middle drawing of its first part."""

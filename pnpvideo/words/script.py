@@ -12,7 +12,7 @@ from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Options
-from pnpvideo.store import Store
+from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
 from pnpvideo.words.change import ChangeDirections
 from pnpvideo.words.direction import apply_directions
@@ -39,14 +39,28 @@ class Script:
     prompt_embeddings: Mapping[str, Conditioning]
 
 
+Captions = dict[str, str]
+"""Captions that were made before, by captioner and picture; see ScriptWriter."""
+
+
 class ScriptWriter:
     """Writes the script of each shot.
 
-    prompt: None for an edit without a prompt: the source prompt, moved along the directions. Raises OptionError if
-    there is neither prompt nor direction, InputError and ModelError for a direction that cannot be used.
+    prompt: None for an edit without a prompt: the source prompt, moved along the directions. captions: known ones, to
+    which new ones are added; translators of the same pictures may share them. Raises OptionError if there is neither
+    prompt nor direction, InputError and ModelError for a direction that cannot be used.
     """
 
-    def __init__(self, backend: Backend, options: Options, prompt: str | None, store: Store, report: Report) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        options: Options,
+        prompt: str | None,
+        store: Store,
+        report: Report,
+        captions: Captions | None = None,
+    ) -> None:
+        self.captions: Captions = {} if captions is None else captions
         self.backend, self.options, self.prompt, self.report = backend, options.prompts, prompt, report
         self.needs_caption, self.keeps_background = options.method.needs_caption, options.region.keep_background
         self.files = [(load_direction(Path(path)), strength) for path, strength in options.prompts.directions]
@@ -108,9 +122,13 @@ class ScriptWriter:
             self._report_once(advise_unlearned(new))
 
     def _caption(self, picture: Callable[[], np.ndarray]) -> str:
-        if self._captioner is None:
-            return ""
-        caption = self._captioner.captions([picture()])[0]
+        shown = picture()
+        key = fingerprint(self.options.captioner or self.backend.captioner, shown)
+        if key not in self.captions:
+            if self._captioner is None:
+                return ""
+            self.captions[key] = self._captioner.captions([shown])[0]
+        caption = self.captions[key]
         self._report_once(f"the input shows: {caption!r}")
         return escaped(caption)
 

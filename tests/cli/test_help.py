@@ -84,6 +84,6 @@ def test_shells_get_their_completion(shell: str) -> None:
     asked = {"_PNPVIDEO_COMPLETE": f"{shell}_source", "PATH": "/usr/bin:/bin"}
     script = subprocess.run([sys.executable, "-m", "pnpvideo"], env=asked, capture_output=True, text=True)
     assert script.returncode == 0 and "_PNPVIDEO_COMPLETE" in script.stdout and script.stderr == ""
-    asked = {"_PNPVIDEO_COMPLETE": "bash_complete", "COMP_WORDS": "pnpvideo translate --pre", "COMP_CWORD": "2"}
+    asked = {"_PNPVIDEO_COMPLETE": "bash_complete", "COMP_WORDS": "pnpvideo translate --pres", "COMP_CWORD": "2"}
     fits = subprocess.run([sys.executable, "-m", "pnpvideo"], env=asked, capture_output=True, text=True)
     assert fits.stdout == "plain,--preset\n"

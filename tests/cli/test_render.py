@@ -4,10 +4,11 @@ import io
 import json
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from pnpvideo.cli.render import JsonLines, Lines, Overall, Pace, percent, rendering, spoken
 
-from pnpvideo.events import Event, Notice, Progress
+from pnpvideo.events import Event, Notice, Progress, StepPicture
 
 
 def step(
@@ -238,3 +239,12 @@ def test_times_are_spoken(seconds: float, said: str) -> None:
 def test_a_download_is_told_in_bytes(total: int, said: str) -> None:
     event = Progress(stage="download", done=1_234_000_000, total=total, unit="byte")
     assert shown("plain", io.StringIO(), event) == f"pnpvideo: download: {said}\n"
+
+
+@pytest.mark.parametrize("mode", ["plain", "json", "none"])
+def test_pictures_are_not_shown(mode: str) -> None:
+    stream = io.StringIO()
+    picture = StepPicture(picture=np.zeros((2, 2, 3), np.uint8), step=1, steps=2, shot=1, window=1, seconds=0.0)
+    with rendering(mode, quiet=False, stream=stream) as report:
+        report(picture)
+    assert stream.getvalue() == ""

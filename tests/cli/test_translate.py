@@ -41,7 +41,8 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64 --source-guidance 1.5
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
-        --track 1 --allow-partial --compile --store kept --store-limit 2G -y"""
+        --track 1 --allow-partial --compile --store kept --store-limit 2G
+        --preview-every 2 --preview-file p.png -y"""
     assert run(*flags.split()) == 0
     expected = Options.from_flat(
         {
@@ -87,6 +88,8 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "allow_partial": True,
             "store": Path("kept"),
             "store_limit": 2**31,
+            "preview_every": 2,
+            "preview_file": Path("p.png"),
             "overwrite": True,
         }
     )

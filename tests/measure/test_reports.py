@@ -18,7 +18,7 @@ from pnpvideo.measure.figures import replace_nonfinite, table
 from pnpvideo.measure.footage import BASELINES
 from pnpvideo.measure.model import read_caption, style_of
 from pnpvideo.measure.pareto import marker_and_colour, pareto_front, plot_pareto
-from pnpvideo.measure.sheet import GAP, HEADER, MARGIN, contact_sheet
+from pnpvideo.measure.sheet import SheetRow, contact_sheet, draw_sheet
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import caption, random_scene
@@ -63,16 +63,43 @@ def test_missing_matplotlib_is_reported_before_measuring(monkeypatch: pytest.Mon
 
 
 def test_contact_sheet_shows_first_and_last_frame_of_each_clip() -> None:
-    ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[:, None, None, None] * 20, (11, 8, 10, 3))
+    ramp = np.zeros((11, 8, 10, 3), np.uint8)
+    ramp[..., 0], ramp[..., 1] = np.arange(11)[:, None, None] * 20, 1
     rows = {"up": ramp, "down": ramp[::-1]}
-    sheet = np.asarray(contact_sheet(rows, columns=3))
-    corners = [
-        sheet[HEADER + row * (8 + GAP) + 4, MARGIN + column * (10 + GAP) + 5, 0]
-        for row in (0, 1)
-        for column in (0, 1, 2)
+    assert blocks(contact_sheet(rows, columns=3)) == [[0, 100, 200], [200, 100, 0]]
+    assert blocks(contact_sheet(rows, columns=3, width=5), (4, 5)) == [[0, 100, 200], [200, 100, 0]]
+    assert blocks(contact_sheet({"up": ramp[:1]}, columns=3)) == [[0]]
+
+
+def blocks(sheet: Image.Image, size: tuple[int, int] = (8, 10)) -> list[list[int]]:
+    """The red of the pictures on a sheet, which have a green of 1 and a blue of 0, row by row."""
+    pixels = np.asarray(sheet)
+    found = (pixels[..., 1] == 1) & (pixels[..., 2] == 0)
+    lines = [line for line in range(1, len(found)) if found[line].any() and not found[line - 1].any()]
+    starts = [
+        [column for column in range(1, len(found[line])) if found[line][column] and not found[line][column - 1]]
+        for line in lines
     ]
-    assert corners == [0, 100, 200, 200, 100, 0]
-    assert contact_sheet(rows, columns=3, width=5).size == (MARGIN + 3 * 9, HEADER + 2 * 8)
+    assert all(
+        found[line : line + size[0], start : start + size[1]].all()
+        for line, row in zip(lines, starts, strict=True)
+        for start in row
+    )
+    return [[int(pixels[line, start, 0]) for start in row] for line, row in zip(lines, starts, strict=True)]
+
+
+def test_a_sheet_has_room_for_long_words_and_empty_places() -> None:
+    picture = np.zeros((8, 10, 3), np.uint8)
+    picture[..., 1] = 1
+    plain = draw_sheet([SheetRow([picture, None, picture])])
+    assert blocks(plain) == [[0, 0]]
+    headings = ["a heading wider than its picture"] * 3
+    rows = [SheetRow([picture, None, picture], "x" * 99, ["note " * 40], headings, ["#1"]), SheetRow([picture])]
+    full = draw_sheet(rows, "a prompt of many words " * 9, "clip\x1b[31m.mp4")
+    assert blocks(full) == [[0, 0], [0]]
+    assert full.height > plain.height + 100
+    edges = np.asarray(full)
+    assert all((edge == 255).all() for edge in (edges[:4], edges[-4:], edges[:, :4]))
 
 
 def test_an_unknown_style_or_split_is_refused() -> None:

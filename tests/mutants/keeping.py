@@ -161,7 +161,13 @@ MUTANTS = (
         (f"{_KEY_TESTS}::{_TAKEN_UP}",),
     ),
     Mutant("a run is of its guidance", _ENGINE, "        window.guidance,\n", "", _KEYS),
-    Mutant("a run is of its method's parameters", _ENGINE, "        options.method,\n", "", _KEYS),
+    Mutant(
+        "a run is of its method's parameters",
+        _ENGINE,
+        'options.method if before is None else ("before", before, options.method.before(before, run.schedule.steps))',
+        "None",
+        _KEYS,
+    ),
     Mutant(
         "a run is of its coherence",
         _ENGINE,

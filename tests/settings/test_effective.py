@@ -51,6 +51,8 @@ def test_every_option_has_a_value_and_who_decided() -> None:
         "map_pixels",
         "store",
         "store_limit",
+        "preview_every",
+        "preview_file",
     }
     assert set(options.origins) == set(options.flat())
     assert effective(options, Model()) == options

@@ -1,0 +1,58 @@
+"""Check where a preview or the record of a search goes, before the work begins."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from pnpvideo.errors import OptionError, OutputError, printable
+from pnpvideo.video.destination import check_place
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def check_sheet(path: Path, source: Path, overwrite: bool) -> None:
+    """Raise OutputError if no sheet can be written to ``path``, or no JSON file beside it."""
+    _check_picture(path, source, overwrite)
+    check_record(path.with_suffix(".json"), overwrite)
+
+
+def check_plot(path: Path, source: Path, overwrite: bool) -> None:
+    """Raise OutputError if no plot can be written to ``path``, and OptionError without matplotlib."""
+    if find_spec("matplotlib") is None:
+        raise OptionError("matplotlib, which draws the plot, is not installed: pip install 'pnpvideo[plots]'")
+    _check_picture(path, source, overwrite)
+
+
+def _check_picture(path: Path, source: Path, overwrite: bool) -> None:
+    if path.suffix.lower() not in PICTURES:
+        raise OutputError(f"{printable(str(path))}: it is one picture; accepted: {', '.join(PICTURES)}")
+    check_place(path, source, overwrite)
+
+
+def check_record(path: Path, overwrite: bool) -> None:
+    """Raise OutputError if no JSON file can be written to ``path``."""
+    name = printable(str(path))
+    if path.suffix.lower() != ".json":
+        raise OutputError(f"{name}: the options are written as JSON; accepted: .json")
+    if not path.parent.is_dir():
+        raise OutputError(f"{name}: the folder {printable(str(path.parent))} does not exist; make it first")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{name} exists and is no regular file; name another output")
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
+
+
+def check_cells_folder(path: Path, overwrite: bool) -> None:
+    """Raise OutputError if the folder cannot take the cells of a preview; only cells in it are ever replaced."""
+    name = printable(str(path))
+    if not path.parent.is_dir():
+        raise OutputError(f"{name}: the folder {printable(str(path.parent))} does not exist; make it first")
+    if not os.path.lexists(path):
+        return
+    if not path.is_dir():
+        raise OutputError(f"{name} exists and is no folder; name another output")
+    others = [each.name for each in path.iterdir() if not (each.name.startswith("cell-") and each.is_file())]
+    if others:
+        raise OutputError(f"the folder {name} holds other things than cells, such as {printable(others[0])}")
+    if any(path.iterdir()) and not overwrite:
+        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
