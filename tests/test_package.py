@@ -41,15 +41,7 @@ OBSERVERS = {
     "compare": ("cli",),
     "explore": ("cli",),
     "inspect": ("cli",),
-"""A room imports itself and rooms above it in this table. These stand beside it:"""
-OBSERVERS = {
-    "compare": ("cli",),
-    "explore": ("cli",),
-    "inspect": ("cli",),
     "measure": ("cli", "compare", "explore", "inspect", "student"),
-    "miniature": ("cli", "measure"),
-    "student": ("cli",),
-}
     "miniature": ("cli", "measure"),
     "student": ("cli",),
 }
