@@ -24,10 +24,12 @@ from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError, printable
 
 from .commands.again import again
+from .commands.apply import apply
 from .commands.batch import batch
 from .commands.bench import bench
 from .commands.compare import compare
 from .commands.direction import direction
+from .commands.distill import distill
 from .commands.doctor import doctor
 from .commands.edit import edit
 from .commands.inspect import inspect
@@ -54,6 +56,8 @@ for command in (
     edit,
     preview,
     tune,
+    distill,
+    apply,
     compare,
     inspect,
     direction,

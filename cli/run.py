@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 explain_option = click.option(
     "--explain", is_flag=True, help="Print the value of every option and who set it, and do nothing else."
 )
+student_option = click.option(
+    "--student",
+    is_flag=True,
+    help="Translate keyframes only; a small network learns them and does the other frames. For long clips.",
+)
 
 
 def run(
@@ -45,6 +50,8 @@ def run(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    if context.params["student"] and source is None:
+        raise click.UsageError("--student translates a clip; --generate has none")
     check_run(source, prompt, output, options)
     with rendering(context.params["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
@@ -57,7 +64,12 @@ def run(
             verbosity.resumable = verbosity.resumable or resumable
             report(event)
 
-        result = translate(source, prompt, output, options, report=listen)
+        if context.params["student"] and source is not None:
+            from pnpvideo.student.clip import translate_clip
+
+            result = translate_clip(source, prompt, output, options, report=listen)
+        else:
+            result = translate(source, prompt, output, options, report=listen)
     report(Notice(message=f"wrote {result.output}"))  # below the bars
     if as_json:
         click.echo(json.dumps({"output": str(result.output), **result.report}, indent=2))

@@ -40,7 +40,14 @@ PAGES = (
     "docs/world.md",
 )
 """In the order in which a newcomer reads them."""
-SLOW = ("docs/checkpoints.md", "docs/editing.md", "docs/choosing.md", "docs/batch.md", "docs/inside.md", "docs/world.md")
+SLOW = (
+    "docs/checkpoints.md",
+    "docs/editing.md",
+    "docs/choosing.md",
+    "docs/batch.md",
+    "docs/inside.md",
+    "docs/world.md",
+)
 EXTENDING = "docs/extending.md"
 WALKS = ("A method", "A coherence", "A backend", "A command")
 """The sections of the page on extending."""

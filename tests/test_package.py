@@ -43,8 +43,9 @@ OBSERVERS = {
     "compare": ("cli",),
     "explore": ("cli",),
     "inspect": ("cli",),
-    "measure": ("cli", "compare", "explore", "inspect"),
+    "measure": ("cli", "compare", "explore", "inspect", "student"),
     "miniature": ("cli", "measure"),
+    "student": ("cli",),
 }
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 

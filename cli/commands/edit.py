@@ -9,7 +9,7 @@ from pnpvideo.methods.registry import EDITS, USUAL_EDIT
 
 from ..pick import pick_option, read_pick, under
 from ..render import progress_option
-from ..run import explain_option, run
+from ..run import explain_option, run, student_option
 from ..settings import SectionedCommand, Stated, change_of, config_option, given, read_file, resolve, setting, settings
 from ..verbosity import json_option, verbosity_options
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @settings(without=("change", "method", "generate"))
 @pick_option
 @config_option
+@student_option
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option

@@ -7,7 +7,7 @@ import click
 
 from ..pick import pick_option, read_pick, under, words_of
 from ..render import progress_option
-from ..run import explain_option, run
+from ..run import explain_option, run, student_option
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import json_option, verbosity_options
 
@@ -18,6 +18,7 @@ from ..verbosity import json_option, verbosity_options
 @settings(without=EDITS_ONLY)
 @pick_option
 @config_option
+@student_option
 @explain_option
 @json_option("Print a report of the run on standard output, as one JSON object.")
 @progress_option

@@ -1,0 +1,204 @@
+"""Run a student: on arrays, or on a clip whose frames are read, translated and written in three threads."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnpvideo.errors import InputError, NotFiniteError
+from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.settings.options import Reading
+from pnpvideo.student.network import channels_last
+from pnpvideo.student.student_file import Student
+from pnpvideo.video.clip import Clip, Frame
+from pnpvideo.video.destination import check_output
+from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
+from pnpvideo.video.read import read
+from pnpvideo.video.write import Writer
+
+AHEAD = 8
+"""Frames that may wait between two threads."""
+
+Item = TypeVar("Item")
+
+
+class Applier:
+    """A student that is ready to translate pictures one after another.
+
+    precision: "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies matrices in it (AMX), and on
+    GPUs. size: short side in pixels at which it works; None: that of its training.
+    """
+
+    def __init__(
+        self, student: Student, *, device: torch.device | str = "cpu", precision: str = "auto", size: int | None = None
+    ) -> None:
+        self.device = torch.device(device)
+        self.dtype = _dtype(precision, self.device)
+        self.network = channels_last(student.network).to(self.device, self.dtype)
+        self.short = size or min(student.card.size)
+        self.multiple = student.card.shape.multiple
+
+    @torch.inference_mode()
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Translate a picture (h, w, 3 or 4) uint8; the result has its size, and its alpha. Raises NotFiniteError."""
+        display = picture.shape[1], picture.shape[0]
+        size = working_size(*display, self.short, self.multiple)
+        pixels = torch.tensor(resize(composite_over_white(picture), size), device=self.device)
+        made = self.network(_to_network(pixels, self.dtype))
+        levels = made.float().add(1).mul(127.5)
+        if not bool(torch.isfinite(levels).all()):
+            raise NotFiniteError("the student gave NaN or infinity; its weights do not fit this picture")
+        result = levels.round().clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
+        return to_display(result, picture, display)
+
+
+def apply(
+    applier: Applier,
+    input: Path | str,
+    output: Path | str,
+    *,
+    reading: Reading | None = None,
+    overwrite: bool = False,
+    report: Report = ignore,
+) -> Path:
+    """Translate a clip, still or folder of frames with a student; times, sound and alpha stay. Returns the path.
+
+    Raises PnPVideoError, and leaves the output path as it was.
+    """
+    clip = open_clip(input, reading or Reading(), report)
+    check_output(output, clip.info, overwrite)
+
+    def translated(frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+        for frame in frames:
+            yield frame, applier(frame.pixels)
+
+    with (
+        Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
+        Ahead(clip.frames()) as frames,
+        Ahead(translated(frames)) as results,
+    ):
+        for frame, picture in results:
+            writer.append(picture, frame.pts_seconds, frame.duration_seconds)
+            report(Progress(stage="write", done=writer.frames, total=clip.info.frames or 0, unit="frame"))
+    return writer.path
+
+
+def open_clip(input: Path | str, reading: Reading, report: Report) -> Clip:
+    """Open ``input`` as ``reading`` says. Raises InputError."""
+    return read(
+        input,
+        span=reading.frames,
+        decoder=reading.decoder,
+        track=reading.track,
+        allow_partial=reading.allow_partial,
+        report=report,
+    )
+
+
+def apply_raw(applier: Applier, source: BinaryIO, sink: BinaryIO, size: tuple[int, int]) -> int:
+    """Translate raw frames, RGB of 8 bits and ``size`` = (width, height), from one pipe to another; return how many.
+
+    Frames go out as they come in, so a camera works. Raises InputError if the last frame is not whole; what came before
+    has been written then.
+    """
+    width, height = size
+
+    def raw_frames() -> Iterator[np.ndarray]:
+        length, number = 3 * width * height, 0
+        while data := _read_exactly(source, length):
+            if len(data) < length:
+                raise InputError(
+                    f"the raw frames end with {len(data)} bytes of frame {number}; a frame of {width} x {height} is "
+                    f"{length} bytes of RGB"
+                )
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+            number += 1
+
+    written = 0
+    with Ahead(raw_frames()) as frames, Ahead(map(applier, frames)) as results:
+        for picture in results:
+            sink.write(np.ascontiguousarray(picture).tobytes())
+            sink.flush()
+            written += 1
+    return written
+
+
+def _read_exactly(source: BinaryIO, length: int) -> bytes:
+    """``length`` bytes, or fewer at the end; a pipe gives what it has."""
+    parts = []
+    while length and (part := source.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+class Ahead(Generic[Item]):
+    """An iterator that a thread of its own runs ahead of who reads it, by AHEAD items at most.
+
+    A context manager: leaving it stops the thread. What the source raises is raised where the item would have come.
+    """
+
+    def __init__(self, source: Iterable[Item]) -> None:
+        self._waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(AHEAD)
+        self._source, self._stop = iter(source), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            is_item, value = self._waiting.get()
+            if is_item:
+                yield value  # type: ignore[misc]
+            elif value is None:
+                return
+            else:
+                assert isinstance(value, BaseException)
+                raise value
+
+    def __enter__(self) -> "Ahead[Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for item in self._source:
+                if not self._put((True, item)):
+                    break
+            else:
+                self._put((False, None))
+        except BaseException as error:
+            self._put((False, error))
+        finally:
+            if callable(close := getattr(self._source, "close", None)):
+                close()
+
+    def _put(self, entry: tuple[bool, Item | BaseException | None]) -> bool:
+        """Whether the entry was taken; False once the reader has left."""
+        while not self._stop.is_set():
+            try:
+                self._waiting.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+def _to_network(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """(h, w, 3) uint8 -> (1, 3, h, w) in [-1, 1], channels last."""
+    x = pixels.permute(2, 0, 1).unsqueeze(0).to(dtype)
+    return (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    if precision != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
+    return torch.bfloat16 if fast else torch.float32

@@ -1,0 +1,112 @@
+"""pnpvideo distill, apply and translate --student: from words to the room, and to files and pipes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pnpvideo.cli.main import main
+
+from pnpvideo.student.network import Generator, Shape
+from pnpvideo.student.student_file import Student, StudentCard, load_student, save_student
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    shape = Shape((8, 8), style=8)
+    card = StudentCard(shape=shape, size=(32, 32), about="a test")
+    save_student(Student(Generator(shape), card), tmp_path / "student")
+    return tmp_path / "student"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+def test_a_still_is_translated(student: Path, picture: Path, tmp_path: Path, capsys: Output) -> None:
+    assert main(["apply", str(student), str(picture), "-o", str(tmp_path / "out.png"), "--size", "32"]) == 0
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.size == (64, 64)
+    assert "wrote" in capsys.readouterr().err
+
+
+def test_raw_frames_go_from_pipe_to_pipe(student: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, 3 * 32 * 32 * 3, np.uint8).tobytes()
+    code = "import sys; from pnpvideo.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "apply", str(student), "-", "-o", "-", "--raw", "32x32", "-q"]
+    done = subprocess.run(command, input=frames, capture_output=True, check=True)
+    assert len(done.stdout) == len(frames) and done.stdout != frames
+
+
+def test_raw_frames_go_to_a_file(student: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.raw").write_bytes(bytes(2 * 32 * 32 * 3))
+    words = ["apply", str(student), str(tmp_path / "in.raw"), "-o", str(tmp_path / "out.raw"), "--raw", "32x32"]
+    assert main(words) == 0 and len((tmp_path / "out.raw").read_bytes()) == 2 * 32 * 32 * 3
+    assert main(words) == 6
+    assert main([*words, "-y"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["apply", "student", "-", "-o", "out.mp4"], 2, "give their size with --raw WxH"),
+        (["apply", "student", "in.png", "-o", "out.raw", "--raw", "32"], 2, "accepted is WIDTHxHEIGHT"),
+        (["apply", "student", "in.png", "-o", "out.raw", "--raw", "99999x99999"], 2, "accepted is WIDTHxHEIGHT"),
+        (["apply", "student", "none.raw", "-o", "out.raw", "--raw", "32x32"], 3, "none.raw cannot be read"),
+        (["apply", "student", "none.mp4", "-o", "out.mp4"], 3, "none.mp4"),
+        (["apply", "nobody", "in.png", "-o", "out.png"], 4, "'pnpvideo distill' makes one"),
+        (["distill", "in", "-o", "s"], 2, "give either PROMPT, or --from and --to"),
+        (["distill", "in", "a fox", "--from", "a", "--to", "b", "-o", "s"], 2, "give either PROMPT, or --from"),
+        (["distill", "in", "a fox", "-o", "s", "--pairs", "1"], 2, "--pairs"),
+        (["translate", "--generate", "a fox", "--source-prompt", "a ball", "-o", "o.png", "--student"], 2, "--student"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    words: list[str],
+    status: int,
+    told: str,
+    student: Path,
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == status
+    assert told in capsys.readouterr().err
+    assert not any((tmp_path / name).exists() for name in ("out.mp4", "out.raw", "out.png", "s"))
+
+
+def test_a_student_is_distilled_from_the_command_line(checkpoint: Path, tmp_path: Path, capsys: Output) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(2):
+        Image.fromarray(np.full((64, 64, 3), 90 * number, np.uint8)).save(folder / f"{number}.png")
+    words = ["distill", str(folder), "a fox", "-o", str(tmp_path / "s"), "--model", str(checkpoint), "--pairs", "2"]
+    words += ["--steps", "2", "--source-prompt", "a ball", "--train-steps", "1", "--least-gain", "-2"]
+    assert main([*words, "--store", str(tmp_path / "store")]) == 0
+    assert "psnr_to_teacher" in capsys.readouterr().out
+    assert load_student(tmp_path / "s").card.about == "a fox"
+
+
+def test_a_clip_gets_a_student_of_its_own(
+    checkpoint: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((64, 64, 3), 60 * number, np.uint8)).save(folder / f"{number}.png")
+    words = ["translate", str(folder), "a fox", "-o", str(tmp_path / "out"), "--model", str(checkpoint), "--steps", "2"]
+    words += ["--source-prompt", "a ball", "--store", str(tmp_path / "store"), "--json", "--student"]
+    monkeypatch.setattr("pnpvideo.student.clip.STEPS", 3)
+    assert main(words) == 0
+    assert '"student"' in capsys.readouterr().out
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3

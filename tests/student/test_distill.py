@@ -1,0 +1,138 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from pnpvideo.errors import InputError, OptionError
+from pnpvideo.events import Event, Notice, Progress, ignore
+from pnpvideo.settings.options import Options
+from pnpvideo.student.distill import Distillation, distill, split, train
+from pnpvideo.student.examples import Examples
+from pnpvideo.student.pairs import Filter, Pair
+from pnpvideo.student.student_file import load_student
+from pnpvideo.student.train import Recipe
+
+from .conftest import pictures
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, pixels in enumerate(pictures(3, (64, 64))):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def options(checkpoint: Path, tmp_path: Path) -> Options:
+    stated = {"model": str(checkpoint), "source_prompt": "a ball", "steps": 2, "store": tmp_path / "store"}
+    return Options.from_flat(stated)
+
+
+@pytest.fixture
+def how(recipe: Recipe) -> Distillation:
+    return Distillation(pairs=3, recipe=recipe, filter=Filter(least_gain=-2))
+
+
+def test_a_student_is_distilled_from_a_folder(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    made = distill(inputs, "a fox", tmp_path / "student", options, how, report=events.append)
+    again = load_student(tmp_path / "student")
+    assert again.card == made.card and again.card.about == "a fox" and again.card.size == (64, 64)
+    training, figures = again.card.training, again.card.figures
+    assert (training["pairs"], training["accepted"], figures["held_out"]) == (3, 3, 1)
+    assert json.loads(json.dumps(training["recipe"])) == json.loads(json.dumps(how.recipe.plain()))
+    assert set(figures) == {"held_out", "psnr_to_teacher", "gain", "gain_of_teacher", "sharpness_to_teacher"}
+    stages = [event.stage for event in events if isinstance(event, Progress)]
+    assert stages.count("teach") == 3 and stages.count("train") == 6
+    assert "3 of 3 pairs pass the filter" in [event.message for event in events if isinstance(event, Notice)]
+
+
+def test_a_run_that_was_stopped_uses_its_pairs_and_its_training(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    """Stopped in the middle of each stage, the student is that of a run that was not, bit for bit."""
+    whole = distill(inputs, "a fox", tmp_path / "whole", options, how)
+
+    class Stop(Exception):
+        pass
+
+    def stop_at(stage: str, done: int) -> Any:
+        def report(event: Event) -> None:
+            if isinstance(event, Progress) and (event.stage, event.done) == (stage, done):
+                raise Stop
+
+        return report
+
+    for stage, done in (("teach", 2), ("train", 4)):
+        with pytest.raises(Stop):
+            distill(inputs, "a fox", tmp_path / "again", options, how, report=stop_at(stage, done))
+        assert not (tmp_path / "again").exists()
+    stages: list[str] = []
+    resumed = distill(
+        inputs,
+        "a fox",
+        tmp_path / "again",
+        options,
+        how,
+        report=lambda event: stages.append(event.stage) if isinstance(event, Progress) else None,
+    )
+    assert "sample" not in stages
+    weights, others = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_training_is_saved_and_goes_on(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
+    train(examples, replace(recipe, steps=3), tmp_path / "state.safetensors", None)
+    events: list[Event] = []
+    resumed = train(examples, recipe, tmp_path / "state.safetensors", None, events.append)
+    assert [event.message for event in events if isinstance(event, Notice)] == ["training goes on at step 3"]
+    whole = train(examples, recipe, tmp_path / "other.safetensors", None)
+    wanted, found = whole.tensors(), resumed.tensors()
+    assert wanted.keys() == found.keys() and all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_no_pair_left_is_an_error_and_keeps_the_pairs(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    strict = replace(how, filter=Filter(least_gain=1.9))
+    with pytest.raises(InputError, match=r"none of 3 pairs passes the filter"):
+        distill(inputs, "a fox", tmp_path / "student", options, strict)
+    assert not (tmp_path / "student").exists()
+    assert len((tmp_path / "student-work" / "pairs.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+def test_a_student_that_exists_is_not_replaced_and_nothing_is_computed(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    (tmp_path / "student").mkdir()
+    with pytest.raises(OptionError, match="exists; name another output, or replace it: -y"):
+        distill(inputs, "a fox", tmp_path / "student", options, how)
+    assert not (tmp_path / "student-work").exists()
+
+
+@pytest.mark.parametrize(("changes", "told"), [({"pairs": 1}, "pairs is 1"), ({"held_out": 1.0}, "held_out is 1.0")])
+def test_values_out_of_range_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(OptionError, match=told):
+        Distillation(**changes)
+
+
+def test_held_out_pairs_are_spread_and_not_learned() -> None:
+    pairs = [Pair(name=str(number), source="", result="", text="", gain=0) for number in range(20)]
+    learned, held_out = split(pairs, 0.2)
+    assert [pair.name for pair in held_out] == ["0", "6", "13", "19"] and len(learned) == 16
+    assert not set(pair.name for pair in learned) & set(pair.name for pair in held_out)
+    with pytest.raises(InputError, match="one pair is left"):
+        split(pairs[:1], 0.2)
+
+
+def test_the_folder_of_work_can_be_named(inputs: Path, options: Options, how: Distillation, tmp_path: Path) -> None:
+    distill(inputs, "a fox", tmp_path / "student", options, how, work=tmp_path / "mine", report=ignore)
+    assert (tmp_path / "mine" / "pairs.jsonl").exists() and not (tmp_path / "student-work").exists()

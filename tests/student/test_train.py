@@ -1,0 +1,111 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pnpvideo.errors import InputError, NotFiniteError
+from pnpvideo.student.examples import Examples, Motions
+from pnpvideo.student.losses import Weights
+from pnpvideo.student.train import Recipe, Training, load_training, save_training
+
+from .conftest import pictures
+
+
+def same(one: Training, other: Training) -> bool:
+    a, b = one.tensors(), other.tensors()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_student_learns_to_invert_colours(examples: Examples, recipe: Recipe) -> None:
+    training = Training(replace(recipe, steps=150, rate=4e-3, weights=Weights(perceptual=0, adversarial=0)))
+    figures = list(training.steps(examples))
+    assert [each.step for each in figures] == list(range(1, 151))
+    assert figures[-1].absolute < 0.4 * figures[0].absolute
+    x = torch.from_numpy(examples.source).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert (training.average(x) + x).abs().mean() < 0.2
+
+
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
+    """With the discriminator, which begins in the middle."""
+    whole = Training(recipe)
+    list(whole.steps(examples))
+    first = Training(recipe)
+    for _ in zip(range(3), first.steps(examples), strict=False):
+        pass
+    save_training(first, tmp_path / "state.safetensors")
+    again = load_training(tmp_path / "state.safetensors", recipe)
+    assert again.step == 3 and same(first, again)
+    list(again.steps(examples))
+    assert again.step == 6 and same(whole, again)
+
+
+def test_more_steps_go_on_and_another_recipe_begins_anew(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
+    training = Training(recipe)
+    list(training.steps(examples))
+    save_training(training, tmp_path / "state.safetensors")
+    assert load_training(tmp_path / "state.safetensors", replace(recipe, steps=9)).step == 6
+    assert load_training(tmp_path / "state.safetensors", replace(recipe, seed=1)).step == 0
+
+
+def test_the_seed_decides_the_student(examples: Examples, recipe: Recipe) -> None:
+    trained = [Training(replace(recipe, seed=seed)) for seed in (0, 0, 1)]
+    for training in trained:
+        list(training.steps(examples))
+    assert same(trained[0], trained[1]) and not same(trained[0], trained[2])
+
+
+def test_a_global_seed_is_neither_used_nor_changed(recipe: Recipe) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    one = Training(recipe)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(4)
+    assert same(one, Training(recipe))
+
+
+def test_the_discriminator_joins_in_later(examples: Examples, recipe: Recipe) -> None:
+    figures = list(Training(replace(recipe, adversarial_after=3)).steps(examples))
+    assert [each.adversarial > 0 for each in figures] == [False] * 3 + [True] * 3
+    assert [each.discriminator > 0 for each in figures] == [False] * 3 + [True] * 3
+    alone = Training(replace(recipe, weights=Weights(perceptual=0, adversarial=0)))
+    assert all(each.adversarial == each.discriminator == 0 for each in alone.steps(examples))
+
+
+def test_motion_is_learned_from_where_there_is_some(examples: Examples, recipe: Recipe) -> None:
+    still = np.zeros((6, 2, 32, 32), np.float16)
+    motions = Motions(examples.source, examples.source, still, np.ones((6, 32, 32), bool))
+    steady = replace(examples, motions=motions)
+    assert all(each.temporal < 1e-5 for each in Training(recipe).steps(steady))  # equal frames, equal results
+    moved = replace(steady, motions=replace(motions, later=pictures(6, seed=9)))
+    assert all(each.temporal > 0.01 for each in Training(recipe).steps(moved))
+    assert all(0 < each.temporal < 0.5 for each in Training(recipe).steps(examples))  # stills
+    without = replace(recipe, weights=Weights(perceptual=0, temporal=0))
+    assert all(each.temporal == 0 for each in Training(without).steps(moved))
+
+
+def test_a_tower_adds_its_loss(examples: Examples, recipe: Recipe) -> None:
+    training = Training(replace(recipe, weights=Weights(perceptual=1)))
+    assert all(each.perceptual > 0 for each in training.steps(examples, lambda pictures: [pictures]))
+
+
+def test_infinity_stops_the_training(examples: Examples, recipe: Recipe) -> None:
+    with pytest.raises(NotFiniteError, match=r"the student's loss is .* at step"):
+        list(Training(replace(recipe, rate=1e30)).steps(examples))
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "text"])
+def test_a_damaged_state_is_an_error(damage: str, examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    save_training(Training(recipe), path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "text":
+        path.write_text("not a state")
+    else:
+        from safetensors.torch import save_file
+
+        save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match=r"state\.safetensors is"):
+        load_training(path, recipe)
