@@ -1,17 +1,24 @@
-# make demo, test, slow, gpu, coverage, bench, fuzz, mutants, check: each makes the environment it needs.
+# make demo, test, browser, slow, gpu, coverage, bench, fuzz, mutants, check: each makes the environment it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow gpu coverage bench fuzz mutants check format
+.PHONY: demo test browser slow gpu coverage bench fuzz mutants check format
 
 demo: $(READY)
 	$(BIN)/python -m samples.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
+
+# What the tests of pages need: playwright and Chromium. Without them these tests are skipped.
+browser: $(READY)
+	$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt playwright
+	command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update -q -o Acquire::Retries=0 && apt-get install -qy --no-install-recommends chromium; \
+	else echo "no Chromium: install it with your system's packages (Debian: apt install chromium)"; exit 1; fi
 
 slow: $(READY)
 	$(BIN)/python -m pytest -q -m "slow and not gpu"

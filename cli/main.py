@@ -24,6 +24,7 @@ from pnpvideo import __version__
 from pnpvideo.errors import PnPVideoError, printable
 
 from .commands.bench import bench
+from .commands.compare import compare
 from .commands.direction import direction
 from .commands.doctor import doctor
 from .commands.edit import edit
@@ -45,7 +46,21 @@ def pnpvideo() -> None:
     """Translate videos, animations and stills with a prompt, by steering a diffusion model from inside."""
 
 
-for command in (translate, edit, preview, tune, direction, plan, bench, measure, probe, models, doctor, store):
+for command in (
+    translate,
+    edit,
+    preview,
+    tune,
+    compare,
+    direction,
+    plan,
+    bench,
+    measure,
+    probe,
+    models,
+    doctor,
+    store,
+):
     pnpvideo.add_command(command)
 
 

@@ -3,6 +3,7 @@
 Precedence, highest first: flags, variables, --config, pnpvideo.toml, the user's config.toml.
 """
 
+import dataclasses
 import os
 import stat
 import sys
@@ -15,7 +16,7 @@ import click
 
 from pnpvideo import option as kinds
 from pnpvideo.errors import OptionError
-from pnpvideo.option import SECTIONS, Kind, Spec, flag_of
+from pnpvideo.option import SECTIONS, Kind, Spec, flag_of, specs
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,8 +99,22 @@ def setting(name: str, *, usual: Any = None, **attributes: Any) -> Callable[[Com
     usual: the default to show, if the command sets one of its own. attributes: of click.option, overriding the derived
     ones.
     """
-    spec = KNOWN[name]
-    default = KNOWN_DEFAULTS[name] if usual is None else usual
+    return _flag(name, KNOWN[name], KNOWN_DEFAULTS[name] if usual is None else usual, attributes)
+
+
+def settings_of(owner: type) -> Callable[[Command], Command]:
+    """Add the flags of all options of a dataclass that belongs to one command, each with its default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(owner)}
+
+    def apply(command: Command) -> Command:
+        for name, spec in reversed(specs(owner).items()):
+            command = _flag(name, spec, defaults[name], {"default": defaults[name]})(command)
+        return command
+
+    return apply
+
+
+def _flag(name: str, spec: Spec, default: Any, attributes: Mapping[str, Any]) -> Callable[[Command], Command]:
     derived: dict[str, Any] = {
         "help": f"{spec.help}{_default(spec, default)}",
         "section": spec.section,

@@ -1,6 +1,7 @@
 """Translate a sample with the shipped model, and show source, result and ground truth side by side.
 
-``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4`` and ``out/demo.png``.
+``python -m samples.demo`` (or ``make demo``) writes ``out/demo.mp4``, ``out/demo.png``, and ``out/demo.html``, a page
+that plays the three in step.
 """
 
 import argparse
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from pnpvideo.cli.verbosity import Verbosity, hush_libraries
 
+from pnpvideo.compare import ComparisonOptions, write_page
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Notice
 from pnpvideo.measure.sheet import contact_sheet
-from pnpvideo.publish import published
+from pnpvideo.publish import published, write_file
 from pnpvideo.settings.options import Options, Runtime, Sampling
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.video.pixels import psnr
@@ -68,6 +70,16 @@ def demonstrate(name: str, options: Options, folder: Path) -> None:
     print(f"PSNR to the ground truth: source {before:.1f} dB, result {after:.1f} dB")
     print(f"result: {result.output}")
     print(f"sheet:  {sheet}")
+    write_file(folder / "demo.json", json.dumps(result.report, indent=2).encode())
+    page = write_page(
+        source,
+        [result.output, truth],
+        folder / "demo.html",
+        ComparisonOptions(prompt=words["prompt"], overwrite=True),
+        run_reports=[folder / "demo.json"],
+        report=PlainProgress(),
+    )
+    print(f"page:   {page.output}; open it in a browser: {page.output.absolute().as_uri()}")
 
 
 def main(arguments: list[str]) -> int:

@@ -2,9 +2,9 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
 
 
@@ -26,6 +29,16 @@ def pytest_configure() -> None:
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             signal.signal(getattr(signal, name), handler)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Headless Chromium; without it, or without playwright, the tests are skipped: ``make browser`` installs both."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed; `make browser` installs it")
+    from tests.browser import launched
+
+    with launched() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

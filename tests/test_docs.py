@@ -26,7 +26,7 @@ from pnpvideo.video.ffmpeg import executable
 from pnpvideo.words.script import DEFAULT_CAPTIONERS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/quickstart.md", "docs/editing.md", "docs/world.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/editing.md", "docs/comparing.md", "docs/world.md")
 """In the order in which a newcomer reads them."""
 SLOW = ("docs/editing.md", "docs/world.md")
 EXTENDING = "docs/extending.md"

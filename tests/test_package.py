@@ -36,8 +36,13 @@ RANKS = (
     ("cli",),
     ("__main__",),
 )
-"""A room imports itself and rooms above it in this table. These three stand beside it:"""
-OBSERVERS = {"explore": ("cli",), "measure": ("cli", "explore"), "miniature": ("cli", "measure")}
+"""A room imports itself and rooms above it in this table. These stand beside it:"""
+OBSERVERS = {
+    "compare": ("cli",),
+    "explore": ("cli",),
+    "measure": ("cli", "compare", "explore"),
+    "miniature": ("cli", "measure"),
+}
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
 LONGEST_CLASS, MOST_PARAMETERS = 150, 7
@@ -218,6 +223,11 @@ def test_the_wheel_holds_the_miniature(wheel: dict[str, bytes]) -> None:
     assert {path.name for path in weights} >= {"model_index.json", "diffusion_pytorch_model.safetensors"}
     for path in weights:
         assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
+
+
+def test_the_wheel_holds_the_parts_of_a_page(wheel: dict[str, bytes]) -> None:
+    for name in ("page.html", "page.css", "page.js"):
+        assert wheel[f"pnpvideo/compare/{name}"] == (ROOT / "pnpvideo/compare" / name).read_bytes()
 
 
 def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes]) -> None:

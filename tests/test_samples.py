@@ -109,7 +109,7 @@ def test_demo_reports_a_missing_model(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
-def test_demo_writes_clip_and_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_writes_clip_sheet_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--steps", "2", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "translated 16 frames, 16 drawings, in " in said
@@ -118,3 +118,6 @@ def test_demo_writes_clip_and_sheet(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(list(read(tmp_path / "demo.mp4").frames())) == 16
     sheet = np.asarray(Image.open(tmp_path / "demo.png"))
     assert sheet.shape[0] > 3 * SIZE and sheet.shape[1] > 6 * SIZE
+    page = (tmp_path / "demo.html").read_text("utf-8")
+    assert (tmp_path / "demo.html").as_uri() in said
+    assert "ball.truth.mp4" in page and "Agreement with the prompt" in page and "How they were made" in page

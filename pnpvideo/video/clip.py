@@ -73,6 +73,8 @@ class ClipInfo:
     """Display height in pixels, likewise."""
     container: str | None = None
     """ffmpeg's name for a video's container ("mov", "matroska"); None for all other kinds."""
+    codec: str | None = None
+    """ffmpeg's name for the codec of a video's picture track ("h264", "vp9"); None for all other kinds."""
     frames: int | None = None
     """Number of frames that will be delivered; None: not known until the clip is decoded."""
     fps: Fraction | None = None

@@ -54,7 +54,7 @@ def open_stream(
     if demuxer == "mjpeg":
         report(Notice(message=f"{name} is a stream of JPEGs without times; 25 frames a second are assumed"))
     info, stored_size = stream_info.parse_info(path, demuxer, log)
-    info = dataclasses.replace(info, language=choice.language)
+    info = dataclasses.replace(info, codec=choice.codec, language=choice.language)
     info = _without_shifted_sound(info, demuxer, choice, patience_seconds, report)
     info, tone_filters = _convert_to_sdr(info, name, report)
     return VideoStream(

@@ -1,5 +1,5 @@
 """All mutants, in the order in which they are tried."""
 
-from . import keeping, loading, reading, writing
+from . import comparing, keeping, loading, reading, writing
 
-MUTANTS = (*reading.MUTANTS, *writing.MUTANTS, *keeping.MUTANTS, *loading.MUTANTS)
+MUTANTS = (*reading.MUTANTS, *writing.MUTANTS, *keeping.MUTANTS, *loading.MUTANTS, *comparing.MUTANTS)

@@ -78,12 +78,12 @@ def test_a_process_outside_of_the_group_that_holds_the_pipes_is_not_waited_for(
 
 
 @posix
-@pytest.mark.parametrize(("script", "why"), [(f"sleep {OWN}3", "nothing came"), ("echo broken >&2; exit 3", "broken")])
+@pytest.mark.parametrize(("script", "why"), [("sleep {OWN}3", "nothing came"), ("echo broken >&2; exit 3", "broken")])
 def test_a_listing_that_fails_is_said_in_time(
     script: str, why: str, wrapper: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ffmpeg, "LISTING_SECONDS", 0.5)
-    wrapper(f"{script} # {os.getpid()}")
+    wrapper(f"{script.format(OWN=OWN)} # {os.getpid()}")
     with pytest.raises(PnPVideoError, match=f"-encoders failed: {why}.*IMAGEIO_FFMPEG_EXE"):
         ffmpeg.encoders()
     assert not running(f"sleep {OWN}3")
