@@ -36,6 +36,7 @@ from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
 from .commands.tune import tune
+from .commands.ui import ui
 from .interrupt import Terminated, interruptible
 from .verbosity import Verbosity, asks_for_json
 
@@ -51,6 +52,7 @@ for command in (
     edit,
     preview,
     tune,
+    ui,
     compare,
     direction,
     plan,

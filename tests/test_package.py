@@ -38,10 +38,11 @@ RANKS = (
 )
 """A room imports itself and rooms above it in this table. These stand beside it:"""
 OBSERVERS = {
-    "compare": ("cli",),
-    "explore": ("cli",),
+    "compare": ("cli", "ui"),
+    "explore": ("cli", "ui"),
     "measure": ("cli", "compare", "explore"),
     "miniature": ("cli", "measure"),
+    "ui": ("cli",),
 }
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
@@ -228,6 +229,10 @@ def test_the_wheel_holds_the_miniature(wheel: dict[str, bytes]) -> None:
 def test_the_wheel_holds_the_parts_of_a_page(wheel: dict[str, bytes]) -> None:
     for name in ("page.html", "page.css", "page.js"):
         assert wheel[f"pnpvideo/compare/{name}"] == (ROOT / "pnpvideo/compare" / name).read_bytes()
+
+
+def test_the_wheel_holds_the_style_of_the_page_of_gradio(wheel: dict[str, bytes]) -> None:
+    assert wheel["pnpvideo/ui/page.css"] == (ROOT / "pnpvideo/ui/page.css").read_bytes()
 
 
 def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes]) -> None:
