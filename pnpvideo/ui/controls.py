@@ -6,6 +6,7 @@ A control that is left empty leaves the option to the preset, the model or the m
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from pnpvideo import option as kinds
@@ -88,6 +89,8 @@ def content_of(name: str, value: Any) -> Any:
         return AUTOMATIC
     if isinstance(kind, kinds.Whole | kinds.Real | kinds.Number):
         return repr(value).removesuffix(".0")
+    if isinstance(kind, kinds.Model):
+        return Path(value).name if Path(value).is_dir() else value  # the rest of a path is nobody's business
     if isinstance(kind, kinds.Shares):
         return ":".join(f"{share:g}" for share in value)
     return str(kind.dump(value))
@@ -114,7 +117,7 @@ def _control(name: str, spec: Spec, start: Mapping[str, Any], models: tuple[str,
     default = KNOWN_DEFAULTS[name]
     choices: tuple[str, ...] = ()
     if name == "model":
-        choices = models
+        choices = tuple(content_of(name, model) for model in models)
     elif isinstance(kind, kinds.Choice):
         choices = kind.values
     elif isinstance(kind, kinds.Number):

@@ -53,7 +53,7 @@ def build(sessions: Sessions, studio: Studio, start: Mapping[str, Any], models: 
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
                 _lay_out_questions(parts, shown)
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=3, min_width=320, elem_id="pnp-answers"):
                 _lay_out_answers(parts, shown)
         gr.Markdown(f"pnpvideo {__version__}", elem_id="pnp-version")
         _connect(page, parts, Handlers(sessions, studio, start, parts.options, parts.named), limits)
@@ -95,7 +95,7 @@ def _lay_out_questions(parts: Parts, shown: list[Control]) -> None:
             if usual:
                 formats = [("as the source", SAME), *((suffix.removeprefix("."), suffix) for suffix in SUFFIXES)]
                 named["suffix"] = gr.Dropdown(
-                    formats, value=SAME, label="Format", info="Of the result.", min_width=150, elem_id="pnp-format"
+                    formats, value=SAME, label="Format", info="Of the result.", min_width=190, elem_id="pnp-format"
                 )
     with gr.Accordion("Mask", open=False):
         named["mask"] = gr.File(
@@ -151,7 +151,7 @@ def _component(control: Control, shown: list[Control]) -> Any:
         "label": control.label,
         "info": control.help,
         "visible": is_shown(readers(control.name), first["method"], first["coherence"]),
-        "min_width": 150,
+        "min_width": 190,
         "elem_id": f"pnp-option-{control.name}",
     }
     if control.widget is Widget.CHOICE:

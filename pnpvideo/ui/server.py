@@ -103,16 +103,24 @@ def _run(
     config = uvicorn.Config(app, log_level=logging.WARNING, timeout_graceful_shutdown=1, access_log=False)
     ready(f"http://{host}:{listening.getsockname()[1]}/")
     server = uvicorn.Server(config)
-    # In a thread of its own, where it leaves signals alone: those end this function, and so the server.
-    serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="page")
-    serving.start()
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listening])
+        finally:
+            ended.set()
+
+    # In a thread of its own, where it leaves signals alone: those end this function, and so the server. An event is
+    # waited for, because a join that a signal interrupts takes the thread for ended (Python 3.11).
+    threading.Thread(target=run, name="page").start()
     try:
-        while serving.is_alive():
-            serving.join(1)
+        while not ended.wait(1):
+            pass
     finally:
         sessions.close_all()
         server.should_exit = True
-        serving.join()
+        ended.wait()
 
 
 def models_of(start: Mapping[str, Any]) -> tuple[str, ...]:

@@ -67,9 +67,9 @@ def end_server(server: Server) -> None:
         server.process.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Server]:
-    """A server with the tiny checkpoint, for all tests of a module."""
+    """A server with the tiny checkpoint, for all tests that need one."""
     small = ["--steps", "2", "--size", "32", "--source-prompt", "", "--device", "cpu"]
     started = start_server(
         tmp_path_factory.mktemp("ui"), "--model", str(checkpoint), *small, "--upload", str(UPLOAD_LIMIT)

@@ -57,6 +57,7 @@ def test_a_download_is_what_the_command_line_writes_bit_for_bit(
     opened.set("guidance", "3.5")
     opened.set("seed", "9007199254740993")  # more digits than a browser's numbers hold
     downloaded = opened.fetch(opened.run("abc"))
+    opened.page.wait_for_selector(".pnp-notice >> text=Finished in")
     small = ["--steps", "2", "--size", "32", "--source-prompt", "", "--device", "cpu", "-q"]
     command = ["translate", str(clip), "abc", "-o", str(tmp_path / "out.mp4")]
     command += ["--guidance", "3.5", "--seed", "9007199254740993", "--model", str(checkpoint)]
@@ -142,9 +143,9 @@ def test_a_file_that_is_too_large_is_refused(open_page: Opener, tmp_path: Path) 
     assert large.stat().st_size > UPLOAD_LIMIT
     opened = open_page()
     opened.page.set_input_files("#pnp-source input[type=file]", large)
-    opened.page.wait_for_timeout(2000)
-    opened.page.screenshot(path="/tmp/gr/large.png")
-    opened.page.wait_for_selector("text=/maximum allowed size/", timeout=3000)
+    opened.page.wait_for_selector("text=/maximum allowed size/")
+    sent = {"files": {"name": large.name, "mimeType": "image/png", "buffer": large.read_bytes()}}
+    assert opened.page.context.request.post(f"{opened.server.url}gradio_api/upload", multipart=sent).status == 413
     assert not list(opened.server.scratch.rglob("large.png"))
 
 

@@ -1,5 +1,7 @@
 """Controls come from the declarations of the options, and what they hold becomes values again."""
 
+from pathlib import Path
+
 import pytest
 
 from pnpvideo.errors import OptionError
@@ -58,6 +60,13 @@ def test_untouched_controls_set_nothing_but_what_they_began_with() -> None:
 )
 def test_a_value_survives_its_control(name: str, value: object) -> None:
     assert values_of({name: content_of(name, value)}, {}) == {name: value}
+
+
+def test_a_folder_of_a_model_is_named_by_its_last_part(tmp_path: Path) -> None:
+    start = {"model": str(tmp_path)}
+    (model,) = (control for control in controls(start, (str(tmp_path), "miniature")) if control.name == "model")
+    assert model.content == tmp_path.name and str(tmp_path.parent) not in str(model)
+    assert values_of({"model": model.content}, start) == start
 
 
 def test_an_emptied_control_leaves_the_option_alone() -> None:
