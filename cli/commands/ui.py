@@ -37,16 +37,7 @@ MOST_BYTES = 4096
 @config_option
 @verbosity_options
 @click.pass_context
-def ui(
-    context: click.Context,
-    host: str,
-    port: int,
-    user: str | None,
-    password_file: Path | None,
-    opens: bool,
-    config: Path | None,
-    **asked: Any,
-) -> None:
+def ui(context: click.Context, config: Path | None, **asked: Any) -> None:
     """Serve a page that translates clips and stills, tries options, compares, and keeps the results of a session.
 
     It is open to this machine only, unless --host says otherwise, which needs --user and a password. The other options
@@ -59,7 +50,8 @@ def ui(
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)
     check_installed()
-    address = Address(host=host, port=port, user=user, password=_password(password_file, user))
+    password = _password(asked["password_file"], asked["user"])
+    address = Address(host=asked["host"], port=asked["port"], user=asked["user"], password=password)
     limits = Limits(**{field.name: asked[field.name] for field in fields(Limits)})
     stated = resolve(given(context), config)
     check_options(stated.options())
@@ -67,7 +59,7 @@ def ui(
 
         def ready(url: str) -> None:
             report(Notice(message=f"the page is at {url} (Ctrl-C ends it)"))
-            if opens:
+            if asked["opens"]:
                 click.launch(url)
 
         serve(address, stated.values, limits, ready)

@@ -9,7 +9,7 @@ from pnpvideo.cli.main import main
 from tests.ui.conftest import Opener, Server, end_server, needs_gradio, start_server
 
 CLIP = Path(__file__).resolve().parents[2] / "samples" / "ball.mp4"
-OPTIONS = ["--frames", "0:2", "--preset", "draft"]
+OPTIONS = ["--frames", "0:1", "--size", "128", "--steps", "4"]
 pytestmark = [needs_gradio, pytest.mark.slow]
 
 
@@ -22,12 +22,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_an_edit_on_the_page_is_what_the_command_line_writes_bit_for_bit(open_page: Opener, tmp_path: Path) -> None:
     opened = open_page()
-    opened.page.set_default_timeout(300_000)
+    opened.page.set_default_timeout(200_000)
     opened.drop(CLIP)
     opened.page.check("#pnp-task input >> nth=1")
     opened.page.fill("#pnp-from textarea, #pnp-from input", "ball")
     opened.page.fill("#pnp-to textarea, #pnp-to input", "cube")
-    opened.page.wait_for_selector("#pnp-option-cross_attention", state="attached")
+    opened.page.wait_for_function("document.querySelector('#pnp-option-method input').value === 'pix2pix-zero'")
     opened.page.click("#pnp-run")
     link = opened.page.wait_for_selector(".pnp-latest a")
     assert link is not None
