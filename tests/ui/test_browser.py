@@ -18,7 +18,7 @@ from pnpvideo.cli.main import main
 from tests.ui.conftest import UPLOAD_LIMIT, Opened, Opener, Server, needs_gradio, write_picture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FilePayload, Page
 
 pytestmark = needs_gradio
 HOSTILE = "<img src=x onerror=document.title='run'>"
@@ -144,8 +144,11 @@ def test_a_file_that_is_too_large_is_refused(open_page: Opener, tmp_path: Path) 
     opened = open_page()
     opened.page.set_input_files("#pnp-source input[type=file]", large)
     opened.page.wait_for_selector("text=/maximum allowed size/")
-    sent = {"files": {"name": large.name, "mimeType": "image/png", "buffer": large.read_bytes()}}
-    assert opened.page.context.request.post(f"{opened.server.url}gradio_api/upload", multipart=sent).status == 413
+    content: FilePayload = {"name": large.name, "mimeType": "image/png", "buffer": large.read_bytes()}
+    assert (
+        opened.page.context.request.post(f"{opened.server.url}gradio_api/upload", multipart={"files": content}).status
+        == 413
+    )
     assert not list(opened.server.scratch.rglob("large.png"))
 
 
@@ -260,8 +263,8 @@ def test_an_error_names_no_folder_of_the_server(open_page: Opener, picture: Path
     ],
 )
 def test_no_other_file_or_service_is_reached(server: Server, path: str) -> None:
-    host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
-    with socket.create_connection((host, port)) as connection:
+    port = urlsplit(server.url).port or 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         answer = connection.makefile("rb").read()
     assert re.match(rb"HTTP/1.1 40[034]", answer) and b"root:" not in answer
