@@ -41,6 +41,7 @@ from .commands.probe import probe
 from .commands.store import store
 from .commands.translate import translate
 from .commands.tune import tune
+from .commands.ui import ui
 from .interrupt import Terminated, interruptible
 from .verbosity import Verbosity, asks_for_json
 
@@ -58,6 +59,7 @@ for command in (
     tune,
     distill,
     apply,
+    ui,
     compare,
     inspect,
     direction,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, PnPVideoError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.option import Directions, Shares, Switch, flag_of
+from pnpvideo.option import Shares, Switch, WeightedFiles, flag_of
 from pnpvideo.publish import write_file
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
@@ -151,7 +151,7 @@ def _flags(name: str, value: Any) -> Iterable[str]:
     flag, dumped = flag_of(name, spec)[-1], spec.kind.dump(value)
     if isinstance(spec.kind, Switch):
         yield from [flag] if value else []
-    elif isinstance(spec.kind, Directions):
+    elif isinstance(spec.kind, WeightedFiles):
         for direction in dumped:
             yield from (flag, direction)
     else:

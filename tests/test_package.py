@@ -39,13 +39,14 @@ RANKS = (
 )
 """A room imports itself and rooms above it in this table. These stand beside it:"""
 OBSERVERS = {
-    "batch": ("cli",),
-    "compare": ("cli",),
-    "explore": ("cli",),
+    "batch": ("cli", "ui"),
+    "compare": ("cli", "ui"),
+    "explore": ("cli", "ui"),
     "inspect": ("cli",),
     "measure": ("cli", "compare", "explore", "inspect", "student"),
     "miniature": ("cli", "measure"),
     "student": ("cli",),
+    "ui": ("cli",),
 }
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""
 
@@ -238,6 +239,10 @@ def test_the_wheel_holds_the_vocabulary_of_clip(wheel: dict[str, bytes]) -> None
     for name in ("merges.txt.gz", "LICENSE"):
         path = ROOT / "pnpvideo/backends/clip_vocabulary" / name
         assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
+
+
+def test_the_wheel_holds_the_style_of_the_page_of_gradio(wheel: dict[str, bytes]) -> None:
+    assert wheel["pnpvideo/ui/page.css"] == (ROOT / "pnpvideo/ui/page.css").read_bytes()
 
 
 def test_the_wheel_installs_one_package_and_one_command(wheel: dict[str, bytes]) -> None:

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 import click
 
+from pnpvideo.early import check_input
 from pnpvideo.errors import InputError
 from pnpvideo.events import Notice, Progress
 
-from ..early import check_input
 from ..render import progress_option, rendering
 from ..verbosity import Verbosity, hush_libraries, verbosity_options
 

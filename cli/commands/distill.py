@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from pnpvideo.early import check_options
 from pnpvideo.events import Notice, Progress
 
-from ..early import check_options
 from ..render import progress_option, rendering
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import Verbosity, hush_libraries, verbosity_options
