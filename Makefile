@@ -35,7 +35,7 @@ gpu: $(READY)
 # A test that fails still leaves the table of what ran.
 coverage: $(READY)
 	$(BIN)/python -m coverage erase
-	-$(BIN)/python -m coverage run -m pytest -q
+	-OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -q -n auto --dist loadfile
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m tests.rooms_covered
 

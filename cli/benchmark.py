@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .render import progress_option, rendering
-from .settings import RECIPE, Command, config_option, given, read_tables, resolve, settings
+from .settings import RECIPE, Command, config_option, given, read_tables, resolve, settings, together
 from .verbosity import Verbosity, json_option, verbosity_options
 
 JUDGE_HELP = "miniature, a folder or a hub id: a CLIP model (openai/clip-vit-large-patch14)"
@@ -36,7 +36,7 @@ def only(recipes: Mapping[str, Any], chosen: Collection[str]) -> dict[str, Any]:
 
 def benchmark_settings(usual: str) -> Callable[[Command], Command]:
     """Add the options of every benchmark. usual: its recipes if no file gives others, as shown in the help."""
-    options = (
+    return together(
         click.option(
             "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, JSON, pictures."
         ),
@@ -63,17 +63,10 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
         verbosity_options,
     )
 
-    def apply(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
-
 
 def world_settings(usual: str, clips: int, length: int) -> Callable[[Command], Command]:
     """Add the options of a benchmark on clips of the procedural world. clips, length: the defaults of both options."""
-    options = (
+    return together(
         click.option("--clips", type=click.IntRange(1), default=clips, show_default=True, help="Clips for each task."),
         click.option("--length", type=click.IntRange(2), default=length, show_default=True, help="Frames of a clip."),
         click.option(
@@ -81,13 +74,6 @@ def world_settings(usual: str, clips: int, length: int) -> Callable[[Command], C
         ),
         benchmark_settings(usual),
     )
-
-    def apply(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
 
 
 def on_world(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,7 @@ from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Progress, Report
 
 from .render import progress_option, rendering
-from .settings import Setting, config_option, settings
+from .settings import Command, Setting, config_option, settings, together
 from .verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from pnpvideo.inspect import Inspection, View
     from pnpvideo.settings.options import Options
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 READING = ("model", "source_prompt", "captioner", "frames", "track", "decoder", "allow_partial", "overwrite")
@@ -62,7 +60,7 @@ def usual(*names: str, **attributes: Any) -> Callable[[Command], Command]:
 
 def inspect_options(timesteps: str, pictures: str, layers: str, part: str = "decoder") -> Callable[[Command], Command]:
     """Add what all inspect commands take. timesteps, pictures, layers, part: the defaults, for the help."""
-    options = [
+    return together(
         click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)),
         usual(
             "-o",
@@ -100,14 +98,7 @@ def inspect_options(timesteps: str, pictures: str, layers: str, part: str = "dec
         json_option("Print the numbers as one JSON object."),
         progress_option,
         verbosity_options,
-    ]
-
-    def apply(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
+    )
 
 
 at_option = usual("--at", type=Numbers(int), metavar="N,...", help="Numbers of the frames to take, from 0, instead.")

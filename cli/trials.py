@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import click
 from pnpvideo.errors import OptionError
 
 from .commands.edit import edit_options
-from .settings import Command, Stated, given, resolve
+from .settings import Command, Stated, given, resolve, together
 
 
 class Place(click.ParamType[Any]):
@@ -56,7 +55,7 @@ def change_options(command: Command) -> Command:
 
 def frame_options(command: Command) -> Command:
     """Add --pictures and --at."""
-    options: tuple[Callable[[Command], Command], ...] = (
+    add = together(
         click.option(
             "--pictures",
             type=click.IntRange(1, 64),
@@ -68,9 +67,7 @@ def frame_options(command: Command) -> Command:
             "--at", type=Place(), multiple=True, help="Try this frame instead: a number, or 2.5s; may be given again."
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add(command)
 
 
 def stated_of(context: click.Context, prompt: str | None, config: Path | None) -> Stated:

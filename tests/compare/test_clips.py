@@ -9,14 +9,14 @@ import pytest
 from pnpvideo.compare.clips import bytes_of, duration_of, labels_of, open_clips, path_of, size_within
 from pnpvideo.errors import OptionError
 from pnpvideo.events import ignore
-from pnpvideo.video.clip import Frame
+from pnpvideo.video.clip import Clip, Frame
 from pnpvideo.video.span import TimeSpan
 from tests.compare.conftest import Notices
 from tests.compare.pictures import plain
 
 
-def greys(clip: object) -> list[int]:
-    return [int(frame.pixels[0, 0, 0]) for frame in clip.frames()]  # type: ignore[attr-defined]
+def greys(clip: Clip) -> list[int]:
+    return [int(frame.pixels[0, 0, 0]) for frame in clip.frames()]
 
 
 @pytest.mark.parametrize("span", [(2, 5), TimeSpan(0.2, 0.5)])

@@ -1,5 +1,7 @@
 """Which sites and grids an inspection takes."""
 
+from typing import Any
+
 import pytest
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
@@ -35,9 +37,9 @@ def test_a_site_is_named_as_the_network_names_it(backend: StableDiffusion) -> No
         ({"layers": (-1,)}, "count from 0"),
     ],
 )
-def test_values_out_of_range_are_refused(values: dict[str, object], said: str) -> None:
+def test_values_out_of_range_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        View(**values)  # type: ignore[arg-type]
+        View(**values)
 
 
 def test_the_grid_of_a_layer_follows_from_the_latents(backend: StableDiffusion) -> None:
