@@ -16,6 +16,7 @@ import numpy as np
 from pnpvideo import pipeline
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
+from pnpvideo.coherence.joint import JointAttention
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import OptionError
@@ -192,7 +193,7 @@ def _lesson(
     report: Report,
 ) -> Lesson:
     """Choose the keyframes of each part of each shot and translate them together, with joint attention."""
-    joint = options.changed({"coherence": "joint", "keyframe_every": 1})
+    joint = replace(options, coherence=JointAttention(keyframe_every=1))
     run = Run.of(backend, joint, Store(options.runtime.store, report=report), report)
     translator = ClipTranslator(run, prompt)
     sources: list[np.ndarray] = []
