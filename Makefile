@@ -15,13 +15,8 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 # What the tests of pages need: playwright, gradio and Chromium. Without them these tests are skipped.
-# gradio states that it needs Pillow below 13, but works with it; --no-deps is the only way to tell pip.
-GRADIO_NEEDS := brotli fastapi groovy httpx orjson pandas pydub python-multipart pytz safehttpx semantic-version tomlkit uvicorn
 browser: $(READY)
-	$(BIN)/python -c "import gradio" 2>/dev/null || { \
-	$(BIN)/python -m pip install --quiet -c constraints.txt $(GRADIO_NEEDS) && \
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps gradio gradio-client hf-gradio; }
-	$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt playwright
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ui]' playwright
 	command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update -q -o Acquire::Retries=0 && apt-get install -qy --no-install-recommends chromium; \
 	else echo "no Chromium: install it with your system's packages (Debian: apt install chromium)"; exit 1; fi

@@ -80,8 +80,10 @@ class Training:
         self.generator = channels_last(generator).to(self.device)
         self.discriminator = channels_last(discriminator).to(self.device)
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
-        self._adam = torch.optim.Adam(self.generator.parameters(), recipe.rate, betas=BETAS)
-        self._adam_of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.rate, betas=BETAS)
+        self._adam = torch.optim.Adam(self.generator.parameters(), recipe.rate, betas=BETAS, fused=True)
+        self._adam_of_discriminator = torch.optim.Adam(
+            self.discriminator.parameters(), recipe.rate, betas=BETAS, fused=True
+        )
 
     def steps(self, examples: Examples, tower: Tower | None = None) -> Iterator[Figures]:
         """Train up to the recipe's last step, and yield the figures of each.
@@ -113,10 +115,15 @@ class Training:
         ):
             network.load_state_dict(_under(tensors, name))
         for name, adam in self._optimisers().items():
+            parameters = [value for group in adam.param_groups for value in group["params"]]
             moments: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(tensors, name).items():
                 index, _, part = key.partition(".")
-                moments.setdefault(int(index), {})[part] = value.clone()
+                like = parameters[
+                    int(index)
+                ]  # the fused kernel wants moments that lie in memory as their parameter does
+                laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value.clone()
+                moments.setdefault(int(index), {})[part] = laid
             adam.load_state_dict({**adam.state_dict(), "state": moments})
         self.step = step
 
@@ -130,18 +137,19 @@ class Training:
                 group["lr"] = recipe.rate * min(1.0, (self.step + 1) / WARM_UP)
         batch = recipe.drawing.examples(examples, recipe.seed, self.step)
         source, target = self._put(batch.source), self._put(batch.target)
-        made = self._made(batch)
-        terms = {"absolute": F.l1_loss(made, target)}
-        if tower is not None and weights.perceptual:
-            terms["perceptual"] = perceptual_loss(tower, made, target)
         if weights.temporal:
             motions = examples.motions
             if motions is None:
                 motions = imagined_motions(examples.source, recipe.steady, recipe.seed, self.step)
             steady = recipe.drawing.neighbours(motions, recipe.steady, recipe.seed, self.step)
-            terms["temporal"] = temporal_loss(
-                self._made(steady.earlier), self._made(steady.later), self._put(steady.flow), self._put(steady.visible)
-            )
+            made, earlier, later = self._made(batch, steady.earlier, steady.later)
+            temporal = temporal_loss(earlier, later, self._put(steady.flow), self._put(steady.visible))
+            terms = {"absolute": F.l1_loss(made, target), "temporal": temporal}
+        else:
+            (made,) = self._made(batch)
+            terms = {"absolute": F.l1_loss(made, target)}
+        if tower is not None and weights.perceptual:
+            terms["perceptual"] = perceptual_loss(tower, made, target)
         judged = weights.adversarial and self.step >= recipe.adversarial_after
         if judged:
             self.discriminator.requires_grad_(False)
@@ -158,8 +166,8 @@ class Training:
         if judged:
             figures["discriminator"] = self._train_discriminator(source, target, made.detach())
         with torch.no_grad():
-            for ours, theirs in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                ours.lerp_(theirs, 1 - min(recipe.average, (self.step + 1) / (self.step + 10)))
+            share = 1 - min(recipe.average, (self.step + 1) / (self.step + 10))
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), share)
         return Figures(step=self.step + 1, **figures)
 
     def _train_discriminator(self, source: Tensor, real: Tensor, made: Tensor) -> float:
@@ -173,9 +181,14 @@ class Training:
         self._adam_of_discriminator.step()
         return loss.item()
 
-    def _made(self, batch: Batch) -> Tensor:
-        made: Tensor = self.generator(self._put(batch.source), self._put(batch.context), self._put(batch.place))
-        return made
+    def _made(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """The generator's pictures for each batch, from one pass over all of them."""
+        source, context, place = (
+            self._put(torch.cat([getattr(batch, name) for batch in batches])) for name in ("source", "context", "place")
+        )
+        made: Tensor = self.generator(source, context, place)
+        parts: tuple[Tensor, ...] = torch.split(made, [len(batch.source) for batch in batches])
+        return parts
 
     def _put(self, value: Tensor | None) -> Tensor:
         assert value is not None

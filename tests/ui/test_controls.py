@@ -18,8 +18,9 @@ def test_every_option_that_suits_a_page_has_one_control_by_section() -> None:
     assert len(set(names)) == len(names)
     left_out = {name for name in KNOWN if name not in names}
     assert left_out == {
-        *("generate", "captioner", "change", "directions", "mask"),
-        *("overwrite", "device", "dtype", "compile", "store", "store_limit"),
+        *("generate", "captioner", "change", "directions", "mask", "vae", "lora"),
+        *("overwrite", "sidecar", "preview_every", "preview_file"),
+        *("device", "dtype", "compile", "store", "store_limit"),
     }
     sections = [SECTIONS.index(control.section) for control in shown]
     assert sections == sorted(sections)
