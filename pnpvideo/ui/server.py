@@ -119,6 +119,7 @@ def _run(
             pass
     finally:
         sessions.close_all()
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it tells of each page that is still open
         server.should_exit = True
         ended.wait()
 

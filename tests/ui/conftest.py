@@ -132,20 +132,21 @@ Opener = Callable[..., Opened]
 
 @pytest.fixture
 def open_page(browser: "Browser", server: Server) -> Iterator[Opener]:
-    """open_page(context): a page of the server, in the browser of one person or in that of ``context``."""
+    """open_page(context, other): a page of the server, or of another one, in the browser of one person or in that of
+    ``context``."""
     contexts: list[BrowserContext] = []
 
-    def make(context: "BrowserContext | None" = None) -> Opened:
+    def make(context: "BrowserContext | None" = None, other: Server | None = None) -> Opened:
         if context is None:
             context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
             contexts.append(context)
-        opened = Opened(context.new_page(), server)
+        opened = Opened(context.new_page(), other or server)
         opened.page.on("request", lambda request: opened.requests.append(request.url))
         opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
         with opened.page.expect_response(
             lambda response: "/run/predict" in response.url or "/queue/join" in response.url
         ):
-            opened.page.goto(server.url)
+            opened.page.goto(opened.server.url)
         opened.page.wait_for_selector("#pnp-run")
         return opened
 

@@ -15,7 +15,16 @@ import pytest
 from PIL import Image
 from pnpvideo.cli.main import main
 
-from tests.ui.conftest import UPLOAD_LIMIT, Opened, Opener, Server, needs_gradio, write_picture
+from tests.ui.conftest import (
+    UPLOAD_LIMIT,
+    Opened,
+    Opener,
+    Server,
+    end_server,
+    needs_gradio,
+    start_server,
+    write_picture,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Page
@@ -96,6 +105,28 @@ def test_a_closed_page_stops_its_run_and_leaves_no_file(open_page: Opener, pictu
     wait_until(lambda: len(set(stays.server.folders()) & before) == len(before) - 1, stays.page)
     stays.drop(picture)
     stays.run("abc")  # which waits for the engine, should it still be at work
+
+
+def test_one_run_too_many_is_refused_and_the_end_of_the_server_leaves_no_file(
+    open_page: Opener, picture: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    small = ["--model", str(checkpoint), "--size", "32", "--source-prompt", "", "--device", "cpu"]
+    server = start_server(tmp_path, *small, "--queue", "1")
+    try:
+        works, waits, refused = (open_page(other=server) for _ in range(3))
+        for opened in (works, waits, refused):
+            opened.drop(picture)
+        start_long_run(works)
+        for opened in (waits, refused):
+            opened.page.fill("#pnp-prompt textarea", "abc")
+            with opened.page.expect_response("**/queue/join*"):
+                opened.page.click("#pnp-run")
+        refused.page.wait_for_selector("text=/currently busy/")
+        assert server.folders()
+    finally:
+        end_server(server)
+    assert list(server.scratch.iterdir()) == []
+    assert "Traceback" not in server.said()
 
 
 def test_two_pages_of_one_browser_do_not_mix(open_page: Opener, tmp_path: Path) -> None:
