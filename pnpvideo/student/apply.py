@@ -13,7 +13,7 @@ from torch import Tensor
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
-from pnpvideo.student.network import channels_last
+from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
 from pnpvideo.video.clip import Clip, Frame
 from pnpvideo.video.destination import check_output
@@ -38,7 +38,8 @@ class Applier:
         self, student: Student, *, device: torch.device | str = "cpu", precision: str = "auto", size: int | None = None
     ) -> None:
         self.device = torch.device(device)
-        self.dtype = _dtype(precision, self.device)
+        named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        self.dtype = fastest_dtype(self.device) if precision == "auto" else named[precision]
         self.network = channels_last(student.network).to(self.device, self.dtype)
         self.short = size or min(student.card.size)
         self.multiple = student.card.shape.multiple
@@ -195,10 +196,3 @@ def _to_network(pixels: Tensor, dtype: torch.dtype) -> Tensor:
     """(h, w, 3) uint8 -> (1, 3, h, w) in [-1, 1], channels last."""
     x = pixels.permute(2, 0, 1).unsqueeze(0).to(dtype)
     return (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
-    return torch.bfloat16 if fast else torch.float32

@@ -55,7 +55,7 @@ def perceptual_loss(tower: Tower, result: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         wanted = tower(target)
     differences = [
-        (F.normalize(ours, dim=1) - F.normalize(theirs, dim=1)).square().sum(1).mean()
+        (F.normalize(ours.float(), dim=1) - F.normalize(theirs.float(), dim=1)).square().sum(1).mean()
         for ours, theirs in zip(tower(result), wanted, strict=True)
     ]
     return torch.stack(differences).sum()

@@ -144,6 +144,12 @@ def channels_last(network: Network) -> Network:
     return network
 
 
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs and on processors that multiply matrices in it (AMX), else float32."""
+    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
 class _Context(nn.Module):
     """(n, 3, CONTEXT, CONTEXT) and a latent code -> the style (n, shape.style)."""
 

@@ -18,7 +18,7 @@ from pnpvideo.store.durable import replace_file
 from pnpvideo.student.discriminator import Discriminator, discriminator_loss, generator_loss, gradient_penalty
 from pnpvideo.student.examples import Batch, Drawing, Examples, imagined_motions
 from pnpvideo.student.losses import Tower, Weights, perceptual_loss, temporal_loss
-from pnpvideo.student.network import SHAPES, Generator, Shape, channels_last
+from pnpvideo.student.network import SHAPES, Generator, Shape, channels_last, fastest_dtype
 
 STATE_FORMAT = "pnpvideo student training 1"
 WARM_UP = 100
@@ -69,11 +69,13 @@ class Figures:
 class Training:
     """A student under training: generator, its moving average, discriminator and both optimisers after ``step`` steps.
 
-    Raises nothing by itself; ``steps`` raises NotFiniteError if a loss is NaN or infinite.
+    Weights, losses and the gradient penalty are float32; where bfloat16 is faster, the networks multiply in it. Raises
+    nothing by itself; ``steps`` raises NotFiniteError if a loss is NaN or infinite.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         self.recipe, self.device, self.step = recipe, torch.device(device), 0
+        self._dtype = fastest_dtype(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             generator, discriminator = Generator(recipe.shape), Discriminator()
@@ -119,9 +121,7 @@ class Training:
             moments: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(tensors, name).items():
                 index, _, part = key.partition(".")
-                like = parameters[
-                    int(index)
-                ]  # the fused kernel wants moments that lie in memory as their parameter does
+                like = parameters[int(index)]  # in whose layout the fused kernel wants the moments
                 laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value.clone()
                 moments.setdefault(int(index), {})[part] = laid
             adam.load_state_dict({**adam.state_dict(), "state": moments})
@@ -137,23 +137,24 @@ class Training:
                 group["lr"] = recipe.rate * min(1.0, (self.step + 1) / WARM_UP)
         batch = recipe.drawing.examples(examples, recipe.seed, self.step)
         source, target = self._put(batch.source), self._put(batch.target)
+        terms: dict[str, Tensor] = {}
         if weights.temporal:
             motions = examples.motions
             if motions is None:
                 motions = imagined_motions(examples.source, recipe.steady, recipe.seed, self.step)
             steady = recipe.drawing.neighbours(motions, recipe.steady, recipe.seed, self.step)
             made, earlier, later = self._made(batch, steady.earlier, steady.later)
-            temporal = temporal_loss(earlier, later, self._put(steady.flow), self._put(steady.visible))
-            terms = {"absolute": F.l1_loss(made, target), "temporal": temporal}
+            terms["temporal"] = temporal_loss(earlier, later, self._put(steady.flow), self._put(steady.visible))
         else:
             (made,) = self._made(batch)
-            terms = {"absolute": F.l1_loss(made, target)}
+        terms["absolute"] = F.l1_loss(made, target)
         if tower is not None and weights.perceptual:
-            terms["perceptual"] = perceptual_loss(tower, made, target)
-        judged = weights.adversarial and self.step >= recipe.adversarial_after
+            with self._quick():
+                terms["perceptual"] = perceptual_loss(tower, made, target)
+        judged = bool(weights.adversarial) and self.step >= recipe.adversarial_after
         if judged:
             self.discriminator.requires_grad_(False)
-            terms["adversarial"] = generator_loss(self.discriminator(source, made))
+            terms["adversarial"] = generator_loss(self._judged(source, made))
             self.discriminator.requires_grad_(True)
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
         if not bool(torch.isfinite(loss)):
@@ -171,7 +172,7 @@ class Training:
         return Figures(step=self.step + 1, **figures)
 
     def _train_discriminator(self, source: Tensor, real: Tensor, made: Tensor) -> float:
-        loss = discriminator_loss(self.discriminator(source, real), self.discriminator(source, made))
+        loss = discriminator_loss(self._judged(source, real), self._judged(source, made))
         total = loss
         if self.step % PENALTY_EVERY == 0:
             penalty = gradient_penalty(self.discriminator, source, real)
@@ -186,9 +187,18 @@ class Training:
         source, context, place = (
             self._put(torch.cat([getattr(batch, name) for batch in batches])) for name in ("source", "context", "place")
         )
-        made: Tensor = self.generator(source, context, place)
-        parts: tuple[Tensor, ...] = torch.split(made, [len(batch.source) for batch in batches])
+        with self._quick():
+            made: Tensor = self.generator(source, context, place)
+        parts: tuple[Tensor, ...] = torch.split(made.float(), [len(batch.source) for batch in batches])
         return parts
+
+    def _judged(self, source: Tensor, result: Tensor) -> Tensor:
+        with self._quick():
+            scores: Tensor = self.discriminator(source, result)
+        return scores.float()
+
+    def _quick(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _put(self, value: Tensor | None) -> Tensor:
         assert value is not None
