@@ -5,8 +5,8 @@
     python -m benchmarks.student compare out/cartoon2photo --clips 8
 
 "inputs" renders one cartoon each of scenes that neither training nor any benchmark uses. "compare" prints a table: the
-truth, the source, the teacher with token flow, and the student; seconds a frame are of the model's work alone, and the
-line below the table says what decoding, translating and encoding a clip of 240 frames takes with the student.
+truth, the source, the teacher with token flow, and each student; seconds a frame are of the model's work alone, and the
+lines below the table say what decoding, translating and encoding a clip of 240 frames takes with each student.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     inputs.add_argument("--scenes", type=int, default=1000)
     inputs.add_argument("--style", default="cartoon")
     beside = commands.add_parser("compare")
-    beside.add_argument("student", type=Path)
+    beside.add_argument("students", type=Path, nargs="+")
     beside.add_argument("--clips", type=int, default=8)
     beside.add_argument("--frames", type=int, default=8)
     beside.add_argument("--task", default="cartoon:photo")
@@ -58,7 +58,7 @@ def main() -> None:
     if options.command == "inputs":
         render_inputs(options.folder, options.scenes, options.style)
     else:
-        compare(options.student, options.clips, options.frames, tuple(options.task.split(":")), options.sheet)
+        compare(options.students, options.clips, options.frames, tuple(options.task.split(":")), options.sheet)
 
 
 def render_inputs(folder: Path, scenes: int, style: str) -> None:
@@ -70,9 +70,10 @@ def render_inputs(folder: Path, scenes: int, style: str) -> None:
             Image.fromarray(Footage(random_scene(FIRST_SCENE + number), style, style, 1, 256).source[0]).save(path)
 
 
-def compare(student: Path, clips: int, frames: int, task: tuple[str, ...], sheet: Path | None) -> None:
-    """Measure the truth, the source, the teacher and the student on each clip; print the means and the speed."""
-    applier, judge, backend = Applier(load_student(student)), Judge(), load("miniature")
+def compare(students: list[Path], clips: int, frames: int, task: tuple[str, ...], sheet: Path | None) -> None:
+    """Measure truth, source, teacher and students on each clip; print the means, and the students' speed."""
+    appliers = {path.name: Applier(load_student(path)) for path in students}
+    judge, backend = Judge(), load("miniature")
     rows: dict[str, list[dict[str, float]]] = {}
     shown: list[np.ndarray] = []
     for number in range(clips):
@@ -82,15 +83,17 @@ def compare(student: Path, clips: int, frames: int, task: tuple[str, ...], sheet
                 "truth": (footage.truth, float("nan")),
                 "source": (footage.source, float("nan")),
                 "teacher, flow": _timed(partial(_taught, footage, Path(folder), backend, task)),
-                "student": _timed(partial(_applied, applier, footage.source)),
+                **{name: _timed(partial(_applied, applier, footage.source)) for name, applier in appliers.items()},
             }
         for name, (pictures, seconds) in results.items():
             rows.setdefault(name, []).append({"seconds": seconds, **measure_all(judge, footage, pictures)})
         middle = frames // 2
-        shown.append(np.hstack([results[name][0][middle] for name in ("source", "teacher, flow", "student", "truth")]))
+        order = ("source", "teacher, flow", *appliers, "truth")
+        shown.append(np.hstack([results[name][0][middle] for name in order]))
     means = {name: {key: nanmean([row[key] for row in found]) for key in found[0]} for name, found in rows.items()}
     print(table(means))
-    print(_speed(applier, footage.source))
+    for name, applier in appliers.items():
+        print(f"{name}: {_speed(applier, footage.source)}")
     if sheet is not None:
         Image.fromarray(np.vstack(shown)).save(sheet)
 

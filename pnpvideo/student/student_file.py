@@ -15,6 +15,8 @@ from pnpvideo.student.network import Generator, Shape
 
 FORMAT = "pnpvideo student 1"
 WEIGHTS, CARD = "student.safetensors", "student.json"
+SHIPPED = Path(__file__).parent / "weights"
+"""The folder of the students that come with pnpvideo, which are known by their names."""
 WIDEST, DEEPEST = 1024, 6
 """Limits of what a card may state."""
 
@@ -63,10 +65,23 @@ def save_student(student: Student, folder: Path, *, overwrite: bool = False) -> 
         (path / CARD).write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
 
 
+def shipped_students() -> list[str]:
+    """The names of the students that come with pnpvideo."""
+    return sorted(path.name for path in SHIPPED.glob("*") if path.is_dir())
+
+
 def load_student(folder: Path) -> Student:
-    """Read a student. Raises ModelError if a file is missing, damaged, or does not fit the card."""
+    """Read a student: a folder, or the name of one that comes with pnpvideo if there is no such folder.
+
+    Raises ModelError if a file is missing, damaged, or does not fit the card.
+    """
+    if not folder.is_dir() and str(folder) in shipped_students():
+        folder = SHIPPED / folder
     if not folder.is_dir():
-        raise ModelError(f"{folder} is no folder of a student; 'pnpvideo distill' makes one")
+        raise ModelError(
+            f"{folder} is no folder of a student; 'pnpvideo distill' makes one, and these come with pnpvideo: "
+            f"{', '.join(shipped_students())}"
+        )
     card = _read_card(folder / CARD)
     network = Generator(card.shape)
     path = folder / WEIGHTS

@@ -1,5 +1,7 @@
 """pnpvideo distill, apply and translate --student: from words to the room, and to files and pipes."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +112,35 @@ def test_a_clip_gets_a_student_of_its_own(
     assert main(words) == 0
     assert '"student"' in capsys.readouterr().out
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("stage", ["teach", "train"])
+def test_a_killed_distillation_goes_on_to_the_same_student(stage: str, checkpoint: Path, tmp_path: Path) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(inputs / f"{number}.png")
+    code = "import sys, pnpvideo.student.distill as d; from pnpvideo.cli.main import main; d.SAVE_SECONDS = 0.0;"
+    asked = ["--model", str(checkpoint), "--source-prompt", "a ball", "--steps", "2", "--size", "64", "--pairs", "3"]
+    words = ["distill", str(inputs), "a fox", *asked, "--train-steps", "6", "--least-gain=-2", "--progress", "json"]
+
+    def command(name: str) -> list[str]:
+        own = ["-o", str(tmp_path / name), "--store", str(tmp_path / f"{name}-store")]
+        return [sys.executable, "-c", f"{code} sys.exit(main(sys.argv[1:]))", *words, *own]
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command("whole"), check=True, env=environment, capture_output=True)
+    with subprocess.Popen(command("resumed"), stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        seen = 0
+        for line in process.stderr:
+            seen += f'"{stage}"' in line
+            if seen == 2:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "resumed").exists()
+    done = subprocess.run(command("resumed"), check=True, env=environment, capture_output=True, text=True)
+    assert ("training goes on at step" in done.stderr) == (stage == "train")
+    one, other = (tmp_path / name / "student.safetensors" for name in ("whole", "resumed"))
+    assert one.read_bytes() == other.read_bytes()

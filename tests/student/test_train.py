@@ -77,7 +77,9 @@ def test_motion_is_learned_from_where_there_is_some(examples: Examples, recipe: 
     still = np.zeros((6, 2, 32, 32), np.float16)
     motions = Motions(examples.source, examples.source, still, np.ones((6, 32, 32), bool))
     steady = replace(examples, motions=motions)
-    assert all(each.temporal < 4e-3 for each in Training(recipe).steps(steady))  # equal frames, equal results (bfloat16)
+    assert all(
+        each.temporal < 4e-3 for each in Training(recipe).steps(steady)
+    )  # equal frames, equal results (bfloat16)
     moved = replace(steady, motions=replace(motions, later=pictures(6, seed=9)))
     assert all(each.temporal > 0.01 for each in Training(recipe).steps(moved))
     assert all(0 < each.temporal < 0.5 for each in Training(recipe).steps(examples))  # stills
