@@ -112,7 +112,7 @@ class Generator(nn.Module):
         x = self.middle(skips.pop())
         for up in self.up:
             x = up(x, skips.pop(), style)
-        return F.pixel_shuffle(folded + self.head(torch.cat([x, folded], 1)), FOLD)
+        return F.pixel_shuffle(self.head(torch.cat([x, folded], 1)), FOLD)
 
 
 def context_of(pictures: Tensor) -> Tensor:
