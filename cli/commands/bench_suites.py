@@ -14,6 +14,10 @@ MODES = ("compat", "strict")
 NAMES = {
     "pie": ("PIE-Bench", "700 stills with masks, of ten kinds of edits: mapping_file.json and annotation_images/."),
     "ti2i": ("Wild-TI2I and ImageNet-R-TI2I", "Stills with several prompts each: lists in YAML or JSON, and pictures."),
+    "flowedit": ("FlowEdit data", "Stills with several prompts each: flowedit.yaml and Images/."),
+    "tgve": ("TGVE", "76 clips with four edits each: one CSV, and DAVIS_480p/, youtube_480p/, videvo_480p/."),
+    "v2vbench": ("V2VBench", "50 clips with three edits each: one YAML file, and the clips."),
+    "five": ("FiVE", "420 edits of clips: edit_prompt/, images/ or videos/, and bmasks/."),
 }
 """Name -> title, and what it reads; here as well as in the suites, since help loads nothing heavy."""
 

@@ -45,6 +45,11 @@ def background_figures(
     return found
 
 
+def whole_lpips(lpips: Lpips, source: np.ndarray, result: np.ndarray) -> float:
+    """LPIPS of two whole pictures (h, w, 3) uint8."""
+    return lpips.distance(2 * _pixels(result) - 1, 2 * _pixels(source) - 1)
+
+
 def _decibels(error: float, mode: Mode) -> float:
     error = error if mode is Mode.COMPAT else max(error, ROUNDING)
     return float("inf") if error == 0 else float(-10 * np.log10(error))

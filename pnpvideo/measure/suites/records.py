@@ -87,6 +87,18 @@ def read_list(path: Path) -> list[Record]:
         raise InputError(f"{name} is no list of rows: {printable(str(error))}") from error
 
 
+def read_table(path: Path) -> Record:
+    """A list in YAML or JSON whose top is a table, as one record. Raises InputError for anything else."""
+    text = _text(path)
+    try:
+        value = _parsed(path, text)
+    except (InputError, OptionError, ValueError, RecursionError) as error:
+        raise InputError(f"{printable(path.name)} is no table: {printable(str(error))}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{printable(path.name)} is {_shown(value)}; accepted is a table of keys and values")
+    return Record(path.name, value)
+
+
 def note_unread(records: Sequence[Record], known: Collection[str], report: Report) -> None:
     """Report once which keys of the rows are not read, and the first row that has them."""
     odd = [(record, sorted(map(str, set(record.values) - set(known)))) for record in records]
@@ -119,7 +131,8 @@ def _parsed(path: Path, text: str) -> Any:
     if suffix == ".json":
         return json.loads(text, object_pairs_hook=_unique)
     if suffix == ".csv":
-        return [*csv.reader(io.StringIO(text, newline=""))]
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+        return [{key: cell for key, cell in row.items() if isinstance(key, str)} for row in reader]
     return read_yaml(text)
 
 

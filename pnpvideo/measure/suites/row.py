@@ -25,8 +25,8 @@ class Row:
 
     name: of the result, a relative path without extension, different for each row. place: where the row stands, for
     messages. source: a file or a folder of frames. source_prompt: "" where the set has none. kind: rows of one kind
-    also have means of their own. mask: (h, w) bool, what is edited; None: not stated. every: of the source's frames,
-    each so-manieth is used.
+    also have means of their own. mask: (h, w) bool, what is edited in a still; masks: of a clip, a folder with one for
+    each frame, white where it is edited; None: not stated.
     """
 
     name: str
@@ -36,12 +36,11 @@ class Row:
     source_prompt: str = ""
     kind: str = ""
     mask: np.ndarray | None = None
-    every: int = 1
+    masks: Path | None = None
 
     def frames(self, report: Report) -> Frames:
         """Decode the source. Raises InputError."""
-        frames = read(self.source, report=report).frames()
-        return [composite_over_white(frame.pixels) for frame in frames if frame.index % self.every == 0]
+        return [composite_over_white(frame.pixels) for frame in read(self.source, report=report).frames()]
 
 
 Measure = Callable[[Judges, Row, Sequence[np.ndarray], Sequence[np.ndarray], Mode], dict[str, float]]

@@ -29,6 +29,7 @@ from pnpvideo.measure.suites.results_folder import load_result, save_result
 from pnpvideo.measure.suites.row import Frames, Row, Suite
 from pnpvideo.option import plain
 from pnpvideo.pipeline import translated
+from pnpvideo.report import content_hash
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.store.digest import fingerprint
@@ -168,7 +169,8 @@ class _Edit:
     def key(self) -> str:
         """Fingerprint of everything that results and figures of the row depend on, besides options and judges."""
         mask = np.zeros(0, bool) if self.row.mask is None else self.row.mask
-        return fingerprint(self.row.name, self.row.prompt, self.row.source_prompt, mask, tuple(self.source))
+        masks = "" if self.row.masks is None else content_hash(self.row.masks)
+        return fingerprint(self.row.name, self.row.prompt, self.row.source_prompt, mask, masks, tuple(self.source))
 
     def baseline(self, name: str) -> Frames:
         """The frames of one of BASELINES."""
