@@ -29,7 +29,16 @@ COLUMNS = (
     "Multiple Changes Caption\n"
 )
 TGVE_ROWS = 'DAVIS Videos:,,,,,\ndog,a dog,"a dog, in oil",a cat,a dog on ice,a cat on ice\n,,,,,\ncar,a car,s,o,b,m\n'
-V2V = "data:\n- video_id: dog\n  edit:\n  - prompt: a cat\n  - prompt: a dog in oil\n- video_id: car\n  prompt: a car\n  edit: [{prompt: a van}]\n"
+V2V = """
+data:
+- video_id: dog
+  edit:
+  - prompt: a cat
+  - prompt: a dog in oil
+- video_id: car
+  prompt: a car
+  edit: [{prompt: a van}]
+"""
 
 
 def write_frames(folder: Path, count: int = 3, side: int = 48) -> Path:
