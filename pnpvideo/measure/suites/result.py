@@ -42,8 +42,9 @@ class SuiteResult:
         short = "" if self.protocol["rows"] == self.suite.complete else "; the published rows are of all of them"
         judges = ", ".join(f"{name} {which}" for name, which in self.protocol["judges"].items()) or "none"
         parts.append(f"{rows}{short}. Model {self.protocol['model']}. Judges: {judges}.")
-        for name, options in self.protocol["recipes"].items():
-            parts.append(f"{name}: {', '.join(f'{key} {value}' for key, value in options.items())}")
+        for name, options in {"All recipes": self.protocol["set for all"], **self.protocol["recipes"]}.items():
+            stated = ", ".join(f"{key} {value}" for key, value in options.items())
+            parts.append(f"{name}: {stated or 'what the model recommends'}.")
         for name, why in {**self.missing, **self.suite.not_run}.items():
             parts.append(f"Not run: {name}: {why}.")
         return "\n\n".join(parts)

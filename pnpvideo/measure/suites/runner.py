@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def run_suite(
         "rows of the whole set": suite.complete,
         "model": f"{base.model} ({backend.fingerprint[:12]})",
         "options": plain(base.flat()),
+        "set for all": {name: value for name, value in plain(base.stated()).items() if name != "model"},
         "recipes": {name: dict(changes) for name, changes in recipes.items()},
         "judges": dict(judges.protocol),
         "compat": suite.compat,
@@ -211,6 +213,11 @@ def _notices(report: Report) -> Report:
 
 @contextlib.contextmanager
 def _store(output: Path | None) -> Iterator[Store]:
-    """A store for inversions, which the recipes of a row share; in ``output``, so that a killed run goes on from it."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Store(Path(folder) if output is None else output / "store")
+    """A store for inversions, which the recipes of a row share. In ``output`` it stays after an interruption, so that
+    the next run goes on from it."""
+    if output is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Store(Path(folder))
+    else:
+        yield Store(output / "store")
+        shutil.rmtree(output / "store", ignore_errors=True)

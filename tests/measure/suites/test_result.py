@@ -21,7 +21,8 @@ def result(rows: int = 2) -> SuiteResult:
         "rows": rows,
         "model": "sd15 (0123456789ab)",
         "judges": {"CLIP": "clip (ab)"},
-        "recipes": {"ours": {"steps": 5}},
+        "set for all": {"seed": 3},
+        "recipes": {"ours": {"steps": 5}, "plain": {}},
     }
     figures: Mapping[Mode, Mapping[str, list[tuple[str, dict[str, float]]]]] = {mode: {"ours": ROWS} for mode in Mode}
     return SuiteResult(PIE, protocol, figures, {"LPIPS": "no weights were named"})
@@ -56,7 +57,8 @@ def test_the_table_says_how_it_was_made() -> None:
         in said
     )
     assert "Not run: LPIPS: no weights were named." in said and "[1] published: arXiv 2310.01506" in said
-    assert "ours: steps 5" in said and "compat: as the paper's code computes them: results pass through JPEG" in said
+    assert "All recipes: seed 3.\n\nours: steps 5.\n\nplain: what the model recommends.\n" in said
+    assert "compat: as the paper's code computes them: results pass through JPEG" in said
     assert "700 of 700 edits. Model" in result(700).markdown()
 
 

@@ -81,6 +81,7 @@ def test_a_run_measures_baselines_and_recipes_in_both_modes(run: Runs, tmp_path:
         assert means["source"]["structure"] == 0 < means["one colour"]["structure"]
     rows = ("horse/1", "horse/2", "cat/1")
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
+    assert not (tmp_path / "out/store").exists()
     assert files == {
         f"results/{recipe}/wild-ti2i-real/data/{row}.png" for recipe in ("pnp", "sdedit-half") for row in rows
     }
