@@ -1,11 +1,11 @@
-# make demo, test, browser, slow, gpu, coverage, bench, fuzz, mutants, check: each makes the environment it needs.
+# make demo, test, browser, slow, gpu, coverage, bench, fuzz, mutants, dist, check: each makes the environment it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test browser slow gpu coverage bench fuzz mutants check format
+.PHONY: demo test browser slow gpu coverage bench fuzz mutants dist check format
 
 demo: $(READY)
 	$(BIN)/python -m samples.demo
@@ -42,6 +42,10 @@ fuzz: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
+
+# The sdist and the wheel in dist/, tried in an environment of their own; some gigabytes are installed there.
+dist: $(READY)
+	$(BIN)/python -m tests.dist
 
 check: $(READY)
 	$(BIN)/ruff format --check .

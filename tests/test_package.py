@@ -41,7 +41,7 @@ RANKS = (
 )
 """A room imports itself and rooms above it in this table. These stand beside it:"""
 OBSERVERS = {
-    "batch": ("cli", "ui"),
+    "batch": ("cli", "measure", "ui"),
     "compare": ("cli", "ui"),
     "explore": ("cli", "ui"),
     "inspect": ("cli",),

@@ -98,6 +98,16 @@ def test_held_drawings_are_translated_once(
     assert len(list(read(tmp_path / "out.mp4").frames())) == 8
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("coherence", ["flow", "joint"])
+def test_a_clip_may_be_shorter_than_the_distance_of_keyframes(
+    count: int, coherence: str, clip_of: Clips, options: MakeOptions, tmp_path: Path
+) -> None:
+    chosen = options(coherence=coherence, keyframe_every=8)
+    result = translate(clip_of(count), "a fox", tmp_path / "out.mp4", chosen)
+    assert result.report["frames"] == len(list(read(result.output).frames())) == count
+
+
 @pytest.mark.parametrize("prompt", ["", "🦊", "ein Füchschen"])
 def test_any_text_is_a_prompt(prompt: str, clip_of: Clips, options: MakeOptions, tmp_path: Path) -> None:
     assert translate(clip_of(1), prompt, tmp_path / "out.mp4", options()).output.is_file()

@@ -189,3 +189,24 @@ def test_an_edit_may_keep_the_background_of_its_change(translator: Translator, t
     for edit in (translator.edit, pnpvideo.edit):
         with pytest.raises(InputError, match=r"missing\.png"):  # the options are accepted, and the input is read
             edit(missing, change, tmp_path / "out.png", region=region)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux")
+def test_ten_thousand_frames_take_no_more_than_a_thousand(translator: Translator) -> None:
+    """A drawing that is held, so that the network has little to do; frames, shots and windows are all there."""
+
+    def taken() -> tuple[int, int]:
+        status = Path("/proc/self/status").read_text()
+        resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return len(list(Path("/proc/self/fd").iterdir())), int(resident.split()[1]) // 1024
+
+    picture = pictures(1)[0]
+    frames = (picture for _ in range(10_000))
+    files, mebibytes, count = 0, 0, 0
+    for _ in translator.stream(frames, "a fox", prompts=SEEN, sampling=SAMPLING, coherence=Independent()):
+        count += 1
+        if count == 1_000:
+            files, mebibytes = taken()
+    later_files, later_mebibytes = taken()
+    assert count == 10_000 and later_files <= files and later_mebibytes <= mebibytes + 16

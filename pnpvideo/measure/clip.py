@@ -82,11 +82,11 @@ def measure_clip(
         success=float((cosines[:, 0] > cosines[:, 1]).float().mean()) if source_prompt is not None else None,
         consistency=_mean_neighbour_cosine(vectors) if is_clip else None,
         consistency_of_source=_mean_neighbour_cosine(source_vectors) if is_clip else None,
-        consistency_all=_mean_pair_cosine(vectors) if is_clip else None,
+        consistency_all=mean_pair_cosine(vectors) if is_clip else None,
         structure=structure_distance(tower, ours, theirs),
         warp=warp_error(ours, motions) if is_clip else None,
         warp_of_source=warp_error(theirs, motions) if is_clip else None,
-        motion=-_end_point_error(estimated_motions(ours), motions) if is_clip else None,
+        motion=-end_point_error(estimated_motions(ours), motions) if is_clip else None,
     )
 
 
@@ -110,11 +110,12 @@ def _mean_neighbour_cosine(vectors: torch.Tensor) -> float:
     return float((vectors[1:] * vectors[:-1]).sum(1).clamp(min=0).mean())
 
 
-def _mean_pair_cosine(vectors: torch.Tensor) -> float:
+def mean_pair_cosine(vectors: torch.Tensor) -> float:
     """Mean cosine of all pairs of different frames: (|sum of unit vectors|^2 - n) / (n (n - 1))."""
     count = len(vectors)
     return float((vectors.sum(0).square().sum() - vectors.square().sum()) / (count * (count - 1)))
 
 
-def _end_point_error(ours: Sequence[Motion], theirs: Sequence[Motion]) -> float:
+def end_point_error(ours: Sequence[Motion], theirs: Sequence[Motion]) -> float:
+    """Mean distance of two flows, in pixels, over all pixels and frames."""
     return float(np.mean([np.hypot(*(a.flow - b.flow)).mean() for a, b in zip(ours, theirs, strict=True)]))

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,16 @@ class Journal:
     def get(self, *key: Any) -> dict[str, float] | None:
         """The row of ``key``, or None."""
         row = self.rows.get(self._key(key))
-        return None if row is None else {name: float("nan") if value is None else value for name, value in row.items()}
+        return None if row is None else {name: float("nan" if value is None else value) for name, value in row.items()}
 
     def put(self, row: dict[str, float], *key: Any) -> None:
-        """Append a row."""
+        """Append a row. NaN becomes null, and infinity a text, for strict JSON."""
         if self.path is not None:
+            figures = replace_nonfinite(
+                {name: repr(value) if math.isinf(value) else value for name, value in row.items()}
+            )
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps({"key": self._key(key), "figures": replace_nonfinite(row)}))
+                file.write("\n" + json.dumps({"key": self._key(key), "figures": figures}))
 
     def _key(self, key: tuple[Any, ...]) -> str:
         return hashlib.sha256(repr((self.context, *key)).encode()).hexdigest()

@@ -26,7 +26,7 @@ class Judge:
     """A CLIP model. model: "miniature", a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str = "miniature", device: str = "cpu") -> None:
-        folder = _folder_of(model)
+        folder = folder_of(model)
         if model_type(model) != "clip":
             raise ModelError(
                 f"{model} is of type {model_type(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
@@ -78,7 +78,7 @@ class Tower:
     @classmethod
     def load(cls, model: str = "miniature", device: str = "cpu") -> "Tower":
         """Load the vision tower of a CLIP model, or a ViT (DINO). Raises ModelError."""
-        folder = _folder_of(model)
+        folder = folder_of(model)
         if model_type(model) == "clip":
             return Judge(model, device).tower
         if model_type(model) != "vit":
@@ -87,17 +87,20 @@ class Tower:
         network = load_network(ViTModel, folder, torch.float32, unread=("pooler.",)).to(device)
         return cls(_Preprocessor(folder), network, _last_projection(network))
 
-    @torch.no_grad()
     def keys(self, pictures: Sequence[np.ndarray]) -> Tensor:
         """The keys of pictures (h, w, 3) uint8: (n, tokens, width), heads concatenated, class token first."""
-        device, found = next(self.network.parameters()).device, []
+        return torch.cat([self.keys_of(self.preprocess.without_crop(batch)) for batch in _batches(pictures)])
+
+    @torch.no_grad()
+    def keys_of(self, pixel_values: Tensor) -> Tensor:
+        """As ``keys``, of (n, 3, height, width) as the network takes it, at ``preprocess.side``."""
+        found: list[Tensor] = []
         hook = self.projection.register_forward_hook(lambda module, args, output: found.append(output.float().cpu()))
         try:
-            for batch in _batches(pictures):
-                self.network(pixel_values=self.preprocess.without_crop(batch).to(device))
+            self.network(pixel_values=pixel_values.to(next(self.network.parameters()).device))
         finally:
             hook.remove()
-        return torch.cat(found)
+        return found[0]
 
 
 class _Preprocessor:
@@ -113,23 +116,30 @@ class _Preprocessor:
 
     def without_crop(self, pictures: Sequence[np.ndarray]) -> Tensor:
         """As a call, but the whole picture is resized to the square that a CLIP processor would crop."""
-        crop = getattr(self.processor, "crop_size", None) or self.processor.size
-        side = {"height": crop["height"], "width": crop["width"]}
-        inputs = self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=side)
+        height, width = self.side
+        size = {"height": height, "width": width}
+        inputs = self.processor(images=list(pictures), return_tensors="pt", do_center_crop=False, size=size)
         pixels: Tensor = inputs.pixel_values
         return pixels
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """(height, width) in pixels of what the network takes."""
+        crop = getattr(self.processor, "crop_size", None) or self.processor.size
+        return crop["height"], crop["width"]
 
 
 def model_type(model: str) -> str:
     """The ``model_type`` of a checkpoint's config.json, such as "clip" or "vit". Raises ModelError."""
-    path = _folder_of(model) / "config.json"
+    path = folder_of(model) / "config.json"
     stated = read_json(path).get("model_type")
     if not isinstance(stated, str):
         raise ModelError(f"{path} does not say which type of model it belongs to")
     return stated
 
 
-def _folder_of(model: str) -> Path:
+def folder_of(model: str) -> Path:
+    """The local folder of a judge: "miniature", a folder or a hub id, which is fetched. Raises ModelError."""
     return fetch(MINIATURE if model == "miniature" else model, weights_of)
 
 

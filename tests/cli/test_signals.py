@@ -63,6 +63,29 @@ def test_a_signal_while_modules_load(number: signal.Signals, clip_of: Callable[.
     check(translate, number, 0.3, tmp_path)
 
 
+@pytest.mark.parametrize("number", STATUS)
+def test_a_second_signal_ends_the_process_at_once(number: signal.Signals) -> None:
+    """Work that does not stop at the first one is not waited for."""
+    code = (
+        "import time\n"
+        "from pnpvideo.cli.interrupt import interruptible\n"
+        "with interruptible(grace_seconds=600):\n"
+        "    while True:\n"
+        "        try:\n"
+        "            print('on', flush=True)\n"
+        "            time.sleep(600)\n"
+        "        except BaseException:\n"
+        "            pass\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            process.stdout.readline()  # it works, and after the first signal works on
+            process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == STATUS[number] and b"stopped at once" in said
+
+
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(clip_of: Callable[..., Path], tmp_path: Path) -> None:
     """As by nohup."""
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN);" + STARTED

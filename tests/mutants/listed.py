@@ -1,6 +1,6 @@
 """All mutants, in the order in which they are tried."""
 
-from . import batching, comparing, inspecting, keeping, loading, reading, writing
+from . import batching, comparing, inspecting, keeping, loading, reading, suites, writing
 
 MUTANTS = (
     *reading.MUTANTS,
@@ -10,4 +10,5 @@ MUTANTS = (
     *comparing.MUTANTS,
     *inspecting.MUTANTS,
     *batching.MUTANTS,
+    *suites.MUTANTS,
 )

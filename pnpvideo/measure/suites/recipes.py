@@ -1,0 +1,26 @@
+"""The recipes that a benchmark runs unless others are named: the published one, and ours."""
+
+from typing import Any
+
+PUBLISHED_PNP: dict[str, Any] = {
+    "method": "pnp",
+    "steps": 50,
+    "solver": "ddim",
+    "spacing": "checkpoint",
+    "inversion_rounds": 0,
+    "guidance": 7.5,
+    "feature_until": 0.8,
+    "attention_until": 0.5,
+    "fresh_noise": 0.0,
+}
+"""Plug-and-Play in the settings of PIE-Bench's table (arXiv 2310.01506, section 5)."""
+STILL_RECIPES: dict[str, dict[str, Any]] = {
+    "pnp, as published": {**PUBLISHED_PNP, "coherence": "none"},
+    "pnp": {"method": "pnp", "coherence": "none"},
+    "flowedit": {"method": "flowedit", "coherence": "none"},
+}
+CLIP_RECIPES: dict[str, dict[str, Any]] = {
+    "pnp, each frame": {**PUBLISHED_PNP, "coherence": "none"},
+    "tokenflow": {**PUBLISHED_PNP, "coherence": "flow"},
+    "pnp, flow": {"method": "pnp", "coherence": "flow"},
+}
