@@ -106,7 +106,7 @@ def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (folder / f"{season}.txt").write_text("".join(sentences), encoding="utf-8")
     model = folder / "path/to/checkpoint"
     shutil.copytree(checkpoint, model)
-    whole = original(write_folder(folder / "first", second=False), second=False)
+    whole = original(write_folder(folder / "first", "1.x"), "1.x")
     write_single(folder / "path/to/model.safetensors", whole)
     layer = "lora_unet_mid_block_attentions_0_proj_in"
     ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}

@@ -29,7 +29,7 @@ def packagings(folders_of_families: dict[str, Path], tmp_path_factory: pytest.Te
         "LDM": write_single(root / "ldm.safetensors", vae(tensors) | {"loss.logvar": torch.ones(())}),
         "LDM with its prefix": write_single(root / "prefix.safetensors", whole),
         "diffusers": write_single(root / "diffusers.safetensors", tensors),
-        "single file": write_single(root / "whole.safetensors", original(folder, second=True)),
+        "single file": write_single(root / "whole.safetensors", original(folder, "2.x")),
     }
 
 
@@ -62,7 +62,7 @@ def test_another_autoencoder_is_used(packagings: dict[str, Path], folders_of_fam
 def test_a_single_file_without_an_autoencoder_gets_one(
     packagings: dict[str, Path], folders_of_families: dict[str, Path], tmp_path: Path
 ) -> None:
-    tensors = original(folders_of_families["1.x"], second=False)
+    tensors = original(folders_of_families["1.x"], "1.x")
     pruned = {name: value for name, value in tensors.items() if not name.startswith("first_stage_model.")}
     path = write_single(tmp_path / "pruned.safetensors", pruned)
     assert loaded(path, packagings["LDM"]).size == 512

@@ -9,7 +9,7 @@ from pnpvideo.words.prompt_weights import Piece, plain_text
 
 def test_a_weight_scales_about_the_empty_prompt(backend: StableDiffusion) -> None:
     """The tokenizer has one token a letter: "ab cd ef" is start, a, b, c, d, e, f, end."""
-    plain, empty = backend.text.embeds(["ab cd ef", ""])
+    plain, empty = backend.text.embeds(["ab cd ef", ""]).tokens
     weighted = embed_prompt(backend, "ab (cd:1.4) (ef:0)").tokens
     for token in range(backend.text.length):
         weight = {3: 1.4, 4: 1.4, 5: 0.0, 6: 0.0}.get(token)
