@@ -89,8 +89,8 @@ class StableDiffusion:
         if told != self.text.pooled_width + sizes:
             raise ModelError(
                 f"{folder}: the network is told {told} numbers besides the text's tokens; accepted is a base "
-                f"checkpoint of Stable Diffusion XL, which here would be told {self.text.pooled_width} of the text as a "
-                f"whole and {sizes} of six sizes"
+                f"checkpoint of Stable Diffusion XL, here told {self.text.pooled_width} of the text as a whole and "
+                f"{sizes} of six sizes"
             )
 
     @property
