@@ -1,11 +1,15 @@
 """Directions: built from means, bound to their text encoder, added and scaled."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.errors import OptionError
+from pnpvideo.errors import InputError, ModelError, OptionError
 from pnpvideo.words.direction import EditDirection, apply_directions, build_direction, direction_from_templates
+from pnpvideo.words.direction_file import load_direction, save_direction
 from pnpvideo.words.phrases import extend_to_phrase
 from pnpvideo.words.sentences import SentenceSet
 
@@ -75,3 +79,27 @@ def test_at_its_word_a_direction_is_nearer_to_the_word_itself() -> None:
     }
     nothing = float((plain.tokens - sought).norm())
     assert off["word"] < 0.9 * off["start"] and off["start"] < 0.5 * nothing, (off, nothing)
+
+
+def test_a_pooled_part_moves_along_its_own_mean(xl_backend: StableDiffusion, tmp_path: Path) -> None:
+    hens, foxes = ["a hen sits", "one old hen"], ["a fox sits", "one old fox"]
+    built = build_direction(xl_backend.text, *sides(hens, foxes))
+    means = [xl_backend.text.embeds(side).pooled.mean(0) for side in (hens, foxes)]  # type: ignore[union-attr]
+    assert built.pooled is not None and torch.allclose(built.pooled, means[1] - means[0], atol=1e-5)
+    plain = xl_backend.embed("the big hen eats")
+    moved = apply_directions(xl_backend.text, "the big hen eats", plain, [(built, 2.0)])
+    assert plain.pooled is not None and moved.pooled is not None and not torch.equal(moved.tokens, plain.tokens)
+    assert torch.allclose(moved.pooled - plain.pooled, 2 * built.pooled, atol=1e-5)
+    save_direction(built, tmp_path / "d.safetensors")
+    read = load_direction(tmp_path / "d.safetensors")
+    assert read.pooled is not None and torch.equal(read.pooled, built.pooled)
+    text = xl_backend.text
+    read.check_encoder(text.fingerprint, (text.length, text.width), text.pooled_width)
+    for pooled, says in ((None, "has none"), (7, "has 7")):
+        with pytest.raises(ModelError, match=f"pooled part of 12 channels, this model's text {says}"):
+            read.check_encoder(text.fingerprint, (text.length, text.width), pooled)
+    alone = replace(built, pooled=None)  # as in files of the reference project
+    assert torch.equal(apply_directions(text, "a hen", plain, [(alone, 1.0)]).pooled, plain.pooled)  # type: ignore[arg-type]
+    save_direction(replace(built, pooled=torch.zeros(2, 2)), tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match="does not hold finite tensors"):
+        load_direction(tmp_path / "bad.safetensors")
