@@ -113,11 +113,7 @@ class ReferencePipeline:
 
     def _call(self, x: Tensor, timestep: float, words: Conditioning) -> Tensor:
         """Run the network in its own dtype, and return fp32."""
-        dtype, added = self.network.dtype, None
-        if words.pooled is not None:
-            height, width = (CELL * side for side in x.shape[-2:])
-            sizes = torch.tensor([[height, width, 0, 0, height, width]], device=x.device).expand(len(x), -1)
-            added = {"text_embeds": words.pooled.to(dtype), "time_ids": sizes}
+        dtype, added = self.network.dtype, _told_besides(words, x)
         answer: Tensor = self.network(x.to(dtype), timestep, words.tokens.to(dtype), added_cond_kwargs=added).sample
         return answer.float()
 
@@ -177,6 +173,15 @@ class ReferencePipeline:
         finally:
             for module in (*self.layers.values(), conv):
                 del module.forward  # restores the method of the class
+
+
+def _told_besides(words: Conditioning, x: Tensor) -> dict[str, Tensor] | None:
+    """What Stable Diffusion XL is told besides tokens: pooled texts, and sizes; crops begin at the top left corner."""
+    if words.pooled is None:
+        return None
+    height, width = (CELL * side for side in x.shape[-2:])
+    sizes = torch.tensor([[height, width, 0, 0, height, width]], device=x.device).expand(len(x), -1)
+    return {"text_embeds": words.pooled.to(x), "time_ids": sizes}
 
 
 def _nearest(a: Tensor, b: Tensor) -> Tensor:
