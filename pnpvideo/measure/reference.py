@@ -6,7 +6,7 @@ each frame, keyframes are computed twice, and an inversion is sampled back only 
 code differ, it follows the paper, as the engine does (docs/architecture.md).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -33,10 +33,7 @@ class ReferencePipeline:
         self.batch = 1 if kind == "joint" else batch  # the number of keys differs between frames
         self.evaluations = 0
         self.layers = {name: module for name, module in network.named_modules() if name.endswith(".attn1")}
-        first = next(i for i, block in enumerate(network.up_blocks) if hasattr(block, "attentions"))
-        self.feature_layer = f"up_blocks.{first}.resnets.1.conv2"  # the decoder's layer 4 in Stable Diffusion 1.x
-        decoder = [name for name in self.layers if name.startswith("up_blocks")]
-        self.injected_layers = [name for name in decoder if not name.startswith(f"up_blocks.{first}.attentions.0.")]
+        self.feature_layer, self.injected_layers = _structure_layers(network, self.layers)
         self.frames: tuple[int, ...] = ()
         self.keyframes: tuple[int, ...] = ()
         self.pivotal = self.features = self.attention = False
@@ -113,8 +110,8 @@ class ReferencePipeline:
 
     def _call(self, x: Tensor, timestep: float, words: Conditioning) -> Tensor:
         """Run the network in its own dtype, and return fp32."""
-        dtype, added = self.network.dtype, _told_besides(words, x)
-        answer: Tensor = self.network(x.to(dtype), timestep, words.tokens.to(dtype), added_cond_kwargs=added).sample
+        asked = (x.to(self.network.dtype), timestep, words.tokens.to(self.network.dtype))
+        answer: Tensor = self.network(*asked, added_cond_kwargs=_told_besides(words, x)).sample
         return answer.float()
 
     def attend(self, name: str, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -173,6 +170,14 @@ class ReferencePipeline:
         finally:
             for module in (*self.layers.values(), conv):
                 del module.forward  # restores the method of the class
+
+
+def _structure_layers(network: Any, layers: Iterable[str]) -> tuple[str, list[str]]:
+    """The decoder layer of Plug-and-Play's features (4 in Stable Diffusion 1.x), and the self-attentions from it on."""
+    first = next(i for i, block in enumerate(network.up_blocks) if hasattr(block, "attentions"))
+    decoder = [name for name in layers if name.startswith("up_blocks")]
+    injected = [name for name in decoder if not name.startswith(f"up_blocks.{first}.attentions.0.")]
+    return f"up_blocks.{first}.resnets.1.conv2", injected
 
 
 def _told_besides(words: Conditioning, x: Tensor) -> dict[str, Tensor] | None:
