@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.topology import SCHEDULER, TOKENS, TOPOLOGIES, new_network
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.stable_diffusion import sites_of
+from pnpvideo.backends.sites import sites_of
 from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.schedule import Schedule

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from benchmarks.topology import letter_tokenizer
 from pnpvideo.backends.stable_diffusion import StableDiffusion
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; channels of the text
+POOLED = 12  # channels of a text as a whole
 
 
 def pytest_configure() -> None:
@@ -92,6 +93,71 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backend(checkpoint: Path) -> StableDiffusion:
     return StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="session")
+def xl_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stable Diffusion XL's topology likewise; its two text encoders differ in width."""
+    folder = tmp_path_factory.mktemp("xl") / "random"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        widths = {"text_encoder": WIDTH, "text_encoder_2": WIDTH + 8}
+        for part, width in widths.items():
+            tokenizer = letter_tokenizer(folder / part.replace("text_encoder", "tokenizer"), LENGTH)
+            config = CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=width,
+                intermediate_size=2 * width,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=LENGTH,
+                projection_dim=POOLED,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+            kind = CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection
+            kind(config).save_pretrained(folder / part)
+        UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(16, 32, 32),
+            cross_attention_dim=sum(widths.values()),
+            attention_head_dim=(2, 2, 4),
+            norm_num_groups=8,
+            transformer_layers_per_block=(1, 1, 2),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=POOLED + 6 * 8,
+            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * 2,
+            up_block_types=("CrossAttnUpBlock2D",) * 2 + ("UpBlock2D",),
+        ).save_pretrained(folder / "unet")
+        AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(4, 8, 8, 8),
+            latent_channels=4,
+            norm_num_groups=4,
+            mid_block_add_attention=False,
+            scaling_factor=0.13025,
+        ).save_pretrained(folder / "vae")
+    EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading"
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def xl_backend(xl_checkpoint: Path) -> StableDiffusion:
+    return StableDiffusion(str(xl_checkpoint), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(params=["1.x", "XL"])
+def either(request: pytest.FixtureRequest) -> StableDiffusion:
+    """A backend of each topology."""
+    found = request.getfixturevalue("xl_backend" if request.param == "XL" else "backend")
+    assert isinstance(found, StableDiffusion)
+    return found
 
 
 @pytest.fixture

@@ -85,11 +85,11 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 @pytest.fixture(scope="module")
-def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def desk(checkpoint: Path, xl_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The reader's folder, with the samples and clips of their own; tiny sizes and one step by variables.
 
-    The hub's cache has a tiny checkpoint under the name of Stable Diffusion 1.5, and a captioner under BLIP's. That
-    checkpoint says that it was distilled to few steps, so that examples from Python are quick too.
+    The hub's cache has tiny checkpoints under the names of Stable Diffusion 1.5 and XL, and a captioner under BLIP's.
+    The first says that it was distilled to few steps, so that examples from Python are quick too.
     """
     folder = tmp_path_factory.mktemp("desk")
     (folder / "samples").mkdir()
@@ -106,7 +106,7 @@ def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (folder / f"{season}.txt").write_text("".join(sentences), encoding="utf-8")
     model = folder / "path/to/checkpoint"
     shutil.copytree(checkpoint, model)
-    whole = original(write_folder(folder / "first", second=False), second=False)
+    whole = original(write_folder(folder / "first", "1.x"), "1.x")
     write_single(folder / "path/to/model.safetensors", whole)
     layer = "lora_unet_mid_block_attentions_0_proj_in"
     ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}
@@ -115,7 +115,8 @@ def desk(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     scheduler.write_text(scheduler.read_text("utf-8").replace("DDIMScheduler", "LCMScheduler"), encoding="utf-8")
     hub = folder / "home/hub"
     captioner = Path(ALIASES["miniature"].source) / "captioner"
-    for name, weights in {ALIASES["sd15"].source: model, DEFAULT_CAPTIONERS[0]: captioner}.items():
+    cached = {ALIASES["sd15"].source: model, ALIASES["sdxl"].source: xl_checkpoint, DEFAULT_CAPTIONERS[0]: captioner}
+    for name, weights in cached.items():
         snapshot = hub / f"models--{name.replace('/', '--')}" / "snapshots" / REVISION
         snapshot.parent.mkdir(parents=True)
         snapshot.symlink_to(weights)

@@ -142,7 +142,7 @@ def test_a_pipeline_of_diffusers_is_a_model(backend: StableDiffusion, translator
 
     pipeline = StableDiffusionPipeline(
         vae=deepcopy(backend.vae),
-        text_encoder=deepcopy(backend.text.encoder),
+        text_encoder=deepcopy(backend.text.encoders["text_encoder"]),
         tokenizer=backend.text.tokenizer,
         unet=deepcopy(backend.network),
         scheduler=DDIMScheduler.from_config(backend.scheduler_config),

@@ -16,7 +16,7 @@ from ..settings import given, resolve, setting
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 if TYPE_CHECKING:
-    from pnpvideo.backends.text import TextTower
+    from pnpvideo.backends.text import Towers
     from pnpvideo.words.direction import EditDirection
     from pnpvideo.words.sentences import SentenceSet
 
@@ -67,14 +67,14 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     hush_libraries(verbosity)
     from pnpvideo.backends.checkpoint import locate_text
     from pnpvideo.backends.device import choose_device
-    from pnpvideo.backends.text import TextTower
+    from pnpvideo.backends.text import load_text
     from pnpvideo.settings.models import resolve as resolve_model
     from pnpvideo.words.direction import build_direction
     from pnpvideo.words.direction_file import save_direction
 
     with rendering(progress, quiet=verbosity.quiet, stream=sys.stderr) as report:
         device = choose_device(options.get("device", "auto"))
-        tower = TextTower.load(locate_text(resolve_model(options.get("model", "miniature")), report), device)
+        tower = load_text(locate_text(resolve_model(options.get("model", "miniature")), report), device)
         first, second = sentences_of(request, tower, options.get("seed", 0), report)
         total = len(first.sentences) + len(second.sentences)
         edit_direction = build_direction(
@@ -116,7 +116,7 @@ class BuildRequest:
 
 
 def sentences_of(
-    request: BuildRequest, tower: "TextTower", seed: int, report: Report
+    request: BuildRequest, tower: "Towers", seed: int, report: Report
 ) -> tuple["SentenceSet", "SentenceSet"]:
     """Return the sentences about the source and about the target."""
     from pnpvideo.words.sentences import filter_sentences, read_sentences

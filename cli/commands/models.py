@@ -28,9 +28,9 @@ def models(as_json: bool) -> None:
         click.echo(f"{row['name']:<{name_width}}  {here:<20}  {row['note']}")
         click.echo(f"{'':<{name_width}}  from {row['source']}")
     click.echo(
-        "--model also takes the folder, the single .safetensors file or the hub id of any Stable Diffusion 1.x or"
+        "--model also takes the folder, the single .safetensors file or the hub id of any Stable Diffusion 1.x, 2.x"
     )
-    click.echo("2.x checkpoint; --lora FILE:SCALE and --vae FILE change it.")
+    click.echo("or XL checkpoint; --lora FILE:SCALE and --vae FILE change it.")
 
 
 def is_local(source: str) -> bool:

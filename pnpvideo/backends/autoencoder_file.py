@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pnpvideo.backends.derived_configs import autoencoder_config
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.fingerprint import fingerprint
-from pnpvideo.backends.identify import Kind, identify
+from pnpvideo.backends.identify import READ, Kind, identify
 from pnpvideo.backends.ldm_names import autoencoder_origins
 from pnpvideo.backends.model_files import read_json, tensor_shapes, weights_of
 from pnpvideo.backends.single_file import converted_shapes, read_tensors
@@ -17,7 +18,7 @@ from pnpvideo.errors import ModelError
 
 @dataclass(frozen=True)
 class AutoencoderFile:
-    """path: a file, or the folder with config.json."""
+    """path: a file, or the folder with config.json. config: without a scale of latents where nothing states one."""
 
     path: Path
     config: Mapping[str, Any]
@@ -34,20 +35,25 @@ class AutoencoderFile:
         identity = identify(path)
         if identity.kind == Kind.UNKNOWN and path.is_file():
             tensor_shapes([path])  # says what is damaged
-        if identity.kind not in (Kind.VAE, Kind.SD):
+        if identity.kind not in (Kind.VAE, *READ):
             raise ModelError(
-                f"{path} is {identity}; accepted for --vae is the autoencoder of a Stable Diffusion 1.x or 2.x"
+                f"{path} is {identity}; accepted for --vae is the autoencoder of a Stable Diffusion 1.x, 2.x or XL"
             )
-        if path.is_file():
-            names = tensor_shapes([path])
-            return cls(path, _from_shapes(path, converted_shapes(autoencoder_origins(names), names)))
-        weights_of(path)
-        return cls(path, read_json(path / "config.json"))
+        usual = {"scaling_factor": Family.SD1.latent_scale}
+        if not path.is_file():
+            weights_of(path)
+            return cls(path, usual | read_json(path / "config.json"))
+        names = tensor_shapes([path])
+        config = _from_shapes(path, converted_shapes(autoencoder_origins(names), names))
+        if identity.kind == Kind.SDXL:
+            config["scaling_factor"] = Family.SDXL.latent_scale
+        return cls(path, config if identity.kind == Kind.VAE else usual | config)
 
-    def check_fits(self, own: Mapping[str, Any], latent_channels: int) -> None:
-        """Raise ModelError unless it can stand in for the model's autoencoder, whose config is ``own``, or {}.
+    def fitting(self, own: Mapping[str, Any], latent_channels: int, usual_scale: float) -> "AutoencoderFile":
+        """The same with the model's scale where it states none. own: config of the model's autoencoder, or {}.
 
-        latent_channels: what the network takes.
+        latent_channels: what the network takes. usual_scale: of the model's family. Raises ModelError unless it can
+        stand in for the model's autoencoder.
         """
         channels = self.config.get("latent_channels", 4)
         if channels != latent_channels:
@@ -55,16 +61,18 @@ class AutoencoderFile:
                 f"{self.path} makes latents of {channels} channels, and the model takes {latent_channels}; accepted "
                 "for --vae is an autoencoder of the model's family"
             )
-        levels, scale = len(self.config.get("block_out_channels", ())), self.config.get("scaling_factor", 0.18215)
+        levels, own_scale = len(self.config.get("block_out_channels", ())), own.get("scaling_factor", usual_scale)
+        scale = self.config.get("scaling_factor", own_scale)
         if own and levels != len(own.get("block_out_channels", ())):
             raise ModelError(
                 f"{self.path} makes latents of another size than the model's autoencoder; give one that fits"
             )
-        if own and os.path.isdir(self.path) and scale != own.get("scaling_factor", 0.18215):
+        if scale != own_scale:
             raise ModelError(
-                f"{self.path} scales its latents by {scale}, and the model's autoencoder by "
-                f"{own.get('scaling_factor', 0.18215)}; accepted for --vae is an autoencoder of the model's family"
+                f"{self.path} scales its latents by {scale}, and the model's autoencoder by {own_scale}; accepted for "
+                "--vae is an autoencoder of the model's family"
             )
+        return replace(self, config={**self.config, "scaling_factor": scale})
 
     def network(self, kind: Any, dtype: Any) -> Any:
         """Load it. kind: AutoencoderKL. Raises ModelError."""

@@ -15,14 +15,19 @@ from pnpvideo.settings.card import Card
 
 
 class Text(Protocol):
-    """What reads prompts: ``length`` tokens of ``width`` channels; fingerprint names its weights and tokenizer."""
+    """What reads prompts: ``length`` tokens of ``width`` channels; fingerprint names its weights and tokenizer.
+
+    pooled_width: channels of the text as a whole; None where the network is not told that.
+    """
 
     fingerprint: str
     length: int
     width: int
+    pooled_width: int | None
 
-    def embeds(self, texts: Sequence[str]) -> Tensor:
-        """(n, tokens, channels): each text's embedding, padded to ``length``, fp32."""
+    def embeds(self, texts: Sequence[str]) -> Conditioning:
+        """Each text's embedding, padded to ``length``: tokens (n, length, width), fp32, and a pooled part if there is
+        one."""
         ...
 
     def positions(self, text: str, phrase: str) -> tuple[int, ...]:
@@ -107,7 +112,10 @@ class Backend(Protocol):
         ...
 
     def embed(self, text: str) -> Conditioning:
-        """What ``text``, padded to the tokenizer's length, conditions the network on; without a batch dimension."""
+        """What ``text``, padded to the tokenizer's length, conditions the network on; without a batch dimension.
+
+        For "" this may be other than its embedding: some networks were trained with zeros in its place.
+        """
         ...
 
     def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from pnpvideo.backends.hub import fetch, local_folder
-from pnpvideo.backends.identify import ACCEPTED, Kind, advice, identify
+from pnpvideo.backends.identify import ACCEPTED, READ, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, tensor_shapes, weights_of
-from pnpvideo.backends.packaging import SCHEDULER, own_autoencoder, packaging
+from pnpvideo.backends.packaging import SCHEDULER, CheckpointFolder, own_autoencoder, packaging, tokenizer_part
 from pnpvideo.errors import ModelError, OptionError, printable
 from pnpvideo.events import Report, ignore
 from pnpvideo.settings.card import Card
 
-PARTS = ("unet", "vae", "text_encoder")
-TEXT_PARTS = ("text_encoder", "tokenizer")
-COVERED = (*PARTS, "tokenizer", "scheduler", "captioner", "judge", "model_index.json", "pnpvideo.json")
+TEXT_PARTS = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+COVERED = ("unet", "vae", *TEXT_PARTS, "scheduler", "captioner", "judge", "model_index.json", "pnpvideo.json")
 """What is fetched of a checkpoint, and what its fingerprint and stated hashes cover."""
 USUAL_LEVELS = 4
-"""Of the autoencoder of Stable Diffusion 1.x and 2.x, each but the first of half the size of the one before."""
+"""Of the autoencoder of every family, each but the first of half the size of the one before."""
 FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
 """Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
 2403.14602)."""
@@ -56,11 +55,11 @@ def locate_text(model: str, report: Report = ignore) -> Path:
 
 
 def _check_file(path: Path) -> Path:
-    """``path``, if it holds a Stable Diffusion 1.x or 2.x. Whether all parts are there is seen when they are loaded."""
+    """``path``, if it is a checkpoint of a known family. Whether all parts are there is seen when they are loaded."""
     identity = identify(path)
     if identity.kind == Kind.UNKNOWN and path.suffix == ".safetensors":
         tensor_shapes([path])  # says what is damaged
-    if identity.kind != Kind.SD:
+    if identity.kind not in READ:
         raise ModelError(_refusal(path))
     packaging(path).config("unet")
     return path
@@ -76,12 +75,13 @@ def _check(folder: Path) -> None:
         if os.path.isdir(folder / "unet"):
             read_json(folder / "unet" / "config.json")  # says what is wrong with it
         raise ModelError(_refusal(folder))
-    if read_json(folder / "unet" / "config.json").get("addition_embed_type") is not None:
-        raise ModelError(f"{folder} is {Kind.SDXL.value}; {ACCEPTED}")
+    added = read_json(folder / "unet" / "config.json").get("addition_embed_type")
+    if added not in (None, "text_time"):
+        raise ModelError(f"{folder}/unet/config.json: addition_embed_type is {added!r}; {ACCEPTED}")
     for part in ("unet", "vae"):
         read_json(folder / part / "config.json")
         weights_of(folder / part)
-    if (identity := identify(folder)).kind not in (Kind.SD, Kind.UNKNOWN):  # whether it fits is seen when it is loaded
+    if (identity := identify(folder)).kind not in (*READ, Kind.UNKNOWN):  # whether it fits is seen when it is loaded
         raise ModelError(f"{folder} is {identity}; {ACCEPTED}: {advice(identity)}")
     _check_text(folder)
     if not os.path.lexists(folder / SCHEDULER):
@@ -92,9 +92,10 @@ def _check(folder: Path) -> None:
 
 
 def _check_text(folder: Path) -> None:
-    check_files(folder / "tokenizer", ("tokenizer.json",), ("vocab.json", "merges.txt"))
-    read_json(folder / "text_encoder" / "config.json")
-    weights_of(folder / "text_encoder")
+    for part in CheckpointFolder(folder).text_parts:
+        check_files(folder / tokenizer_part(part), ("tokenizer.json",), ("vocab.json", "merges.txt"))
+        read_json(folder / part / "config.json")
+        weights_of(folder / part)
 
 
 def few_step(scheduler: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer, for checkpoints that come without one: that of all of Stable Diffusion 1.x and 2.x.
+"""CLIP's tokenizer, for checkpoints that come without one: that of all of Stable Diffusion 1.x, 2.x and XL.
 
 The package ships its merges, of which the vocabulary follows (https://github.com/openai/CLIP, simple_tokenizer.py).
 """
@@ -19,7 +19,7 @@ LENGTH = 77
 
 
 def clip_tokenizer(padding: str = END) -> CLIPTokenizer:
-    """The tokenizer of 49,408 tokens. padding: what follows a text; "!" in Stable Diffusion 2.x."""
+    """The tokenizer of 49,408 tokens. padding: what follows a text; "!" in Stable Diffusion 2.x, and of XL's second."""
     merges = gzip.decompress(MERGES.read_bytes()).decode("utf-8")
     settings = {
         "model_max_length": LENGTH,

@@ -1,50 +1,64 @@
-"""Configs of a Stable Diffusion 1.x or 2.x that comes without any, from the names and shapes of its tensors.
+"""Configs of a checkpoint that comes without any, from its family and the names and shapes of its tensors.
 
-Names are diffusers' and transformers' own, the text encoder's without the prefix "text_model.". What no shape says is
-what all checkpoints of the two families have in common: the number of attention heads, activations, the autoencoder's
-scale and the noise schedule.
+Names are diffusers' and transformers' own; those of a text encoder without a projection have no prefix "text_model.".
+What no shape says is what all checkpoints of a family have in common: the number of attention heads, activations and
+the noise schedule.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from pnpvideo.backends.family import Family
 from pnpvideo.errors import ModelError
 
 Shapes = Mapping[str, tuple[int, ...]]
 HEADS, HEAD_WIDTH = 8, 64
-"""Stable Diffusion 1.x has 8 heads in every attention, 2.x heads of 64 channels; both text encoders the latter."""
+"""Stable Diffusion 1.x has 8 heads in every attention, 2.x and XL heads of 64 channels; so have all text encoders."""
 EPSILON, VELOCITY = "epsilon", "v_prediction"
-CELLS = {EPSILON: 64, VELOCITY: 96}
-"""Native width of the latents: 512 pixels, and 768 where the network predicts v, as all such published models do."""
+CELLS, CELLS_XL = {EPSILON: 64, VELOCITY: 96}, 128
+"""Native width of the latents: 512 pixels, and 768 where a 2.x predicts v, as all published ones do; of XL, 1024."""
+SIZE_CHANNELS, SIZES = 256, 6
+"""Channels in which Stable Diffusion XL is told each of six sizes (see size_conditioning.py)."""
 
 
-def network_config(shapes: Shapes, second: bool, prediction: str) -> dict[str, Any]:
-    """Of a UNet. second: of the family 2.x. Raises ModelError where the shapes are those of no such network."""
+def network_config(shapes: Shapes, family: Family, prediction: str) -> dict[str, Any]:
+    """Of a UNet. Raises ModelError where the shapes are those of no such network."""
     widths = _widths(shapes, "down_blocks.{}.resnets.0.conv1.weight", "UNet")
-    attends = [
-        any(name.startswith(f"down_blocks.{level}.attentions.") for name in shapes) for level in range(len(widths))
+    depths = [
+        _count(shapes, f"down_blocks.{level}.attentions.0.transformer_blocks.{{}}.attn2.to_k.weight")
+        for level in range(len(widths))
     ]
     first = next((name for name in shapes if name.endswith(".attn2.to_k.weight")), None)
     if first is None or len(shapes[first]) != 2:
         raise ModelError("its UNet has no attention to a text")
     projection = first.partition(".transformer_blocks.")[0] + ".proj_in.weight"
-    return {
+    by_head = [max(width // HEAD_WIDTH, 1) for width in widths]
+    config = {
         "_class_name": "UNet2DConditionModel",
-        "sample_size": CELLS[prediction],
+        "sample_size": CELLS_XL if family is Family.SDXL else CELLS[prediction],
         "in_channels": _shape(shapes, "conv_in.weight", 4, "UNet")[1],
         "out_channels": _shape(shapes, "conv_out.weight", 4, "UNet")[0],
         "block_out_channels": widths,
         "layers_per_block": _count(shapes, "down_blocks.0.resnets.{}.conv1.weight"),
-        "down_block_types": ["CrossAttnDownBlock2D" if attention else "DownBlock2D" for attention in attends],
-        "up_block_types": ["CrossAttnUpBlock2D" if attention else "UpBlock2D" for attention in reversed(attends)],
+        "down_block_types": ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths],
+        "up_block_types": ["CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(depths)],
+        "transformer_layers_per_block": [max(depth, 1) for depth in depths],
         "cross_attention_dim": shapes[first][1],
-        "attention_head_dim": [max(width // HEAD_WIDTH, 1) for width in widths] if second else HEADS,  # their number
+        "attention_head_dim": HEADS if family is Family.SD1 else by_head,  # their number
         "use_linear_projection": len(_shape(shapes, projection, 0, "UNet")) == 2,
+    }
+    if family is not Family.SDXL:
+        return config
+    told = _shape(shapes, "add_embedding.linear_1.weight", 2, "UNet")[1]
+    return config | {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": SIZE_CHANNELS,
+        "projection_class_embeddings_input_dim": told,
     }
 
 
 def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
-    """Of an autoencoder. Raises ModelError where the shapes are those of no such network."""
+    """Of an autoencoder, without the scale of its latents. Raises ModelError if the shapes are of no such network."""
     widths = _widths(shapes, "encoder.down_blocks.{}.resnets.0.conv1.weight", "autoencoder")
     return {
         "_class_name": "AutoencoderKL",
@@ -56,14 +70,16 @@ def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
         "mid_block_add_attention": any(".mid_block.attentions." in name for name in shapes),
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        "scaling_factor": 0.18215,
     }
 
 
 def text_config(shapes: Shapes, second: bool) -> dict[str, Any]:
-    """Of a CLIP text encoder. second: OpenCLIP's, without its last block. Raises ModelError as the others do."""
+    """Of a CLIP text encoder. second: OpenCLIP's. Raises ModelError as the others do."""
+    projected = shapes.get("text_projection.weight")
+    if projected is not None:
+        shapes = {name.removeprefix("text_model."): shape for name, shape in shapes.items()}
     words, width = _shape(shapes, "embeddings.token_embedding.weight", 2, "text encoder")
-    return {
+    config = {
         "model_type": "clip_text_model",
         "vocab_size": words,
         "hidden_size": width,
@@ -76,10 +92,13 @@ def text_config(shapes: Shapes, second: bool) -> dict[str, Any]:
         "eos_token_id": words - 1,
         "pad_token_id": 0 if second else words - 1,
     }
+    if projected is not None:
+        config["projection_dim"] = _shape(shapes, "text_projection.weight", 2, "text encoder")[0]
+    return config
 
 
 def scheduler_config(prediction: str, zero_terminal_snr: bool) -> dict[str, Any]:
-    """The noise schedule of both families. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?"""
+    """The noise schedule of all families. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?"""
     return {
         "_class_name": "DDIMScheduler",
         "beta_start": 0.00085,

@@ -29,13 +29,14 @@ class FakeText:
 
     fingerprint = "fake text"
     length, width = 8, CHANNELS
+    pooled_width: int | None = None
 
     def __init__(self, means: Mapping[str, Sequence[float]]) -> None:
         self.means = means
 
-    def embeds(self, texts: Sequence[str]) -> Tensor:
+    def embeds(self, texts: Sequence[str]) -> Conditioning:
         means = [self.means.get(text, (0.0,) * CHANNELS) for text in texts]
-        return torch.tensor(means, dtype=torch.float32).unsqueeze(1).expand(-1, self.length, -1).clone()
+        return Conditioning(torch.tensor(means, dtype=torch.float32).unsqueeze(1).expand(-1, self.length, -1).clone())
 
     def positions(self, text: str, phrase: str) -> tuple[int, ...]:
         words, sought = text.split(), phrase.split()
@@ -114,7 +115,7 @@ class FakeBackend:
         return values.permute(0, 2, 3, 1).numpy()
 
     def embed(self, text: str) -> Conditioning:
-        return Conditioning(self.text.embeds([text])[0])
+        return self.text.embeds([text])[0]
 
     def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
         """What a perfect network outputs: x0 = E[x0 | x], of a Gaussian, and the noise that is left of x."""

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pnpvideo.backends.size_conditioning import added_conditions
+
 
 class Footprint(NamedTuple):
-    """Bytes. weights: of the network, the autoencoder and the text encoder. call: the most that live at any time while
+    """Bytes. weights: of the network, the autoencoder and the text encoders. call: the most that live at any time while
     the network is asked about one latent. tokens: the outputs of all its self-attentions for one latent. picture: the
     most that live while the autoencoder decodes, or encodes, one picture."""
 
@@ -22,8 +24,16 @@ class Footprint(NamedTuple):
     picture: int
 
 
-def of_network(network: UNet2DConditionModel, shape: tuple[int, ...], context: tuple[int, int]) -> tuple[int, int]:
+def of_network(
+    network: UNet2DConditionModel,
+    shape: tuple[int, ...],
+    context: tuple[int, int],
+    pooled: int | None = None,
+    size: tuple[int, int] = (0, 0),
+) -> tuple[int, int]:
     """(call, tokens) for a latent of ``shape`` (c, h, w), told ``context`` (tokens, channels), in the network's dtype.
+
+    pooled: channels of the pooled text, where it is told one, and the picture's ``size``.
 
     Attention counts as a fused kernel has it: its weights are never held.
     """
@@ -32,8 +42,10 @@ def of_network(network: UNet2DConditionModel, shape: tuple[int, ...], context: t
         twin = UNet2DConditionModel.from_config(network.config).to(network.dtype).eval()
         twin.set_attn_processor(_Shapes(found))
         x, words = (torch.empty((1, *size), dtype=network.dtype) for size in (shape, context))
+        whole = None if pooled is None else torch.empty((1, pooled), dtype=network.dtype)
+        added = added_conditions(whole, *size)
         with Living() as living:
-            twin(x, 1, words, return_dict=False)
+            twin(x, 1, words, added_cond_kwargs=added, return_dict=False)
     return living.peak, sum(found)
 
 

@@ -18,6 +18,7 @@ class Kind(Enum):
 
     SD = "Stable Diffusion 1.x or 2.x"
     SDXL = "Stable Diffusion XL"
+    REFINER = "the refiner of Stable Diffusion XL, which cannot draw by itself"
     INPAINTING = "an inpainting checkpoint of Stable Diffusion"
     EXTRA_INPUT = "a Stable Diffusion checkpoint that takes a second picture (depth, upscaling or instructions)"
     TRANSFORMER = "a diffusion transformer (such as SD 3, FLUX or PixArt)"
@@ -41,13 +42,13 @@ class Identity:
     single_file: bool
 
     def __str__(self) -> str:
-        whole = self.kind in (Kind.SD, Kind.SDXL, Kind.INPAINTING, Kind.EXTRA_INPUT)
+        whole = self.kind in _WHOLE and self.kind is not Kind.REFINER
         return f"{self.kind.value}{' in a single file' if whole and self.single_file else ''}"
 
 
 ACCEPTED = (
-    "accepted is a folder in the diffusers layout of Stable Diffusion 1.x or 2.x (unet, vae, text_encoder, tokenizer, "
-    "scheduler), or one of them in a single .safetensors file"
+    "accepted is a folder in the diffusers layout of Stable Diffusion 1.x, 2.x or XL (unet, vae, text_encoder, "
+    "tokenizer, scheduler), or one of them in a single .safetensors file"
 )
 
 CONVERSION = (
@@ -63,7 +64,7 @@ def advice(identity: Identity) -> str:
     if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
         also = {Kind.LORA: "; this one goes with --lora"}.get(identity.kind, "")
         return f"name the checkpoint that it was made for{also}"
-    if identity.single_file and identity.kind == Kind.SD:
+    if identity.single_file and identity.kind in READ:
         return "name the file itself"
     if identity.kind == Kind.PICKLE:
         return f"get it as .safetensors, or, where you trust its source, convert it: {CONVERSION}"
@@ -90,9 +91,11 @@ def _of_file(path: Path) -> Kind:
     if start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"):
         return Kind.PICKLE
     try:
-        return of_tensors(tensor_shapes([path]))
+        shapes = tensor_shapes([path])
     except ModelError:
         return Kind.UNKNOWN
+    kind = of_tensors(shapes)
+    return Kind.UNET if kind == Kind.SDXL and _FIRST not in shapes else kind
 
 
 def _of_folder(folder: Path) -> Identity:
@@ -110,7 +113,9 @@ def _of_folder(folder: Path) -> Identity:
     return Identity(Kind.PICKLE if pickled else Kind.UNKNOWN, single_file=False)
 
 
-_WHOLE = (Kind.SD, Kind.SDXL, Kind.INPAINTING, Kind.EXTRA_INPUT)
+READ = (Kind.SD, Kind.SDXL)
+_WHOLE = (*READ, Kind.REFINER, Kind.INPAINTING, Kind.EXTRA_INPUT)
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 def _of_parts(folder: Path) -> Kind:
@@ -130,17 +135,21 @@ def of_tensors(shapes: Shapes) -> Kind:
 
 
 def _unet(shapes: Shapes) -> Kind:
-    single = "model.diffusion_model.input_blocks.0.0.weight" in shapes
-    if any(".label_emb." in name or name.startswith(("add_embedding.", "conditioner.embedders.")) for name in shapes):
-        return Kind.SDXL
-    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight" if single else "conv_in.weight", ())
+    single = _FIRST in shapes
+    first = shapes.get(_FIRST if single else "conv_in.weight", ())
     last = shapes.get("model.diffusion_model.out.2.weight" if single else "conv_out.weight", ())
     taken, given = (first[1] if len(first) == 4 else 4), (last[0] if len(last) == 4 else 4)
     if taken == 2 * given + 1:  # the latent, another beside it and a mask
         return Kind.INPAINTING
     if taken != given:
         return Kind.EXTRA_INPUT
+    if any(".label_emb." in name or name.startswith(("add_embedding.", "conditioner.embedders.")) for name in shapes):
+        return Kind.REFINER if any(name.startswith(_FOURTH_LEVEL) for name in shapes) else Kind.SDXL
     return Kind.SD if single else Kind.UNET
+
+
+_FOURTH_LEVEL = ("model.diffusion_model.input_blocks.9.", "down_blocks.3.", "conditioner.embedders.0.model.")
+"""What the refiner has and the base lacks: a level more, and OpenCLIP as its only text encoder."""
 
 
 def _any(*parts: str) -> Callable[[Shapes], bool]:

@@ -1,4 +1,4 @@
-"""The names that Stable Diffusion's original code (CompVis LDM, OpenCLIP) gives to tensors, as diffusers names them.
+"""The names that Stable Diffusion's original code (LDM, SGM, OpenCLIP) gives to tensors, as diffusers names them.
 
 Only names are read here, so the same functions serve the headers of a file and its weights.
 """
@@ -9,18 +9,21 @@ from dataclasses import dataclass
 
 NETWORK, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
 CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+XL_CLIP, XL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 
 @dataclass(frozen=True)
 class Origin:
     """Where a converted tensor comes from: a tensor of the file, or a third of one along its first axis.
 
-    flat: a 1 x 1 convolution in the file, (out, in, 1, 1), and a linear layer (out, in) in diffusers.
+    flat: a 1 x 1 convolution in the file, (out, in, 1, 1), and a linear layer (out, in) in diffusers. transposed: a
+    matrix (in, out) in the file, and (out, in) in transformers.
     """
 
     name: str
     third: int | None = None
     flat: bool = False
+    transposed: bool = False
 
 
 Origins = Mapping[str, Origin]
@@ -37,6 +40,8 @@ _RESNET = (
 _NETWORK_ENDS = (
     ("time_embed.0.", "time_embedding.linear_1."),
     ("time_embed.2.", "time_embedding.linear_2."),
+    ("label_emb.0.0.", "add_embedding.linear_1."),
+    ("label_emb.0.2.", "add_embedding.linear_2."),
     ("input_blocks.0.0.", "conv_in."),
     ("out.0.", "conv_norm_out."),
     ("out.2.", "conv_out."),
@@ -62,6 +67,7 @@ _PIXEL_ATTENTION = (  # the original names, then those that diffusers used first
     ("attentions.0.value.", "attentions.0.to_v."),
     ("attentions.0.proj_attn.", "attentions.0.to_out.0."),
 )
+_ORIGINAL_STARTS = ("input_blocks_", "output_blocks_", "middle_block_", "time_embed_", "label_emb_", "out_")
 _TEXT = (
     ("token_embedding.", "embeddings.token_embedding."),
     ("positional_embedding", "embeddings.position_embedding.weight"),
@@ -101,6 +107,23 @@ def _network_name(name: str, layers: int) -> str:
     return f"{side}.{kind}.{layer}.{rest if place else _replaced(rest, _RESNET, str.startswith)}"
 
 
+def diffusers_layer(layer: str, layers: int) -> str:
+    """A layer of the UNet in diffusers, named with "_" for dots; ``layer`` has that or its original name, likewise.
+
+    layers: as in ``_network_name``. LoRAs name layers so.
+    """
+    if not layer.startswith(_ORIGINAL_STARTS):
+        return layer
+    name = re.sub(r"^((?:input|output)_blocks)_(\d+)_(\d+)_|^(middle_block)_(\d+)_", _dotted, layer)
+    name = re.sub(r"(^time_embed|^out|^label_emb_0|(?<=\.)(?:in_layers|emb_layers|out_layers))_(\d+)$", _dotted, name)
+    name = name.replace("label_emb_0.", "label_emb.0.").replace("input_blocks_0_0", "input_blocks.0.0")
+    return _network_name(f"{name}.", layers).removesuffix(".").replace(".", "_")
+
+
+def _dotted(found: re.Match[str]) -> str:
+    return ".".join(part for part in found.groups() if part is not None) + ("." if found[0].endswith("_") else "")
+
+
 def autoencoder_origins(names: Iterable[str]) -> Origins:
     """The autoencoder of a whole checkpoint or of a file of its own, in either naming; empty if there is none."""
     names = list(names)
@@ -126,34 +149,48 @@ def _autoencoder_name(name: str, last: int) -> str:
     return name
 
 
-def text_origins(names: Iterable[str]) -> Origins:
-    """The text encoder, CLIP's (Stable Diffusion 1.x) or OpenCLIP's (2.x); empty if there is none.
+def text_origins(names: Iterable[str], part: str = "text_encoder") -> Origins:
+    """A text encoder: CLIP's (of Stable Diffusion 1.x, XL's first) or OpenCLIP's (of 2.x, XL's second); {} if absent.
 
-    Names come without the prefix "text_model.". Of OpenCLIP's, the last block is left out: Stable Diffusion 2.x reads
-    the text before it.
+    part: "text_encoder" or "text_encoder_2". Names come without the prefix "text_model.", except those of the second,
+    which is a model with a projection.
     """
     names = list(names)
-    plain = [name for name in names if name.startswith(CLIP)]
-    if plain:
-        clip = {name.removeprefix(CLIP).removeprefix("text_model."): Origin(name) for name in plain}
-        return {
-            name: origin
-            for name, origin in clip.items()
-            if name.startswith(("embeddings.", "encoder.", "final_")) and not name.endswith("position_ids")
-        }
-    own = [name.removeprefix(OPEN_CLIP) for name in names if name.startswith(OPEN_CLIP)]
+    if part == "text_encoder_2":
+        return _open_clip_origins(names, XL_OPEN_CLIP, projected=True)
+    return _clip_origins(names, CLIP) or _clip_origins(names, XL_CLIP) or _open_clip_origins(names, OPEN_CLIP)
+
+
+def _clip_origins(names: Iterable[str], prefix: str) -> dict[str, Origin]:
+    clip = {
+        name.removeprefix(prefix).removeprefix("text_model."): Origin(name) for name in names if name.startswith(prefix)
+    }
+    return {
+        name: origin
+        for name, origin in clip.items()
+        if name.startswith(("embeddings.", "encoder.", "final_")) and not name.endswith("position_ids")
+    }
+
+
+def _open_clip_origins(names: Iterable[str], prefix: str, projected: bool = False) -> dict[str, Origin]:
+    """projected: with the last block and the projection; Stable Diffusion 2.x reads the text before that block."""
+    own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     blocks = [int(number[1]) for name in own if (number := re.match(r"transformer\.resblocks\.(\d+)\.", name))]
-    left_out = (f"transformer.resblocks.{max(blocks, default=0)}.", "text_projection", "logit_scale", "attn_mask")
+    last = () if projected else (f"transformer.resblocks.{max(blocks, default=0)}.", "text_projection")
+    left_out, start = (*last, "logit_scale", "attn_mask"), "text_model." if projected else ""
     found: dict[str, Origin] = {}
     for name in own:
         if name.startswith(left_out):
             continue
-        new = _replaced(name, _TEXT, str.__contains__)
+        if name == "text_projection":
+            found["text_projection.weight"] = Origin(prefix + name, transposed=True)
+            continue
+        new = start + _replaced(name, _TEXT, str.__contains__)
         if packed := re.fullmatch(r"(.+)\.in_proj_(weight|bias)", new):
             for third, part in enumerate(("q_proj", "k_proj", "v_proj")):
-                found[f"{packed[1]}.{part}.{packed[2]}"] = Origin(OPEN_CLIP + name, third=third)
+                found[f"{packed[1]}.{part}.{packed[2]}"] = Origin(prefix + name, third=third)
         else:
-            found[new] = Origin(OPEN_CLIP + name)
+            found[new] = Origin(prefix + name)
     return found
 
 

@@ -8,8 +8,9 @@ from pnpvideo.backends.checkpoint import locate
 from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.packaging import packaging
+from pnpvideo.backends.parts import UNCHANGED
 from pnpvideo.backends.single_file import SingleFile
-from pnpvideo.backends.stable_diffusion import UNCHANGED, StableDiffusion
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Customization, Runtime

@@ -11,23 +11,28 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pnpvideo.backends.fingerprint import sha256
+from pnpvideo.backends.ldm_names import diffusers_layer
 from pnpvideo.backends.lora_file import Factors, LoraFile
 from pnpvideo.backends.model_files import first_line
 from pnpvideo.errors import ModelError
 
 
 @torch.no_grad()
-def merge_loras(loras: Sequence[LoraFile], network: nn.Module, part: str) -> None:
+def merge_loras(loras: Sequence[LoraFile], network: Any, part: str) -> None:
     """Change the weights of ``network`` in place; they must be in fp32, so that the sum is exact before it is rounded.
 
-    part: "unet" or "text_encoder". Raises ModelError for a LoRA whose layers the network lacks or has in other sizes.
+    part: "unet" or the name of a text encoder. Raises ModelError for a LoRA whose layers the network lacks or has in
+    other sizes.
     """
-    modules = {name.replace(".", "_").removeprefix("text_model_"): each for name, each in network.named_modules()}
+    modules: dict[str, nn.Module] = {
+        name.replace(".", "_").removeprefix("text_model_"): each for name, each in network.named_modules()
+    }
     for lora in loras:
         try:
             with safe_open(lora.path, framework="pt") as file:
                 for layer, factors in lora.layers[part].items():
-                    weight = getattr(modules.get(layer), "weight", None)
+                    name = diffusers_layer(layer, network.config.layers_per_block) if part == "unet" else layer
+                    weight = getattr(modules.get(name), "weight", None)
                     if not isinstance(weight, Tensor):
                         raise ModelError(
                             f"{lora.path} changes the layer {layer}, which the model's {part} has not; it was made for "

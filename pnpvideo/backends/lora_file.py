@@ -1,7 +1,8 @@
-"""LoRA files (arXiv 2106.09685) for Stable Diffusion 1.x and 2.x: which layers they change, read from their headers.
+"""LoRA files (arXiv 2106.09685) for Stable Diffusion: which layers they change, read from their headers.
 
-Two namings are known: that of kohya's trainers (lora_unet_*, lora_te_*) and that of diffusers and peft (unet.*,
-text_encoder.*).
+Two namings are known: that of kohya's trainers (lora_unet_*, lora_te_*; for XL lora_te1_*, lora_te2_*), where layers of
+the network may have their names in the original code, and that of diffusers and peft (unet.*, text_encoder.*,
+text_encoder_2.*).
 """
 
 import json
@@ -11,14 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.family import Family, spoken_family
 from pnpvideo.backends.identify import Kind, identify
 from pnpvideo.backends.model_files import file_metadata, tensor_shapes
 from pnpvideo.errors import ModelError
 
 Shapes = Mapping[str, tuple[int, ...]]
-PARTS = {"lora_unet_": "unet", "lora_te_": "text_encoder", "unet.": "unet", "text_encoder.": "text_encoder"}
-FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "Stable Diffusion XL"}
-"""By the width of the text that the network reads."""
+PARTS = {
+    "lora_unet_": "unet",
+    "lora_te_": "text_encoder",
+    "lora_te1_": "text_encoder",
+    "lora_te2_": "text_encoder_2",
+    "unet.": "unet",
+    "text_encoder.": "text_encoder",
+    "text_encoder_2.": "text_encoder_2",
+}
+OF_XL = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 _ROLES = {
     "down": ("lora_down", "lora_A", "lora.down", "lora_linear_layer.down"),
     "up": ("lora_up", "lora_B", "lora.up", "lora_linear_layer.up"),
@@ -38,7 +47,6 @@ _OTHERS = {
     ".diff": "a full difference of weights",
 }
 _OTHER_FAMILIES = {
-    "Stable Diffusion XL": ("lora_te1_", "lora_te2_", "text_encoder_2."),
     "a diffusion transformer": (
         *("transformer.", "lora_transformer_", "diffusion_model.", "lora_unet_double_blocks_"),
         *("lora_unet_single_blocks_", "lora_unet_joint_blocks_", "lora_te3_"),
@@ -58,16 +66,20 @@ class Factors:
 
 @dataclass(frozen=True)
 class LoraFile:
-    """layers: "unet" or "text_encoder" -> layer, with "_" for the dots of its path -> its factors."""
+    """layers: "unet" or a text encoder -> layer, with "_" for the dots of its path -> its factors.
+
+    text_width: of the text that its network reads. two_texts: was it made for two text encoders? None: nothing says so.
+    """
 
     path: Path
     scale: float
     layers: Mapping[str, Mapping[str, Factors]]
     text_width: int | None
+    two_texts: bool | None
 
     @classmethod
     def of(cls, path: Path, scale: float) -> "LoraFile":
-        """Read the header. Raises ModelError for everything that is no LoRA for Stable Diffusion 1.x or 2.x."""
+        """Read the header. Raises ModelError for everything that is no LoRA for Stable Diffusion."""
         if not path.is_file():
             raise ModelError(f"{path} is no file; accepted is a LoRA in a .safetensors file")
         identity = identify(path)
@@ -78,14 +90,28 @@ class LoraFile:
         shapes = tensor_shapes([path])
         _refuse_others(path, shapes)
         layers = _layers(path, shapes, file_metadata(path))
-        return cls(path, scale, layers, _text_width(layers["unet"], shapes))
+        two = any(name.startswith(OF_XL) for name in shapes)
+        one = any(name.startswith("lora_te_") for name in shapes)
+        return cls(path, scale, layers, _text_width(layers["unet"], shapes), two if two or one else None)
 
     @property
     def family(self) -> str:
         """The model that it was made for, as far as its shapes say."""
-        if self.text_width is None:
+        if self.text_width is not None:
+            return spoken_family(self.text_width)
+        if self.two_texts is None:
             return "a model of another width"
-        return FAMILIES.get(self.text_width, f"a model that reads text of width {self.text_width}")
+        return Family.SDXL.value if self.two_texts else "a model with one text encoder"
+
+    def check_fits(self, model: Path, text_width: int | None, text_parts: tuple[str, ...]) -> None:
+        """Raise ModelError if it was made for another family. text_width, text_parts: of ``model``."""
+        other = self.two_texts is not None and self.two_texts != (len(text_parts) > 1)
+        if other or (self.text_width is not None and text_width is not None and self.text_width != text_width):
+            own = "its own" if text_width is None else spoken_family(text_width)
+            raise ModelError(
+                f"{self.path} is a LoRA for {self.family}, and {model} is {own}; accepted is a LoRA for the model's "
+                "own family"
+            )
 
 
 def _refuse_others(path: Path, names: Iterable[str]) -> None:
@@ -98,12 +124,12 @@ def _refuse_others(path: Path, names: Iterable[str]) -> None:
         for family, starts in _OTHER_FAMILIES.items():
             if name.startswith(starts):
                 raise ModelError(
-                    f"{path} is a LoRA for {family} ({name}); accepted are LoRAs for Stable Diffusion 1.x or 2.x"
+                    f"{path} is a LoRA for {family} ({name}); accepted are LoRAs for Stable Diffusion 1.x, 2.x or XL"
                 )
 
 
 def _layers(path: Path, shapes: Shapes, metadata: Mapping[str, str]) -> dict[str, dict[str, Factors]]:
-    parts: dict[str, dict[str, dict[str, str]]] = {"unet": {}, "text_encoder": {}}
+    parts: dict[str, dict[str, dict[str, str]]] = {part: {} for part in PARTS.values()}
     for name in shapes:
         part = next((part for start, part in PARTS.items() if name.startswith(start)), None)
         found = _layer_and_role(name)
@@ -150,7 +176,7 @@ def _stated_ratios(metadata: Mapping[str, str]) -> dict[str, float]:
     try:
         stated: Any = json.loads(metadata.get("lora_adapter_metadata", "{}"))
         found = {}
-        for part in ("unet", "text_encoder"):
+        for part in set(PARTS.values()):
             alpha, rank = (stated.get(f"{part}.{name}") for name in ("lora_alpha", "r"))
             if isinstance(alpha, int | float) and isinstance(rank, int) and rank > 0:
                 found[part] = float(alpha) / rank

@@ -6,21 +6,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.model_files import read_json
 from pnpvideo.backends.single_file import SingleFile
+from pnpvideo.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
     from transformers import CLIPTokenizer
 
-SCHEDULER = "scheduler/scheduler_config.json"
+SCHEDULER, INDEX = "scheduler/scheduler_config.json", "model_index.json"
+ZEROS = "force_zeros_for_empty_prompt"
 
 
 class Packaging(Protocol):
-    """Parts are "unet", "vae" and "text_encoder"; "scheduler" has a config alone. All methods raise ModelError."""
+    """Parts are "unet", "vae" and the text encoders; "scheduler" has a config alone. All methods raise ModelError.
+
+    text_parts: the names of its text encoders. zeros_for_empty: does an empty prompt condition it on zeros?
+    """
 
     @property
     def path(self) -> Path: ...
+
+    @property
+    def text_parts(self) -> tuple[str, ...]: ...
+
+    @property
+    def zeros_for_empty(self) -> bool: ...
 
     def config(self, part: str) -> Mapping[str, Any]:
         """What states the architecture of a part."""
@@ -31,8 +43,8 @@ class Packaging(Protocol):
     def network(self, kind: Any, part: str, dtype: "torch.dtype") -> Any:
         """Load a part. kind: its class in diffusers or transformers."""
 
-    def tokenizer(self) -> "CLIPTokenizer":
-        """Load what turns a text into tokens."""
+    def tokenizer(self, part: str) -> "CLIPTokenizer":
+        """Load what turns a text into tokens. part: the text encoder that reads them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,19 @@ class CheckpointFolder:
 
     path: Path
     prediction: str | None = None
+
+    @property
+    def text_parts(self) -> tuple[str, ...]:
+        return (Family.SDXL if reads_two_texts(self.path) else Family.SD1).text_parts
+
+    @property
+    def zeros_for_empty(self) -> bool:
+        if len(self.text_parts) == 1:
+            return False
+        stated = read_json(index).get(ZEROS, True) if os.path.isfile(index := self.path / INDEX) else True
+        if not isinstance(stated, bool):
+            raise ModelError(f"{index}: {ZEROS} is {stated!r}; accepted: true, false")
+        return stated
 
     def config(self, part: str) -> Mapping[str, Any]:
         stated = read_json(self.named(part))
@@ -54,12 +79,25 @@ class CheckpointFolder:
 
         return load_network(kind, self.path / part, dtype)
 
-    def tokenizer(self) -> "CLIPTokenizer":
+    def tokenizer(self, part: str) -> "CLIPTokenizer":
         from transformers import CLIPTokenizer
 
         from pnpvideo.backends.loading import load_reader
 
-        return load_reader(CLIPTokenizer, self.path / "tokenizer")
+        return load_reader(CLIPTokenizer, self.path / tokenizer_part(part))
+
+
+def tokenizer_part(part: str) -> str:
+    """The subfolder of the tokenizer of a text encoder."""
+    return part.replace("text_encoder", "tokenizer")
+
+
+def reads_two_texts(folder: Path) -> bool:
+    """Is it of the family XL? Where its network is not there, as its index or its text encoders say. ModelError."""
+    if os.path.isfile(folder / "unet" / "config.json"):
+        return read_json(folder / "unet" / "config.json").get("addition_embed_type") is not None
+    named = read_json(folder / INDEX) if os.path.isfile(folder / INDEX) else {}
+    return "text_encoder_2" in named or os.path.isdir(folder / "text_encoder_2")
 
 
 def packaging(path: Path, prediction: str | None = None) -> Packaging:

@@ -1,4 +1,4 @@
-"""A whole Stable Diffusion 1.x or 2.x in one .safetensors file, in the naming of its original code.
+"""A whole Stable Diffusion 1.x, 2.x or XL in one .safetensors file, in the naming of its original code.
 
 What it is, is read from the names and shapes of its tensors, never from the file's name. Tensors of other prefixes
 (model_ema., the noise schedule, the state of a training) are left out: of a file with two sets of weights, those that
@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from pnpvideo.backends import derived_configs as derived
-from pnpvideo.backends.ldm_names import OPEN_CLIP, Origins, autoencoder_origins, network_origins, text_origins
+from pnpvideo.backends.family import Family
+from pnpvideo.backends.ldm_names import (
+    OPEN_CLIP,
+    XL_CLIP,
+    XL_OPEN_CLIP,
+    Origins,
+    autoencoder_origins,
+    network_origins,
+    text_origins,
+)
 from pnpvideo.backends.model_files import file_metadata, first_line, tensor_shapes
 from pnpvideo.errors import ModelError
 
@@ -23,7 +32,12 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 Shapes = Mapping[str, tuple[int, ...]]
-NAMES = {"unet": "UNet", "vae": "autoencoder", "text_encoder": "text encoder"}
+NAMES = {
+    "unet": "UNet",
+    "vae": "autoencoder",
+    "text_encoder": "text encoder",
+    "text_encoder_2": "second text encoder",
+}
 STATED_PREDICTIONS = {"epsilon": derived.EPSILON, "v": derived.VELOCITY, "v_prediction": derived.VELOCITY}
 """What a file may state as modelspec.prediction_type (Stability AI's ModelSpec), and diffusers' name for it."""
 
@@ -35,13 +49,13 @@ STEPS_OF_2_0_BASE = 875_000
 class SingleFile:
     """origins, shapes: of each part's tensors by their converted names; a part that is missing has none.
 
-    second: is it of the family 2.x? prediction: what its network predicts. certain: does the file say so?
+    prediction: what its network predicts. certain: does the file say so?
     """
 
     path: Path
     origins: Mapping[str, Origins]
     shapes: Mapping[str, Shapes]
-    second: bool
+    family: Family
     prediction: str
     certain: bool
     zero_terminal_snr: bool
@@ -50,12 +64,13 @@ class SingleFile:
     def of(cls, path: Path) -> "SingleFile":
         """Read the header of ``path``. Raises ModelError for a file that is damaged or holds another kind of model."""
         from_file, metadata = tensor_shapes([path]), file_metadata(path)
+        family = _family(from_file)
         origins = {
             "unet": network_origins(from_file),
             "vae": autoencoder_origins(from_file),
-            "text_encoder": text_origins(from_file),
+            **{part: text_origins(from_file, part) for part in family.text_parts},
         }
-        second = any(name.startswith(OPEN_CLIP) for name in from_file)
+        second = family is Family.SD2
         stated = STATED_PREDICTIONS.get(str(metadata.get("modelspec.prediction_type")).lower())
         if stated is None and "v_pred" in from_file:  # a marker of trainers that leave the metadata empty
             stated = derived.VELOCITY
@@ -65,7 +80,7 @@ class SingleFile:
             path=path,
             origins=origins,
             shapes={part: converted_shapes(found, from_file) for part, found in origins.items()},
-            second=second,
+            family=family,
             prediction=stated or (derived.VELOCITY if second else derived.EPSILON),
             certain=stated is not None or not second,
             zero_terminal_snr="ztsnr" in from_file,
@@ -80,11 +95,19 @@ class SingleFile:
             "of 768 pixels that predicts v. If the results are noise, use --prediction epsilon (512 pixels)"
         )
 
+    @property
+    def text_parts(self) -> tuple[str, ...]:
+        return self.family.text_parts
+
+    @property
+    def zeros_for_empty(self) -> bool:
+        return self.family is Family.SDXL
+
     def named(self, part: str) -> Path:
         return self.path
 
     def config(self, part: str) -> dict[str, Any]:
-        """Of "unet", "vae", "text_encoder" or "scheduler". Raises ModelError."""
+        """Of a part, or of "scheduler". Raises ModelError."""
         if part == "scheduler":
             return derived.scheduler_config(self.prediction, self.zero_terminal_snr)
         shapes = self.shapes[part]
@@ -93,8 +116,10 @@ class SingleFile:
             raise ModelError(f"{self.path} has no {NAMES[part]}, so it is a part of a checkpoint{hint}")
         try:
             if part == "unet":
-                return derived.network_config(shapes, self.second, self.prediction)
-            return derived.autoencoder_config(shapes) if part == "vae" else derived.text_config(shapes, self.second)
+                return derived.network_config(shapes, self.family, self.prediction)
+            if part == "vae":
+                return {**derived.autoencoder_config(shapes), "scaling_factor": self.family.latent_scale}
+            return derived.text_config(shapes, self._is_open_clip(part))
         except ModelError as wrong:
             raise ModelError(f"{self.path}: {wrong}") from wrong
 
@@ -105,10 +130,19 @@ class SingleFile:
         config = self.config(part)
         return build_network(kind, config, read_tensors(self.path, self.origins[part], dtype), self.path)
 
-    def tokenizer(self) -> "CLIPTokenizer":
+    def tokenizer(self, part: str) -> "CLIPTokenizer":
         from pnpvideo.backends.clip_tokenizer import END, clip_tokenizer
 
-        return clip_tokenizer("!" if self.second else END)
+        return clip_tokenizer("!" if self._is_open_clip(part) else END)
+
+    def _is_open_clip(self, part: str) -> bool:
+        return self.family is Family.SD2 or part == "text_encoder_2"
+
+
+def _family(from_file: Shapes) -> Family:
+    if any(".label_emb." in name or name.startswith((XL_CLIP, XL_OPEN_CLIP)) for name in from_file):
+        return Family.SDXL
+    return Family.SD2 if any(name.startswith(OPEN_CLIP) for name in from_file) else Family.SD1
 
 
 def _trained_steps(path: Path, from_file: Shapes) -> int | None:
@@ -128,6 +162,8 @@ def converted_shapes(origins: Origins, from_file: Shapes) -> Shapes:
         shape = from_file[origin.name]
         if origin.third is not None and shape:
             shape = (shape[0] // 3, *shape[1:])
+        if origin.transposed:
+            shape = shape[::-1]
         found[name] = shape[:2] if origin.flat and shape[2:] == (1, 1) else shape
     return found
 
@@ -147,6 +183,8 @@ def read_tensors(path: Path, origins: Origins, dtype: "torch.dtype") -> dict[str
                     tensor = tensor.tensor_split(3)[origin.third]
                 if origin.flat and tensor.shape[2:] == (1, 1):
                     tensor = tensor[:, :, 0, 0]
+                if origin.transposed:
+                    tensor = tensor.T
                 found[name] = tensor.to(dtype, copy=True).contiguous()
     except (SafetensorError, OSError, ValueError) as damaged:
         raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged

@@ -1,33 +1,35 @@
-"""A checkpoint's text encoder with its tokenizer."""
+"""A checkpoint's text encoder with its tokenizer, or its two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from pnpvideo.backends.checkpoint import TEXT_PARTS
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.packaging import packaging
+from pnpvideo.backends.prompt_tokenizer import PromptTokenizer
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import ModelError
+from pnpvideo.injection import Conditioning
+
+CLASSES: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 
 
-class TextTower:
+class TextTower(PromptTokenizer):
     """Embeds texts as the network reads them, in fp32. ``fingerprint`` names weights and tokenizer."""
+
+    pooled_width: int | None = None
 
     def __init__(self, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, fingerprint: str, source: object) -> None:
         """source: named in messages. Raises ModelError where the two do not fit together."""
-        self.encoder, self.tokenizer, self.fingerprint = encoder, tokenizer, fingerprint
+        super().__init__(tokenizer, encoder.config.max_position_embeddings, source)
+        self.encoder, self.fingerprint = encoder, fingerprint
         self.device = encoder.device
         self.width = int(encoder.config.hidden_size)
-        longest = tokenizer.model_max_length
-        if not isinstance(longest, int) or longest < 3:
-            raise ModelError(
-                f"{source}/tokenizer: model_max_length is {longest!r}; accepted is a whole number of tokens from 3 on"
-            )
-        self.length = min(longest, encoder.config.max_position_embeddings)
         known, embedded = len(tokenizer), encoder.config.vocab_size
         if known > embedded:
             raise ModelError(
@@ -35,53 +37,67 @@ class TextTower:
                 "the two do not belong together"
             )
 
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> "TextTower":
-        """The text encoder and the tokenizer of a checkpoint's folder or single file. Raises ModelError."""
-        source = packaging(path)
-        encoder: CLIPTextModel = source.network(CLIPTextModel, "text_encoder", torch.float32).to(device)
-        return cls(encoder, source.tokenizer(), fingerprint(path, TEXT_PARTS), path)
+    @property
+    def encoders(self) -> Mapping[str, Any]:
+        """Name of the part -> network."""
+        return {"text_encoder": self.encoder}
 
     @torch.no_grad()
-    def embeds(self, texts: Sequence[str]) -> Tensor:
-        """(n, tokens, channels): the last hidden state, every text padded to the tokenizer's length."""
+    def embeds(self, texts: Sequence[str]) -> Conditioning:
+        """The last hidden state, (n, tokens, channels), every text padded to ``length``."""
+        return Conditioning(self.checked(self.read(texts, self.length).last_hidden_state))
+
+    def read(self, texts: Sequence[str], length: int, **asked: bool) -> Any:
+        """What the encoder answers to texts that are padded to ``length`` tokens. asked: for more than it answers."""
         tokens = self.tokenizer(
-            list(texts),
-            padding="max_length",
-            truncation=True,
-            max_length=self.length,
-            return_tensors="pt",
+            list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         )
         where = self.encoder.device  # elsewhere, where parts of the model wait off the device
-        embedded = self.encoder(tokens.input_ids.to(where)).last_hidden_state.float().to(self.device)
-        return finite(embedded, "the text encoder's output")
+        return self.encoder(tokens.input_ids.to(where), **asked)
 
-    def positions(self, text: str, phrase: str) -> tuple[int, ...]:
-        """Where ``phrase`` stands among the tokens of ``text``, each time that it does; none where it does not."""
-        ids = self.tokenizer(text, truncation=True, max_length=self.length).input_ids
-        part = self.tokenizer(phrase).input_ids[1:-1]
-        pieces = self.tokenizer.convert_ids_to_tokens(ids)
-        starts = [
-            n
-            for n in range(1, len(ids) - len(part) + 1)
-            if part and ids[n : n + len(part)] == part and (n == 1 or pieces[n - 1].endswith("</w>"))
-        ]
-        return tuple(n + place for n in starts for place in range(len(part)))
+    def checked(self, value: Tensor) -> Tensor:
+        """An answer in fp32 on the model's device. Raises NotFiniteError."""
+        return finite(value.float().to(self.device), "the text encoder's output")
 
-    def known(self, word: str) -> bool:
-        """Is ``word`` one token?"""
-        return len(self.tokenizer(word).input_ids) == 3  # with those of start and end
 
-    def end(self, text: str) -> int:
-        """Where the token stands that ends ``text``: what follows it is padding."""
-        return len(self.tokenizer(text, truncation=True, max_length=self.length).input_ids) - 1
+class TwoTextTowers(PromptTokenizer):
+    """The two text encoders of Stable Diffusion XL (arXiv 2307.01952, section 2.1).
 
-    def pieces(self, text: str) -> tuple[str, ...]:
-        """The tokens of ``text`` as text, without those of start and end; the first one stands at position 1."""
-        ids = self.tokenizer(text, truncation=True, max_length=self.length).input_ids
-        return tuple(self.tokenizer.decode([piece]) for piece in ids[1:-1])
+    The tokens are the penultimate hidden states of both, side by side; pooled is the second one's projected embedding
+    of the text as a whole. Places of words are the first tokenizer's; the second must have the same vocabulary.
+    """
 
-    def truncation(self, text: str) -> str:
-        """The end of ``text`` that lies beyond the tokenizer's limit and is not read; "" if all of it is."""
-        ids = self.tokenizer(text, truncation=False).input_ids
-        return "" if len(ids) <= self.length else self.tokenizer.decode(ids[self.length - 1 : -1])
+    def __init__(self, first: TextTower, second: TextTower, fingerprint: str, source: object) -> None:
+        """Raises ModelError where the two do not fit together."""
+        super().__init__(first.tokenizer, min(first.length, second.length), source)
+        self.first, self.second, self.fingerprint, self.device = first, second, fingerprint, first.device
+        self.width = first.width + second.width
+        self.pooled_width: int | None = int(second.encoder.config.projection_dim)
+        if first.tokenizer.get_vocab() != second.tokenizer.get_vocab():
+            raise ModelError(f"{source}: the two tokenizers have different vocabularies; accepted are two of the same")
+
+    @property
+    def encoders(self) -> Mapping[str, Any]:
+        return {"text_encoder": self.first.encoder, "text_encoder_2": self.second.encoder}
+
+    @torch.no_grad()
+    def embeds(self, texts: Sequence[str]) -> Conditioning:
+        answers = [tower.read(texts, self.length, output_hidden_states=True) for tower in (self.first, self.second)]
+        tokens = torch.cat([self.first.checked(answer.hidden_states[-2]) for answer in answers], -1)
+        return Conditioning(tokens, self.first.checked(answers[1].text_embeds))
+
+
+Towers = TextTower | TwoTextTowers
+
+
+def load_text(path: Path, device: torch.device) -> Towers:
+    """The text encoders and the tokenizers of a checkpoint's folder or single file. Raises ModelError."""
+    source, name = packaging(path), fingerprint(path, TEXT_PARTS)
+    encoders = [source.network(CLASSES[part], part, torch.float32).to(device) for part in source.text_parts]
+    return towers(encoders, [source.tokenizer(part) for part in source.text_parts], name, path)
+
+
+def towers(encoders: Sequence[Any], tokenizers: Sequence[CLIPTokenizer], fingerprint: str, source: object) -> Towers:
+    """One text encoder with its tokenizer, or two. Raises ModelError."""
+    each = [TextTower(*pair, fingerprint, source) for pair in zip(encoders, tokenizers, strict=True)]
+    return each[0] if len(each) == 1 else TwoTextTowers(each[0], each[1], fingerprint, source)

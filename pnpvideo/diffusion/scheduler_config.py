@@ -32,7 +32,7 @@ def schedule_from_config(config: Mapping[str, Any], steps: int, spacing: str = "
     if "FlowMatch" in str(config.get("_class_name")):
         raise ModelError(
             f"the scheduler is a {config['_class_name']}: flow-matching checkpoints are not read yet, "
-            "only those of the Stable Diffusion 1.x and 2.x families"
+            "only those of Stable Diffusion 1.x, 2.x and XL"
         )
     train = int(_number(config, "num_train_timesteps", 1000, 1, MAX_TRAIN_TIMESTEPS, whole=True))
     if not 1 <= steps <= train:

@@ -33,7 +33,7 @@ def check_attention(module: Any, site: Site) -> None:
             shown = type(value).__name__ if isinstance(value, nn.Module) else repr(value)
             raise ModelError(
                 f"the attention layer {site.name} has {name} = {shown}, which edits of attention do not compute; "
-                "accepted are layers as in Stable Diffusion 1.x and 2.x"
+                "accepted are layers as in Stable Diffusion 1.x, 2.x and XL"
             )
 
 

@@ -45,5 +45,13 @@ class Conditioning:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __getitem__(self, index: int) -> "Conditioning":
+        """One text's conditioning out of a batch."""
+        return self._each(lambda value: value[index])
+
+    def zeros(self) -> "Conditioning":
+        """A copy of which every number is zero."""
+        return self._each(torch.zeros_like)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Conditioning":
         return Conditioning(change(self.tokens), None if self.pooled is None else change(self.pooled))

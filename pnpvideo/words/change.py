@@ -42,6 +42,7 @@ class ChangeDirections:
                     delta=tensors["delta"],
                     word=tensors.get("word"),
                     end=tensors.get("end"),
+                    pooled=tensors.get("pooled"),
                     source=source,
                     target=target,
                     encoder=self.text.fingerprint,

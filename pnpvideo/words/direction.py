@@ -13,11 +13,12 @@ from torch import Tensor
 
 from pnpvideo.backends.backend import Text
 from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.injection import Conditioning
 from pnpvideo.words.mean_embedding import mean_embedding
 from pnpvideo.words.sentences import SentenceSet
 from pnpvideo.words.templates import template_pairs
 
-TENSORS = ("delta", "word", "end")
+TENSORS = ("delta", "word", "end", "pooled")
 """The fields of an EditDirection that are tensors, under these names in files and in the store."""
 
 
@@ -26,7 +27,7 @@ class EditDirection:
     """``delta`` (tokens, channels), fp32, is added to the embedding of the text that describes the picture.
 
     word, end: the same difference, counted from the source's word and from the end of the text on (see MeanEmbedding);
-    None if unknown.
+    None if unknown. pooled: the difference (channels,) of the texts' pooled parts; None where they have none.
     source, target: the two concepts. encoder: fingerprint of the text encoder and its tokenizer; "" in files of the
     reference project, which do not state it. counts: for each concept how many sentences were used, under "kept", and
     how many were dropped, by reason.
@@ -38,6 +39,7 @@ class EditDirection:
     encoder: str
     word: Tensor | None = None
     end: Tensor | None = None
+    pooled: Tensor | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def delta_at(self, word: int, end: int) -> Tensor:
@@ -48,13 +50,21 @@ class EditDirection:
         before = torch.zeros_like(self.delta[:word])
         return torch.cat((before, self.word[: end - word], self.end[: length - end]))
 
-    def check_encoder(self, encoder: str, shape: tuple[int, int]) -> None:
-        """Raise ModelError unless the direction fits ``encoder``, whose texts have ``shape`` (tokens, channels)."""
+    def check_encoder(self, encoder: str, shape: tuple[int, int], pooled: int | None = None) -> None:
+        """Raise ModelError unless the direction fits ``encoder``, whose texts have ``shape`` (tokens, channels).
+
+        pooled: channels of their pooled part, if they have one.
+        """
         name = f"the direction from {self.source!r} to {self.target!r}"
         if tuple(self.delta.shape) != shape:
             raise ModelError(
                 f"{name} has {self.delta.shape[0]} tokens of width {self.delta.shape[1]}, this model's text has "
                 f"{shape[0]} of {shape[1]}; build it with this model: pnpvideo direction build --model ..."
+            )
+        if self.pooled is not None and len(self.pooled) != pooled:
+            raise ModelError(
+                f"{name} has a pooled part of {len(self.pooled)} channels, this model's text has {pooled or 'none'}; "
+                "build it with this model: pnpvideo direction build --model ..."
             )
         if self.encoder and self.encoder != encoder:
             raise ModelError(
@@ -71,19 +81,23 @@ class EditDirection:
 def apply_directions(
     text: Text,
     prompt: str,
-    embedding: Tensor,
+    embedding: Conditioning,
     directions: Iterable[tuple[EditDirection, float]],
     placement: str = "word",
-) -> Tensor:
-    """Return ``embedding`` (tokens, channels) of ``prompt`` with each direction added, times its strength.
+) -> Conditioning:
+    """Return ``embedding`` of ``prompt``, without a batch dimension, with each direction added, times its strength.
 
     placement: "word" adds a direction from the source's word on, where ``prompt`` contains it and the direction knows
-    its differences there. Otherwise, and with "start", it is added token by token from the start, as published.
+    its differences there. Otherwise, and with "start", it is added token by token from the start, as published. A
+    pooled part moves along the direction's own, if that has one.
     """
     for direction, strength in directions:
         places = text.positions(prompt, direction.source) if placement == "word" and direction.source else ()
         delta = direction.delta_at(places[0], text.end(prompt)) if places else direction.delta
-        embedding = embedding + strength * delta.to(embedding)
+        tokens, pooled = embedding.tokens + strength * delta.to(embedding.tokens), embedding.pooled
+        if pooled is not None and direction.pooled is not None:
+            pooled = pooled + strength * direction.pooled.to(pooled)
+        embedding = Conditioning(tokens, pooled)
     return embedding
 
 
@@ -111,6 +125,7 @@ def build_direction(
         delta=second.start - first.start,
         word=second.word - first.word if has_word else None,
         end=second.end - first.end if has_word else None,
+        pooled=None if first.pooled is None or second.pooled is None else second.pooled - first.pooled,
         source=source.concept,
         target=target.concept,
         encoder=text.fingerprint,

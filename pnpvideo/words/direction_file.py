@@ -58,6 +58,7 @@ def _load_safetensors(path: Path) -> EditDirection:
                 delta=tensors["delta"],
                 word=tensors.get("word"),
                 end=tensors.get("end"),
+                pooled=tensors.get("pooled"),
                 source=about["source"],
                 target=about["target"],
                 encoder=about["encoder"],
@@ -77,9 +78,10 @@ def _load_pt(path: Path) -> EditDirection:
 
 
 def _check(direction: EditDirection, path: Path) -> None:
-    """Raise InputError unless the tensors are finite and of one shape, and the counts are counts."""
-    for tensor in direction.tensors().values():
-        if tensor.ndim != 2 or tensor.shape != direction.delta.shape or not bool(torch.isfinite(tensor).all()):
+    """Raise InputError unless the tensors are finite and of one shape (but the pooled one), and counts are counts."""
+    for name, tensor in direction.tensors().items():
+        shaped = tensor.ndim == 1 if name == "pooled" else tensor.ndim == 2 and tensor.shape == direction.delta.shape
+        if not shaped or not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{path} is no direction: it does not hold finite tensors (tokens, channels)")
     counts = direction.counts
     if not isinstance(counts, dict) or not all(_is_counts(each) for each in counts.values()):

@@ -17,7 +17,7 @@ from pnpvideo.errors import OptionError
 
 @dataclass(frozen=True)
 class MeanEmbedding:
-    """Three means, each (tokens, channels), fp32.
+    """Three means, each (tokens, channels), fp32; pooled: that of the pooled parts (channels,), where there are any.
 
     start: row r is of token r. word: row r is of the r-th token after the concept's first, as far as that lies before
     the sentence's end. end: row r is of the r-th token after the one that ends the text.
@@ -28,6 +28,7 @@ class MeanEmbedding:
     word: Tensor
     end: Tensor
     reach: tuple[int, int]
+    pooled: Tensor | None = None
 
 
 def mean_embedding(
@@ -46,12 +47,17 @@ def mean_embedding(
         raise OptionError("there is no sentence to take the mean of")
     length, width = text.length, text.width
     start = torch.zeros(length, width, dtype=torch.float64)
+    pooled: Tensor | None = None
     sums = {name: torch.zeros(length, width, dtype=torch.float64) for name in ("word", "end")}
     counts = {name: torch.zeros(length, 1, dtype=torch.float64) for name in ("word", "end")}
     for first in range(0, len(sentences), batch):
         some = sentences[first : first + batch]
-        embeddings = text.embeds(some).cpu().double()
+        read = text.embeds(some).to("cpu")
+        embeddings = read.tokens.double()
         start += embeddings.sum(0)
+        if read.pooled is not None:
+            whole = read.pooled.double().sum(0)
+            pooled = whole if pooled is None else pooled + whole
         for sentence, tokens in zip(some, embeddings, strict=True):
             end, places = text.end(sentence), text.positions(sentence, concept)
             spans = {"end": tokens[end:], "word": tokens[places[0] : end] if places else tokens[:0]}
@@ -62,7 +68,11 @@ def mean_embedding(
     reach = {name: int((count > 0).sum()) for name, count in counts.items()}
     means = {name: _repeat_last(sums[name] / counts[name].clamp_min(1), reach[name]) for name in sums}
     return MeanEmbedding(
-        (start / len(sentences)).float(), means["word"].float(), means["end"].float(), (reach["word"], reach["end"])
+        start=(start / len(sentences)).float(),
+        word=means["word"].float(),
+        end=means["end"].float(),
+        reach=(reach["word"], reach["end"]),
+        pooled=None if pooled is None else (pooled / len(sentences)).float(),
     )
 
 

@@ -29,7 +29,7 @@ DEFAULT_CAPTIONERS = ("Salesforce/blip-image-captioning-base", "Salesforce/blip-
 class Script:
     """source, prompt, negative: the texts, with their weights (see prompt_weights.py).
 
-    prompt_embeddings: lane ("source", "empty", "negative", "positive") -> embedding (tokens, channels), fp32; that of
+    prompt_embeddings: lane ("source", "empty", "negative", "positive") -> embedding; that of
     "positive" includes the directions.
     """
 
@@ -64,8 +64,9 @@ class ScriptWriter:
         self.backend, self.options, self.prompt, self.report = backend, options.prompts, prompt, report
         self.needs_caption, self.keeps_background = options.method.needs_caption, options.region.keep_background
         self.files = [(load_direction(Path(path)), strength) for path, strength in options.prompts.directions]
+        text = backend.text
         for direction, _ in self.files:
-            direction.check_encoder(backend.text.fingerprint, (backend.text.length, backend.text.width))
+            direction.check_encoder(text.fingerprint, (text.length, text.width), text.pooled_width)
         if prompt is None and not self.files and options.prompts.change is None:
             raise OptionError("there is no prompt and no direction; give one of the two: what is to change?")
         self._change: ChangeDirections | None = None
@@ -94,8 +95,7 @@ class ScriptWriter:
             directions.append((self._change.direction(text), self.options.change_strength))
         embeddings = {"source": self._embed(source), "empty": self._embed(""), "negative": self._embed(negative)}
         plain = self._embed(prompt)
-        edited = apply_directions(self.backend.text, text, plain.tokens, directions, self.options.placement)
-        embeddings["positive"] = plain.with_tokens(edited)
+        embeddings["positive"] = apply_directions(self.backend.text, text, plain, directions, self.options.placement)
         return Script(source, prompt, negative, embeddings)
 
     def _check_mentions(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of Stable Diffusion 1.x and 2.x with CLIP's vocabulary."""
+"""Tiny checkpoints of Stable Diffusion 1.x, 2.x and XL with CLIP's vocabulary."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from tests.backends.originals import Tensors, original, write_folder
+from tests.backends.originals import FAMILIES, Tensors, original, write_folder
 
 
-@pytest.fixture(scope="session", params=["1.x", "2.x"])
+@pytest.fixture(scope="session", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -19,8 +19,9 @@ def folders_of_families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     """Checkpoint folders by family; 2.x predicts v. To be copied before they are altered."""
     root = tmp_path_factory.mktemp("families")
     return {
-        "1.x": write_folder(root / "first", second=False),
-        "2.x": write_folder(root / "second", second=True, prediction="v_prediction"),
+        "1.x": write_folder(root / "first", "1.x"),
+        "2.x": write_folder(root / "second", "2.x", prediction="v_prediction"),
+        "XL": write_folder(root / "xl", "XL"),
     }
 
 
@@ -38,4 +39,4 @@ def plain(folder: Path) -> StableDiffusion:
 @pytest.fixture(scope="session")
 def tensors(family: str, folder: Path) -> Tensors:
     """All weights of ``folder`` by the names of the original code."""
-    return original(folder, second=family == "2.x")
+    return original(folder, family)

@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
 from pnpvideo.backends.autoencoder_file import AutoencoderFile
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 from pnpvideo.settings.options import Customization
@@ -29,7 +30,7 @@ def packagings(folders_of_families: dict[str, Path], tmp_path_factory: pytest.Te
         "LDM": write_single(root / "ldm.safetensors", vae(tensors) | {"loss.logvar": torch.ones(())}),
         "LDM with its prefix": write_single(root / "prefix.safetensors", whole),
         "diffusers": write_single(root / "diffusers.safetensors", tensors),
-        "single file": write_single(root / "whole.safetensors", original(folder, second=True)),
+        "single file": write_single(root / "whole.safetensors", original(folder, "2.x")),
     }
 
 
@@ -62,7 +63,7 @@ def test_another_autoencoder_is_used(packagings: dict[str, Path], folders_of_fam
 def test_a_single_file_without_an_autoencoder_gets_one(
     packagings: dict[str, Path], folders_of_families: dict[str, Path], tmp_path: Path
 ) -> None:
-    tensors = original(folders_of_families["1.x"], second=False)
+    tensors = original(folders_of_families["1.x"], "1.x")
     pruned = {name: value for name, value in tensors.items() if not name.startswith("first_stage_model.")}
     path = write_single(tmp_path / "pruned.safetensors", pruned)
     assert loaded(path, packagings["LDM"]).size == 512
@@ -94,6 +95,24 @@ def test_an_autoencoder_that_does_not_fit_is_refused(
         with pytest.raises(ModelError, match=says) as refused:
             loaded(folders_of_families["1.x"], path)
         assert len(str(refused.value).splitlines()) == 1
+
+
+def test_latents_are_scaled_as_the_models_family_does(
+    packagings: dict[str, Path], folders_of_families: dict[str, Path], tmp_path: Path
+) -> None:
+    xl = folders_of_families["XL"]
+    whole = write_single(tmp_path / "whole.safetensors", original(xl, "XL"))
+    assert loaded(xl, packagings["LDM"]).vae.config.scaling_factor == 0.13025  # a file alone says nothing
+    assert AutoencoderFile.of(whole).config["scaling_factor"] == 0.13025
+    one, other = (Family.SD1.latent_scale, Family.SDXL.latent_scale)
+    for model, path, says in (
+        (folders_of_families["1.x"], xl, f"by {other}, and the model's autoencoder by {one}"),
+        (folders_of_families["1.x"], whole, f"by {other}, and the model's autoencoder by {one}"),
+        (xl, packagings["folder"], f"by {one}, and the model's autoencoder by {other}"),
+        (xl, packagings["single file"], f"by {one}, and the model's autoencoder by {other}"),
+    ):
+        with pytest.raises(ModelError, match=says):
+            loaded(model, path)
 
 
 def test_a_header_is_enough_to_know_it(packagings: dict[str, Path]) -> None:

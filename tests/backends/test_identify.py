@@ -12,16 +12,20 @@ import torch
 from pnpvideo.cli.main import main
 from safetensors.numpy import save_file
 
-from pnpvideo.backends.identify import Kind, identify
+from pnpvideo.backends.identify import READ, Kind, identify
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 
 INPUT = "model.diffusion_model.input_blocks.0.0.weight"
 UNET = {"conv_in.weight": (8, 4, 3, 3), "down_blocks.0.a": (1,), "up_blocks.0.a": (1,), "time_embedding.a": (1,)}
+XL = {"model.diffusion_model.label_emb.0.0.weight": (8, 8)}
 SHAPES: dict[str, tuple[Kind, dict[str, tuple[int, ...]]]] = {
     "sd15.safetensors": (Kind.SD, {INPUT: (8, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": (1,)}),
     "sdxl": (Kind.SDXL, {INPUT: (8, 4, 3, 3), "conditioner.embedders.0.a": (1,)}),
+    "refiner": (Kind.REFINER, {INPUT: (8, 4, 3, 3), "conditioner.embedders.0.model.a": (1,)}),
+    "large refiner": (Kind.REFINER, {INPUT: (8, 4, 3, 3), **XL, "model.diffusion_model.input_blocks.9.0.op.a": (1,)}),
     "inpainting": (Kind.INPAINTING, {INPUT: (8, 9, 3, 3)}),
+    "XL inpainting": (Kind.INPAINTING, {INPUT: (8, 9, 3, 3), **XL}),
     "depth": (Kind.EXTRA_INPUT, {INPUT: (8, 5, 3, 3)}),
     "peft": (Kind.LORA, {"unet.down_blocks.0.attentions.0.to_q.lora_A.weight": (4, 8)}),
     "kohya": (Kind.LORA, {"lora_unet_down_blocks_0_attentions_0_to_q.lora_down.weight": (4, 8)}),
@@ -37,6 +41,7 @@ SHAPES: dict[str, tuple[Kind, dict[str, tuple[int, ...]]]] = {
         {"transformer_blocks.0.attn1.to_q.weight": (8, 8), "pos_embed.proj.weight": (8, 4, 2, 2)},
     ),
     "unet": (Kind.UNET, UNET),
+    "XL unet": (Kind.UNET, {**UNET, "add_embedding.linear_1.weight": (8, 8)}),
     "vae": (Kind.VAE, {"encoder.conv_in.weight": (8, 3, 3, 3), "decoder.conv_out.weight": (3, 8, 3, 3)}),
     "words": (Kind.TEXT_ENCODER, {"text_model.embeddings.token_embedding.weight": (9, 8)}),
     "clip": (Kind.CLIP, {"text_model.a": (1,), "vision_model.a": (1,)}),
@@ -58,7 +63,7 @@ def test_a_file_is_known_by_its_tensors(name: str, called: str, tmp_path: Path) 
     path = tensors(tmp_path / called, shapes)
     found = identify(path)
     assert found.kind == kind and found.single_file
-    if kind == Kind.SD:
+    if kind in READ:
         return  # one file is a model, too: see test_single_file.py
     with pytest.raises(ModelError, match=r"accepted is a folder in the diffusers layout") as refused:
         StableDiffusion(str(path), torch.device("cpu"), torch.float32)
@@ -156,7 +161,8 @@ def test_shards_load_as_one_file_does(variant: str, checkpoint: Path, tmp_path: 
         (folder / part / f"{stem}.safetensors.index{variant}.json").write_text(json.dumps(index))
     plain = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
     found = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
-    for ours, theirs in ((found.network, plain.network), (found.text.encoder, plain.text.encoder)):
+    encoders = (each.text.encoders["text_encoder"] for each in (found, plain))
+    for ours, theirs in ((found.network, plain.network), tuple(encoders)):
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 

@@ -22,8 +22,9 @@ from pnpvideo.backends.lora import loras_of, merge_loras
 from pnpvideo.backends.lora_file import LoraFile
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Customization, Options
-from tests.backends.originals import WIDTH, Tensors
+from tests.backends.originals import WIDTH, Tensors, unet
 
 RANK, ALPHA = 4, 2.0
 ATTENTION = "down_blocks.1.attentions.0.transformer_blocks.0.attn2"
@@ -49,16 +50,30 @@ def factors(network: nn.Module, layers: tuple[str, ...], seed: int = 0) -> Facto
     return found
 
 
-def kohya(network: Factors, text: Factors) -> tuple[Tensors, dict[str, str]]:
+def kohya(network: Factors, text: Factors, text_start: str = "lora_te_") -> tuple[Tensors, dict[str, str]]:
+    return flat(
+        {
+            **{f"lora_unet_{layer}": pair for layer, pair in network.items()},
+            **{f"{text_start}text_model_{layer}": pair for layer, pair in text.items()},
+        }
+    )
+
+
+def original_kohya(network: Factors, text: Factors) -> tuple[Tensors, dict[str, str]]:
+    """With the network's layers named as in the original code."""
+    names = {name: next(iter(unet({f"{name}.weight": torch.zeros(1)}))).removesuffix(".weight") for name in network}
+    return kohya({names[layer]: pair for layer, pair in network.items()}, text)
+
+
+def flat(pairs: Factors) -> tuple[Tensors, dict[str, str]]:
     found: Tensors = {}
-    for start, part in (("lora_unet_", network), ("lora_te_text_model_", text)):
-        for layer, (down, up) in part.items():
-            name = start + layer.replace(".", "_")
-            found |= {
-                f"{name}.lora_down.weight": down,
-                f"{name}.lora_up.weight": up,
-                f"{name}.alpha": torch.tensor(ALPHA),
-            }
+    for layer, (down, up) in pairs.items():
+        name = layer.replace(".", "_")
+        found |= {
+            f"{name}.lora_down.weight": down,
+            f"{name}.lora_up.weight": up,
+            f"{name}.alpha": torch.tensor(ALPHA),
+        }
     return found, {"ss_network_module": "networks.lora"}
 
 
@@ -86,12 +101,17 @@ def first_diffusers(network: Factors, text: Factors) -> tuple[Tensors, dict[str,
     return found, {}
 
 
-NAMINGS = {"kohya": kohya, "peft": peft, "first diffusers": first_diffusers}
+NAMINGS = {"kohya": kohya, "original kohya": original_kohya, "peft": peft, "first diffusers": first_diffusers}
 
 
 @pytest.fixture(scope="module")
 def parts(plain: StableDiffusion) -> tuple[Factors, Factors]:
-    return factors(plain.network, NETWORK_LAYERS), factors(plain.text.encoder, TEXT_LAYERS, seed=1)
+    return factors(plain.network, NETWORK_LAYERS), factors(encoder_of(plain), TEXT_LAYERS, seed=1)
+
+
+def encoder_of(model: StableDiffusion) -> nn.Module:
+    encoder: nn.Module = model.text.encoders["text_encoder"]
+    return encoder
 
 
 def write(path: Path, made: tuple[Tensors, dict[str, str]]) -> Path:
@@ -102,7 +122,7 @@ def write(path: Path, made: tuple[Tensors, dict[str, str]]) -> Path:
 def merged(plain: StableDiffusion, *stated: tuple[Path, float]) -> tuple[nn.Module, nn.Module]:
     """Copies of the network and the text encoder with LoRAs in them."""
     loras = loras_of([(str(path), scale) for path, scale in stated])
-    network, text = deepcopy(plain.network), deepcopy(plain.text.encoder)
+    network, text = deepcopy(plain.network), deepcopy(encoder_of(plain))
     merge_loras(loras, network, "unet")
     merge_loras(loras, text, "text_encoder")
     return network, text
@@ -114,7 +134,7 @@ def test_merged_weights_follow_the_equation(
 ) -> None:
     path = write(tmp_path / "any name", NAMINGS[naming](*parts))
     network, text = merged(plain, (path, 0.7))
-    for ours, before, changed in ((network, plain.network, parts[0]), (text, plain.text.encoder, parts[1])):
+    for ours, before, changed in ((network, plain.network, parts[0]), (text, encoder_of(plain), parts[1])):
         for name, value in ours.state_dict().items():
             old, layer = before.state_dict()[name].double(), name.removesuffix(".weight")
             if layer in changed:
@@ -127,11 +147,19 @@ def test_merged_weights_follow_the_equation(
 
 
 def test_merging_equals_layers_beside_the_weights(
-    plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
+    family: str, folder: Path, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:
     """As a LoRA is trained: y + scale * alpha / rank * up(down(x)), at every call of the layer."""
-    network, encoder = merged(plain, (write(tmp_path / "l.safetensors", kohya(*parts)), 0.7))
-    tokens = plain.text.tokenizer(["a fox"], padding="max_length", return_tensors="pt").input_ids
+    tensors, _ = kohya(*parts, "lora_te1_" if family == "XL" else "lora_te_")
+    changed = [(plain.network, parts[0]), (encoder_of(plain), parts[1])]
+    if family == "XL":
+        second = plain.text.encoders["text_encoder_2"]
+        own = factors(second, (*(f"text_model.{layer}" for layer in TEXT_LAYERS), "text_projection"), seed=2)
+        tensors |= flat({f"lora_te2_{layer}": pair for layer, pair in own.items()})[0]
+        changed.append((second, own))
+    path = write(tmp_path / "l.safetensors", (tensors, {}))
+    stated = Customization(lora=((str(path), 0.7),))
+    model = StableDiffusion(str(folder), torch.device("cpu"), torch.float32, customization=stated)
 
     def beside(down: Tensor, up: Tensor) -> Callable[..., Tensor]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -142,23 +170,28 @@ def test_merging_equals_layers_beside_the_weights(
 
         return hook
 
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    before = plain.embed("a fox")
     handles = [
-        before.get_submodule(layer).register_forward_hook(beside(*pair))
-        for before, pairs in ((plain.network, parts[0]), (plain.text.encoder, parts[1]))
+        network.get_submodule(layer).register_forward_hook(beside(*pair))
+        for network, pairs in changed
         for layer, pair in pairs.items()
     ]
     try:
-        expected_text = plain.text.embeds(["a fox"])
-        x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-        with torch.no_grad():
-            expected = plain.network(x, 500, expected_text, return_dict=False)[0]
-            text = encoder(tokens).last_hidden_state
-            found = network(x, 500, text, return_dict=False)[0]
+        expected = plain.embed("a fox")
+        output = plain.predict(x, 500, expected.batch())
     finally:
         for handle in handles:
             handle.remove()
-    assert float((text - expected_text).abs().max()) < 1e-4
-    assert float((found - expected).abs().max()) < 1e-4
+    found = model.embed("a fox")
+    for ours, theirs, old in zip(values(found), values(expected), values(before), strict=True):
+        assert float((ours - theirs).abs().max()) < 1e-4 < float((ours - old).abs().max())
+    assert float((model.predict(x, 500, found.batch()) - output).abs().max()) < 1e-4
+    assert model.text.fingerprint != plain.text.fingerprint
+
+
+def values(embedding: Conditioning) -> list[Tensor]:
+    return [value for value in (embedding.tokens, embedding.pooled) if value is not None]
 
 
 def test_loras_add_up_and_zero_changes_nothing(
@@ -238,7 +271,6 @@ def only(name: str, *shape: int) -> Callable[[Tensors], Tensors]:
 
 KEY = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
 WRONG: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
-    "SDXL": (renamed("lora_te_", "lora_te1_"), "is a LoRA for Stable Diffusion XL"),
     "transformer": (
         only("transformer.blocks.0.attn.to_q.lora_A.weight", 4, 8),
         "is a LoRA for a diffusion transformer",
@@ -315,3 +347,28 @@ def test_a_header_says_the_family(first_parts: tuple[Factors, Factors], tmp_path
     found = LoraFile.of(write(tmp_path / "l", kohya(*first_parts)), 1.0)
     assert found.text_width == WIDTH and "text of width 32" in found.family
     assert set(found.layers["text_encoder"]) == {name.replace(".", "_") for name in TEXT_LAYERS}
+
+
+@pytest.mark.parametrize("model", ["1.x", "XL"])
+def test_a_lora_of_the_other_family_is_one_line_and_exit_4(
+    model: str,
+    folders_of_families: dict[str, Path],
+    first_parts: tuple[Factors, Factors],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    width = {"1.x": 2048, "XL": 768}[model]
+    of_network: Tensors = {
+        f"{KEY}.lora_down.weight": torch.zeros(4, width),
+        f"{KEY}.lora_up.weight": torch.zeros(64, 4),
+    }
+    of_text, _ = kohya({}, first_parts[1], "lora_te1_" if model == "1.x" else "lora_te_")
+    arguments = ["translate", "samples/cut.mp4", "a fox", "-o", str(tmp_path / "o.mp4"), "--quiet", "--model"]
+    for tensors, made_for in (
+        (of_network, {"1.x": "Stable Diffusion XL", "XL": "Stable Diffusion 1.x"}[model]),
+        (of_text, {"1.x": "Stable Diffusion XL", "XL": "a model with one text encoder"}[model]),
+    ):
+        path = write(tmp_path / "l.safetensors", (tensors, {}))
+        assert main([*arguments, str(folders_of_families[model]), "--lora", str(path)]) == 4
+        said = capfd.readouterr().err
+        assert f"is a LoRA for {made_for}, and" in said and len(said.splitlines()) == 1

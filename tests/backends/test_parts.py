@@ -17,7 +17,7 @@ from pnpvideo.backends.load import load
 from pnpvideo.backends.model_files import check_files, choose_weights, read_json, tensor_shapes, weights_of
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.backends.text import TextTower
+from pnpvideo.backends.text import load_text
 from pnpvideo.errors import DeviceError, ModelError
 from pnpvideo.settings.options import Runtime
 
@@ -77,8 +77,8 @@ def test_a_checkpoint_is_described_without_its_weights(checkpoint: Path, backend
 
 
 def test_texts_are_read_by_letters_here(checkpoint: Path) -> None:
-    tower = TextTower.load(checkpoint, torch.device("cpu"))
-    assert (tower.length, tower.width) == (20, 16) and tower.embeds(["a hen", ""]).shape == (2, 20, 16)
+    tower = load_text(checkpoint, torch.device("cpu"))
+    assert (tower.length, tower.width) == (20, 16) and tower.embeds(["a hen", ""]).tokens.shape == (2, 20, 16)
     assert tower.positions("a hen and a hen", "hen") != () and tower.positions("a hen", "fox") == ()
     assert tower.known("a") and not tower.known("hen")
     assert tower.pieces("a hen") == ("a", "h", "e", "n") and tower.pieces("") == ()

@@ -65,7 +65,11 @@ def test_weights_that_do_not_fit(surplus: bool, match: str, copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("part", "changes", "match"),
-    [("unet", {"addition_embed_type": "text_time"}, "Stable Diffusion XL"), ("unet", None, "config.json is missing")],
+    [
+        ("unet", {"addition_embed_type": "text_time"}, "tokenizer_2 has no tokenizer.json"),
+        ("unet", {"addition_embed_type": "image"}, "addition_embed_type is 'image'; accepted is"),
+        ("unet", None, "config.json is missing"),
+    ],
 )
 def test_another_architecture(part: str, changes: dict[str, str] | None, match: str, copy: Path) -> None:
     path = copy / part / "config.json"

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from pnpvideo.cli.main import main
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -22,6 +28,7 @@ from pnpvideo.backends.checkpoint import TEXT_PARTS, check_named, describe
 from pnpvideo.backends.clip_tokenizer import clip_tokenizer
 from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.derived_configs import autoencoder_config, network_config, text_config
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.identify import CONVERSION
 from pnpvideo.backends.ldm_names import autoencoder_origins, network_origins, text_origins
@@ -31,9 +38,8 @@ from pnpvideo.backends.single_file import SingleFile, converted_shapes
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, Notice
-from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Customization, Runtime
-from tests.backends.originals import Tensors, by_original_names, original, weights, write_single
+from tests.backends.originals import FAMILIES, Tensors, by_original_names, original, weights, write_single
 
 
 class Canary:
@@ -44,13 +50,17 @@ class Canary:
         return Path.touch, (self.path,)
 
 
+KNOWN = dict(zip(FAMILIES, Family, strict=True))
 CPU = Runtime(device="cpu", dtype="float32")
-PARTS = ("unet", "vae", "text_encoder")
+
+
+def parts_of(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.glob("*/*.safetensors"))
 
 
 def fp16_variant(folder: Path, tensors: Tensors, to: Path) -> Path:
     copy = Path(shutil.copytree(folder, to / "variant"))
-    for part in PARTS:
+    for part in parts_of(copy):
         (path,) = (copy / part).glob("*.safetensors")
         halves = {name: value.half() for name, value in weights(copy, part).items()}
         path.unlink()
@@ -60,7 +70,7 @@ def fp16_variant(folder: Path, tensors: Tensors, to: Path) -> Path:
 
 def shards(folder: Path, tensors: Tensors, to: Path) -> Path:
     copy = Path(shutil.copytree(folder, to / "shards"))
-    for part in PARTS:
+    for part in parts_of(copy):
         (path,) = (copy / part).glob("*.safetensors")
         own = list(weights(copy, part).items())
         path.unlink()
@@ -139,16 +149,19 @@ def test_weights_are_the_same_to_the_bit(plain: StableDiffusion, converted: Stab
         assert {**ours.state_dict()}.keys() == {**theirs.state_dict()}.keys()
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
     for text in ("", "a fox", "Ünïcode & <html> 12345 " * 20):
-        assert torch.equal(found.embed(text).tokens, expected.embed(text).tokens)
+        assert found.embed(text).equals(expected.embed(text))
     assert (found.size, found.prediction) == (expected.size, expected.prediction)
+    assert found.vae.config.scaling_factor == expected.vae.config.scaling_factor
+    assert found.schedule(7) == expected.schedule(7)
 
 
-def test_plain_sampling_equals_diffusers(folder: Path, converted: StableDiffusion) -> None:
+def test_plain_sampling_equals_diffusers(folder: Path, family: str, converted: StableDiffusion) -> None:
     """The same weights, scheduler and noise; guidance by hand as in arXiv 2207.12598."""
     backend = converted
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    kind = StableDiffusionXLPipeline if family == "XL" else StableDiffusionPipeline
+    pipeline = kind.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline.scheduler = DDIMScheduler.from_config({**backend.scheduler_config})
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = pipeline(
         "a fox", latents=noise, num_inference_steps=4, guidance_scale=5.0, height=64, width=64, output_type="latent"
@@ -160,22 +173,30 @@ def test_plain_sampling_equals_diffusers(folder: Path, converted: StableDiffusio
     x = noise
     with torch.no_grad():
         for timestep in steps.timesteps:
-            texts = (Conditioning(backend.embed(text).tokens.unsqueeze(0)) for text in ("", "a fox"))
+            texts = (backend.embed(text).batch() for text in ("", "a fox"))
             empty, positive = (backend.predict(x, int(timestep), text) for text in texts)
             x = steps.step(empty + 5.0 * (positive - empty), timestep, x).prev_sample
     assert float((x - expected).abs().max()) < 1e-4
 
 
+COMPARED = (
+    *("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type", "sample_size"),
+    *("hidden_size", "hidden_act"),
+)
+
+
 def test_configs_follow_from_shapes(family: str, folder: Path, tensors: Tensors) -> None:
-    second, shapes = family == "2.x", {name: tuple(value.shape) for name, value in tensors.items()}
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     found = {
-        "unet": network_config(converted_shapes(network_origins(shapes), shapes), second, "epsilon"),
+        "unet": network_config(converted_shapes(network_origins(shapes), shapes), KNOWN[family], "epsilon"),
         "vae": autoencoder_config(converted_shapes(autoencoder_origins(shapes), shapes)),
-        "text_encoder": text_config(converted_shapes(text_origins(shapes), shapes), second),
     }
+    for part in KNOWN[family].text_parts:
+        open_clip = family == "2.x" or part == "text_encoder_2"
+        found[part] = text_config(converted_shapes(text_origins(shapes, part), shapes), open_clip)
     for part, config in found.items():
         stated = json.loads((folder / part / "config.json").read_text())
-        for name in ("block_out_channels", "layers_per_block", "cross_attention_dim", "hidden_size", "hidden_act"):
+        for name in COMPARED:
             assert config.get(name) == stated.get(name), name
     assert found["text_encoder"]["num_hidden_layers"] == 2
 
@@ -200,7 +221,7 @@ def test_what_a_file_says_it_predicts_counts(tensors: Tensors, family: str, tmp_
 
 
 def test_a_guess_is_said_and_can_be_corrected(folders_of_families: dict[str, Path], tmp_path: Path) -> None:
-    path = write_single(tmp_path / "second.safetensors", original(folders_of_families["2.x"], second=True))
+    path = write_single(tmp_path / "second.safetensors", original(folders_of_families["2.x"], "2.x"))
     said: list[Event] = []
     backend = load(str(path), CPU, said.append)
     (notice,) = (event for event in said if isinstance(event, Notice))
@@ -227,9 +248,9 @@ def without(prefix: str) -> Callable[[Tensors], Tensors]:
 INPUT = "model.diffusion_model.input_blocks.0.0.weight"
 BROKEN: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
     "inpainting": (lambda tensors: {**tensors, INPUT: torch.zeros(32, 9, 3, 3)}, "is an inpainting checkpoint"),
-    "SDXL": (
+    "refiner": (
         lambda tensors: {**tensors, "model.diffusion_model.label_emb.0.0.weight": torch.zeros(4, 4)},
-        "is Stable Diffusion XL in a single file",
+        "is the refiner of Stable Diffusion XL, which cannot draw by itself; accepted",
     ),
     "no autoencoder": (without("first_stage_model."), "has no autoencoder, .*--vae"),
     "no text encoder": (without("cond_stage_model."), "has no text encoder"),
@@ -255,7 +276,7 @@ def test_a_file_that_is_no_whole_checkpoint_is_refused(
     name: str, folders_of_families: dict[str, Path], tmp_path: Path
 ) -> None:
     change, says = BROKEN[name]
-    path = write_single(tmp_path / "model.safetensors", change(original(folders_of_families["1.x"], second=False)))
+    path = write_single(tmp_path / "model.safetensors", change(original(folders_of_families["1.x"], "1.x")))
     with pytest.raises(ModelError, match=says) as refused:
         StableDiffusion(str(path), torch.device("cpu"), torch.float32)
     assert len(str(refused.value).splitlines()) == 1
@@ -343,10 +364,12 @@ def test_the_published_sizes_have_their_configs(name: str) -> None:
                 )
             ),
         )
-    names = by_original_names(*(part.state_dict() for part in parts), second=topology.linear)
+    family = Family.SD2 if topology.linear else Family.SD1
+    states = dict(zip(("unet", "vae", "text_encoder"), (part.state_dict() for part in parts), strict=True))
+    names = by_original_names(states, "2.x" if topology.linear else "1.x")
     shapes = {key: tuple(value.shape) for key, value in names.items()}
     second = topology.linear
-    found = network_config(converted_shapes(network_origins(shapes), shapes), second, topology.prediction)
+    found = network_config(converted_shapes(network_origins(shapes), shapes), family, topology.prediction)
     assert {key: found[key] for key in network} == network
     assert found["use_linear_projection"] == topology.linear
     assert found["block_out_channels"] == [320, 640, 1280, 1280] and found["layers_per_block"] == 2
@@ -360,7 +383,7 @@ def test_the_published_sizes_have_their_configs(name: str) -> None:
 
 
 def test_a_direction_is_built_from_a_single_file(folders_of_families: dict[str, Path], tmp_path: Path) -> None:
-    path = write_single(tmp_path / "model.safetensors", original(folders_of_families["2.x"], second=True))
+    path = write_single(tmp_path / "model.safetensors", original(folders_of_families["2.x"], "2.x"))
     arguments = ["direction", "build", "--from", "cat", "--to", "dog", "-o", str(tmp_path / "o.safetensors"), "--quiet"]
     assert main([*arguments, "--model", str(path)]) == 0
     assert (tmp_path / "o.safetensors").is_file()

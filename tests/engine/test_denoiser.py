@@ -13,7 +13,7 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.engine.denoiser import Denoiser
-from pnpvideo.injection import injected
+from pnpvideo.injection import Conditioning, injected
 from pnpvideo.measure.reference import ReferencePipeline
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 
@@ -39,21 +39,21 @@ def run(backend: StableDiffusion, kind: str, method: PlugAndPlay, batch: int = 8
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
-def test_the_engine_is_the_equations(kind: str, backend: StableDiffusion) -> None:
-    result, states = run(backend, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
+def test_the_engine_is_the_equations(kind: str, either: StableDiffusion) -> None:
+    result, states = run(either, kind, PlugAndPlay(feature_until=0.67, attention_until=0.34))
     keyframes = [coherence_of(kind).keyframes(FRAMES, Place(0), step) for step in range(STEPS)]
-    words = [backend.embed(text).tokens for text in ("a hen", "", "a fox")]
-    plain = ReferencePipeline(backend.network, kind, batch=3)
-    expected = plain.sample(states, backend.schedule(STEPS), words, SCALE, 2, 1, keyframes)
+    words = [either.embed(text) for text in ("a hen", "", "a fox")]
+    plain = ReferencePipeline(either.network, kind, batch=3)
+    expected = plain.sample(states, either.schedule(STEPS), words, SCALE, 2, 1, keyframes)
     assert plain.evaluations == STEPS * 3 * (FRAMES + len(keyframes[0]))
     assert torch.allclose(result, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-    free, _ = run(backend, kind, PlugAndPlay(feature_until=0.0, attention_until=0.0))
+    free, _ = run(either, kind, PlugAndPlay(feature_until=0.0, attention_until=0.0))
     assert (free - result).abs().max() > 1e-2 * float(expected.abs().max())  # the injection matters
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "flow"])
-def test_the_batch_does_not_matter(kind: str, backend: StableDiffusion) -> None:
-    one, eight = (run(backend, kind, PlugAndPlay(feature_until=0.8, attention_until=0.5), batch)[0] for batch in (1, 8))
+def test_the_batch_does_not_matter(kind: str, either: StableDiffusion) -> None:
+    one, eight = (run(either, kind, PlugAndPlay(feature_until=0.8, attention_until=0.5), batch)[0] for batch in (1, 8))
     assert torch.allclose(one, eight, rtol=0, atol=1e-4 * float(eight.abs().max()))
 
 
@@ -74,13 +74,13 @@ def test_fresh_noise_replaces_its_share_of_the_start(backend: StableDiffusion) -
     assert float((0.8 * drawn + 0.6 * fresh).std()) == pytest.approx(1, abs=0.02)  # a generated start is itself drawn
 
 
-def test_without_injection_it_is_plain_sampling(backend: StableDiffusion) -> None:
-    result, states = run(backend, "none", PlugAndPlay(feature_until=0.0, attention_until=0.0))
-    schedule, x = backend.schedule(STEPS), states[STEPS]
-    words = torch.stack([backend.embed(text).tokens for text in ("", "a fox") for _ in range(FRAMES)])
+def test_without_injection_it_is_plain_sampling(either: StableDiffusion) -> None:
+    result, states = run(either, "none", PlugAndPlay(feature_until=0.0, attention_until=0.0))
+    schedule, x = either.schedule(STEPS), states[STEPS]
+    words = Conditioning.concat([either.embed(text).batch(FRAMES) for text in ("", "a fox")])
     for level in range(STEPS, 0, -1):
         with torch.no_grad():
-            output = backend.network(torch.cat((x, x)), schedule.timestep(level), words, return_dict=False)[0]
+            output = either.predict(torch.cat((x, x)), schedule.timestep(level), words)
         empty, positive = output.chunk(2)
         eps = empty + SCALE * (positive - empty)
         x0 = (x - schedule.noises[level] * eps) / schedule.signals[level]

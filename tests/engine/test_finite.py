@@ -177,7 +177,8 @@ def test_what_overflows_in_half_precision_is_computed_again_in_fp32(
 
 
 def test_a_spoiled_text_encoder_is_an_error(backend: StableDiffusion) -> None:
-    (norm,) = (part for name, part in backend.text.encoder.named_modules() if name.endswith("final_layer_norm"))
+    (encoder,) = backend.text.encoders.values()
+    (norm,) = (part for name, part in encoder.named_modules() if name.endswith("final_layer_norm"))
     with spoiled(norm, at(0)), pytest.raises(NotFiniteError, match="text encoder"):
         backend.embed("a fox")
 

@@ -96,7 +96,8 @@ def test_parts_that_wait_elsewhere_give_the_same(backend: StableDiffusion, monke
     context = backend.embed("a hen").batch()
     expected, picture = backend.predict(x, 1, context), backend.decode(x)
     moved: list[tuple[str, str]] = []
-    for name, part in (("network", backend.network), ("vae", backend.vae), ("text", backend.text.encoder)):
+    (encoder,) = backend.text.encoders.values()
+    for name, part in (("network", backend.network), ("vae", backend.vae), ("text", encoder)):
         monkeypatch.setattr(part, "to", lambda where, name=name: moved.append((name, str(where))))
     monkeypatch.setattr(backend, "_offloaded", True)
     monkeypatch.setattr(backend, "device", torch.device("cpu", 0))

@@ -9,6 +9,7 @@ from diffusers import UNet2DConditionModel
 
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
+from pnpvideo.injection import Conditioning
 from pnpvideo.measure.reference import ReferencePipeline
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 
@@ -34,9 +35,9 @@ def latents(unet: UNet2DConditionModel, count: int = FRAMES) -> torch.Tensor:
     return torch.randn(count, unet.config.in_channels, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 
-def words(unet: UNet2DConditionModel) -> list[torch.Tensor]:
+def words(unet: UNet2DConditionModel) -> list[Conditioning]:
     draw = torch.Generator().manual_seed(2)
-    return [torch.randn(4, unet.config.cross_attention_dim, generator=draw) for _ in range(3)]
+    return [Conditioning(torch.randn(4, unet.config.cross_attention_dim, generator=draw)) for _ in range(3)]
 
 
 def sample(pipeline: ReferencePipeline, states: list[torch.Tensor], schedule: Schedule, injected: int) -> torch.Tensor:
@@ -69,12 +70,12 @@ def test_injection_changes_the_result_and_leaves_the_network_as_it_was(
     kind: str, unet: UNet2DConditionModel, schedule: Schedule
 ) -> None:
     x, source = latents(unet), words(unet)[0]
-    before = unet(x, 500, source.expand(FRAMES, -1, -1)).sample
+    before = unet(x, 500, source.batch(FRAMES).tokens).sample
     pipeline = ReferencePipeline(unet, kind)
     states = pipeline.invert(x, schedule, source)
     free, held = (sample(pipeline, states, schedule, steps) for steps in (0, STEPS))
     assert free.shape == x.shape and not torch.allclose(free, held, atol=1e-3)
-    assert torch.equal(before, unet(x, 500, source.expand(FRAMES, -1, -1)).sample)
+    assert torch.equal(before, unet(x, 500, source.batch(FRAMES).tokens).sample)
 
 
 def test_equal_frames_stay_equal_under_shared_keyframes(unet: UNet2DConditionModel, schedule: Schedule) -> None:

@@ -144,19 +144,19 @@ def test_in_lock_step_the_method_is_the_equations_in_two_passes(
     assert (plain - expected).abs().max() > 1e-3 * scale  # the guidance matters
 
 
-def test_a_batch_of_two_is_two_runs_of_one(backend: StableDiffusion, states: list[Tensor]) -> None:
-    both, split = (run(backend, states, Pix2PixZero(cross_attention=WEIGHT), batch=batch) for batch in (8, 1))
+def test_a_batch_of_two_is_two_runs_of_one(either: StableDiffusion, states: list[Tensor]) -> None:
+    both, split = (run(either, states, Pix2PixZero(cross_attention=WEIGHT), batch=batch) for batch in (8, 1))
     alone = torch.cat(
-        [run(backend, [state[n : n + 1] for state in states], Pix2PixZero(cross_attention=WEIGHT)) for n in range(2)]
+        [run(either, [state[n : n + 1] for state in states], Pix2PixZero(cross_attention=WEIGHT)) for n in range(2)]
     )
     limit = 1e-4 * float(both.abs().max())
     assert torch.allclose(both, alone, rtol=0, atol=limit) and torch.allclose(split, alone, rtol=0, atol=limit)
 
 
-def test_no_weight_is_plain_guidance(backend: StableDiffusion, states: list[Tensor]) -> None:
-    words = words_of(backend)
-    plain = by_guidance(backend, states, words)
-    assert torch.allclose(run(backend, states, Pix2PixZero(cross_attention=0.0), words=words), plain, rtol=0, atol=1e-5)
+def test_no_weight_is_plain_guidance(either: StableDiffusion, states: list[Tensor]) -> None:
+    words = words_of(either)
+    plain = by_guidance(either, states, words)
+    assert torch.allclose(run(either, states, Pix2PixZero(cross_attention=0.0), words=words), plain, rtol=0, atol=1e-5)
 
 
 def test_it_ends_after_its_share_of_the_steps(backend: StableDiffusion, states: list[Tensor]) -> None:
@@ -190,21 +190,21 @@ def test_guidance_of_one_still_edits(backend: StableDiffusion, states: list[Tens
 
 
 @pytest.mark.parametrize("negative", ["", "a hen"])
-def test_without_an_edit_the_reference_comes_back(negative: str, backend: StableDiffusion) -> None:
+def test_without_an_edit_the_reference_comes_back(negative: str, either: StableDiffusion) -> None:
     """The trajectory is the reference's own sampling run; the edit adds nothing to its words."""
-    words = words_of(backend, positive="a hen", negative=negative)
-    schedule, x = backend.schedule(STEPS), torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(5))
+    words = words_of(either, positive="a hen", negative=negative)
+    schedule, x = either.schedule(STEPS), torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(5))
     states = {STEPS: x}
 
     def denoise(x: Tensor, level: int) -> tuple[Tensor, Tensor]:
         parts = {
-            lane: backend.predict(x, schedule.timestep(level), words[lane].batch()) for lane in ("negative", "positive")
+            lane: either.predict(x, schedule.timestep(level), words[lane].batch()) for lane in ("negative", "positive")
         }
         return x, REAL.combine(parts, STEPS - level, STEPS)
 
     states |= {state.level: state.x for state in sample(denoise, State(x, STEPS), schedule, DDIM())}
     result = run(
-        backend, [states[level] for level in range(STEPS + 1)], Pix2PixZero(cross_attention=WEIGHT), words=words
+        either, [states[level] for level in range(STEPS + 1)], Pix2PixZero(cross_attention=WEIGHT), words=words
     )
     assert torch.allclose(result, states[0], rtol=0, atol=1e-5 * float(states[0].abs().max()))
 

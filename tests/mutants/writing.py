@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "texts are finite",
         "pnpvideo/backends/text.py",
-        'return finite(embedded, "the text encoder\'s output")',
-        "return embedded",
+        'return finite(value.float().to(self.device), "the text encoder\'s output")',
+        "return value.float().to(self.device)",
         (f"{_FINITE}::test_a_spoiled_text_encoder_is_an_error",),
     ),
     Mutant(

@@ -1,11 +1,15 @@
 """Directions: built from means, bound to their text encoder, added and scaled."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.errors import OptionError
+from pnpvideo.errors import InputError, ModelError, OptionError
 from pnpvideo.words.direction import EditDirection, apply_directions, build_direction, direction_from_templates
+from pnpvideo.words.direction_file import load_direction, save_direction
 from pnpvideo.words.phrases import extend_to_phrase
 from pnpvideo.words.sentences import SentenceSet
 
@@ -30,11 +34,10 @@ def test_directions_add_and_scale(backend: StableDiffusion) -> None:
     here, there = (
         EditDirection(delta=torch.full((20, 16), value), source="a", target="b", encoder="") for value in (1.0, 10.0)
     )
-    start = backend.embed("a hen").tokens
-    assert torch.allclose(
-        apply_directions(backend.text, "a hen", start, [(here, 1.2), (there, -0.5)]), start + 1.2 - 5.0, atol=1e-6
-    )
-    assert torch.equal(apply_directions(backend.text, "a hen", start, []), start)
+    start = backend.embed("a hen")
+    moved = apply_directions(backend.text, "a hen", start, [(here, 1.2), (there, -0.5)])
+    assert torch.allclose(moved.tokens, start.tokens + 1.2 - 5.0, atol=1e-6) and moved.pooled is None
+    assert apply_directions(backend.text, "a hen", start, []).equals(start)
 
 
 def test_a_direction_enters_at_its_word(backend: StableDiffusion) -> None:
@@ -49,34 +52,54 @@ def test_a_direction_enters_at_its_word(backend: StableDiffusion) -> None:
     assert torch.allclose(built.word[3], later, atol=1e-5)
     last = (fox[0][9] - hen[0][9] + fox[1][10] - hen[1][10]) / 2
     assert torch.allclose(built.end[0], last, atol=1e-5)
-    plain = backend.embed(text).tokens
+    plain = backend.embed(text)
     found, published = (
-        apply_directions(backend.text, text, plain, [(built, 2.0)], where) - plain for where in ("word", "start")
+        apply_directions(backend.text, text, plain, [(built, 2.0)], where).tokens - plain.tokens
+        for where in ("word", "start")
     )
     assert torch.allclose(published, 2 * built.delta, atol=1e-5)
     assert found[:7].abs().max() == 0 and torch.allclose(found[7], 2 * first, atol=1e-5)  # after "thebig"
     assert torch.allclose(found[14], 2 * last, atol=1e-5)  # the end of twelve more letters
-    other = (
-        apply_directions(backend.text, "a cow", backend.embed("a cow").tokens, [(built, 1.0)])
-        - backend.embed("a cow").tokens
-    )
+    cow = backend.embed("a cow")
+    other = apply_directions(backend.text, "a cow", cow, [(built, 1.0)]).tokens - cow.tokens
     assert torch.allclose(other, built.delta, atol=1e-5)  # where the word is not said
 
 
 def test_at_its_word_a_direction_is_nearer_to_the_word_itself() -> None:
     backend = StableDiffusion("miniature", torch.device("cpu"), torch.float32)
     caption, wanted = "a cartoon of a red ball on grass at sunset", "a cartoon of a blue ball on grass at sunset"
-    concepts, plain = extend_to_phrase(caption, "red", "blue"), backend.embed(caption).tokens
+    concepts, plain = extend_to_phrase(caption, "red", "blue"), backend.embed(caption)
     assert concepts == ("red ball", "blue ball")
     built = direction_from_templates(backend.text, *concepts)
     published = direction_from_templates(backend.text, "red", "blue")
+    sought = backend.embed(wanted).tokens
     off = {
-        where: float(
-            (
-                apply_directions(backend.text, caption, plain, [(which, 1.0)], where) - backend.embed(wanted).tokens
-            ).norm()
-        )
+        where: float((apply_directions(backend.text, caption, plain, [(which, 1.0)], where).tokens - sought).norm())
         for where, which in (("word", built), ("start", published))
     }
-    nothing = float((plain - backend.embed(wanted).tokens).norm())
+    nothing = float((plain.tokens - sought).norm())
     assert off["word"] < 0.9 * off["start"] and off["start"] < 0.5 * nothing, (off, nothing)
+
+
+def test_a_pooled_part_moves_along_its_own_mean(xl_backend: StableDiffusion, tmp_path: Path) -> None:
+    hens, foxes = ["a hen sits", "one old hen"], ["a fox sits", "one old fox"]
+    built = build_direction(xl_backend.text, *sides(hens, foxes))
+    means = [xl_backend.text.embeds(side).pooled.mean(0) for side in (hens, foxes)]  # type: ignore[union-attr]
+    assert built.pooled is not None and torch.allclose(built.pooled, means[1] - means[0], atol=1e-5)
+    plain = xl_backend.embed("the big hen eats")
+    moved = apply_directions(xl_backend.text, "the big hen eats", plain, [(built, 2.0)])
+    assert plain.pooled is not None and moved.pooled is not None and not torch.equal(moved.tokens, plain.tokens)
+    assert torch.allclose(moved.pooled - plain.pooled, 2 * built.pooled, atol=1e-5)
+    save_direction(built, tmp_path / "d.safetensors")
+    read = load_direction(tmp_path / "d.safetensors")
+    assert read.pooled is not None and torch.equal(read.pooled, built.pooled)
+    text = xl_backend.text
+    read.check_encoder(text.fingerprint, (text.length, text.width), text.pooled_width)
+    for pooled, says in ((None, "has none"), (7, "has 7")):
+        with pytest.raises(ModelError, match=f"pooled part of 12 channels, this model's text {says}"):
+            read.check_encoder(text.fingerprint, (text.length, text.width), pooled)
+    alone = replace(built, pooled=None)  # as in files of the reference project
+    assert torch.equal(apply_directions(text, "a hen", plain, [(alone, 1.0)]).pooled, plain.pooled)  # type: ignore[arg-type]
+    save_direction(replace(built, pooled=torch.zeros(2, 2)), tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match="does not hold finite tensors"):
+        load_direction(tmp_path / "bad.safetensors")

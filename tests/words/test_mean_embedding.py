@@ -11,7 +11,7 @@ from pnpvideo.words.mean_embedding import mean_embedding
 def test_each_mean_is_over_the_sentences_that_reach_so_far(backend: StableDiffusion) -> None:
     sentences = ["a hen", "hen sits"]
     found = mean_embedding(backend.text, sentences, "hen", batch=1)
-    first, second = backend.text.embeds(sentences)
+    first, second = backend.text.embeds(sentences).tokens
     assert torch.allclose(found.start, (first + second) / 2, atol=1e-6)
     assert found.reach == (7, backend.text.length - 5)  # "hensits"; the end of "a hen" stands at token 5
     assert torch.allclose(found.word[0], (first[2] + second[1]) / 2, atol=1e-6)
@@ -22,7 +22,7 @@ def test_each_mean_is_over_the_sentences_that_reach_so_far(backend: StableDiffus
 
 def test_a_sentence_without_the_concept_counts_for_start_and_end(backend: StableDiffusion) -> None:
     found = mean_embedding(backend.text, ["a cow"], "hen")
-    (embedding,) = backend.text.embeds(["a cow"])
+    (embedding,) = backend.text.embeds(["a cow"]).tokens
     assert found.reach == (0, backend.text.length - 5) and not found.word.any()
     assert torch.allclose(found.start, embedding, atol=1e-6)
 

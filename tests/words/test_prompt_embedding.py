@@ -7,11 +7,14 @@ from pnpvideo.words.prompt_embedding import embed_prompt, token_weights
 from pnpvideo.words.prompt_weights import Piece, plain_text
 
 
-def test_a_weight_scales_about_the_empty_prompt(backend: StableDiffusion) -> None:
+def test_a_weight_scales_about_the_empty_prompt(either: StableDiffusion) -> None:
     """The tokenizer has one token a letter: "ab cd ef" is start, a, b, c, d, e, f, end."""
-    plain, empty = backend.text.embeds(["ab cd ef", ""])
-    weighted = embed_prompt(backend, "ab (cd:1.4) (ef:0)").tokens
-    for token in range(backend.text.length):
+    read, nothing = (either.text.embeds([text])[0] for text in ("ab cd ef", ""))
+    found = embed_prompt(either, "ab (cd:1.4) (ef:0)")
+    plain, empty = read.tokens, nothing.tokens
+    weighted = found.tokens
+    assert found.with_tokens(read.tokens).equals(read)  # a pooled part is unchanged
+    for token in range(either.text.length):
         weight = {3: 1.4, 4: 1.4, 5: 0.0, 6: 0.0}.get(token)
         expected = plain[token] if weight is None else empty[token] + weight * (plain[token] - empty[token])
         assert torch.equal(weighted[token], expected), token
