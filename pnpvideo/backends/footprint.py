@@ -30,7 +30,7 @@ def of_network(network: UNet2DConditionModel, shape: tuple[int, ...], context: t
     found: list[int] = []
     with torch.device("meta"), torch.no_grad():
         twin = UNet2DConditionModel.from_config(network.config).to(network.dtype).eval()
-        twin.set_attn_processor(_Shapes(found))
+        twin.set_attn_processor(FusedAttention(found))
         x, words = (torch.empty((1, *size), dtype=network.dtype) for size in (shape, context))
         with Living() as living:
             twin(x, 1, words, return_dict=False)
@@ -51,7 +51,7 @@ def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> i
     return peak
 
 
-class _Shapes:
+class FusedAttention:
     """A diffusers attention processor that makes what a fused attention makes, and notes what self-attentions hold."""
 
     def __init__(self, found: list[int]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from transformers import CLIPTextModel
 from pnpvideo.backends.autoencoder_file import AutoencoderFile
 from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, few_step, locate, number, read_card
 from pnpvideo.backends.compiled import compile_blocks
+from pnpvideo.backends.controlnet import ControlNetwork, LoadedControlNets
 from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.fingerprint import verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
@@ -87,6 +88,7 @@ class StableDiffusion:
             self.network.to(memory_format=torch.channels_last)  # as convolutions in half precision want it
         self.device, self.dtype, self._offloaded = device, dtype, False
         self.busy: AbstractContextManager[Any] = threading.RLock()
+        self._controls = LoadedControlNets()
         self._check(parts.source)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
@@ -128,6 +130,9 @@ class StableDiffusion:
         call, tokens = of_network(self.network, shape, (self.text.length, self.text.width))
         return Footprint(weights, call, tokens, of_autoencoder(self.vae, shape, self.factor))
 
+    def controlnets(self, paths: Sequence[str]) -> tuple[ControlNetwork, ...]:
+        return self._controls.of(paths, self.network, self.factor, self.device, self.dtype)
+
     @property
     def numerics(self) -> tuple[str, ...]:
         return self.device.type, str(self.dtype), "compiled" if self._compiled else "eager", str(torch.__version__)
@@ -156,7 +161,8 @@ class StableDiffusion:
     def _at_hand(self, part: nn.Module) -> None:
         """Where parts wait off the device: fetch this one, and send the others away."""
         if self._offloaded:
-            for other in (self.network, self.vae, self.text.encoder):
+            controls = () if part is self.network else (each.network for each in self._controls.networks.values())
+            for other in (self.network, self.vae, self.text.encoder, *controls):
                 if other is not part:
                     other.to("cpu")  # from where texts are read, when they are
             part.to(self.device)

@@ -16,6 +16,7 @@ from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import SOLVERS, Solver, State
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
+from pnpvideo.engine.control import Conditions, LoadedControl, load_controls
 from pnpvideo.engine.memory import CallGuard
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress, Report
@@ -29,8 +30,8 @@ from pnpvideo.words.script import Script
 class Run:
     """A model and the options it runs with, all resolved (see settings.effective).
 
-    guard: retries network calls that fail. timings: stage -> seconds so far; the engine adds to them. beginnings: the
-    states that runs share which begin alike; None: not to be shared.
+    guard: retries network calls that fail. controls: ControlNets that steer the result. timings: stage -> seconds so
+    far; the engine adds to them. beginnings: the states that runs share which begin alike; None: not to be shared.
     """
 
     backend: Backend
@@ -39,6 +40,7 @@ class Run:
     guard: CallGuard
     store: Store
     report: Report
+    controls: tuple[LoadedControl, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     beginnings: dict[str, State] | None = None
 
@@ -48,7 +50,8 @@ class Run:
         resolved = effective(options, backend)
         assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
         schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
-        return cls(backend, resolved, schedule, CallGuard(backend, resolved.runtime.batch, report), store, report)
+        guard, controls = CallGuard(backend, resolved.runtime.batch, report), load_controls(backend, resolved.control)
+        return cls(backend, resolved, schedule, guard, store, report, controls)
 
     @property
     def device(self) -> torch.device:
@@ -129,8 +132,9 @@ class Window:
     size; a drawing is one distinct frame. times: of the drawings, in seconds. script: the prompts and their embeddings.
     noise: (1, c, h', w') fp32, the same for the whole shot. anchors: drawings of earlier windows to attend to. masks:
     one (h, w) uint8 of any size for each drawing, white where it may change; None: everywhere. tokens: positions in the
-    source prompt of the word whose region may change; None: everything may. more: whether another window of the shot
-    follows. position, shares: for the share of the whole run in ``progress``.
+    source prompt of the word whose region may change; None: everything may. conditions: of each of the run's controls,
+    what it follows in each drawing. more: whether another window of the shot follows. position, shares: for the share
+    of the whole run in ``progress``.
     """
 
     place: Place
@@ -142,6 +146,7 @@ class Window:
     anchors: Anchors = NO_ANCHORS
     masks: Sequence[np.ndarray] | None = None
     tokens: tuple[int, ...] | None = None
+    conditions: Conditions = ()
     more: bool = False
     position: Position = Position()
     shares: StageShares = StageShares()
