@@ -66,7 +66,10 @@ def conditions_of(
             found.append(np.stack([MAKERS[control.stated.condition](picture) for picture in pixels]))
             continue
         if brought is None:
-            raise OptionError(f"a control that comes from a file, such as {control.stated.condition!r}, needs an input")
+            raise OptionError(
+                f"the control {control.stated.condition!r} belongs to the frames of one clip, which are not translated "
+                "here; use one that is made from the input, such as canny"
+            )
         found.append(np.stack([each[number] for each in brought]))
         number += 1
     return tuple(found)

@@ -21,12 +21,13 @@ from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.edits.control import ControlResiduals, acts
 from pnpvideo.engine.denoiser import Denoiser
-from pnpvideo.injection import Lanes, Moment, NetworkCall, injected
+from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from tests.controlnets import new_controlnet
 
 FRAMES, STEPS, SCALE, SIDE = 3, 2, 5.0, 32
+ALONE, PLAIN = Independent(), Method()
 NOISE = torch.randn(FRAMES, 4, SIDE // 8, SIDE // 8, generator=torch.Generator().manual_seed(0))
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, FRAMES, SIDE, SIDE, 3), np.uint8)
 
@@ -51,8 +52,8 @@ def steer(
 def drawn(
     backend: StableDiffusion,
     steering: Sequence[ControlResiduals],
-    coherence: Coherence = Independent(),
-    method: Method = Method(),
+    coherence: Coherence = ALONE,
+    method: Method = PLAIN,
     batch: int = 8,
 ) -> Tensor:
     words = {"source": backend.embed("a hen"), "empty": backend.embed(""), "positive": backend.embed("a fox")}
@@ -105,8 +106,8 @@ def test_plain_sampling_is_diffusers_pipeline(
     assert float((drawn(backend, []) - found).abs().max()) > 1e-2  # the control matters
 
 
-@pytest.mark.parametrize("coherence", [Independent(), JointAttention(keyframe_every=2), TokenFlow(keyframe_every=2)])
-@pytest.mark.parametrize("method", [Method(), PlugAndPlay(feature_until=0.8, attention_until=0.5)])
+@pytest.mark.parametrize("coherence", [ALONE, JointAttention(keyframe_every=2), TokenFlow(keyframe_every=2)])
+@pytest.mark.parametrize("method", [PLAIN, PlugAndPlay(feature_until=0.8, attention_until=0.5)])
 def test_the_batch_does_not_matter(
     method: Method, coherence: Coherence, backend: StableDiffusion, nets: list[ControlNetModel]
 ) -> None:
