@@ -55,6 +55,8 @@ def check_options(options: "Options") -> None:
     check_named(resolve(options.model))  # last: of what is sound it reads headers, for which numpy is loaded
     if options.customization.vae is not None:
         AutoencoderFile.of(options.customization.vae)
+    if options.runtime.preview_vae is not None:
+        AutoencoderFile.of(options.runtime.preview_vae)
     for control in options.control.stated():
         ControlNetFile.of(Path(control.model))
     for file, scale in options.customization.lora:

@@ -1,4 +1,7 @@
-"""An autoencoder that is named by itself (--vae): a folder, or one .safetensors file in LDM's or diffusers' naming."""
+"""An autoencoder that is named by itself (--vae): a folder, or one .safetensors file in LDM's or diffusers' naming.
+
+It may be a tiny one (TAESD, https://github.com/madebyollin/taesd): a few convolutions that encode and decode roughly.
+"""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +12,7 @@ from typing import Any
 from pnpvideo.backends.derived_configs import autoencoder_config
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.identify import Kind, identify
-from pnpvideo.backends.ldm_names import autoencoder_origins
+from pnpvideo.backends.ldm_names import Origin, autoencoder_origins
 from pnpvideo.backends.model_files import read_json, tensor_shapes, weights_of
 from pnpvideo.backends.single_file import converted_shapes, read_tensors
 from pnpvideo.errors import ModelError
@@ -17,10 +20,11 @@ from pnpvideo.errors import ModelError
 
 @dataclass(frozen=True)
 class AutoencoderFile:
-    """path: a file, or the folder with config.json."""
+    """path: a file, or the folder with config.json. tiny: is it a tiny one?"""
 
     path: Path
     config: Mapping[str, Any]
+    tiny: bool = False
 
     @classmethod
     def of(cls, path: Path) -> "AutoencoderFile":
@@ -34,6 +38,8 @@ class AutoencoderFile:
         identity = identify(path)
         if identity.kind == Kind.UNKNOWN and path.is_file():
             tensor_shapes([path])  # says what is damaged
+        if identity.kind == Kind.TINY_VAE:
+            return cls._of_tiny(path)
         if identity.kind not in (Kind.VAE, Kind.SD):
             raise ModelError(
                 f"{path} is {identity}; accepted for --vae is the autoencoder of a Stable Diffusion 1.x or 2.x"
@@ -43,6 +49,17 @@ class AutoencoderFile:
             return cls(path, _from_shapes(path, converted_shapes(autoencoder_origins(names), names)))
         weights_of(path)
         return cls(path, read_json(path / "config.json"))
+
+    @classmethod
+    def _of_tiny(cls, path: Path) -> "AutoencoderFile":
+        files = [path] if path.is_file() else [*weights_of(path)]
+        width = tensor_shapes(files)["decoder.layers.0.weight"]
+        stated = {} if path.is_file() else read_json(path / "config.json")
+        levels = [64] * 4 if path.is_file() else stated.get("decoder_block_out_channels", [64] * 4)
+        scale = stated.get("scaling_factor", 1.0)
+        latent = width[1] if len(width) == 4 else 0
+        facts = {"latent_channels": latent, "block_out_channels": levels, "scaling_factor": scale}
+        return cls(path, {**stated, **facts}, tiny=True)
 
     def check_fits(self, own: Mapping[str, Any], latent_channels: int) -> None:
         """Raise ModelError unless it can stand in for the model's autoencoder, whose config is ``own``, or {}.
@@ -60,18 +77,25 @@ class AutoencoderFile:
             raise ModelError(
                 f"{self.path} makes latents of another size than the model's autoencoder; give one that fits"
             )
-        if own and os.path.isdir(self.path) and scale != own.get("scaling_factor", 0.18215):
+        if own and os.path.isdir(self.path) and not self.tiny and scale != own.get("scaling_factor", 0.18215):
             raise ModelError(
                 f"{self.path} scales its latents by {scale}, and the model's autoencoder by "
                 f"{own.get('scaling_factor', 0.18215)}; accepted for --vae is an autoencoder of the model's family"
             )
 
     def network(self, kind: Any, dtype: Any) -> Any:
-        """Load it. kind: AutoencoderKL. Raises ModelError."""
+        """Load it. kind: AutoencoderKL; a tiny one is an AutoencoderTiny all the same. Raises ModelError."""
         from pnpvideo.backends.loading import build_network, load_network
 
+        if self.tiny:
+            from diffusers import AutoencoderTiny
+
+            kind = AutoencoderTiny
         if os.path.isdir(self.path):
             return load_network(kind, self.path, dtype)
+        if self.tiny:
+            tensors = read_tensors(self.path, {name: Origin(name) for name in tensor_shapes([self.path])}, dtype)
+            return build_network(kind, {"latent_channels": self.config["latent_channels"]}, tensors, self.path)
         origins = autoencoder_origins(tensor_shapes([self.path]))
         return build_network(kind, self.config, read_tensors(self.path, origins, dtype), self.path)
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from pnpvideo.backends.quiet import quiet_libraries
 
 
 class Footprint(NamedTuple):
@@ -37,10 +39,12 @@ def of_network(network: UNet2DConditionModel, shape: tuple[int, ...], context: t
     return living.peak, sum(found)
 
 
-def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> int:
+def of_autoencoder(vae: AutoencoderKL | AutoencoderTiny, shape: tuple[int, ...], factor: int) -> int:
     """(picture) for latents of ``shape`` (c, h, w), each cell ``factor`` pixels wide."""
     with torch.device("meta"), torch.no_grad():
-        twin = AutoencoderKL.from_config(vae.config).to(vae.dtype).eval()
+        with quiet_libraries():  # a tiny one's config states more than its class reads
+            twin = type(vae).from_config(vae.config)
+        twin = twin.to(vae.dtype).eval()
         latent = torch.empty((1, *shape), dtype=vae.dtype)
         pixels = torch.empty((1, 3, shape[1] * factor, shape[2] * factor), dtype=vae.dtype)
         with Living() as decoding:

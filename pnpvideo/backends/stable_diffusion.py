@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -27,6 +27,7 @@ from pnpvideo.backends.lora import lora_fingerprint, loras_of, merge_loras
 from pnpvideo.backends.packaging import Packaging, own_autoencoder, packaging
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.backends.text import TextTower
+from pnpvideo.backends.tiny_autoencoder import encoded
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
@@ -58,7 +59,7 @@ class Parts:
     captioner: str | None
     fingerprint: str
     network: UNet2DConditionModel
-    vae: AutoencoderKL
+    vae: AutoencoderKL | AutoencoderTiny
     text: TextTower
 
 
@@ -173,7 +174,7 @@ class StableDiffusion:
         latents = []
         for picture in pixels:
             x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
-            latents.append(self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor)
+            latents.append(encoded(self.vae, x) * self.vae.config.scaling_factor)
         return finite(torch.cat(latents), "the autoencoder's latent")
 
     @torch.no_grad()

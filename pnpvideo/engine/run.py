@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.tiny_autoencoder import TinyDecoder
 from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.noise import shot_noise
@@ -32,6 +33,7 @@ class Run:
 
     guard: retries network calls that fail. controls: ControlNets that steer the result. timings: stage -> seconds so
     far; the engine adds to them. beginnings: the states that runs share which begin alike; None: not to be shared.
+    quick: decodes the pictures of unfinished results; None: the model does. rough: whether it decodes results too.
     """
 
     backend: Backend
@@ -43,6 +45,8 @@ class Run:
     controls: tuple[LoadedControl, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     beginnings: dict[str, State] | None = None
+    quick: TinyDecoder | None = None
+    rough: bool = False
 
     @classmethod
     def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":
@@ -51,7 +55,10 @@ class Run:
         assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
         schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
         guard, controls = CallGuard(backend, resolved.runtime.batch, report), load_controls(backend, resolved.control)
-        return cls(backend, resolved, schedule, guard, store, report, controls)
+        quick, path = None, resolved.runtime.preview_vae
+        if path is not None:
+            quick = TinyDecoder(path, backend.latent_shape(64, 64)[0], backend.device)
+        return cls(backend, resolved, schedule, guard, store, report, controls, quick=quick)
 
     @property
     def device(self) -> torch.device:

@@ -118,7 +118,7 @@ class Trials:
         with count_evaluations(backend) as evaluations:
             started = time.monotonic()
             run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
-            run = replace(run, beginnings=self._beginnings)
+            run = replace(run, beginnings=self._beginnings, rough=True)
             for message in without_effect(run.options, len(frames)):
                 report(Notice(message=message))
             translator = ClipTranslator(run, cell.prompt, len(frames), self._captions)

@@ -179,7 +179,7 @@ class Customization:
         Spec(
             kind=File(),
             section="look",
-            help="Autoencoder to use instead of the model's: its folder, or a .safetensors file.",
+            help="Autoencoder to use instead of the model's, TAESD too: its folder, or a .safetensors file.",
         ),
     )
     prediction: str | None = option(
@@ -284,6 +284,16 @@ class Runtime:
             kind=File(),
             section="output",
             help="The file of --preview-every, replaced each time; without it, OUTPUT-preview.png.",
+        ),
+        compare=False,
+    )
+    preview_vae: Path | None = option(
+        None,
+        Spec(
+            kind=File(),
+            section="output",
+            help="Tiny autoencoder (TAESD), folder or file, that decodes the pictures of --preview-every, preview and "
+            "tune instead of the model's.",
         ),
         compare=False,
     )
