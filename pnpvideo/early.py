@@ -35,7 +35,7 @@ def check_input(source: Path, track: int | None = None) -> None:
 
 def check_options(options: "Options") -> None:
     """Raise the error of a file that an option names and that is not there, and of a device that no machine has."""
-    from pnpvideo.backends.autoencoder_file import AutoencoderFile
+    from pnpvideo.backends.autoencoder_file import AutoencoderFile, tiny_file
     from pnpvideo.backends.checkpoint import check_named
     from pnpvideo.backends.controlnet_file import ControlNetFile
     from pnpvideo.backends.device import check_device_name
@@ -56,7 +56,7 @@ def check_options(options: "Options") -> None:
     if options.customization.vae is not None:
         AutoencoderFile.of(options.customization.vae)
     if options.runtime.preview_vae is not None:
-        AutoencoderFile.of(options.runtime.preview_vae)
+        tiny_file(options.runtime.preview_vae)
     for control in options.control.stated():
         ControlNetFile.of(Path(control.model))
     for file, scale in options.customization.lora:

@@ -104,6 +104,14 @@ class AutoencoderFile:
         return fingerprint(self.path, ("",))
 
 
+def tiny_file(path: Path) -> AutoencoderFile:
+    """The tiny autoencoder at ``path``. Raises ModelError for anything else; reads headers alone."""
+    file = AutoencoderFile.of(path)
+    if not file.tiny:
+        raise ModelError(f"{path} is no tiny autoencoder; accepted for --preview-vae is one, such as TAESD")
+    return file
+
+
 def _from_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     try:
         return autoencoder_config(shapes)

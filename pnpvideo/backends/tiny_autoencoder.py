@@ -8,9 +8,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
-from pnpvideo.backends.autoencoder_file import AutoencoderFile
+from pnpvideo.backends.autoencoder_file import tiny_file
 from pnpvideo.diffusion.finite import finite
-from pnpvideo.errors import ModelError
 
 
 def encoded(vae: AutoencoderKL | AutoencoderTiny, x: Tensor) -> Tensor:
@@ -18,14 +17,6 @@ def encoded(vae: AutoencoderKL | AutoencoderTiny, x: Tensor) -> Tensor:
     found: Any = vae.encode(x)
     latents: Tensor = found.latents if isinstance(vae, AutoencoderTiny) else found.latent_dist.mode()
     return latents
-
-
-def tiny_file(path: Path) -> AutoencoderFile:
-    """The tiny autoencoder at ``path``. Raises ModelError for anything else; reads headers alone."""
-    file = AutoencoderFile.of(path)
-    if not file.tiny:
-        raise ModelError(f"{path} is no tiny autoencoder; accepted for --preview-vae is one, such as TAESD")
-    return file
 
 
 class TinyDecoder:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 
-from pnpvideo.backends.autoencoder_file import AutoencoderFile
+from pnpvideo.backends.autoencoder_file import AutoencoderFile, tiny_file
 from pnpvideo.backends.identify import Kind, identify
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.backends.tiny_autoencoder import TinyDecoder, encoded, tiny_file
+from pnpvideo.backends.tiny_autoencoder import TinyDecoder, encoded
 from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, StepPicture
 from pnpvideo.pipeline import translate
