@@ -20,6 +20,8 @@ def test_every_option_that_suits_a_page_has_one_control_by_section() -> None:
     assert left_out == {
         *("generate", "captioner", "change", "directions", "mask"),
         *("overwrite", "device", "dtype", "compile", "store", "store_limit"),
+        *("preview_every", "preview_file", "preview_vae", "sidecar"),
+        *("lora", "vae", "control", "controlnet", "control_span"),
     }
     sections = [SECTIONS.index(control.section) for control in shown]
     assert sections == sorted(sections)
