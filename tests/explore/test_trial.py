@@ -158,8 +158,8 @@ def test_a_chosen_frame_follows_its_own_condition(
         for number, picture in enumerate(pictures):
             Image.fromarray(255 - picture if number in changed else picture).save(folder / f"{number}.png")
     made = []
-    for folder in (None, poses, others):
-        steered = {} if folder is None else {"control": ((str(folder), 1.0),), "controlnet": (str(net),)}
+    for condition in (None, poses, others):
+        steered = {} if condition is None else {"control": ((str(condition), 1.0),), "controlnet": (str(net),)}
         cell = Cell(prompt="a fox", values={**values, **steered, "steps": 1, "method": "sdedit", "strength": 1.0})
         made.append(Trials(clip, Options(), ignore, frames=[2]).run(cell).pictures[0])
     assert np.array_equal(made[1], made[2]) and not np.array_equal(made[0], made[1])
