@@ -135,7 +135,7 @@ def _flag(name: str, spec: Spec, default: Any, attributes: Mapping[str, Any]) ->
     if isinstance(spec.kind, kinds.Switch):
         derived["is_flag"] = True
     else:
-        derived |= {"type": _click_type(name, spec.kind), "multiple": isinstance(spec.kind, kinds.WeightedFiles)}
+        derived |= {"type": _click_type(name, spec.kind), "multiple": isinstance(spec.kind, kinds.Several)}
     return click.option(*flag_of(name, spec), name, cls=Setting, **{**derived, **attributes})
 
 
@@ -144,7 +144,7 @@ def _click_type(name: str, kind: Kind) -> Any:
         return click.Choice(kind.values)
     if isinstance(kind, kinds.File):
         return click.Path(path_type=Path, file_okay=not kind.folder)
-    if isinstance(kind, kinds.Bytes | kinds.Frames | kinds.Shares | kinds.WeightedFiles):
+    if isinstance(kind, kinds.Bytes | kinds.Frames | kinds.Shares | kinds.Several):
         return Parsed(name, kind)
     if isinstance(kind, kinds.Whole):
         return click.INT

@@ -7,9 +7,8 @@
     load(model)                           a model to be used many times: a Translator
 
 Options are given as groups: ``method`` (PlugAndPlay, Pix2PixZero, SDEdit, FlowEdit), ``coherence`` (TokenFlow,
-JointAttention, Independent), ``prompts``, ``sampling``, ``region``, ``reading``, ``runtime`` and
-``customization``. Names are loaded when
-they are first used, so that ``import pnpvideo`` stays quick.
+JointAttention, Independent), ``prompts``, ``sampling``, ``region``, ``reading``, ``runtime``,
+``customization`` and ``control``. Names are loaded when they are first used, so that ``import pnpvideo`` stays quick.
 """
 
 from importlib import import_module
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from pnpvideo.methods.plug_and_play import PlugAndPlay
     from pnpvideo.methods.sdedit import SDEdit
     from pnpvideo.pipeline import Result
+    from pnpvideo.settings.control import Control
     from pnpvideo.settings.options import Customization, Options, Reading, Region, Runtime, Sampling
     from pnpvideo.settings.prompts import Prompts
     from pnpvideo.store import Store
@@ -51,6 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchError",
+    "Control",
     "Customization",
     "DecodeError",
     "DeviceError",
@@ -105,6 +106,7 @@ _MODULES = {
     "pnpvideo.methods.plug_and_play": ("PlugAndPlay",),
     "pnpvideo.methods.sdedit": ("SDEdit",),
     "pnpvideo.pipeline": ("Result",),
+    "pnpvideo.settings.control": ("Control",),
     "pnpvideo.settings.options": ("Customization", "Options", "Reading", "Region", "Runtime", "Sampling"),
     "pnpvideo.settings.prompts": ("Prompts",),
     "pnpvideo.store": ("Store",),

@@ -34,17 +34,19 @@ def check_input(source: Path, track: int | None = None) -> None:
 
 
 def check_options(options: "Options") -> None:
-    """Raise the error of a mask, a model or a direction that is not there, and of a device that no machine has."""
-    from pnpvideo.backends.autoencoder_file import AutoencoderFile
+    """Raise the error of a file that an option names and that is not there, and of a device that no machine has."""
+    from pnpvideo.backends.autoencoder_file import AutoencoderFile, tiny_file
     from pnpvideo.backends.checkpoint import check_named
+    from pnpvideo.backends.controlnet_file import ControlNetFile
     from pnpvideo.backends.device import check_device_name
     from pnpvideo.backends.hub import local_folder
     from pnpvideo.backends.lora_file import LoraFile
     from pnpvideo.settings.models import resolve
     from pnpvideo.words.direction_check import check_direction_file
 
-    if options.region.mask is not None:
-        check_input(options.region.mask)
+    for companion in (options.region.mask, *options.control.brought()):
+        if companion is not None:
+            check_input(companion)
     check_device_name(options.runtime.device)
     for path, _ in options.prompts.directions:
         check_direction_file(Path(path))
@@ -53,5 +55,9 @@ def check_options(options: "Options") -> None:
     check_named(resolve(options.model))  # last: of what is sound it reads headers, for which numpy is loaded
     if options.customization.vae is not None:
         AutoencoderFile.of(options.customization.vae)
+    if options.runtime.preview_vae is not None:
+        tiny_file(options.runtime.preview_vae)
+    for control in options.control.stated():
+        ControlNetFile.of(Path(control.model))
     for file, scale in options.customization.lora:
         LoraFile.of(Path(file), scale)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -319,22 +319,39 @@ class Concepts(Kind):
         return list(value)
 
 
+class Several(Kind):
+    """A tuple of values, each of which is stated by a flag of its own. ``parse`` converts one of them at a time."""
+
+    def files(self, value: Any) -> Iterator[Path]:
+        """The files and folders that the values name."""
+        yield from ()
+
+    def _texts(self, name: str, value: Any, example: str) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "{example}"')
+        return value
+
+
 @dataclass(frozen=True)
-class WeightedFiles(Kind):
+class WeightedFiles(Several):
     """Pairs (file, strength); as text, one ``FILE`` or ``FILE:STRENGTH`` (default 1) at a time.
 
-    noun, example: what such a file is, and the text of one, for messages.
+    noun, example: what such a file is, and the text of one, for messages. least, most: of the strength. words: texts
+    that stand for no file, such as ("canny",).
     """
 
     noun: str = "direction"
     example: str = "ball2cube.safetensors:1.2"
+    least: float = -1000.0
+    most: float = 1000.0
+    words: tuple[str, ...] = ()
     metavar: ClassVar[str] = "FILE[:STRENGTH]"
 
     def check(self, name: str, value: Any) -> None:
         for pair in value:
-            if not isinstance(pair, tuple | list) or len(pair) != 2:
+            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str | Path):
                 raise OptionError(f"a {self.noun} is {pair!r}; accepted is a pair of a file and a strength")
-            Real(-1000.0, 1000.0).check(f"strength of the {self.noun} {pair[0]!r}", pair[1])
+            Real(self.least, self.most).check(f"strength of the {self.noun} {str(pair[0])!r}", pair[1])
 
     def parse(self, name: str, text: str) -> Any:
         file, colon, strength = text.rpartition(":")
@@ -344,13 +361,60 @@ class WeightedFiles(Kind):
             return text, 1.0  # the colon belongs to the file's name
 
     def load(self, name: str, value: Any, folder: Path) -> Any:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "{self.example}"')
-        pairs = [self.parse(name, item) for item in value]
-        return tuple((str(folder / Path(file).expanduser()), strength) for file, strength in pairs)
+        pairs = [self.parse(name, item) for item in self._texts(name, value, self.example)]
+        return tuple((self._beside(file, folder), strength) for file, strength in pairs)
 
     def dump(self, value: Any) -> Any:
-        return [f"{Path(file).absolute()}:{strength!r}" for file, strength in value]
+        return [f"{file if file in self.words else Path(file).absolute()}:{strength!r}" for file, strength in value]
+
+    def files(self, value: Any) -> Iterator[Path]:
+        yield from (Path(file) for file, _ in value if file not in self.words)
+
+    def _beside(self, file: str, folder: Path) -> str:
+        return file if file in self.words else str(folder / Path(file).expanduser())
+
+
+@dataclass(frozen=True)
+class Files(Several):
+    """Paths of files or folders. noun, example: as of WeightedFiles."""
+
+    noun: str
+    example: str
+    metavar: ClassVar[str] = "PATH"
+
+    def check(self, name: str, value: Any) -> None:
+        for path in value:
+            if not isinstance(path, str | Path):
+                raise OptionError(f"a {self.noun} is {path!r}; accepted is a path")
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return tuple(str(folder / Path(item).expanduser()) for item in self._texts(name, value, self.example))
+
+    def dump(self, value: Any) -> Any:
+        return [str(Path(path).absolute()) for path in value]
+
+    def files(self, value: Any) -> Iterator[Path]:
+        yield from map(Path, value)
+
+
+@dataclass(frozen=True)
+class Spans(Several):
+    """Pairs of shares of the run, each as in ``Shares``."""
+
+    metavar: ClassVar[str] = "A:B"
+
+    def check(self, name: str, value: Any) -> None:
+        for span in value:
+            Shares().check(name, span)
+
+    def parse(self, name: str, text: str) -> Any:
+        return Shares().parse(name, text)
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        return tuple(self.parse(name, item) for item in self._texts(name, value, "0:0.8"))
+
+    def dump(self, value: Any) -> Any:
+        return [f"{start!r}:{stop!r}" for start, stop in value]
 
 
 def _number(name: str, text: str, kind: type[int] | type[float], accepted: str) -> int | float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
+from pnpvideo.engine.control import brought_conditions
 from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
@@ -40,6 +41,14 @@ class MaskSource(Protocol):
 
     def take(self, count: int) -> list[np.ndarray]:
         """The masks (h, w) uint8 of the next ``count`` frames."""
+        ...
+
+
+class ConditionSource(Protocol):
+    """What ControlNets follow that comes from files, in the order of the frames."""
+
+    def take(self, count: int) -> list[tuple[np.ndarray, ...]]:
+        """Of each of the next ``count`` frames, one (h, w, 3) uint8 a control, at the working size."""
         ...
 
 
@@ -90,6 +99,7 @@ def translate(
     if pictures is not None:
         report = StepPictureFile(pictures, (info.width, info.height), report)
     size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
+    conditions = brought_conditions(options.control, clip, options.reading.frames, size, report) if clip else None
     fitted = fit_memory(backend, options, info.frames, size, report)
     about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
     run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
@@ -98,7 +108,7 @@ def translate(
     translator = ClipTranslator(run, prompt, _frames_about(info))
     frames = clip.frames() if clip else iter([_blank(info)])
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
-        for frame, picture, shot in translated(translator, frames, (info.width, info.height), masks):
+        for frame, picture, shot in translated(translator, frames, (info.width, info.height), masks, conditions):
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
             report(
                 Progress(
@@ -112,6 +122,8 @@ def translate(
             )
         if masks and not options.reading.allow_partial:  # a damaged input may have fewer frames than its mask
             masks.finish()
+        if conditions and not options.reading.allow_partial:
+            conditions.finish()
         translator.check()
     translator.finish()
     if (limit := options.runtime.store_limit) is not None:
@@ -123,24 +135,35 @@ def translate(
 
 
 def translated(
-    translator: ClipTranslator, frames: Iterable[Frame], display: tuple[int, int], masking: MaskSource | None = None
+    translator: ClipTranslator,
+    frames: Iterable[Frame],
+    display: tuple[int, int],
+    masking: MaskSource | None = None,
+    conditions: ConditionSource | None = None,
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
     """Translate frames in order; yield (frame, its translated picture (h, w, 3 or 4) uint8, its shot's index).
 
     display: (width, height) of the pictures. The frames are cut into shots, and attention never crosses a cut. Only one
     window is in memory at a time.
     """
-    return translated_shots(translator, shots(iter(frames), translator.run.options.runtime.window), display, masking)
+    parts = shots(iter(frames), translator.run.options.runtime.window)
+    return translated_shots(translator, parts, display, masking, conditions)
 
 
 def translated_shots(
-    translator: ClipTranslator, parts: Iterable[Shot], display: tuple[int, int], masking: MaskSource | None = None
+    translator: ClipTranslator,
+    parts: Iterable[Shot],
+    display: tuple[int, int],
+    masking: MaskSource | None = None,
+    conditions: ConditionSource | None = None,
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
     """As ``translated``, for frames that are cut into shots, or parts of long ones, already."""
     options, last_drawing = translator.run.options, None
     for shot in parts:
         masks = masking.take(len(shot.frames)) if masking else None
-        drawings: Drawings = find_held_drawings(shot, masks, last_drawing)  # repeated frames are translated once
+        brought = conditions.take(len(shot.frames)) if conditions else None
+        # repeated frames are translated once
+        drawings: Drawings = find_held_drawings(shot, masks, last_drawing, brought)
         with translator.run.backend.busy:
             drawn = translator.translate(shot, drawings, display)
         for frame, drawing in zip(shot.frames, drawings.drawing_of_frame, strict=True):
@@ -150,7 +173,7 @@ def translated_shots(
             source = None if options.generate else frame.pixels
             yield frame, to_display(drawn.pictures[drawing], source, display, may_change), shot.index
         last_drawing = drawings.last()
-        del shot, masks, drawings, drawn, frame  # free this window before the next one is read
+        del shot, masks, brought, drawings, drawn, frame  # free this window before the next one is read
 
 
 def _read(input: Path | str | None, options: Options, report: Report) -> Clip | None:

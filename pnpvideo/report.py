@@ -57,8 +57,10 @@ def run_report(
 
 
 def file_hashes(options: Options) -> dict[str, str]:
-    """Hashes of the files that options name: the mask and the directions, by path as text."""
-    named = [options.region.mask, *(Path(file) for file, _ in options.prompts.directions)]
+    """Hashes of the files that options name: the mask, the directions and the controls, by path as text."""
+    control = options.control
+    named = [options.region.mask, *(Path(file) for file, _ in options.prompts.directions), *control.brought()]
+    named += [Path(each.model) for each in control.stated()]
     return {str(path): content_hash(path) for path in named if path is not None and path.exists()}
 
 

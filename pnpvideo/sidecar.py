@@ -11,7 +11,7 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, PnPVideoError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.option import Shares, Switch, WeightedFiles, flag_of
+from pnpvideo.option import Several, Shares, Switch, flag_of
 from pnpvideo.publish import write_file
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
@@ -151,8 +151,8 @@ def _flags(name: str, value: Any) -> Iterable[str]:
     flag, dumped = flag_of(name, spec)[-1], spec.kind.dump(value)
     if isinstance(spec.kind, Switch):
         yield from [flag] if value else []
-    elif isinstance(spec.kind, WeightedFiles):
-        for direction in dumped:
-            yield from (flag, direction)
+    elif isinstance(spec.kind, Several):
+        for each in dumped:
+            yield from (flag, each)
     else:
         yield from (flag, ":".join(map(str, dumped)) if isinstance(spec.kind, Shares) else str(dumped))

@@ -132,8 +132,12 @@ class Translator:
         or size, and OptionError for options that need files (generate, mask, a span of frames).
         """
         chosen = self._options(options)
-        if chosen.generate or chosen.region.mask is not None or chosen.reading.frames is not None:
-            raise OptionError("generate, mask and a span of frames belong to files; frames in memory take none of them")
+        of_files = chosen.region.mask is not None or chosen.reading.frames is not None or chosen.control.brought()
+        if chosen.generate or of_files:
+            raise OptionError(
+                "generate, a mask, a span of frames and a control from a file belong to files; frames in memory take "
+                "none of them"
+            )
         return self._streamed(frames, prompt, fps, report, chosen)
 
     def _streamed(

@@ -16,9 +16,11 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
 from PIL import Image
 from pnpvideo.cli.main import main
 from pnpvideo.cli.main import pnpvideo as commands
+from safetensors.torch import load_file
 
 import pnpvideo
 from pnpvideo.settings.models import ALIASES
@@ -26,6 +28,8 @@ from pnpvideo.settings.options import OptionGroups
 from pnpvideo.video.ffmpeg import executable
 from pnpvideo.words.script import DEFAULT_CAPTIONERS
 from tests.backends.originals import original, write_folder, write_single
+from tests.controlnets import original as controlnet_by_original_names
+from tests.controlnets import write_controlnet
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
@@ -33,6 +37,7 @@ PAGES = (
     "docs/quickstart.md",
     "docs/editing.md",
     "docs/checkpoints.md",
+    "docs/control.md",
     "docs/choosing.md",
     "docs/batch.md",
     "docs/comparing.md",
@@ -42,6 +47,7 @@ PAGES = (
 """In the order in which a newcomer reads them."""
 SLOW = (
     "docs/checkpoints.md",
+    "docs/control.md",
     "docs/editing.md",
     "docs/choosing.md",
     "docs/batch.md",
@@ -111,6 +117,15 @@ def desk(checkpoint: Path, xl_checkpoint: Path, tmp_path_factory: pytest.TempPat
     layer = "lora_unet_mid_block_attentions_0_proj_in"
     ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}
     write_single(folder / "path/to/ink.safetensors", ink)
+    network = UNet2DConditionModel.from_pretrained(checkpoint / "unet")
+    canny = load_file(
+        write_controlnet(folder / "path/to/control_pose", network) / "diffusion_pytorch_model.safetensors"
+    )
+    write_single(folder / "path/to/control_canny.safetensors", controlnet_by_original_names(canny))
+    (folder / "path/to/poses").mkdir()
+    for number in range(2):
+        Image.fromarray(picture).save(folder / f"path/to/poses/{number}.png")
+    AutoencoderTiny().save_pretrained(folder / "path/to/taesd")
     scheduler = model / "scheduler/scheduler_config.json"
     scheduler.write_text(scheduler.read_text("utf-8").replace("DDIMScheduler", "LCMScheduler"), encoding="utf-8")
     hub = folder / "home/hub"

@@ -115,3 +115,15 @@ def test_flags_are_derived_from_names_unless_declared() -> None:
 def test_values_are_plain_for_json() -> None:
     given = {"a": Path("x"), "b": (1, [TimeSpan(1)]), "c": None}
     assert plain(given) == {"a": "x", "b": [1, ["1s:"]], "c": None}
+
+
+def test_of_several_values_each_is_stated_alone(tmp_path: Path) -> None:
+    words = kinds.WeightedFiles("control", "canny:0.8", 0.0, 10.0, ("canny",))
+    assert words.load("it", ["canny:0.5", "a"], tmp_path) == (("canny", 0.5), (str(tmp_path / "a"), 1.0))
+    assert words.dump((("canny", 0.5), (str(tmp_path / "a"), 1.0))) == ["canny:0.5", f"{tmp_path / 'a'}:1.0"]
+    assert list(words.files((("canny", 0.5), ("a", 1.0)))) == [Path("a")]
+    files = kinds.Files("ControlNet", "net.safetensors")
+    assert files.load("it", ["a"], tmp_path) == (str(tmp_path / "a"),) and list(files.files(("a",))) == [Path("a")]
+    spans = kinds.Spans()
+    assert spans.load("it", ["0:0.5", "0.25:"], tmp_path) == ((0.0, 0.5), (0.25, 1.0))
+    assert spans.dump(((0.0, 0.5),)) == ["0.0:0.5"] and list(spans.files(((0.0, 0.5),))) == []

@@ -22,7 +22,10 @@ from .edit import edit_options
 @click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
 @click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
 @settings(
-    without=("change", "overwrite", "generate", "store", "store_limit", "preview_every", "preview_file", "sidecar")
+    without=(
+        *("change", "overwrite", "generate", "store", "store_limit"),
+        *("preview_every", "preview_file", "preview_vae", "sidecar"),
+    )
 )
 @config_option
 @json_option("Print one JSON object.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.injection import Conditioning, Site
 from pnpvideo.settings.card import Card
+
+if TYPE_CHECKING:
+    from pnpvideo.backends.controlnet import ControlNetwork
 
 
 class Text(Protocol):
@@ -93,6 +96,11 @@ class Backend(Protocol):
     @property
     def numerics(self) -> tuple[str, ...]:
         """What the last bits of a result depend on besides weights and inputs: device, precision, compiler, torch."""
+        ...
+
+    def controlnets(self, paths: Sequence[str]) -> "tuple[ControlNetwork, ...]":
+        """Load ControlNets, each a folder or file, for this model; those that are loaded are used again. Raises
+        ModelError for one that does not fit it."""
         ...
 
     def offload(self) -> bool:

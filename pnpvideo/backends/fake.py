@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.schedule import Schedule
+from pnpvideo.errors import ModelError
 from pnpvideo.injection import Conditioning, Site
 from pnpvideo.settings.card import Card
 
@@ -100,6 +101,11 @@ class FakeBackend:
     def footprint(self, width: int, height: int) -> Footprint:
         picture = 4 * CHANNELS * width * height
         return Footprint(weights=0, call=picture, tokens=0, picture=picture)
+
+    def controlnets(self, paths: Sequence[str]) -> tuple[Any, ...]:
+        if paths:
+            raise ModelError(f"{paths[0]}: the fake backend has no network that a ControlNet could steer")
+        return ()
 
     def offload(self) -> bool:
         return False

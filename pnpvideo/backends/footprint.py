@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.backends.size_conditioning import added_conditions
 
 
@@ -40,7 +41,7 @@ def of_network(
     found: list[int] = []
     with torch.device("meta"), torch.no_grad():
         twin = UNet2DConditionModel.from_config(network.config).to(network.dtype).eval()
-        twin.set_attn_processor(_Shapes(found))
+        twin.set_attn_processor(FusedAttention(found))
         x, words = (torch.empty((1, *size), dtype=network.dtype) for size in (shape, context))
         whole = None if pooled is None else torch.empty((1, pooled), dtype=network.dtype)
         added = added_conditions(whole, *size)
@@ -49,10 +50,12 @@ def of_network(
     return living.peak, sum(found)
 
 
-def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> int:
+def of_autoencoder(vae: AutoencoderKL | AutoencoderTiny, shape: tuple[int, ...], factor: int) -> int:
     """(picture) for latents of ``shape`` (c, h, w), each cell ``factor`` pixels wide."""
     with torch.device("meta"), torch.no_grad():
-        twin = AutoencoderKL.from_config(vae.config).to(vae.dtype).eval()
+        with quiet_libraries():  # a tiny one's config states more than its class reads
+            twin = type(vae).from_config(vae.config)
+        twin = twin.to(vae.dtype).eval()
         latent = torch.empty((1, *shape), dtype=vae.dtype)
         pixels = torch.empty((1, 3, shape[1] * factor, shape[2] * factor), dtype=vae.dtype)
         with Living() as decoding:
@@ -63,7 +66,7 @@ def of_autoencoder(vae: AutoencoderKL, shape: tuple[int, ...], factor: int) -> i
     return peak
 
 
-class _Shapes:
+class FusedAttention:
     """A diffusers attention processor that makes what a fused attention makes, and notes what self-attentions hold."""
 
     def __init__(self, found: list[int]) -> None:

@@ -28,6 +28,7 @@ class Kind(Enum):
     EMBEDDING = "a textual-inversion embedding, which adds a word to a checkpoint and is none itself"
     UNET = "the denoising network of a checkpoint alone"
     VAE = "the autoencoder of a checkpoint alone"
+    TINY_VAE = "a tiny autoencoder (TAESD)"
     TEXT_ENCODER = "a text encoder alone"
     CLIP = "a CLIP model"
     PICKLE = "pickled weights, which are never opened"
@@ -62,13 +63,14 @@ CONVERSION = (
 def advice(identity: Identity) -> str:
     """What to do instead of naming a model of that kind."""
     if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
-        also = {Kind.LORA: "; this one goes with --lora"}.get(identity.kind, "")
+        flags = {Kind.LORA: "--lora", Kind.CONTROLNET: "--controlnet"}
+        also = f"; this one goes with {flags[identity.kind]}" if identity.kind in flags else ""
         return f"name the checkpoint that it was made for{also}"
     if identity.single_file and identity.kind in READ:
         return "name the file itself"
     if identity.kind == Kind.PICKLE:
         return f"get it as .safetensors, or, where you trust its source, convert it: {CONVERSION}"
-    if identity.kind == Kind.VAE:
+    if identity.kind in (Kind.VAE, Kind.TINY_VAE):
         return "name the whole checkpoint; this one goes with --vae"
     if identity.kind in (Kind.UNET, Kind.VAE, Kind.TEXT_ENCODER):
         return "name the folder of the whole checkpoint"
@@ -171,6 +173,7 @@ _TELLS: tuple[tuple[Kind, Callable[[Shapes], Any]], ...] = (
         Kind.TRANSFORMER,
         lambda shapes: _any("transformer_blocks.", "blocks.0.attn")(shapes) and "conv_in.weight" not in shapes,
     ),
+    (Kind.TINY_VAE, _all("encoder.layers.0.weight", "decoder.layers.0.weight")),
     (Kind.VAE, _all("encoder.", "decoder.", "decoder.conv_out")),
     (Kind.VAE, _all("first_stage_model.")),
     (Kind.CLIP, _all("text_model.", "vision_model.")),

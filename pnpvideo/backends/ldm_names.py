@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 NETWORK, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
+CONTROL, HINT = "control_model.", "input_hint_block."
 CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
 XL_CLIP, XL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
@@ -87,6 +88,32 @@ def network_origins(names: Iterable[str]) -> Origins:
     downsamplers = [int(found[1]) for name in own if (found := re.match(r"input_blocks\.(\d+)\.0\.op\.", name))]
     layers = max(min(downsamplers, default=3) - 1, 1)
     return {_network_name(name, layers): Origin(NETWORK + name) for name in own}
+
+
+def controlnet_origins(names: Iterable[str]) -> Origins:
+    """The ControlNet of a file in the original naming, with its prefix or without, or in diffusers' own."""
+    names = list(names)
+    prefix = CONTROL if any(name.startswith(CONTROL) for name in names) else ""
+    own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    hints = [int(name.split(".")[1]) for name in own if re.match(r"input_hint_block\.\d+\.", name)]
+    if not hints:
+        return {name: Origin(name) for name in names}
+    downsamplers = [int(found[1]) for name in own if (found := re.match(r"input_blocks\.(\d+)\.0\.op\.", name))]
+    layers = max(min(downsamplers, default=3) - 1, 1)
+    return {_controlnet_name(name, layers, max(hints)): Origin(prefix + name) for name in own}
+
+
+def _controlnet_name(name: str, layers: int, last: int) -> str:
+    """layers: as of the network. last: number of the last layer that reads the condition; every other is one."""
+    if name.startswith(HINT):
+        number, rest = int(name.split(".")[1]), name.split(".", 2)[2]
+        ends = {0: "conv_in", last: "conv_out"}
+        return f"controlnet_cond_embedding.{ends.get(number, f'blocks.{number // 2 - 1}')}.{rest}"
+    if found := re.match(r"zero_convs\.(\d+)\.0\.(.+)", name):
+        return f"controlnet_down_blocks.{found[1]}.{found[2]}"
+    if name.startswith("middle_block_out.0."):
+        return name.replace("middle_block_out.0.", "controlnet_mid_block.", 1)
+    return _network_name(name, layers)
 
 
 def _network_name(name: str, layers: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from pnpvideo.backends.autoencoder_file import AutoencoderFile
 from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, few_step, locate, number, read_card
@@ -43,7 +43,7 @@ class Parts:
     captioner: str | None
     fingerprint: str
     network: UNet2DConditionModel
-    vae: AutoencoderKL
+    vae: AutoencoderKL | AutoencoderTiny
     text: Towers
     zeros_for_empty: bool
 

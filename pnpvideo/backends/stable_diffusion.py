@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from pnpvideo.backends.checkpoint import few_step
 from pnpvideo.backends.compiled import compile_blocks
+from pnpvideo.backends.controlnet import ControlNetwork, LoadedControlNets
 from pnpvideo.backends.derived_configs import SIZES
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
 from pnpvideo.backends.parts import UNCHANGED, parts_of_name, parts_of_pipeline
 from pnpvideo.backends.sites import sites_of
 from pnpvideo.backends.size_conditioning import added_conditions
+from pnpvideo.backends.tiny_autoencoder import encoded
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
@@ -59,6 +61,7 @@ class StableDiffusion:
         self.device, self.dtype, self._offloaded = device, dtype, False
         self.busy: AbstractContextManager[Any] = threading.RLock()
         self._zeros_for_empty = parts.zeros_for_empty
+        self._controls = LoadedControlNets()
         self._check(parts.source)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
@@ -111,6 +114,9 @@ class StableDiffusion:
         call, tokens = of_network(self.network, shape, text, pooled, (width, height))
         return Footprint(weights, call, tokens, of_autoencoder(self.vae, shape, self.factor))
 
+    def controlnets(self, paths: Sequence[str]) -> tuple[ControlNetwork, ...]:
+        return self._controls.of(paths, self.network, self.factor, self.device, self.dtype)
+
     @property
     def numerics(self) -> tuple[str, ...]:
         return self.device.type, str(self.dtype), "compiled" if self._compiled else "eager", str(torch.__version__)
@@ -139,7 +145,8 @@ class StableDiffusion:
     def _at_hand(self, part: nn.Module) -> None:
         """Where parts wait off the device: fetch this one, and send the others away."""
         if self._offloaded:
-            for other in (self.network, self.vae, *self.text.encoders.values()):
+            controls = () if part is self.network else (each.network for each in self._controls.networks.values())
+            for other in (self.network, self.vae, *self.text.encoders.values(), *controls):
                 if other is not part:
                     other.to("cpu")  # from where texts are read, when they are
             part.to(self.device)
@@ -150,7 +157,7 @@ class StableDiffusion:
         latents = []
         for picture in pixels:
             x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
-            latents.append(self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor)
+            latents.append(encoded(self.vae, x) * self.vae.config.scaling_factor)
         return finite(torch.cat(latents), "the autoencoder's latent")
 
     @torch.no_grad()

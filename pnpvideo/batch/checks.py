@@ -68,7 +68,9 @@ def _errors(rows: Sequence[Row]) -> Iterator[tuple[Row, PnPVideoError]]:
 
 def _read_by(row: Row) -> list[Path]:
     directions = [Path(file) for file, _ in row.options.prompts.directions]
-    return [path for path in (row.input, row.options.region.mask, *directions) if path is not None]
+    control = row.options.control
+    named = (row.input, row.options.region.mask, *directions, *control.brought(), *map(Path, control.controlnet))
+    return [path for path in named if path is not None]
 
 
 def _above(place: str) -> Iterator[str]:

@@ -95,7 +95,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     if before.get("input_sha256") != after["input_sha256"]:
         yield f"the input {printable(str(after['input']))} has other contents than then"
     if sorted(_table(before, "files_sha256").values()) != sorted(after["files_sha256"].values()):
-        yield "the mask or a direction has other contents than then"
+        yield "the mask, a direction, a control or a ControlNet has other contents than then"
     if before.get("model_fingerprint") != after["model_fingerprint"]:
         yield "the model has other weights or configs than then"
     for what in ("resolved", "versions", "machine"):
@@ -112,6 +112,6 @@ def _table(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _is_aside(name: str) -> bool:
     """Whether it names an option that changes no result, or a path, whose contents are compared instead."""
-    return name in ("model", "directions") or (
+    return name in ("model", "directions", "control", "controlnet") or (
         name in KNOWN and (not is_repeated(name) or isinstance(KNOWN[name].kind, File))
     )

@@ -15,7 +15,7 @@ from typing import Any
 from pnpvideo.batch.jobs_file import Entry, JobsFile, read_jobs
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.methods.registry import USUAL_EDIT
-from pnpvideo.option import File, Model, Shares, Text, WeightedFiles
+from pnpvideo.option import File, Model, Several, Shares, Text
 from pnpvideo.settings.options import KNOWN, Options
 
 OWN = ("input", "prompt", "output", "from", "to")
@@ -156,7 +156,7 @@ class _Maker:
     def _value(self, name: str, value: Any) -> Any:
         kind = KNOWN[name].kind
         if self.jobs.texts and not isinstance(kind, File | Model | Text):
-            if isinstance(kind, WeightedFiles):
+            if isinstance(kind, Several):
                 value = [value] if isinstance(value, str) else value
             elif isinstance(value, str):
                 return kind.parse(name, value)
@@ -168,9 +168,9 @@ class _Maker:
             raise OptionError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
         if isinstance(kind, File):
             self._check_inside(loaded, name)
-        elif isinstance(kind, WeightedFiles):
-            for file, _ in loaded:
-                self._check_inside(Path(file), name)
+        elif isinstance(kind, Several):
+            for file in kind.files(loaded):
+                self._check_inside(file, name)
         return loaded
 
     def _inputs(self, written: str | None) -> Iterator[Path]:

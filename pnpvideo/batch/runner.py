@@ -64,7 +64,7 @@ def run(
         return _Batch(path, rows, opened, report).run()
 
 
-NAMING_FILES = ("model", "mask", "directions")
+NAMING_FILES = ("model", "mask", "directions", "control", "controlnet")
 """Options whose files a key has by their contents."""
 
 
@@ -79,8 +79,16 @@ def row_key(row: Row, hashes: Hashes, folder: Path) -> str:
     options = {name: value for name, value in flat.items() if is_repeated(name) and name not in NAMING_FILES}
     directions = [(hashes.of_file(Path(file)), strength) for file, strength in row.options.prompts.directions]
     files = [None if path is None else hashes.of_file(path) for path in (row.input, row.options.region.mask)]
+    controls = [
+        (
+            each.condition if each.made else hashes.of_file(Path(each.condition)),
+            each.scale,
+            hashes.of_file(Path(each.model)),
+        )
+        for each in row.options.control.stated()
+    ]
     model, output = hashes.of_model(row.options.model), os.path.relpath(row.output, folder)
-    return fingerprint(__version__, FORMAT, row.prompt, output, plain(options), files, directions, model)
+    return fingerprint(__version__, FORMAT, row.prompt, output, plain(options), files, directions, controls, model)
 
 
 class Hashes:

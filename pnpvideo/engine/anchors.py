@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,13 +40,15 @@ class Anchors:
 
     times: seconds, ascending. source: the source's trajectory of these a drawings. states: their translated latents,
     level -> (a, c, h', w'), fp32, on the CPU, for every level from which a step starts. run: the store keys of the
-    sampling runs that produced them, joined by "-".
+    sampling runs that produced them, joined by "-". conditions: of each control, what it follows in each drawing,
+    (a, h, w, 3) uint8.
     """
 
     times: tuple[float, ...] = ()
     source: Trajectory = field(default_factory=lambda: RecordedTrajectory([]))
     states: Mapping[int, Tensor] = field(default_factory=dict)
     run: str = ""
+    conditions: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times)
@@ -60,11 +63,18 @@ class Anchors:
             RecordedTrajectory([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
             {level: torch.cat([part.states[level] for part in parts]) for level in parts[0].states},
             "-".join(part.run for part in parts),
+            tuple(np.concatenate(each) for each in zip(*(part.conditions for part in parts), strict=True)),
         )
 
     def before(self, own: Trajectory) -> Trajectory:
         """The source's trajectory of the anchors followed by ``own``, that of a window's drawings."""
         return ConcatenatedTrajectory(self.source, own) if self.times else own
+
+    def with_conditions(self, own: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """Of each control, the conditions of the anchors followed by ``own``, those of a window's drawings."""
+        if not self.times:
+            return own
+        return tuple(np.concatenate(pair) for pair in zip(self.conditions, own, strict=True))
 
     def started(self, x: Tensor, level: int) -> Tensor:
         """The starting latents ``x`` of anchors and own drawings, the anchors' replaced by their translated ones."""

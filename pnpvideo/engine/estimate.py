@@ -1,5 +1,6 @@
 """Estimate network evaluations, memory and disk of a run, by a dry run of its loops without the network."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.diffusion.trajectory import RecordedTrajectory
 from pnpvideo.engine.anchors import MOST, Anchors
+from pnpvideo.engine.control import effort, load_controls, steered_footprint
 from pnpvideo.engine.denoiser import Calls, Denoiser
 from pnpvideo.engine.inversion import source_denoiser
 from pnpvideo.engine.recorder import SourceRecorder
@@ -197,9 +199,10 @@ def _of_step(run: Run, calls: Calls) -> Work:
     lanes = len(calls.lanes)
     source = len(run.options.method.source_lanes) * frames
     count = lanes * frames + (source or sum(len(chosen) for chosen, last in calls.passes if last is not None))
+    steered = math.ceil(effort(run.controls, calls.moment.step, calls.moment.steps) * lanes * frames)
     if run.options.method.corrects(calls.moment):  # one call for the reference maps, one with a gradient
-        return Work(count + 2 * lanes * frames, count + (1 + BACKWARD) * lanes * frames)
-    return Work(count, count)
+        return Work(count + 2 * lanes * frames, count + steered + (1 + BACKWARD) * lanes * frames)
+    return Work(count, count + steered)
 
 
 def largest(options: Options, frames: int | None) -> Size:
@@ -225,7 +228,7 @@ def fit_memory(
     runtime = options.runtime
     if runtime.memory is None:
         return options
-    footprint = backend.footprint(*size)
+    footprint = steered_footprint(backend, load_controls(backend, options.control), size)
     every = getattr(options.coherence, "keyframe_every", 1)
     windows, batches = [runtime.window], [runtime.batch]
     while windows[-1] // 2 >= every:

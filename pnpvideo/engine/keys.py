@@ -38,6 +38,7 @@ def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None, befo
     network follows from the trajectory and ``window.tokens``, which are part of the key.
     """
     options, script = run.options, window.script
+    controls = [(control.key, each) for control, each in zip(run.controls, window.conditions, strict=True)]
     return fingerprint(
         FORMAT,
         trajectory,
@@ -52,4 +53,5 @@ def run_key(run: Run, window: Window, trajectory: str, mask: Tensor | None, befo
         window.anchors.run,
         window.tokens,
         None if mask is None or window.tokens is not None else mask.numpy(),
+        *([controls] if controls else []),
     )

@@ -26,10 +26,11 @@ def encode(run: Run, window: Window) -> Tensor:
 def decode(run: Run, window: Window, latents: Tensor) -> np.ndarray:
     """Pictures (f, h, w, 3) uint8 of the window's latents (f, c, h', w')."""
     pictures, total = [], len(latents)
+    decoder = run.quick.decode if run.quick is not None and run.rough else run.backend.decode
     with run.timed("decode"):
         for index in range(total):
             with window.located("decode", index + 1, total):
-                pictures.append(run.guard.run(partial(run.backend.decode, latents[index : index + 1])))
+                pictures.append(run.guard.run(partial(decoder, latents[index : index + 1])))
             run.report(window.progress("decode", index + 1, total, "frame"))
     return np.concatenate(pictures)
 
@@ -44,7 +45,8 @@ def report_picture(run: Run, window: Window, x0: Tensor, step: int) -> None:
     """Report the window's middle drawing, decoded from the estimates ``x0`` (f, c, h', w') at a step, from 1."""
     middle = len(x0) // 2
     with run.timed("preview"), window.located("preview", step, run.schedule.steps):
-        picture = run.guard.run(partial(run.backend.decode, x0[middle : middle + 1]))[0]
+        decoder = run.backend.decode if run.quick is None else run.quick.decode
+        picture = run.guard.run(partial(decoder, x0[middle : middle + 1]))[0]
     run.report(
         StepPicture(
             picture=picture,

@@ -11,11 +11,13 @@ import torch
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
 from pnpvideo.engine.anchors import remembered_drawings, remembered_windows
+from pnpvideo.engine.control import brought_conditions, steered_footprint
 from pnpvideo.engine.estimate import Estimate, Size, fit_memory
 from pnpvideo.engine.memory import memory_errors
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Options
 from pnpvideo.video.clip import Clip
+from pnpvideo.video.conditions import Conditions
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.pixels import working_size
 from pnpvideo.video.read import read
@@ -73,7 +75,9 @@ def plan(
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
     options = fit_memory(backend, options, clip.info.frames, size, report)
     estimate = Estimate.of(backend, options)
-    windows = list(_windows(clip, options, report))
+    conditions = brought_conditions(options.control, clip, reading.frames, size, report)
+    windows = list(_windows(clip, options, conditions, report))
+    held = steered_footprint(backend, estimate.run.controls, size)
     sizes = [window.size for window in windows]
     work = estimate.work(sizes)
     drawings = sum(size.drawings for size in sizes)
@@ -94,7 +98,7 @@ def plan(
         window=options.runtime.window,
         evaluations=work.evaluations,
         seconds=work.effort * evaluation_seconds + drawings * picture_seconds,
-        memory_bytes=estimate.memory(max(sizes, key=lambda one: one.drawings + one.anchors), backend.footprint(*size)),
+        memory_bytes=estimate.memory(max(sizes, key=lambda one: one.drawings + one.anchors), held),
         disk_bytes=estimate.disk(drawings, backend.latent_shape(*size)),
     )
 
@@ -108,13 +112,14 @@ class _Window:
     size: Size
 
 
-def _windows(clip: Clip, options: Options, report: Report) -> Iterator[_Window]:
+def _windows(clip: Clip, options: Options, conditions: Conditions | None, report: Report) -> Iterator[_Window]:
     """The windows that the engine will translate, each with its number of anchors."""
     last_drawing: Drawings | None = None
     anchors: list[int] = []  # left by the shot's first window and by its latest
     seen = 0
     for shot in shots(clip.frames(), options.runtime.window):
-        drawings = find_held_drawings(shot, None, last_drawing)
+        brought = None if conditions is None else conditions.take(len(shot.frames))
+        drawings = find_held_drawings(shot, None, last_drawing, brought)
         own = len(drawings.frames) - drawings.carries_over
         seen += len(shot.frames)
         report(Progress(stage="read", done=seen, total=clip.info.frames or 0, unit="frame"))
@@ -124,7 +129,7 @@ def _windows(clip: Clip, options: Options, report: Report) -> Iterator[_Window]:
         if shot.more and own and options.coherence.anchored:
             anchors = remembered_windows(anchors, len(remembered_drawings(not anchors, own)))
         last_drawing = drawings.last()
-        del shot, drawings
+        del shot, drawings, brought
 
 
 def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, float]:

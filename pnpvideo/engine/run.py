@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.tiny_autoencoder import TinyDecoder
 from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import SOLVERS, Solver, State
 from pnpvideo.engine.anchors import NO_ANCHORS, Anchors
+from pnpvideo.engine.control import Conditions, LoadedControl, load_controls
 from pnpvideo.engine.memory import CallGuard
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress, Report
@@ -29,8 +31,9 @@ from pnpvideo.words.script import Script
 class Run:
     """A model and the options it runs with, all resolved (see settings.effective).
 
-    guard: retries network calls that fail. timings: stage -> seconds so far; the engine adds to them. beginnings: the
-    states that runs share which begin alike; None: not to be shared.
+    guard: retries network calls that fail. controls: ControlNets that steer the result. timings: stage -> seconds so
+    far; the engine adds to them. beginnings: the states that runs share which begin alike; None: not to be shared.
+    quick: decodes the pictures of unfinished results; None: the model does. rough: whether it decodes results too.
     """
 
     backend: Backend
@@ -39,8 +42,11 @@ class Run:
     guard: CallGuard
     store: Store
     report: Report
+    controls: tuple[LoadedControl, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     beginnings: dict[str, State] | None = None
+    quick: TinyDecoder | None = None
+    rough: bool = False
 
     @classmethod
     def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":
@@ -48,7 +54,11 @@ class Run:
         resolved = effective(options, backend)
         assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
         schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
-        return cls(backend, resolved, schedule, CallGuard(backend, resolved.runtime.batch, report), store, report)
+        guard, controls = CallGuard(backend, resolved.runtime.batch, report), load_controls(backend, resolved.control)
+        quick, path = None, resolved.runtime.preview_vae
+        if path is not None:
+            quick = TinyDecoder(path, backend.latent_shape(64, 64)[0], backend.device)
+        return cls(backend, resolved, schedule, guard, store, report, controls, quick=quick)
 
     @property
     def device(self) -> torch.device:
@@ -129,8 +139,9 @@ class Window:
     size; a drawing is one distinct frame. times: of the drawings, in seconds. script: the prompts and their embeddings.
     noise: (1, c, h', w') fp32, the same for the whole shot. anchors: drawings of earlier windows to attend to. masks:
     one (h, w) uint8 of any size for each drawing, white where it may change; None: everywhere. tokens: positions in the
-    source prompt of the word whose region may change; None: everything may. more: whether another window of the shot
-    follows. position, shares: for the share of the whole run in ``progress``.
+    source prompt of the word whose region may change; None: everything may. conditions: of each of the run's controls,
+    what it follows in each drawing. more: whether another window of the shot follows. position, shares: for the share
+    of the whole run in ``progress``.
     """
 
     place: Place
@@ -142,6 +153,7 @@ class Window:
     anchors: Anchors = NO_ANCHORS
     masks: Sequence[np.ndarray] | None = None
     tokens: tuple[int, ...] | None = None
+    conditions: Conditions = ()
     more: bool = False
     position: Position = Position()
     shares: StageShares = StageShares()

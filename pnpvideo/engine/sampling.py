@@ -100,7 +100,8 @@ def sample_window(
     if chosen:
         source = RecordedTrajectory([trajectory.at(level)[list(chosen)] for level in range(steps + 1)])
         times = tuple(window.times[drawing] for drawing in chosen)
-        new_anchors = Anchors(times, source, {level: latents.cpu() for level, latents in states.items()}, key)
+        kept = {level: latents.cpu() for level, latents in states.items()}
+        new_anchors = Anchors(times, source, kept, key, tuple(each[list(chosen)] for each in window.conditions))
     return x[len(anchors) :], new_anchors
 
 

@@ -1,6 +1,5 @@
 """Translate a clip window by window, carrying a shot's state from each window to the next."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import numpy as np
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.engine.anchors import Anchors, remembered_windows
+from pnpvideo.engine.control import conditions_of
 from pnpvideo.engine.estimate import Estimate, Size
 from pnpvideo.engine.region import WordRegion
 from pnpvideo.engine.run import Position, Run, Window
@@ -17,7 +17,7 @@ from pnpvideo.errors import StoreError
 from pnpvideo.events import Notice, Report
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.video.clip import Frame, Shot
+from pnpvideo.video.clip import Shot
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.pixels import to_working, working_size
 from pnpvideo.words.script import Captions, Script, ScriptWriter
@@ -75,7 +75,7 @@ class ClipTranslator:
 
         display: (width, height) of the input. Raises DeviceError if memory runs out or the network gives NaN.
         """
-        frames, masks = drawings.frames, drawings.masks
+        frames, masks, brought = drawings.frames, drawings.masks, drawings.conditions
         if shot.part == 0:
             self._state = None
             self.counts["shots"] += 1
@@ -83,6 +83,7 @@ class ClipTranslator:
         carried = self._state.last if self._state is not None and drawings.carries_over else None
         if drawings.carries_over:
             frames, masks = frames[1:], None if masks is None else masks[1:]
+            brought = None if brought is None else brought[1:]
         parts = [] if carried is None else [carried]
         if frames:
             position = Position(
@@ -91,7 +92,7 @@ class ClipTranslator:
                 of_frames=self.of_frames,
                 shots=shot.index + 1 if shot.last else 0,
             )
-            parts.append(self._translated(shot, frames, masks, display, position))
+            parts.append(self._translated(shot, Drawings(frames, (), masks, brought), display, position))
         change = [part.masks for part in parts if part.masks is not None]
         drawn = Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(change) if change else None)
         if self._state is not None:
@@ -116,15 +117,8 @@ class ClipTranslator:
         except StoreError as failed:  # the output is complete, so leftover checkpoints do not fail the run
             self.run.report(Notice(message=f"checkpoints of this run stay in the store: {failed}"))
 
-    def _translated(
-        self,
-        shot: Shot,
-        frames: Sequence[Frame],
-        masks: Sequence[np.ndarray] | None,
-        display: tuple[int, int],
-        position: Position,
-    ) -> Drawn:
-        run, seed = self.run, self.run.options.sampling.seed
+    def _translated(self, shot: Shot, drawings: Drawings, display: tuple[int, int], position: Position) -> Drawn:
+        frames, run, seed = drawings.frames, self.run, self.run.options.sampling.seed
         self.counts["windows"] += 1
         self.counts["drawings"] += len(frames)
         size = working_size(*display, run.options.sampling.size or run.backend.size, run.backend.multiple)
@@ -144,7 +138,8 @@ class ClipTranslator:
             guidance=run.guidance(bool(script.negative)),
             noise=noise,
             anchors=Anchors.joined(state.anchored, run.schedule.steps + 1),
-            masks=masks,
+            masks=drawings.masks,
+            conditions=conditions_of(run.controls, pixels, drawings.conditions),
             tokens=tokens,
             more=shot.more,
             position=position,

@@ -7,6 +7,7 @@ import torch
 
 from pnpvideo.engine.anchors import Anchors
 from pnpvideo.engine.beginning import Beginning
+from pnpvideo.engine.control import control_edits
 from pnpvideo.engine.inversion import source_trajectory
 from pnpvideo.engine.keys import run_key, source_key
 from pnpvideo.engine.memory import memory_errors
@@ -42,6 +43,7 @@ def translate_window(run: Run, window: Window) -> Translated:
     with memory_errors(), torch.no_grad():
         times = (*window.anchors.times, *window.times)
         edits = options.coherence.edits(options.method.edits(backend.sites), backend.sites, times)
+        edits += control_edits(run.controls, window.anchors.with_conditions(window.conditions))
         recorder = SourceRecorder.of(run, window, edits)
         trajectory, trajectory_key = source_trajectory(run, window, recorder, source_key(run, window))
         mask = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-
-import numpy as np
+from typing import Generic, Protocol, TypeVar
 
 from pnpvideo.errors import OptionError
 from pnpvideo.video.clip import Clip, Frame, Shot
 from pnpvideo.video.drawings import find_held_drawings
-from pnpvideo.video.masks import Masks
 from pnpvideo.video.shots import shots
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,28 @@ def choose_frames(clip: Clip, wanted: int | Sequence[int | Fraction], window: in
     return ChosenFrames(tuple(chosen), seconds)
 
 
-class ChosenMasks:
-    """The masks of the chosen frames alone. masks: of all frames of the clip, in order."""
+class Source(Protocol[T]):
+    """What there is one of for each frame of a clip, in order: masks, or conditions."""
 
-    def __init__(self, masks: Masks, clip: Clip, chosen: ChosenFrames) -> None:
+    def take(self, count: int) -> list[T]: ...
+
+
+class ChosenOnly(Generic[T]):
+    """What belongs to the chosen frames alone. whole: of all frames of the clip, in order."""
+
+    def __init__(self, whole: Source[T], clip: Clip, chosen: ChosenFrames) -> None:
         first = clip.span[0] if clip.span else 0
-        self._masks, self._read = masks, 0
+        self._whole, self._read = whole, 0
         self._positions = iter([frame.index - first for frame in chosen.frames])
 
-    def take(self, count: int) -> list[np.ndarray]:
-        """The masks of the next ``count`` chosen frames."""
-        found = []
+    def take(self, count: int) -> list[T]:
+        """What belongs to the next ``count`` chosen frames."""
+        found: list[T] = []
         for _ in range(count):
             position = next(self._positions)
             for _ in range(self._read, position):
-                self._masks.take(1)
-            found += self._masks.take(1)
+                self._whole.take(1)
+            found += self._whole.take(1)
             self._read = position + 1
         return found
 

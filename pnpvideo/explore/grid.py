@@ -53,7 +53,7 @@ class Dial:
     def of(cls, name: str, values: Sequence[Any], texts: Sequence[str] | None = None) -> Dial:
         """Check the values. texts: as a sheet shows them; None: as Python does. Raises OptionError."""
         kind = _kind(name)
-        values = [(value,) if isinstance(kind, kinds.WeightedFiles) and texts else value for value in values]
+        values = [(value,) if isinstance(kind, kinds.Several) and texts else value for value in values]
         texts = [str(value) for value in values] if texts is None else texts
         if not values or len(set(texts)) < len(texts):
             raise OptionError(f"the values of {name} are {', '.join(texts) or 'none'}; give one or more, each once")

@@ -14,12 +14,13 @@ import numpy as np
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
 from pnpvideo.diffusion.solvers import State
+from pnpvideo.engine.control import brought_conditions
 from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.events import Event, Notice, Progress, Report
 from pnpvideo.explore.cells import FORMAT, Cell
-from pnpvideo.explore.frames import ChosenFrames, ChosenMasks, choose_frames
+from pnpvideo.explore.frames import ChosenFrames, ChosenOnly, choose_frames
 from pnpvideo.measure.evaluations import count_evaluations
 from pnpvideo.pipeline import translated_shots
 from pnpvideo.report import file_hash
@@ -117,11 +118,13 @@ class Trials:
         with count_evaluations(backend) as evaluations:
             started = time.monotonic()
             run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
-            run = replace(run, beginnings=self._beginnings)
+            run = replace(run, beginnings=self._beginnings, rough=True)
             for message in without_effect(run.options, len(frames)):
                 report(Notice(message=message))
             translator = ClipTranslator(run, cell.prompt, len(frames), self._captions)
-            made = translated_shots(translator, self.chosen.shots, (info.width, info.height), self._masks(options))
+            display, masks = (info.width, info.height), self._masks(options)
+            conditions = self._conditions(options, size)
+            made = translated_shots(translator, self.chosen.shots, display, masks, conditions)
             pictures = tuple(picture for _, picture, _ in made)
             translator.check()  # without finish(): finished cells stay in the store, for the next preview and a pick
             seconds = time.monotonic() - started
@@ -165,10 +168,14 @@ class Trials:
             self.report(Progress(stage="load", done=1, total=1, unit="model"))
         return self._loaded[1]
 
-    def _masks(self, options: Options) -> ChosenMasks | None:
+    def _masks(self, options: Options) -> ChosenOnly[np.ndarray] | None:
         if options.region.mask is None:
             return None
-        return ChosenMasks(Masks(options.region.mask, self.clip, self._span, self.report), self.clip, self.chosen)
+        return ChosenOnly(Masks(options.region.mask, self.clip, self._span, self.report), self.clip, self.chosen)
+
+    def _conditions(self, options: Options, size: tuple[int, int]) -> ChosenOnly[tuple[np.ndarray, ...]] | None:
+        whole = brought_conditions(options.control, self.clip, self._span, size, self.report)
+        return None if whole is None else ChosenOnly(whole, self.clip, self.chosen)
 
     def _listener(self, done: int, total: int) -> Report:
         """Pass notices on; of the engine's progress, only its share of all trials."""

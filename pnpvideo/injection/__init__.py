@@ -4,13 +4,24 @@ Only ``install`` changes a network; only ``attention`` depends on diffusers' ``A
 """
 
 from pnpvideo.injection.conditioning import Conditioning
-from pnpvideo.injection.edit import AttentionCall, AttentionEdit, Edit, Recordable, ResidualEdit, StopForward
+from pnpvideo.injection.edit import (
+    AttentionCall,
+    AttentionEdit,
+    Edit,
+    NetworkCall,
+    Recordable,
+    ResidualEdit,
+    Residuals,
+    SkipEdit,
+    StopForward,
+)
 from pnpvideo.injection.install import Session, checkpointed, injected
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment, Until
-from pnpvideo.injection.site import Kind, Role, Site, select, with_role
+from pnpvideo.injection.site import WHOLE, Kind, Role, Site, select, with_role
 
 __all__ = [
+    "WHOLE",
     "AttentionCall",
     "AttentionEdit",
     "Conditioning",
@@ -18,11 +29,14 @@ __all__ = [
     "Kind",
     "Lanes",
     "Moment",
+    "NetworkCall",
     "Recordable",
     "ResidualEdit",
+    "Residuals",
     "Role",
     "Session",
     "Site",
+    "SkipEdit",
     "StopForward",
     "Until",
     "checkpointed",

@@ -1,8 +1,10 @@
-"""Protocols of edits: attention edits wrap the attention computation like middleware, residual edits map features."""
+"""Protocols of edits: attention edits wrap the attention like middleware, residual edits map features, skip edits add
+to what goes from the encoder to the decoder.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -53,6 +55,32 @@ class AttentionCall:
     heads: int = 1
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkCall:
+    """The arguments of one call of the whole network, in the network's dtype.
+
+    x: latents (rows, c, h', w'). timestep: as the network is told it. text: (rows, tokens, channels). guidance: the
+    embedded guidance scale of a consistency model. added: further conditions of SDXL, by diffusers' names.
+    """
+
+    x: Tensor
+    timestep: Any
+    text: Tensor
+    guidance: Tensor | None = None
+    added: Mapping[str, Tensor] | None = None
+
+
+class Residuals(NamedTuple):
+    """What is added to a network's skip connections, (rows, c, h, w) each, the finest first, and to its middle."""
+
+    skips: tuple[Tensor, ...]
+    middle: Tensor
+
+    def plus(self, other: "Residuals") -> "Residuals":
+        skips = zip(self.skips, other.skips, strict=True)
+        return Residuals(tuple(one + two for one, two in skips), self.middle + other.middle)
+
+
 Attend = Callable[[AttentionCall], Tensor]
 """Compute the attention of a call; return (rows, tokens, channels), after the output projection."""
 
@@ -94,6 +122,14 @@ class ResidualEdit(Edit, Protocol):
 
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
         """Return the residual features (rows, c, h, w) that replace ``features``, which is not modified."""
+        ...
+
+
+class SkipEdit(Edit, Protocol):
+    """An edit of the site WHOLE: it adds to what goes from the network's encoder to its decoder."""
+
+    def __call__(self, call: NetworkCall, moment: Moment, lanes: Lanes) -> Residuals:
+        """Return what is added in this call. Several edits are summed."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import partial, reduce
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -10,7 +10,17 @@ from torch import Tensor, nn
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import NoMatchingSite
 from pnpvideo.injection.attention import attend, attention_call, check_arguments, check_attention
-from pnpvideo.injection.edit import Attend, AttentionCall, AttentionEdit, Edit, ResidualEdit, StopForward
+from pnpvideo.injection.edit import (
+    Attend,
+    AttentionCall,
+    AttentionEdit,
+    Edit,
+    NetworkCall,
+    ResidualEdit,
+    Residuals,
+    SkipEdit,
+    StopForward,
+)
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment
 from pnpvideo.injection.site import Kind, Site
@@ -62,8 +72,9 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
     """Install ``edits`` in ``network`` during the block; afterwards every processor and hook is as before.
 
     The edits of one attention site are nested: the first is outermost, the last calls the attention itself. Those of a
-    residual site run in order. Raises NoMatchingSite if an edit has no sites or names one that the network lacks, and
-    ModelError if an attention layer computes something that the adapter does not support.
+    residual site run in order, and those of the whole network are summed. Raises NoMatchingSite if an edit has no sites
+    or names one that the network lacks, and ModelError if an attention layer computes something that the adapter does
+    not support.
     """
     session = Session(edits)
     stacks: dict[Site, list[Edit]] = {}
@@ -77,7 +88,10 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
     try:
         for site, stack in stacks.items():
             module = modules[site]
-            if site.kind is Kind.RESIDUAL:
+            if site.kind is Kind.NETWORK:
+                adding = _skip_hook(session, cast(list[SkipEdit], stack))
+                undo.append(module.register_forward_pre_hook(adding, with_kwargs=True).remove)
+            elif site.kind is Kind.RESIDUAL:
                 block = network.get_submodule(site.name.rpartition(".")[0])
                 undo.append(partial(setattr, block, COMPILED, getattr(block, COMPILED)))
                 setattr(block, COMPILED, None)  # run uncompiled: a compiled block would bake in this step's hook
@@ -125,6 +139,24 @@ def _residual_hook(session: Session, site: Site, stack: list[ResidualEdit]) -> C
             finite(output, f"the network's features at {site.name}")  # no output is left to be checked
             raise StopForward
         return output
+
+    return hook
+
+
+def _skip_hook(session: Session, stack: list[SkipEdit]) -> Callable[..., Any]:
+    def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        active = [edit for edit in stack if session.now is not None and edit.active(*session.now)]
+        if session.now is None or not active:
+            return None
+        x, timestep, text = inputs
+        guidance, added = named.get("timestep_cond"), named.get("added_cond_kwargs")
+        call = NetworkCall(x=x, timestep=timestep, text=text, guidance=guidance, added=added)
+        total = reduce(Residuals.plus, (edit(call, *session.now) for edit in active))
+        found = {
+            "down_block_additional_residuals": total.skips,
+            "mid_block_additional_residual": total.middle,
+        }
+        return inputs, {**named, **found}
 
     return hook
 

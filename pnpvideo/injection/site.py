@@ -11,6 +11,7 @@ class Kind(Enum):
     SELF = "self-attention"
     CROSS = "cross-attention"
     RESIDUAL = "residual"
+    NETWORK = "whole network"
 
 
 class Role(Enum):
@@ -36,6 +37,10 @@ class Site:
     part: str
     layer: int
     roles: frozenset[Role] = frozenset()
+
+
+WHOLE = Site("", Kind.NETWORK, "whole", 0)
+"""The network itself, where an edit can add to its skip connections. Every network has it; no backend declares it."""
 
 
 def select(

@@ -12,6 +12,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.trajectory import Trajectory
+from pnpvideo.engine.control import conditions_of
 from pnpvideo.engine.inversion import source_trajectory
 from pnpvideo.engine.keys import source_key
 from pnpvideo.engine.memory import memory_errors
@@ -104,6 +105,7 @@ def _subject(run: Run, path: Path, choose: Choose, writer: ScriptWriter) -> Subj
         script=script,
         guidance=run.guidance(bool(script.negative)),
         noise=shot_noise(run.backend.latent_shape(*size), sampling.seed, 0),
+        conditions=conditions_of(run.controls, pixels),
     )
     about = {"clip": path.name, "model": run.options.model, "size": f"{size[0]} x {size[1]}"}
     listed = replace(run, store=Store(run.store.root, report=run.report, about=about))

@@ -14,6 +14,7 @@ from torch import Tensor
 from pnpvideo.backends.backend import Backend
 from pnpvideo.coherence.independent import Independent
 from pnpvideo.edits.word_mask import SHARPEST
+from pnpvideo.engine.control import control_edits
 from pnpvideo.engine.keys import run_key
 from pnpvideo.engine.pictures import decode
 from pnpvideo.engine.run import Run
@@ -177,6 +178,7 @@ def _translated(run: Run, subject: Subject, recorder: WordRecorder) -> np.ndarra
     """Translate the pictures of an input with the recorder among the edits: (pictures, h, w, 3) uint8."""
     method, window, sites = run.options.method, subject.window, run.backend.sites
     edits = run.options.coherence.edits([recorder, *method.edits(sites)], sites, window.times)
+    edits += control_edits(run.controls, window.conditions)
     with scratch_folder() as folder:  # a run that resumes from the store would skip steps
         alone = replace(run, store=Store(folder, report=run.report))
         key = run_key(run, window, "inspect", None)

@@ -139,6 +139,8 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
         reasons["placement"] = "there is no direction"
     if prompts.source_prompt is not None:
         reasons["captioner"] = "the source prompt is given"
+    if not options.control.control:
+        reasons |= dict.fromkeys(("controlnet", "control_span"), "there is no control")
     if frames == 1:
         reasons |= dict.fromkeys(("keyframe_every", "window"), "there is one frame")
     draws_keyframes = options.coherence.anchored and frames != 1

@@ -37,6 +37,7 @@ from pnpvideo.option import (
     stated,
     values_of,
 )
+from pnpvideo.settings.control import Control
 from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.presets import PRESETS, USUAL
 from pnpvideo.settings.prompts import Prompts
@@ -178,7 +179,7 @@ class Customization:
         Spec(
             kind=File(),
             section="look",
-            help="Autoencoder to use instead of the model's: its folder, or a .safetensors file.",
+            help="Autoencoder to use instead of the model's, TAESD too: its folder, or a .safetensors file.",
         ),
     )
     prediction: str | None = option(
@@ -286,6 +287,16 @@ class Runtime:
         ),
         compare=False,
     )
+    preview_vae: Path | None = option(
+        None,
+        Spec(
+            kind=File(),
+            section="output",
+            help="Tiny autoencoder (TAESD), folder or file, that decodes the pictures of --preview-every, preview and "
+            "tune instead of the model's.",
+        ),
+        compare=False,
+    )
     sidecar: bool = option(
         True,
         Spec(
@@ -310,7 +321,7 @@ class Runtime:
         check_options(self)
 
 
-GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime, Customization)
+GROUPS: tuple[type[Any], ...] = (Prompts, Sampling, Region, Reading, Runtime, Customization, Control)
 """The groups of options that do not depend on the method or coherence; those declare their own fields."""
 
 
@@ -338,6 +349,7 @@ class Options:
     reading: Reading = field(default_factory=Reading)
     runtime: Runtime = field(default_factory=Runtime)
     customization: Customization = field(default_factory=Customization)
+    control: Control = field(default_factory=Control)
     generate: bool = option(
         False,
         Spec(kind=Switch(), section="look", help="Draw the guidance picture from the source prompt; no INPUT."),
@@ -358,6 +370,8 @@ class Options:
                 "--to) or a direction"
             )
         if self.generate:
+            if self.control.control:
+                raise OptionError("generate draws its own guidance picture: there is no input that a control follows")
             if region.mask is not None or region.keep_background:
                 raise OptionError("generate draws the whole picture: there is no background of a source to keep")
             if not prompts.source_prompt:
@@ -399,7 +413,7 @@ class Options:
         """The dataclass instances that hold options: this one, the method, the coherence and the groups."""
         yield from (self, self.method, self.coherence)
         yield from (self.prompts, self.sampling, self.region, self.reading, self.runtime)
-        yield self.customization
+        yield from (self.customization, self.control)
 
     def flat(self) -> dict[str, Any]:
         """All options by flat name; method and coherence as their registered names."""
@@ -466,7 +480,7 @@ def _part(kind: type[Any], values: Mapping[str, Any]) -> Any:
 def _known() -> tuple[dict[str, Spec], dict[str, Any]]:
     """The declarations and the defaults of all options, by flat name."""
     owners = (Options, Customization, Prompts, *METHODS.values(), *COHERENCES.values())
-    owners = (*owners, Sampling, Region, Reading, Runtime)
+    owners = (*owners, Sampling, Region, Control, Reading, Runtime)
     known: dict[str, Spec] = {}
     defaults: dict[str, Any] = {}
     for owner in owners:
@@ -494,5 +508,6 @@ class OptionGroups(TypedDict, total=False):
     reading: Reading
     runtime: Runtime
     customization: Customization
+    control: Control
     generate: bool
     overwrite: bool

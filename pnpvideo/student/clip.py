@@ -114,6 +114,11 @@ def translate_clip(
     how, started = how or ClipStudent(), time.monotonic()
     if options.region.mask is not None or options.region.keep_background or options.generate:
         raise OptionError("a clip's student takes no mask, keep_background or generate; leave the student out")
+    if options.control.brought():
+        raise OptionError(
+            "a clip's student takes no control from a file, since it sees keyframes alone; use one that is made from "
+            "the input, such as canny, or leave the student out"
+        )
     clip = open_clip(input, options.reading, report)
     check_output(output, clip.info, options.overwrite)
     backend = backend or load(options.model, options.runtime, report)

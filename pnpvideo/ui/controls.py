@@ -20,7 +20,7 @@ AUTOMATIC = ""
 """The choice that leaves an option to the preset, the model or the method."""
 OF_THE_SERVER = ("machine", "output")
 """Sections that whoever starts the server decides, not whoever opens the page."""
-_UNSUITED = (kinds.File, kinds.WeightedFiles, kinds.Concepts)
+_UNSUITED = (kinds.File, kinds.Several, kinds.Concepts)
 
 
 class Widget(Enum):

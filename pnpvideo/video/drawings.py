@@ -38,36 +38,52 @@ class Drawings:
     """For each frame of the shot, the index of its drawing, counted from 0, never decreasing."""
     masks: tuple[np.ndarray, ...] | None = None
     """The edit mask (h, w) uint8 of each drawing, if there are masks."""
+    conditions: tuple[tuple[np.ndarray, ...], ...] | None = None
+    """What ControlNets follow in each drawing, (h, w, 3) uint8 each, if that comes from files."""
     carries_over: bool = False
     """Whether the first drawing is the last drawing of the preceding part of the shot, which is still shown."""
 
     def last(self) -> "Drawings":
         """The last drawing alone, which the next part of the shot may still show."""
-        return Drawings(self.frames[-1:], (0,), None if self.masks is None else self.masks[-1:])
+        masks = None if self.masks is None else self.masks[-1:]
+        return Drawings(self.frames[-1:], (0,), masks, None if self.conditions is None else self.conditions[-1:])
 
 
 def find_held_drawings(
-    shot: Shot, masks: Sequence[np.ndarray] | None = None, before: Drawings | None = None
+    shot: Shot,
+    masks: Sequence[np.ndarray] | None = None,
+    before: Drawings | None = None,
+    conditions: Sequence[tuple[np.ndarray, ...]] | None = None,
 ) -> Drawings:
     """Group consecutive frames of a shot that show the same drawing. A drawing that returns later counts again.
 
     masks: (h, w) uint8 of each frame; a change of the mask begins a new drawing.
     before: the drawings of the preceding part of the same shot.
+    conditions: what ControlNets follow in each frame, (h, w, 3) uint8 each; a change, beyond the noise that separates
+    copies of a drawing, begins a new drawing.
     """
     frames: list[Frame] = []
     drawn_masks: list[np.ndarray] = []
+    drawn_conditions: list[tuple[np.ndarray, ...]] = []
     drawing_of_frame: list[int] = []
     if before is not None and shot.part > 0:
         frames.append(before.frames[-1])
         drawn_masks += before.masks[-1:] if before.masks else ()
+        drawn_conditions += before.conditions[-1:] if before.conditions else ()
     earlier = len(frames)
     for number, (frame, is_new) in enumerate(_with_novelty((*frames, *shot.frames))):
         if number < earlier:
             continue
         mask = None if masks is None else masks[number - earlier]
-        if is_new or (mask is not None and drawn_masks and not np.array_equal(mask, drawn_masks[-1])):
+        condition = None if conditions is None else conditions[number - earlier]
+        changed = mask is not None and drawn_masks and not np.array_equal(mask, drawn_masks[-1])
+        if condition is not None and drawn_conditions:
+            pairs = zip(drawn_conditions[-1], condition, strict=True)
+            changed = changed or not all(one is other or _same_drawing(one, other) for one, other in pairs)
+        if is_new or changed:
             frames.append(frame)
             drawn_masks += [] if mask is None else [mask]
+            drawn_conditions += [] if condition is None else [condition]
         drawing_of_frame.append(len(frames) - 1)
     carries_over = earlier == 1 and drawing_of_frame[0] == 0
     unused = 0 if carries_over else earlier
@@ -75,6 +91,7 @@ def find_held_drawings(
         tuple(frames[unused:]),
         tuple(index - unused for index in drawing_of_frame),
         None if masks is None else tuple(drawn_masks[unused:]),
+        None if conditions is None else tuple(drawn_conditions[unused:]),
         carries_over,
     )
 

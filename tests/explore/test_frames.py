@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pnpvideo.errors import OptionError
-from pnpvideo.explore.frames import ChosenMasks, choose_frames
+from pnpvideo.explore.frames import ChosenOnly, choose_frames
 from pnpvideo.video.masks import Masks
 from pnpvideo.video.read import read
 
@@ -83,5 +83,5 @@ def test_masks_are_those_of_the_chosen_frames(two_shots: Path, tmp_path: Path) -
     for index in range(12):
         Image.new("L", (96, 64), 10 * index).save(folder / f"{index:02d}.png")
     clip = read(two_shots)
-    masks = ChosenMasks(Masks(folder, clip, None), clip, choose_frames(clip, 3))
+    masks = ChosenOnly(Masks(folder, clip, None), clip, choose_frames(clip, 3))
     assert [int(mask[0, 0]) for mask in (*masks.take(2), *masks.take(1))] == [20, 60, 100]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from pnpvideo.errors import OptionError
@@ -17,6 +18,7 @@ from pnpvideo.explore.trial import Trials
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
+from tests.controlnets import write_controlnet
 
 Clips = Callable[..., Path]
 
@@ -143,3 +145,21 @@ def test_a_shot_is_captioned_as_a_translation_captions_it(values: dict[str, Any]
 def test_bad_weights_in_a_prompt_are_refused(still: Path, values: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="weight"):
         Trials(still, Options(), ignore).run(Cell(prompt="a (fox:900)", values=values))
+
+
+def test_a_chosen_frame_follows_its_own_condition(
+    clip_of: Clips, values: dict[str, Any], checkpoint: Path, tmp_path: Path
+) -> None:
+    net = write_controlnet(tmp_path / "net", UNet2DConditionModel.from_pretrained(checkpoint / "unet"))
+    clip, (poses, others) = clip_of(4), (tmp_path / "poses", tmp_path / "others")
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
+    for folder, changed in ((poses, ()), (others, (0, 1, 3))):
+        folder.mkdir()
+        for number, picture in enumerate(pictures):
+            Image.fromarray(255 - picture if number in changed else picture).save(folder / f"{number}.png")
+    made = []
+    for condition in (None, poses, others):
+        steered = {} if condition is None else {"control": ((str(condition), 1.0),), "controlnet": (str(net),)}
+        cell = Cell(prompt="a fox", values={**values, **steered, "steps": 1, "method": "sdedit", "strength": 1.0})
+        made.append(Trials(clip, Options(), ignore, frames=[2]).run(cell).pictures[0])
+    assert np.array_equal(made[1], made[2]) and not np.array_equal(made[0], made[1])

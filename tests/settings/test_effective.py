@@ -55,6 +55,7 @@ def test_every_option_has_a_value_and_who_decided() -> None:
         "vae",
         "prediction",
         "preview_file",
+        "preview_vae",
     }
     assert set(options.origins) == set(options.flat())
     assert effective(options, Model()) == options

@@ -19,7 +19,8 @@ def test_every_option_that_suits_a_page_has_one_control_by_section() -> None:
     left_out = {name for name in KNOWN if name not in names}
     assert left_out == {
         *("generate", "captioner", "change", "directions", "mask", "vae", "lora"),
-        *("overwrite", "sidecar", "preview_every", "preview_file"),
+        *("control", "controlnet", "control_span"),
+        *("overwrite", "sidecar", "preview_every", "preview_file", "preview_vae"),
         *("device", "dtype", "compile", "store", "store_limit"),
     }
     sections = [SECTIONS.index(control.section) for control in shown]
