@@ -12,7 +12,7 @@ from pnpvideo import __version__
 from pnpvideo.batch.checks import check_each, check_places, taken_over
 from pnpvideo.batch.journal import DONE, FAILED, STARTED, Journal, journal_path, locked
 from pnpvideo.batch.rows import Common, Row, read_rows
-from pnpvideo.batch.work import Models, Outcome, model_key, outcome_of, translate_row
+from pnpvideo.batch.work import Models, Outcome, outcome_of, translate_row
 from pnpvideo.errors import PnPVideoError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
 from pnpvideo.option import plain
@@ -159,8 +159,8 @@ class _Batch:
 
     def _ordered(self) -> Iterator[tuple[str, Row]]:
         """What is left, rows that share a model after each other."""
-        keys = {model_key(row.options): number for number, (_, row) in reversed([*enumerate(self.left)])}
-        yield from sorted(self.left, key=lambda item: keys[model_key(item[1].options)])
+        keys = {row.options.model_key: number for number, (_, row) in reversed([*enumerate(self.left)])}
+        yield from sorted(self.left, key=lambda item: keys[item[1].options.model_key])
 
     def _report(self) -> BatchReport:
         return BatchReport(jobs=self.path, outcomes=tuple(self.outcomes[number] for number in sorted(self.outcomes)))

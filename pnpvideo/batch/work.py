@@ -49,19 +49,13 @@ class Models:
         """The model of these options. Raises ModelError and DeviceError."""
         from pnpvideo.backends.load import load
 
-        key = model_key(options)
+        key = options.model_key
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None
             self._report(Progress(stage="load", done=0, total=1, unit="model"))
-            self._loaded = key, load(options.model, options.runtime, self._report)
+            self._loaded = key, load(options.model, options.runtime, self._report, options.customization)
             self._report(Progress(stage="load", done=1, total=1, unit="model"))
         return self._loaded[1]
-
-
-def model_key(options: Options) -> tuple[str, ...]:
-    """Rows with equal keys share one loaded model."""
-    runtime = options.runtime
-    return options.model, runtime.device, runtime.dtype, str(runtime.compile)
 
 
 def translate_row(row: Row, models: Models | None = None, report: Report = ignore) -> Outcome:

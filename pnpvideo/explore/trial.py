@@ -100,7 +100,7 @@ class Trials:
     def run_all(self, cells: Iterable[Cell]) -> list[Outcome]:
         """The outcomes in the order of ``cells``; cells that share a model follow each other while they run."""
         cells = list(cells)
-        order = sorted(range(len(cells)), key=lambda number: _model_key(cells[number].options()))
+        order = sorted(range(len(cells)), key=lambda number: cells[number].options().model_key)
         found = {number: self.run(cells[number], done, len(cells)) for done, number in enumerate(order)}
         return [found[number] for number in range(len(cells))]
 
@@ -160,7 +160,7 @@ class Trials:
 
     def backend(self, options: Options) -> Backend:
         """The model of these options; one at a time is in memory."""
-        key = _model_key(options)
+        key = options.model_key
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None
             self.report(Progress(stage="load", done=0, total=1, unit="model"))
@@ -193,8 +193,3 @@ class Trials:
 
 def _share(done: float, total: int) -> float | None:
     return done / total if total else None
-
-
-def _model_key(options: Options) -> tuple[str, ...]:
-    runtime = options.runtime
-    return options.model, runtime.device, runtime.dtype, str(runtime.compile), repr(options.customization)

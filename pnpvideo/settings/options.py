@@ -436,6 +436,12 @@ class Options:
             values["coherence"] = self.coherence
         return values
 
+    @property
+    def model_key(self) -> tuple[str, ...]:
+        """Equal for options with which ``load`` gives the same model, which runs can then share."""
+        runtime = self.runtime
+        return self.model, runtime.device, runtime.dtype, str(runtime.compile), repr(self.customization)
+
     def changed(self, values: Mapping[str, Any]) -> Options:
         """A copy with ``values`` of some options, by flat name. Raises OptionError as ``from_flat`` does."""
         left = dict(values)

@@ -121,7 +121,7 @@ def translate_clip(
         )
     clip = open_clip(input, options.reading, report)
     check_output(output, clip.info, options.overwrite)
-    backend = backend or load(options.model, options.runtime, report)
+    backend = backend or load(options.model, options.runtime, report, options.customization)
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
     lesson = _lesson(clip, prompt, options, backend, how, size, report)
     translated = time.monotonic()

@@ -72,7 +72,7 @@ def distill(
         raise OptionError(f"{output} exists; name another output, or replace it: -y, or overwrite=True in Python")
     started = time.monotonic()
     report(Progress(stage="load", done=0, total=1, unit="model"))
-    backend = load(options.model, options.runtime, report)
+    backend = load(options.model, options.runtime, report, options.customization)
     judge = Judge(how.judge, str(backend.device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     side = options.sampling.size or backend.size

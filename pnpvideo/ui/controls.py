@@ -55,7 +55,7 @@ def controls(start: Mapping[str, Any], models: tuple[str, ...]) -> list[Control]
 
     start: values by flat name that the controls begin with. models: the checkpoints to choose from.
     """
-    names = [name for name, spec in KNOWN.items() if _suits(name, spec)]
+    names = [name for name, spec in KNOWN.items() if has_control(name, spec)]
     return [
         _control(name, KNOWN[name], start, models)
         for section in SECTIONS
@@ -105,8 +105,8 @@ def readers(name: str) -> tuple[str, ...] | None:
     return None
 
 
-def _suits(name: str, spec: Spec) -> bool:
-    """Whether an option is for whoever opens the page: paths, and what the machine does, are not."""
+def has_control(name: str, spec: Spec) -> bool:
+    """Whether an option is for whoever opens the page: paths, and what the machine does, are of the server."""
     if spec.section in OF_THE_SERVER or isinstance(spec.kind, _UNSUITED) or name == "generate":
         return False
     return name == "model" or not isinstance(spec.kind, kinds.Model)

@@ -24,7 +24,7 @@ from pnpvideo.explore.previews import preview_cells
 from pnpvideo.explore.trial import Trials
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import KNOWN, Options
-from pnpvideo.ui.controls import OF_THE_SERVER
+from pnpvideo.ui.controls import has_control
 from pnpvideo.ui.session import Made, Session
 from pnpvideo.video.input_file import recognise
 
@@ -77,9 +77,7 @@ class Studio:
 
     def __init__(self, server: Mapping[str, Any]) -> None:
         self._server = {
-            name: value
-            for name, value in server.items()
-            if KNOWN[name].section in OF_THE_SERVER and name != "overwrite"
+            name: value for name, value in server.items() if not has_control(name, KNOWN[name]) and name != "overwrite"
         }
         self._engine = threading.Lock()
         self._loaded: tuple[tuple[object, ...], Backend] | None = None
@@ -167,12 +165,11 @@ class Studio:
 
     def _backend(self, options: Options, report: Report) -> Backend:
         """The model of these options. The one that was used before is let go first."""
-        runtime = options.runtime
-        key = (options.model, runtime.device, runtime.dtype, runtime.compile)
+        key = options.model_key
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None
             report(Progress(stage="load", done=0, total=1, unit="model"))
-            self._loaded = key, load(options.model, runtime, report)
+            self._loaded = key, load(options.model, options.runtime, report, options.customization)
         return self._loaded[1]
 
     @staticmethod
@@ -236,7 +233,7 @@ def _public(report: Mapping[str, Any]) -> dict[str, Any]:
     resolved = {
         name: Path(value).name if name in ("model", "mask", "captioner") and value else value
         for name, value in report["resolved"].items()
-        if KNOWN[name].section not in OF_THE_SERVER
+        if has_control(name, KNOWN[name]) or name in ("mask", "captioner", "change")
     }
     return {
         "prompt": report["prompt"],

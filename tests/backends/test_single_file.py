@@ -180,7 +180,7 @@ def test_plain_sampling_equals_diffusers(folder: Path, family: str, converted: S
 
 
 COMPARED = (
-    *("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type", "sample_size"),
+    *("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type"),
     *("hidden_size", "hidden_act"),
 )
 

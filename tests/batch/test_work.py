@@ -34,7 +34,7 @@ def test_a_bug_fails_one_row(jobs: Jobs, common: Common) -> None:
     assert outcome.error == "unexpected ZeroDivisionError: of the listener; please report it"
 
 
-def test_a_model_stays_loaded_until_another_is_needed(jobs: Jobs, common: Common) -> None:
+def test_a_model_stays_loaded_until_another_is_needed(folder: Path, jobs: Jobs, common: Common) -> None:
     (row,) = read_rows(jobs('[[rows]]\ninput = "in/00.png"\n'), common)
     loads: list[Event] = []
     report: Report = lambda event: loads.append(event) if isinstance(event, Progress) and event.done else None  # noqa: E731
@@ -43,3 +43,5 @@ def test_a_model_stays_loaded_until_another_is_needed(jobs: Jobs, common: Common
     assert models.of(row.options.changed({"seed": 4})) is first and len(loads) == 1
     with pytest.raises(ModelError, match="no model at"):
         models.of(row.options.changed({"model": "./none"}))
+    with pytest.raises(ModelError, match="vae"):
+        models.of(row.options.changed({"vae": folder / "no-vae"}))

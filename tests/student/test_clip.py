@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
-from pnpvideo.errors import OptionError
+from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
@@ -67,6 +67,12 @@ def test_a_student_that_is_worse_than_stated_is_not_used(
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(ours, plain, strict=True))
     (message,) = [event.message for event in events if isinstance(event, Notice) and "dB" in event.message]
     assert "less than 99; all frames are translated by the engine instead" in message
+
+
+def test_the_model_is_changed_as_without_a_student(clip: Path, options: Options, tmp_path: Path) -> None:
+    changed = options.changed({"vae": tmp_path / "no-vae"})
+    with pytest.raises(ModelError, match="no-vae"):
+        translate_clip(clip, "a fox", tmp_path / "out.mp4", changed)
 
 
 @pytest.mark.parametrize(

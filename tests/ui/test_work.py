@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import InputError, ModelError, OptionError
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.ui.session import Cancelled, Session
@@ -72,6 +72,13 @@ def test_options_of_the_server_are_not_those_of_the_page(
 ) -> None:
     Studio(server).translate(session, asked(store=tmp_path / "other"), None, nowhere)
     assert not (tmp_path / "other").exists() and (tmp_path / "store").is_dir()
+
+
+def test_the_model_is_changed_as_the_server_says(
+    session: Session, server: dict[str, Any], asked: Callable[..., Asked], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no-vae"):
+        Studio({**server, "vae": tmp_path / "no-vae"}).translate(session, asked(), None, nowhere)
 
 
 def test_a_cancelled_run_leaves_no_result(
