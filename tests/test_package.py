@@ -245,6 +245,13 @@ def test_the_wheel_holds_the_miniature(wheel: dict[str, bytes]) -> None:
         assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
 
 
+def test_the_wheel_holds_the_students_that_ship(wheel: dict[str, bytes]) -> None:
+    files = [path for path in (ROOT / "pnpvideo/student/weights").rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {"student.json", "student.safetensors"}
+    for path in files:
+        assert wheel[path.relative_to(ROOT).as_posix()] == path.read_bytes()
+
+
 def test_the_wheel_holds_the_parts_of_a_page(wheel: dict[str, bytes]) -> None:
     for name in ("page.html", "page.css", "page.js"):
         assert wheel[f"pnpvideo/compare/{name}"] == (ROOT / "pnpvideo/compare" / name).read_bytes()

@@ -214,8 +214,8 @@ MUTANTS = (
     ),
     Mutant(
         "a mask has the input's aspect",
-        "pnpvideo/video/masks.py",
-        "if not _same_aspect(mask, clip):",
+        "pnpvideo/video/companion.py",
+        "if not _same_aspect(own, clip):",
         "if False:",
         ("tests/test_edit.py::test_a_mask_of_another_aspect_is_refused_before_the_model_is_read",),
     ),

@@ -10,9 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pnpvideo.errors import ModelError, OutputError
+from pnpvideo.measure.benchmark import SPLITS
+from pnpvideo.measure.footage import Footage
+from pnpvideo.miniature.world import random_scene
 from pnpvideo.student.apply import Applier
 from pnpvideo.student.network import Generator, Shape
-from pnpvideo.student.student_file import Student, load_student, save_student
+from pnpvideo.student.student_file import SHIPPED, Student, load_student, save_student, shipped_students
+from pnpvideo.video.pixels import psnr
 
 from .conftest import pictures
 
@@ -25,6 +29,24 @@ def test_a_student_comes_back_with_its_card(student: Student, tmp_path: Path) ->
     picture = pictures(1)[0]
     one, other = Applier(student, precision="float32")(picture), Applier(again, precision="float32")(picture)
     assert np.abs(one.astype(int) - other).max() <= 1  # its file is in fp16
+
+
+def test_students_that_ship_are_found_by_name_and_turn_cartoons_into_photos() -> None:
+    assert shipped_students() == ["cartoon2photo"]
+    student = load_student(Path("cartoon2photo"))
+    size = (SHIPPED / "cartoon2photo/student.safetensors").stat().st_size
+    assert size < 4_000_000 and student.card.figures["held_out"] == 100
+    footage = Footage(random_scene(SPLITS["held-out"] + 3), "cartoon", "photo", 1, 256)
+    (made,) = map(Applier(student, precision="float32"), footage.source)
+    assert psnr(made, footage.truth[0]) > psnr(footage.source[0], footage.truth[0]) + 3
+
+
+def test_a_folder_goes_before_a_student_that_ships(
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_student(student, Path("cartoon2photo"))
+    assert load_student(Path("cartoon2photo")).card == student.card
 
 
 def test_a_student_is_not_replaced_unasked(student: Student, tmp_path: Path) -> None:
