@@ -34,6 +34,19 @@ def only(recipes: Mapping[str, Any], chosen: Collection[str]) -> dict[str, Any]:
     return {name: recipe for name, recipe in recipes.items() if not chosen or name in chosen}
 
 
+def recipe_options(usual: str) -> Callable[[Command], Command]:
+    """Add --recipes and --recipe. usual: the recipes if no file gives others, as shown in the help."""
+    return together(
+        click.option(
+            "--recipes",
+            "recipe_file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help=f"TOML file with a table of options for each recipe; without it, {usual}.",
+        ),
+        click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again."),
+    )
+
+
 def benchmark_settings(usual: str) -> Callable[[Command], Command]:
     """Add the options of every benchmark. usual: its recipes if no file gives others, as shown in the help."""
     return together(
@@ -49,13 +62,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
             help="Scenes to report on, or to choose settings by.",
         ),
         click.option("--judge", default="miniature", show_default=True, help=f"Who judges: {JUDGE_HELP}."),
-        click.option(
-            "--recipes",
-            "recipe_file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help=f"TOML file with a table of options for each recipe; without it, {usual}.",
-        ),
-        click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again."),
+        recipe_options(usual),
         settings(RECIPE),
         config_option,
         json_option("Print the figures as one JSON object."),

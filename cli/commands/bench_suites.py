@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import only, run_benchmark
+from ..benchmark import only, recipe_options, run_benchmark
 from ..render import progress_option
 from ..settings import RECIPE, config_option, given, read_tables, resolve, settings, together
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
@@ -57,13 +57,7 @@ suite_settings = together(
         help="Whose keys compare structure: a ViT, a folder or hub id.",
     ),
     click.option("--lpips", type=click.Path(path_type=Path), help="LPIPS weights with SqueezeNet, in safetensors."),
-    click.option(
-        "--recipes",
-        "recipe_file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="TOML file with a table of options for each recipe.",
-    ),
-    click.option("--recipe", "chosen", multiple=True, help="Only the recipe of this name; may be given again."),
+    recipe_options("those of the benchmark"),
     settings(RECIPE),
     config_option,
     json_option("Print the figures as one JSON object."),

@@ -8,8 +8,23 @@ from torch import Tensor
 from pnpvideo.measure.clip import end_point_error, mean_pair_cosine
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.motion import estimated_motions
+from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
 from pnpvideo.measure.temporal import warp_error
+
+
+def clip_figures(
+    judges: Judges,
+    prompt: str,
+    source: Sequence[np.ndarray],
+    frames: Sequence[np.ndarray],
+    mode: Mode,
+    *,
+    pairs: bool,
+) -> dict[str, float]:
+    """Both, as far as there are judges. pairs: see ``text_figures``."""
+    found = motion_figures(source, frames)
+    return found if judges.clip is None else {**found, **text_figures(judges.clip, frames, prompt, mode, pairs=pairs)}
 
 
 def text_figures(

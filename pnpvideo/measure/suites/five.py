@@ -13,6 +13,7 @@ from pnpvideo.measure.suites.background import background_figures
 from pnpvideo.measure.suites.clip_figures import motion_figures
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
+from pnpvideo.measure.suites.pie import COLUMNS as OF_PICTURES
 from pnpvideo.measure.suites.published import PublishedRow
 from pnpvideo.measure.suites.recipes import CLIP_RECIPES
 from pnpvideo.measure.suites.records import Record, read_list
@@ -41,10 +42,7 @@ def read_five(folder: Path, report: Report) -> list[Row]:
 
 def _row(record: Record, kind: str, number: int, folder: Path) -> Row:
     name = record.safe(record.text("video_name"))
-    places = (f"images/{name}", f"videos/{name}.mp4")
-    found = next((place for place in places if (folder / place).exists()), None)
-    if found is None:
-        record.fail(f"{name} is missing; looked for in {', '.join(places)}")
+    found = record.first(name, (f"images/{name}", f"videos/{name}.mp4"), folder)
     masks = folder / "bmasks" / name
     return Row(
         name=f"{kind}/{number:03d}_{name}",
@@ -91,13 +89,7 @@ FIVE = Suite(
     read=read_five,
     measure=measure_five,
     columns={
-        "structure": Column("structure x 1000", "low", digits=2),
-        "psnr": Column("PSNR dB, background", "high", digits=2),
-        "lpips": Column("LPIPS x 1000, background", "low", 1000, 2),
-        "mse": Column("MSE x 10000, background", "low", 10_000, 2),
-        "ssim": Column("SSIM x 100, background", "high", 100, 2),
-        "match": Column("CLIP, whole", "high", digits=2),
-        "edited": Column("CLIP, edited", "high", digits=2),
+        **OF_PICTURES,
         "motion": Column("motion", "high", digits=2),
         "warp": Column("warp x 1000", "low", 1000, 2),
         "judged": Column("judged success", "high", digits=1),

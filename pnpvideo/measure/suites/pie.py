@@ -14,7 +14,7 @@ from pnpvideo.measure.suites.background import background_figures
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mask_runs import SIDE, decode_runs, with_border
 from pnpvideo.measure.suites.mode import Mode
-from pnpvideo.measure.suites.published import PublishedRow
+from pnpvideo.measure.suites.published import published_rows
 from pnpvideo.measure.suites.recipes import STILL_RECIPES
 from pnpvideo.measure.suites.records import Record, note_unread, read_list
 from pnpvideo.measure.suites.row import Row, Suite
@@ -124,9 +124,7 @@ PIE = Suite(
     read=read_pie,
     measure=measure_pie,
     columns=COLUMNS,
-    published=tuple(
-        PublishedRow(name, dict(zip(COLUMNS, figures, strict=True)), TABLE) for name, figures in PUBLISHED.items()
-    ),
+    published=published_rows(PUBLISHED, COLUMNS, TABLE),
     recipes=STILL_RECIPES,
     complete=700,
     compat=(

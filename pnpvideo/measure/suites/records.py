@@ -59,6 +59,13 @@ class Record:
                 return root / stated
         self.fail(f"{stated} is missing; looked for in {', '.join(str(root) for root in roots)}")
 
+    def first(self, name: str, places: Sequence[str], root: Path) -> str:
+        """The first of ``places`` below ``root`` that is there. name: what is looked for, for the message."""
+        found = next((place for place in places if (root / place).exists()), None)
+        if found is None:
+            self.fail(f"{name} is missing; looked for in {', '.join(places)}")
+        return found
+
     def safe(self, stated: str) -> str:
         """``stated`` if it is a relative path that stays below its folder; else raises InputError."""
         path = PurePosixPath(stated)

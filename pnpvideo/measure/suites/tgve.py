@@ -8,7 +8,7 @@ import numpy as np
 from pnpvideo.errors import InputError, printable
 from pnpvideo.events import Report
 from pnpvideo.measure.figures import Column
-from pnpvideo.measure.suites.clip_figures import motion_figures, text_figures
+from pnpvideo.measure.suites.clip_figures import clip_figures
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
 from pnpvideo.measure.suites.recipes import CLIP_RECIPES
@@ -64,10 +64,7 @@ def measure_tgve(
     judges: Judges, row: Row, source: Sequence[np.ndarray], result: Sequence[np.ndarray], mode: Mode
 ) -> dict[str, float]:
     """The figures of one result."""
-    found = motion_figures(source, result)
-    return (
-        found if judges.clip is None else {**found, **text_figures(judges.clip, result, row.prompt, mode, pairs=True)}
-    )
+    return clip_figures(judges, row.prompt, source, result, mode, pairs=True)
 
 
 TGVE = Suite(

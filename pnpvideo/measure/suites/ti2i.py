@@ -1,6 +1,7 @@
 """Wild-TI2I and ImageNet-R-TI2I, the sets of Plug-and-Play (arXiv 2211.12572): stills with several prompts each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,7 +12,7 @@ from pnpvideo.measure.figures import Column
 from pnpvideo.measure.suites.agreement import agreement
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
-from pnpvideo.measure.suites.published import PublishedRow
+from pnpvideo.measure.suites.published import published_rows
 from pnpvideo.measure.suites.recipes import STILL_RECIPES
 from pnpvideo.measure.suites.records import Record, note_unread, read_list
 from pnpvideo.measure.suites.row import Row, Suite
@@ -82,16 +83,7 @@ def unique(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         seen[row.name] = seen.get(row.name, 0) + 1
         again = f"-{seen[row.name]}" if seen[row.name] > 1 else ""
-        found.append(
-            Row(
-                name=row.name + again,
-                place=row.place,
-                source=row.source,
-                prompt=row.prompt,
-                source_prompt=row.source_prompt,
-                kind=row.kind,
-            )
-        )
+        found.append(replace(row, name=row.name + again))
     return found
 
 
@@ -113,9 +105,7 @@ TI2I = Suite(
     read=read_ti2i,
     measure=measure_ti2i,
     columns=COLUMNS,
-    published=tuple(
-        PublishedRow(name, dict(zip(COLUMNS, figures, strict=True)), TABLE) for name, figures in PUBLISHED.items()
-    ),
+    published=published_rows(PUBLISHED, COLUMNS, TABLE),
     recipes=STILL_RECIPES,
     complete=223,
     compat=(

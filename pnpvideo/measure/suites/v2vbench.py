@@ -8,7 +8,7 @@ import numpy as np
 from pnpvideo.errors import InputError, printable
 from pnpvideo.events import Report
 from pnpvideo.measure.figures import Column
-from pnpvideo.measure.suites.clip_figures import motion_figures, text_figures
+from pnpvideo.measure.suites.clip_figures import clip_figures
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
 from pnpvideo.measure.suites.published import PublishedRow
@@ -36,9 +36,7 @@ def read_v2vbench(folder: Path, report: Report) -> list[Row]:
 
 def _rows(clip: Record, folder: Path) -> list[Row]:
     name = clip.safe(clip.text("video_id"))
-    found = next((place.format(name) for place in PLACES if (folder / place.format(name)).exists()), None)
-    if found is None:
-        clip.fail(f"{name} is missing; looked for in {', '.join(place.format(name) for place in PLACES)}")
+    found = clip.first(name, [place.format(name) for place in PLACES], folder)
     return [
         Row(
             name=f"{name}/{index}",
@@ -55,10 +53,7 @@ def measure_v2vbench(
     judges: Judges, row: Row, source: Sequence[np.ndarray], result: Sequence[np.ndarray], mode: Mode
 ) -> dict[str, float]:
     """The figures of one result."""
-    found = motion_figures(source, result)
-    return (
-        found if judges.clip is None else {**found, **text_figures(judges.clip, result, row.prompt, mode, pairs=False)}
-    )
+    return clip_figures(judges, row.prompt, source, result, mode, pairs=False)
 
 
 V2VBENCH = Suite(
