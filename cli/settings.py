@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import click
 
-from pnpvideo import option as kinds
+from pnpvideo import kinds
 from pnpvideo.errors import OptionError
-from pnpvideo.option import SECTIONS, Kind, Spec, flag_of, specs
+from pnpvideo.kinds import Kind
+from pnpvideo.option import SECTIONS, Spec, flag_of, specs
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])

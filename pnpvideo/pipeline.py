@@ -29,7 +29,6 @@ from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
-from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.video.step_picture import StepPictureFile, step_picture_path
 from pnpvideo.video.write import Writer
@@ -183,15 +182,7 @@ def _read(input: Path | str | None, options: Options, report: Report) -> Clip | 
         return None
     if input is None:
         raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
-    reading = options.reading
-    clip = read(
-        input,
-        span=reading.frames,
-        decoder=reading.decoder,
-        track=reading.track,
-        allow_partial=reading.allow_partial,
-        report=report,
-    )
+    clip = options.reading.open(input, report)
     for number, track in enumerate(clip.info.audio):
         if track.codec == UNREADABLE:
             report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))

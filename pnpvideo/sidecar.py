@@ -11,7 +11,8 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, PnPVideoError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.option import Several, Shares, Switch, flag_of
+from pnpvideo.kinds import Several, Shares, Switch
+from pnpvideo.option import flag_of
 from pnpvideo.publish import write_file
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 

@@ -17,7 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out" / "dist"
 LEFT_OUT = (".*cache", ".git", ".venv", "*.egg-info", "__pycache__", "build", "dist", "out")
 TESTS = (
-    *("tests/test_option.py", "tests/test_package.py", "tests/test_reliability.py", "tests/test_dist.py"),
+    *(
+        "tests/test_kinds.py",
+        "tests/test_option.py",
+        "tests/test_package.py",
+        "tests/test_reliability.py",
+        "tests/test_dist.py",
+    ),
     *("tests/diffusion", "tests/settings", "tests/store", "tests/cli/test_help.py", "tests/cli/test_reference.py"),
     "tests/video/test_read.py",
 )

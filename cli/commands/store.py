@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pnpvideo.errors import printable
-from pnpvideo.option import Bytes
+from pnpvideo.kinds import Bytes
 
 from ..settings import Parsed, given, resolve, setting
 from ..verbosity import Verbosity, json_option, verbosity_options

@@ -10,7 +10,7 @@ from typing import Any
 from pnpvideo.early import check_run
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Report, ignore
-from pnpvideo.option import File
+from pnpvideo.kinds import File
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.settings.options import KNOWN, Options
 from pnpvideo.sidecar import Sidecar, is_repeated, read_sidecar

@@ -14,8 +14,8 @@ from typing import Any
 
 from pnpvideo.batch.jobs_file import Entry, JobsFile, read_jobs
 from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.kinds import File, Model, Several, Shares, Text
 from pnpvideo.methods.registry import USUAL_EDIT
-from pnpvideo.option import File, Model, Several, Shares, Text
 from pnpvideo.settings.options import KNOWN, Options
 
 OWN = ("input", "prompt", "output", "from", "to")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pnpvideo.option import Spec, Whole, check_options
+from pnpvideo.kinds import Whole
+from pnpvideo.option import Spec, check_options
 
 if TYPE_CHECKING:  # options are read before torch is loaded
     from pnpvideo.injection import Edit, Site

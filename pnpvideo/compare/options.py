@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pnpvideo.option import Frames, Model, Spec, Switch, Text, Whole, check_options, option
+from pnpvideo.kinds import Frames, Model, Switch, Text, Whole
+from pnpvideo.option import Spec, check_options, option
 from pnpvideo.video.span import Span
 
 PAGE_WIDTH = 960

@@ -8,7 +8,7 @@ from typing import Any
 
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.option import Frames
+from pnpvideo.kinds import Frames
 from pnpvideo.settings.effective import CARD, DEFAULT, METHOD, MODEL, PRESET
 from pnpvideo.settings.options import KNOWN
 from pnpvideo.video.span import Span, TimeSpan

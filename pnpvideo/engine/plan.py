@@ -20,7 +20,6 @@ from pnpvideo.video.clip import Clip
 from pnpvideo.video.conditions import Conditions
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.pixels import working_size
-from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 
 
@@ -59,23 +58,15 @@ def plan(
     Reads the input once and times a few network calls. The prompt makes no difference. Raises as ``translate`` does.
     """
     options = options or Options()
-    reading = options.reading
     report(Progress(stage="read", done=0, total=0, unit="frame"))
-    clip = read(
-        input,
-        span=reading.frames,
-        decoder=reading.decoder,
-        track=reading.track,
-        allow_partial=reading.allow_partial,
-        report=report,
-    )
+    clip = options.reading.open(input, report)
     report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = backend or load(options.model, options.runtime, report, options.customization)
     report(Progress(stage="load", done=1, total=1, unit="model"))
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
     options = fit_memory(backend, options, clip.info.frames, size, report)
     estimate = Estimate.of(backend, options)
-    conditions = brought_conditions(options.control, clip, reading.frames, size, report)
+    conditions = brought_conditions(options.control, clip, options.reading.frames, size, report)
     windows = list(_windows(clip, options, conditions, report))
     held = steered_footprint(backend, estimate.run.controls, size)
     sizes = [window.size for window in windows]

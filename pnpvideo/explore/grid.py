@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pnpvideo import option as kinds
+from pnpvideo import kinds
 from pnpvideo.errors import OptionError
 from pnpvideo.explore.cells import Cell
 from pnpvideo.option import flag_of

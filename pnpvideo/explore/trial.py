@@ -30,7 +30,7 @@ from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip
 from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import working_size
-from pnpvideo.video.read import read, without_repeats
+from pnpvideo.video.read import without_repeats
 from pnpvideo.words.prompt_weights import check_weights
 from pnpvideo.words.script import Captions
 
@@ -83,14 +83,7 @@ class Trials:
         self.input, self.stage, self.report = Path(input), stage, without_repeats(report)
         self._span = reading.reading.frames
         self.report(Progress(stage="read", done=0, total=1, unit="input"))
-        self.clip: Clip = read(
-            input,
-            span=reading.reading.frames,
-            decoder=reading.reading.decoder,
-            track=reading.reading.track,
-            allow_partial=reading.reading.allow_partial,
-            report=self.report,
-        )
+        self.clip: Clip = reading.reading.open(input, self.report)
         self.chosen: ChosenFrames = choose_frames(self.clip, frames, reading.runtime.window)
         self.report(Progress(stage="read", done=1, total=1, unit="input"))
         self._captions: Captions = {}

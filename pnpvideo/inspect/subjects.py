@@ -23,7 +23,6 @@ from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, Frame
 from pnpvideo.video.pixels import to_working, working_size
-from pnpvideo.video.read import read
 from pnpvideo.video.shots import shots
 from pnpvideo.words.script import ScriptWriter
 
@@ -83,15 +82,8 @@ def subjects(run: Run, inputs: Sequence[Path | str], choose: Choose, prompt: str
 
 
 def _subject(run: Run, path: Path, choose: Choose, writer: ScriptWriter) -> Subject:
-    reading, sampling = run.options.reading, run.options.sampling
-    clip = read(
-        path,
-        span=reading.frames,
-        decoder=reading.decoder,
-        track=reading.track,
-        allow_partial=reading.allow_partial,
-        report=run.report,
-    )
+    sampling = run.options.sampling
+    clip = run.options.reading.open(path, run.report)
     frames = choose(clip)
     if not frames:
         raise InputError(f"{printable(str(path))} has fewer frames than it states; name those to take: --at 0")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pnpvideo.kinds import Real
 from pnpvideo.methods.method import STRENGTH, Method
-from pnpvideo.option import Real, Spec, option
+from pnpvideo.option import Spec, option
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pnpvideo.option import Real, Spec, check_options
+from pnpvideo.kinds import Real
+from pnpvideo.option import Spec, check_options
 
 if TYPE_CHECKING:  # options are read before torch is loaded
     from torch import Tensor

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pnpvideo.kinds import SHARE, Choice, Real, Switch, Whole
 from pnpvideo.methods.method import Corrected, Method, Probe
-from pnpvideo.option import SHARE, Choice, Real, Spec, Switch, Whole, option
+from pnpvideo.option import Spec, option
 
 if TYPE_CHECKING:
     from torch import Tensor

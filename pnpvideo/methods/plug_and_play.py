@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pnpvideo.kinds import SHARE
 from pnpvideo.methods.method import Method
-from pnpvideo.option import SHARE, Spec, option
+from pnpvideo.option import Spec, option
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pnpvideo.errors import OptionError
+from pnpvideo.kinds import Real, Text
 from pnpvideo.methods.registry import METHODS
-from pnpvideo.option import Real, Spec, Text
+from pnpvideo.option import Spec
 from pnpvideo.settings.options import KNOWN
 
 

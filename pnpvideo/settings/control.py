@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pnpvideo.errors import OptionError
-from pnpvideo.option import Files, Spans, Spec, WeightedFiles, check_options, option
+from pnpvideo.kinds import Files, Spans, WeightedFiles
+from pnpvideo.option import Spec, check_options, option
 
 CANNY, TILE = "canny", "tile"
 KINDS = (CANNY, TILE)

@@ -6,42 +6,28 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pnpvideo.coherence.coherence import Coherence
 from pnpvideo.coherence.flow import TokenFlow
 from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.coherence.registry import USUAL as USUAL_COHERENCE
 from pnpvideo.errors import OptionError
+from pnpvideo.events import Report, ignore
+from pnpvideo.kinds import Bytes, Choice, File, Frames, Model, Number, Real, Shares, Switch, Text, WeightedFiles, Whole
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.registry import METHODS
 from pnpvideo.methods.registry import USUAL as USUAL_METHOD
-from pnpvideo.option import (
-    Bytes,
-    Choice,
-    File,
-    Frames,
-    Model,
-    Number,
-    Real,
-    Shares,
-    Spec,
-    Switch,
-    Text,
-    WeightedFiles,
-    Whole,
-    check_options,
-    option,
-    specs,
-    stated,
-    values_of,
-)
+from pnpvideo.option import Spec, check_options, option, specs, stated, values_of
 from pnpvideo.settings.control import Control
 from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.presets import PRESETS, USUAL
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.video.span import Span
+
+if TYPE_CHECKING:
+    from pnpvideo.video.clip import Clip
 
 SECOND_ORDER, DDIM = "2m", "ddim"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
@@ -214,6 +200,19 @@ class Reading:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def open(self, input: Path | str, report: Report = ignore) -> Clip:
+        """Open ``input`` as these options say. Raises InputError and DecodeError."""
+        from pnpvideo.video.read import read  # loads the decoders
+
+        return read(
+            input,
+            span=self.frames,
+            decoder=self.decoder,
+            track=self.track,
+            allow_partial=self.allow_partial,
+            report=report,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pnpvideo.option import Choice, Concepts, Model, Real, Spec, Text, WeightedFiles, check_options, option
+from pnpvideo.kinds import Choice, Concepts, Model, Real, Text, WeightedFiles
+from pnpvideo.option import Spec, check_options, option
 from pnpvideo.settings.models import ALIASES
 
 WORD, START = "word", "start"

@@ -15,10 +15,9 @@ from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
 from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
-from pnpvideo.video.clip import Clip, Frame
+from pnpvideo.video.clip import Frame
 from pnpvideo.video.destination import check_output
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
-from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
 
 AHEAD = 8
@@ -71,7 +70,7 @@ def apply(
 
     Raises PnPVideoError, and leaves the output path as it was.
     """
-    clip = open_clip(input, reading or Reading(), report)
+    clip = (reading or Reading()).open(input, report)
     check_output(output, clip.info, overwrite)
 
     def translated(frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
@@ -87,18 +86,6 @@ def apply(
             writer.append(picture, frame.pts_seconds, frame.duration_seconds)
             report(Progress(stage="write", done=writer.frames, total=clip.info.frames or 0, unit="frame"))
     return writer.path
-
-
-def open_clip(input: Path | str, reading: Reading, report: Report) -> Clip:
-    """Open ``input`` as ``reading`` says. Raises InputError."""
-    return read(
-        input,
-        span=reading.frames,
-        decoder=reading.decoder,
-        track=reading.track,
-        allow_partial=reading.allow_partial,
-        report=report,
-    )
 
 
 def apply_raw(applier: Applier, source: BinaryIO, sink: BinaryIO, size: tuple[int, int]) -> int:

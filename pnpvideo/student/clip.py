@@ -24,7 +24,7 @@ from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
-from pnpvideo.student.apply import Applier, apply, open_clip
+from pnpvideo.student.apply import Applier, apply
 from pnpvideo.student.examples import Drawing, Examples, Motions
 from pnpvideo.student.keyframes import choose_keyframes, joined, neighbours
 from pnpvideo.student.losses import Weights
@@ -119,7 +119,7 @@ def translate_clip(
             "a clip's student takes no control from a file, since it sees keyframes alone; use one that is made from "
             "the input, such as canny, or leave the student out"
         )
-    clip = open_clip(input, options.reading, report)
+    clip = options.reading.open(input, report)
     check_output(output, clip.info, options.overwrite)
     backend = backend or load(options.model, options.runtime, report, options.customization)
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)

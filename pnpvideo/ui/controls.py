@@ -9,11 +9,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pnpvideo import option as kinds
+from pnpvideo import kinds
 from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.errors import OptionError
+from pnpvideo.kinds import Kind
 from pnpvideo.methods.registry import METHODS
-from pnpvideo.option import SECTIONS, Kind, Spec, specs
+from pnpvideo.option import SECTIONS, Spec, specs
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS
 
 AUTOMATIC = ""

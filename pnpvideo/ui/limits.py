@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pnpvideo.option import Bytes, Spec, Whole, check_options, option
+from pnpvideo.kinds import Bytes, Whole
+from pnpvideo.option import Spec, check_options, option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pnpvideo.errors import OptionError, OutputError
-from pnpvideo.option import Whole
+from pnpvideo.kinds import Whole
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.options import KNOWN_DEFAULTS

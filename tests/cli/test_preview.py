@@ -201,7 +201,7 @@ def test_preview_is_quick_to_refuse(picture: Path, capsys: Output, monkeypatch: 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a picture was read")
 
-    monkeypatch.setattr("pnpvideo.explore.trial.read", never)
+    monkeypatch.setattr("pnpvideo.video.read.read", never)
     done: Callable[[list[str]], int] = main
     Path("s.json").write_text("{}")
     assert done(["preview", "in.png", "a fox", "-o", "s.png"]) == 6

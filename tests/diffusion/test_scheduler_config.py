@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.scheduler_config import SPACINGS, schedule_from_config
 from pnpvideo.errors import ModelError, OptionError
-from pnpvideo.option import Choice
+from pnpvideo.kinds import Choice
 from pnpvideo.settings.options import KNOWN
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}

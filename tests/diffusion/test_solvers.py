@@ -24,7 +24,7 @@ from pnpvideo.diffusion.solvers import (
     second_order_term,
 )
 from pnpvideo.diffusion.trajectory import ForwardProcess
-from pnpvideo.option import Choice
+from pnpvideo.kinds import Choice
 from pnpvideo.settings.options import KNOWN
 
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
