@@ -63,7 +63,7 @@ CONVERSION = (
 def advice(identity: Identity) -> str:
     """What to do instead of naming a model of that kind."""
     if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
-        flags = {Kind.LORA: "--lora", Kind.CONTROLNET: "--controlnet"}
+        flags = {Kind.LORA: "--lora", Kind.CONTROLNET: "--controlnet", Kind.EMBEDDING: "--embedding"}
         also = f"; this one goes with {flags[identity.kind]}" if identity.kind in flags else ""
         return f"name the checkpoint that it was made for{also}"
     if identity.single_file and identity.kind in READ:
@@ -180,6 +180,6 @@ _TELLS: tuple[tuple[Kind, Callable[[Shapes], Any]], ...] = (
     (Kind.TEXT_ENCODER, _any("token_embedding.weight", "shared.weight")),
     (
         Kind.EMBEDDING,
-        lambda shapes: len(shapes) <= 3 and all(len(shape) == 2 for shape in shapes.values()) and bool(shapes),
+        lambda shapes: len(shapes) <= 3 and all(len(shape) in (1, 2) for shape in shapes.values()) and bool(shapes),
     ),
 )

@@ -23,6 +23,7 @@ from pnpvideo.option import (
     File,
     Frames,
     Model,
+    NamedFiles,
     Number,
     Real,
     Shares,
@@ -46,6 +47,7 @@ from pnpvideo.video.span import Span
 SECOND_ORDER, DDIM = "2m", "ddim"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
 EPSILON, VELOCITY = "epsilon", "v_prediction"
+LCM, TURBO = "lcm", "turbo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,16 @@ class Customization:
             help="LoRA to merge into the model's weights; may be given again.",
         ),
     )
+    embedding: tuple[tuple[str, str], ...] = option(
+        (),
+        Spec(
+            kind=NamedFiles("embedding", "easynegative.safetensors:easynegative"),
+            section="look",
+            metavar="FILE[:WORD]",
+            variable=False,
+            help="Textual inversion, which adds a word to prompts; may be given again.",
+        ),
+    )
     vae: Path | None = option(
         None,
         Spec(
@@ -188,6 +200,15 @@ class Customization:
             kind=Choice((EPSILON, VELOCITY)),
             section="look",
             help="What the network predicts; without it, as the model states.",
+        ),
+    )
+    few_step: str | None = option(
+        None,
+        Spec(
+            kind=Choice((LCM, TURBO)),
+            section="look",
+            help="How the model or a LoRA was distilled to few steps: lcm, or turbo (Lightning and Hyper too); without "
+            "it, as the model states.",
         ),
     )
 
