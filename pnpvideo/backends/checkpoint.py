@@ -24,11 +24,14 @@ USUAL_LEVELS = 4
 """Of the autoencoder of every family, each but the first of half the size of the one before."""
 
 
-def locate(model: str, report: Report = ignore) -> Path:
-    """The local folder or single file of a checkpoint; a hub id is fetched if it is not cached. Raises ModelError."""
+def locate(model: str, report: Report = ignore, half: bool = False) -> Path:
+    """The local folder or single file of a checkpoint; a hub id is fetched if it is not cached. Raises ModelError.
+
+    half: fetch its weights in fp16, where there are such.
+    """
     if os.path.isfile(model):
         return _check_file(Path(model))
-    folder = fetch(model, _check, COVERED, report)
+    folder = fetch(model, _check, COVERED, report, half)
     _check(folder)
     return folder
 

@@ -65,7 +65,9 @@ def test_prompts_are_read_as_diffusers_reads_them(folder: Path, family: str, ink
             pipeline.load_textual_inversion({token: tensor}, token=token, text_encoder=encoder, tokenizer=tokenizer)
     for prompt in ("an ink-wash fox, <dot>", "ink-wash", "a fox", "a <dot> of a fox in ink-wash"):
         with torch.no_grad():
-            expected = pipeline.encode_prompt(prompt, CPU, 1, False)
+            expected = pipeline.encode_prompt(
+                prompt=prompt, device=CPU, num_images_per_prompt=1, do_classifier_free_guidance=False
+            )
         found = backend.embed(prompt)
         assert float((found.tokens - expected[0][0]).abs().max()) < 1e-5
         if family == "XL":
@@ -129,9 +131,9 @@ def test_a_translator_draws_with_the_word(folder: Path, ink: Path) -> None:
     backend = load(str(folder), pnpvideo.Runtime(device="cpu"), events.append, changes)
     assert backend is translators[1].backend
     assert [event.message for event in events if isinstance(event, Notice)] == [f"'sumi' in a prompt stands for {ink}"]
-    prompts, sampling = pnpvideo.Prompts(source_prompt="", negative="sumi"), pnpvideo.Sampling(steps=2, size=64)
+    prompts, sampling = pnpvideo.Prompts(source_prompt=""), pnpvideo.Sampling(steps=2, size=64, guidance=50)
     frames = np.full((1, 64, 64, 3), 150, np.uint8)
-    pictures = [each.translate_frames(frames, "a fox", prompts=prompts, sampling=sampling) for each in translators]
+    pictures = [each.translate_frames(frames, "sumi sumi", prompts=prompts, sampling=sampling) for each in translators]
     assert not np.array_equal(pictures[0], pictures[1])
 
 
