@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.ldm_names import averages
 from pnpvideo.backends.model_files import PICKLES, listed, tensor_shapes, weights_of
 from pnpvideo.errors import ModelError
 
@@ -96,6 +97,7 @@ def _of_file(path: Path) -> Kind:
         shapes = tensor_shapes([path])
     except ModelError:
         return Kind.UNKNOWN
+    shapes |= {name: shapes[averaged] for name, averaged in averages(shapes).items()}
     kind = of_tensors(shapes)
     return Kind.UNET if kind == Kind.SDXL and _FIRST not in shapes else kind
 

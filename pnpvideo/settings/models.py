@@ -23,7 +23,7 @@ ALIASES = {
             source=str(Path(__file__).parent.parent / "miniature" / "weights"),
             note="ships with pnpvideo: a small world of simple things, houses, cars and boats at 256 pixels",
             gigabytes=0.0,
-            licence="that of pnpvideo",
+            licence="Apache 2.0",
         ),
         Alias(
             name="sd15",
