@@ -37,7 +37,7 @@ def add_words(embeddings: Sequence[EmbeddingFile], part: str, encoder: Any, toke
     first, vectors = tokenizer.convert_tokens_to_ids(signs[0]), torch.cat([_vectors(each, part) for each in embeddings])
     unused = table[:1].expand(max(0, first - len(table)), -1)
     rows = torch.cat((table[:first], unused, vectors.to(table))).contiguous()
-    encoder.set_input_embeddings(nn.Embedding.from_pretrained(rows))
+    encoder.set_input_embeddings(nn.Embedding(len(rows), rows.shape[1], _weight=rows).requires_grad_(False))
     encoder.config.vocab_size = len(rows)
     for module in encoder.modules():
         if getattr(module, "eos_token_id", None) is not None:  # else old configs take the largest token for the end

@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from pnpvideo.backends.hub import wanted
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -250,6 +252,14 @@ def test_a_file_that_is_not_what_the_hub_states_is_removed_and_fetched_again(
 def command(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     line = [sys.executable, "-m", "pnpvideo", "models", "fetch", *arguments]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_of_two_precisions_one_is_wanted() -> None:
+    names = [*repository(), *repository("{}.fp16.safetensors")]
+    for half in (False, True):
+        weights = [name for name in wanted(names, ("unet", "vae", "text_encoder"), half) if "safetensors" in name]
+        assert len(weights) == 3 and all((".fp16." in name) == half for name in weights)
+    assert "unet/diffusion_pytorch_model.safetensors" in wanted(repository(), ("unet",), half=True)
 
 
 @pytest.mark.slow

@@ -12,8 +12,10 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 import pnpvideo
 from pnpvideo.backends.customized import customized_fingerprint
+from pnpvideo.backends.embedding_file import embeddings_of
 from pnpvideo.backends.load import load
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.textual_inversion import embeddings_fingerprint, spellings_of
 from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, Notice
 from pnpvideo.settings.options import Customization
@@ -72,6 +74,14 @@ def test_prompts_are_read_as_diffusers_reads_them(folder: Path, family: str, ink
         assert float((found.tokens - expected[0][0]).abs().max()) < 1e-5
         if family == "XL":
             assert found.pooled is not None and float((found.pooled - expected[2][0]).abs().max()) < 1e-5
+
+
+def test_every_vector_has_a_sign_of_its_own(ink: Path) -> None:
+    twice = embeddings_of([(str(ink), "a"), (str(ink), "b")])
+    spellings = spellings_of(twice)
+    signs = "".join(spellings.values())
+    assert [*spellings] == ["a", "b"] and len(set(signs)) == len(signs) == 2 * VECTORS
+    assert embeddings_fingerprint(twice) != embeddings_fingerprint(twice[:1])
 
 
 def test_texts_without_the_word_are_read_as_before(plain: StableDiffusion, changed: StableDiffusion) -> None:
