@@ -82,7 +82,9 @@ def explain(options: "Options", as_json: bool, report: Report) -> str:
     from pnpvideo.settings.effective import effective
     from pnpvideo.settings.models import resolve
 
-    resolved = effective(options, describe(resolve(options.model), report, options.customization.prediction))
+    changes = options.customization
+    model = describe(resolve(options.model), report, changes.prediction, changes.few_step)
+    resolved = effective(options, model)
     values: dict[str, Any] = plain(resolved.flat())
     rows = {name: {"value": value, "set by": resolved.origins.get(name, "default")} for name, value in values.items()}
     if as_json:

@@ -39,6 +39,7 @@ def check_options(options: "Options") -> None:
     from pnpvideo.backends.checkpoint import check_named
     from pnpvideo.backends.controlnet_file import ControlNetFile
     from pnpvideo.backends.device import check_device_name
+    from pnpvideo.backends.embedding_file import embeddings_of
     from pnpvideo.backends.hub import local_folder
     from pnpvideo.backends.lora_file import LoraFile
     from pnpvideo.settings.models import resolve
@@ -61,3 +62,4 @@ def check_options(options: "Options") -> None:
         ControlNetFile.of(Path(control.model))
     for file, scale in options.customization.lora:
         LoraFile.of(Path(file), scale)
+    embeddings_of(options.customization.embedding)

@@ -391,6 +391,37 @@ class Files(Several):
 
 
 @dataclass(frozen=True)
+class NamedFiles(Several):
+    """Pairs (file, name); as text, one ``FILE`` or ``FILE:NAME`` (default "") at a time. noun, example: as above."""
+
+    noun: str
+    example: str
+    metavar: ClassVar[str] = "FILE[:NAME]"
+
+    def check(self, name: str, value: Any) -> None:
+        for pair in value:
+            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str | Path):
+                raise OptionError(f"an {self.noun} is {pair!r}; accepted is a pair of a file and a name")
+            if not isinstance(pair[1], str) or any(sign in pair[1] for sign in "():/\\"):
+                raise OptionError(f"the {self.noun}'s name is {pair[1]!r}; accepted is a text without ( ) : / \\")
+
+    def parse(self, name: str, text: str) -> Any:
+        file, _, named = text.rpartition(":")
+        whole = not file or Path(text).exists() or any(sign in named for sign in "/\\")  # as in C:\\files
+        return (text, "") if whole else (file, named.strip())
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        pairs = [self.parse(name, item) for item in self._texts(name, value, self.example)]
+        return tuple((str(folder / Path(file).expanduser()), named) for file, named in pairs)
+
+    def dump(self, value: Any) -> Any:
+        return [f"{Path(file).absolute()}{named and f':{named}'}" for file, named in value]
+
+    def files(self, value: Any) -> Iterator[Path]:
+        yield from (Path(file) for file, _ in value)
+
+
+@dataclass(frozen=True)
 class Spans(Several):
     """Pairs of shares of the run, each as in ``Shares``."""
 

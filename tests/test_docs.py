@@ -1,6 +1,7 @@
 """The documentation holds: its commands and Python examples run, its links lead somewhere, its flags exist."""
 
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -117,6 +118,8 @@ def desk(checkpoint: Path, xl_checkpoint: Path, tmp_path_factory: pytest.TempPat
     layer = "lora_unet_mid_block_attentions_0_proj_in"
     ink = {f"{layer}.lora_down.weight": torch.zeros(1, 32), f"{layer}.lora_up.weight": torch.zeros(32, 1)}
     write_single(folder / "path/to/ink.safetensors", ink)
+    width = json.loads((checkpoint / "text_encoder/config.json").read_text(encoding="utf-8"))["hidden_size"]
+    write_single(folder / "path/to/inkwash.safetensors", {"emb_params": torch.zeros(2, width)})
     network = UNet2DConditionModel.from_pretrained(checkpoint / "unet")
     canny = load_file(
         write_controlnet(folder / "path/to/control_pose", network) / "diffusion_pytorch_model.safetensors"

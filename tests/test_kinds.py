@@ -14,6 +14,9 @@ from pnpvideo.video.span import TimeSpan
 NUMBER = kinds.Real(0.0, 2.0, above=True)
 
 
+NAMED = kinds.NamedFiles("embedding", "ink.safetensors:ink")
+
+
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
@@ -32,13 +35,14 @@ NUMBER = kinds.Real(0.0, 2.0, above=True)
         (kinds.Frames(), [(0, None), (2, 3), TimeSpan(1)], [(3, 3), (-1, 2), (0.5, 2), 5]),
         (kinds.Concepts(), [("ball", "cube")], [("ball", " "), ("ball",), "ball"]),
         (kinds.WeightedFiles(), [(), (("a", 1.0),)], [(("a",),), (("a", 1e9),)]),
+        (NAMED, [(), (("a", ""), ("b", "ink"))], [(("a",),), (("a", 1),), (("a", "(x"),)]),
     ],
 )
 def test_a_kind_accepts_its_values_and_names_what_it_refuses(kind: Kind, good: list[Any], bad: list[Any]) -> None:
     for value in good:
         kind.check("it", value)
     for value in bad:
-        with pytest.raises(OptionError, match=r"it|direction"):
+        with pytest.raises(OptionError, match=r"it|direction|embedding"):
             kind.check("it", value)
 
 
@@ -54,6 +58,9 @@ def test_a_kind_accepts_its_values_and_names_what_it_refuses(kind: Kind, good: l
         (kinds.Frames(), "2.5s:4s", TimeSpan(Fraction(5, 2), Fraction(4))),
         (kinds.WeightedFiles(), "a.safetensors:1.2", ("a.safetensors", 1.2)),
         (kinds.WeightedFiles(), "c:d.safetensors", ("c:d.safetensors", 1.0)),
+        (NAMED, "a.safetensors:ink", ("a.safetensors", "ink")),
+        (NAMED, "a.safetensors", ("a.safetensors", "")),
+        (NAMED, r"c:\d.safetensors", (r"c:\d.safetensors", "")),
         (kinds.File(), "a/b", Path("a/b")),
     ],
 )
@@ -88,6 +95,9 @@ def test_of_several_values_each_is_stated_alone(tmp_path: Path) -> None:
     assert list(words.files((("canny", 0.5), ("a", 1.0)))) == [Path("a")]
     files = kinds.Files("ControlNet", "net.safetensors")
     assert files.load("it", ["a"], tmp_path) == (str(tmp_path / "a"),) and list(files.files(("a",))) == [Path("a")]
+    assert NAMED.load("it", ["a:ink", "b"], tmp_path) == ((str(tmp_path / "a"), "ink"), (str(tmp_path / "b"), ""))
+    assert NAMED.dump((("a", "ink"), ("b", ""))) == [f"{Path('a').absolute()}:ink", str(Path("b").absolute())]
+    assert list(NAMED.files((("a", "ink"),))) == [Path("a")]
     spans = kinds.Spans()
     assert spans.load("it", ["0:0.5", "0.25:"], tmp_path) == ((0.0, 0.5), (0.25, 1.0))
     assert spans.dump(((0.0, 0.5),)) == ["0.0:0.5"] and list(spans.files(((0.0, 0.5),))) == []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.few_step import FEW_STEP_CARD, as_few_step, few_step
 from pnpvideo.backends.hub import fetch, local_folder
 from pnpvideo.backends.identify import ACCEPTED, READ, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
@@ -21,16 +22,16 @@ COVERED = ("unet", "vae", *TEXT_PARTS, "scheduler", "captioner", "judge", "model
 """What is fetched of a checkpoint, and what its fingerprint and stated hashes cover."""
 USUAL_LEVELS = 4
 """Of the autoencoder of every family, each but the first of half the size of the one before."""
-FEW_STEP_CARD = {"guidance": 1.0, "edit_guidance": 1.0, "inversion_rounds": 2}
-"""Distilled checkpoints have their guidance inside; their long steps are inverted by corrections (as in arXiv
-2403.14602)."""
 
 
-def locate(model: str, report: Report = ignore) -> Path:
-    """The local folder or single file of a checkpoint; a hub id is fetched if it is not cached. Raises ModelError."""
+def locate(model: str, report: Report = ignore, half: bool = False) -> Path:
+    """The local folder or single file of a checkpoint; a hub id is fetched if it is not cached. Raises ModelError.
+
+    half: fetch its weights in fp16, where there are such.
+    """
     if os.path.isfile(model):
         return _check_file(Path(model))
-    folder = fetch(model, _check, COVERED, report)
+    folder = fetch(model, _check, COVERED, report, half)
     _check(folder)
     return folder
 
@@ -98,17 +99,6 @@ def _check_text(folder: Path) -> None:
         weights_of(folder / part)
 
 
-def few_step(scheduler: Mapping[str, Any]) -> bool:
-    """Is this the scheduler of a checkpoint that was distilled to draw in few steps?
-
-    A consistency model's (LCM, arXiv 2310.04378), or Euler's on a trailing grid, as adversarially distilled ones have
-    it (turbo, arXiv 2311.17042).
-    """
-    kind = str(scheduler.get("_class_name"))
-    euler = kind.startswith("Euler") and scheduler.get("timestep_spacing") == "trailing"
-    return kind == "LCMScheduler" or (euler and not scheduler.get("rescale_betas_zero_snr"))
-
-
 def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
     """What the checkpoint recommends; ``usual``: what counts where it says nothing. Raises ModelError."""
     if os.path.isfile(folder):
@@ -135,17 +125,19 @@ class Description:
     prediction: str
 
 
-def describe(model: str, report: Report = ignore, prediction: str | None = None) -> Description:
+def describe(
+    model: str, report: Report = ignore, prediction: str | None = None, distilled: str | None = None
+) -> Description:
     """Read the configs of the checkpoint ``model``: a folder, a file or a hub id, fetched if need be. ModelError.
 
-    prediction: what its network predicts, whatever it states.
+    prediction, distilled: what its network predicts, and how it was distilled, whatever it states (see Customization).
     """
     path = locate(model, report)
     from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
     source = packaging(path, prediction)
-    scheduler, network = source.config("scheduler"), source.config("unet")
-    few = few_step(scheduler)
+    scheduler, network = as_few_step(source.config("scheduler"), distilled), source.config("unet")
+    few = distilled is not None or few_step(scheduler)
     cells = int(number(network, "sample_size", source.named("unet"), 1, 1024, whole=True))
     card = read_card(path, FEW_STEP_CARD if few else {})
     autoencoder = own_autoencoder(source)

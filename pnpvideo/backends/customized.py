@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pnpvideo.backends.autoencoder_file import AutoencoderFile
 from pnpvideo.backends.checkpoint import COVERED
+from pnpvideo.backends.embedding_file import embeddings_of
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.lora import lora_fingerprint, loras_of
+from pnpvideo.backends.textual_inversion import embeddings_fingerprint
 from pnpvideo.settings.options import Customization
 
 
@@ -16,5 +18,13 @@ def customized_fingerprint(path: Path, customization: Customization) -> str:
     if customization == Customization():
         return own
     vae = None if customization.vae is None else AutoencoderFile.of(customization.vae).fingerprint
-    about = (own, vae, lora_fingerprint(loras_of(customization.lora)), customization.prediction)
+    loras, embeddings = loras_of(customization.lora), embeddings_of(customization.embedding)
+    about = (
+        own,
+        vae,
+        lora_fingerprint(loras),
+        embeddings_fingerprint(embeddings),
+        customization.prediction,
+        customization.few_step,
+    )
     return hashlib.sha256(repr(about).encode()).hexdigest()

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.ldm_names import averages
 from pnpvideo.backends.model_files import PICKLES, listed, tensor_shapes, weights_of
 from pnpvideo.errors import ModelError
 
@@ -63,7 +64,7 @@ CONVERSION = (
 def advice(identity: Identity) -> str:
     """What to do instead of naming a model of that kind."""
     if identity.kind in (Kind.LORA, Kind.CONTROLNET, Kind.ADAPTER, Kind.EMBEDDING):
-        flags = {Kind.LORA: "--lora", Kind.CONTROLNET: "--controlnet"}
+        flags = {Kind.LORA: "--lora", Kind.CONTROLNET: "--controlnet", Kind.EMBEDDING: "--embedding"}
         also = f"; this one goes with {flags[identity.kind]}" if identity.kind in flags else ""
         return f"name the checkpoint that it was made for{also}"
     if identity.single_file and identity.kind in READ:
@@ -96,6 +97,7 @@ def _of_file(path: Path) -> Kind:
         shapes = tensor_shapes([path])
     except ModelError:
         return Kind.UNKNOWN
+    shapes |= {name: shapes[averaged] for name, averaged in averages(shapes).items()}
     kind = of_tensors(shapes)
     return Kind.UNET if kind == Kind.SDXL and _FIRST not in shapes else kind
 
@@ -180,6 +182,6 @@ _TELLS: tuple[tuple[Kind, Callable[[Shapes], Any]], ...] = (
     (Kind.TEXT_ENCODER, _any("token_embedding.weight", "shared.weight")),
     (
         Kind.EMBEDDING,
-        lambda shapes: len(shapes) <= 3 and all(len(shape) == 2 for shape in shapes.values()) and bool(shapes),
+        lambda shapes: len(shapes) <= 3 and all(len(shape) in (1, 2) for shape in shapes.values()) and bool(shapes),
     ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 NETWORK, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
+AVERAGED = "model_ema.diffusion_model"
 CONTROL, HINT = "control_model.", "input_hint_block."
 CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
 XL_CLIP, XL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
@@ -82,12 +83,43 @@ _TEXT = (
 )
 
 
+_AVERAGED = re.compile(r"(?:(input_blocks|output_blocks)(\d+)(\d)|(middle_block)(\d))?(.*?)(weight|bias)")
+_AVERAGED_PART = re.compile(
+    r"in_layers|emb_layers|out_layers|skip_connection|time_embed|label_emb|proj_in|proj_out|transformer_blocks|"
+    r"to_(?:q|k|v|out)|attn[12]|norm[123]?|out|op|conv|ff|net|proj|(?<=label_emb)\d|\d+"
+)
+
+
+def averages(names: Iterable[str]) -> dict[str, str]:
+    """The UNet's name of each of its averaged tensors -> that in the file, of a file that has no plain ones; else {}.
+
+    The original code stores averages as ``model_ema.``, and the plain name without its dots.
+    """
+    names = list(names)
+    if any(name.startswith(NETWORK) for name in names):
+        return {}
+    own = {_with_dots(name.removeprefix(AVERAGED)): name for name in names if name.startswith(AVERAGED)}
+    return {f"{NETWORK}{dotted}": name for dotted, name in own.items()}
+
+
+def _with_dots(flat: str) -> str:
+    """As ``input_blocks.1.0.in_layers.2.weight`` of ``input_blocks10in_layers2weight``; unknown names as they are."""
+    found = _AVERAGED.fullmatch(flat)
+    if found is None:
+        return flat
+    *block, inner, end = found.groups()
+    parts = _AVERAGED_PART.findall(inner)
+    return ".".join((*filter(None, block), *parts, end)) if "".join(parts) == inner else flat
+
+
 def network_origins(names: Iterable[str]) -> Origins:
-    """The UNet of a file with these tensor names; empty if it has none."""
-    own = [name.removeprefix(NETWORK) for name in names if name.startswith(NETWORK)]
-    downsamplers = [int(found[1]) for name in own if (found := re.match(r"input_blocks\.(\d+)\.0\.op\.", name))]
+    """The UNet of a file with these tensor names, of averaged weights where it has no others; empty if it has none."""
+    names = list(names)
+    found = {name: name for name in names if name.startswith(NETWORK)} or averages(names)
+    own = [name.removeprefix(NETWORK) for name in found]
+    downsamplers = [int(down[1]) for name in own if (down := re.match(r"input_blocks\.(\d+)\.0\.op\.", name))]
     layers = max(min(downsamplers, default=3) - 1, 1)
-    return {_network_name(name, layers): Origin(NETWORK + name) for name in own}
+    return {_network_name(name, layers): Origin(found[NETWORK + name]) for name in own}
 
 
 def controlnet_origins(names: Iterable[str]) -> Origins:

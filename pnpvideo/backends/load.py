@@ -1,12 +1,16 @@
 """Load a model once, and share it among all that ask for it."""
 
+import os
 import threading
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.checkpoint import locate
 from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.embedding_file import embeddings_of
+from pnpvideo.backends.few_step import few_step, few_step_hint
 from pnpvideo.backends.packaging import packaging
 from pnpvideo.backends.parts import UNCHANGED
 from pnpvideo.backends.single_file import SingleFile
@@ -41,6 +45,12 @@ def load(
         source = packaging(path, customization.prediction)
         if isinstance(source, SingleFile) and (guess := source.guess()):
             report(Notice(message=guess))
+        if customization.few_step is None and not few_step(source.config("scheduler")):
+            for file in (path, *(Path(file) for file, _ in customization.lora)):
+                if os.path.isfile(file) and (hint := few_step_hint(file)):
+                    report(Notice(message=hint))
+        for embedding in embeddings_of(customization.embedding):
+            report(Notice(message=f"{embedding.word!r} in a prompt stands for {embedding.path}"))
         if backend is None or customized_fingerprint(path, customization) != backend.fingerprint:
             backend = _LOADED[key] = StableDiffusion(model, device, dtype, runtime.compile, customization)
         return backend

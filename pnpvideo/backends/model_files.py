@@ -58,14 +58,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def choose_weights(names: Iterable[str]) -> tuple[str, ...]:
+def choose_weights(names: Iterable[str], half: bool = False) -> tuple[str, ...]:
     """Which of a folder's file ``names`` hold the weights that are loaded, an index first where there is one.
 
-    Full precision comes before fp16, and one file before shards; where neither library's own name is there, the only
-    ``.safetensors`` file. () if there are none.
+    Full precision comes before fp16, unless ``half``, and one file before shards; where neither library's own name is
+    there, the only ``.safetensors`` file. () if there are none.
     """
     there = sorted(names)
-    for variant in _VARIANTS:
+    for variant in reversed(_VARIANTS) if half else _VARIANTS:
         for stem in _STEMS:
             if (whole := f"{stem}{variant}.safetensors") in there:
                 return (whole,)

@@ -10,9 +10,11 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from pnpvideo.backends.autoencoder_file import AutoencoderFile
-from pnpvideo.backends.checkpoint import COVERED, FEW_STEP_CARD, few_step, locate, number, read_card
+from pnpvideo.backends.checkpoint import COVERED, locate, number, read_card
 from pnpvideo.backends.customized import customized_fingerprint
+from pnpvideo.backends.embedding_file import embeddings_of
 from pnpvideo.backends.family import Family
+from pnpvideo.backends.few_step import FEW_STEP_CARD, as_few_step, few_step
 from pnpvideo.backends.fingerprint import verify
 from pnpvideo.backends.lora import lora_fingerprint, loras_of, merge_loras
 from pnpvideo.backends.packaging import ZEROS, Packaging, own_autoencoder, packaging, tokenizer_part
@@ -34,11 +36,13 @@ UNCHANGED = Customization()
 class Parts:
     """What a Stable Diffusion consists of. source: a folder, or what else names it in messages.
 
-    zeros_for_empty: does an empty prompt condition the network on zeros?
+    few_step: was it distilled to draw in few steps? zeros_for_empty: does an empty prompt condition the network on
+    zeros?
     """
 
     source: object
     scheduler_config: Mapping[str, Any]
+    few_step: bool
     card: Card
     captioner: str | None
     fingerprint: str
@@ -54,8 +58,9 @@ def parts_of_name(
     """Load a checkpoint: a folder in the diffusers layout, or a single file. Raises ModelError."""
     path = locate(resolve(model))
     source = packaging(path, customization.prediction)
-    scheduler = source.config("scheduler")
-    card = read_card(path, FEW_STEP_CARD if few_step(scheduler) else {})
+    scheduler = as_few_step(source.config("scheduler"), customization.few_step)
+    few = customization.few_step is not None or few_step(scheduler)
+    card = read_card(path, FEW_STEP_CARD if few else {})
     own_vae = None if customization.vae is None else _fitting(source, AutoencoderFile.of(customization.vae))
     loras = loras_of(customization.lora)
     for lora in loras:
@@ -70,7 +75,8 @@ def parts_of_name(
             network.to(dtype)
     kind, precision = AutoencoderKL, torch.float32
     vae = source.network(kind, "vae", precision) if own_vae is None else own_vae.network(kind, precision)
-    text = load_text(path, device)
+    embeddings = embeddings_of(customization.embedding)
+    text = load_text(path, device, embeddings)
     for part, encoder in text.encoders.items():
         merge_loras(loras, encoder, part)
     if any(lora.layers[part] for lora in loras for part in text.encoders):
@@ -79,7 +85,8 @@ def parts_of_name(
     return Parts(
         source=path,
         scheduler_config=scheduler,
-        card=card,
+        few_step=few,
+        card=card.with_words(each.word for each in embeddings),
         captioner=str(captioner) if captioner.is_dir() else None,
         fingerprint=customized_fingerprint(path, customization),
         network=network.to(device),
@@ -122,6 +129,7 @@ def parts_of_pipeline(pipeline: "StableDiffusionPipeline | StableDiffusionXLPipe
     return Parts(
         source=source,
         scheduler_config=scheduler,
+        few_step=few_step(scheduler),
         card=Card(recommended=FEW_STEP_CARD if few_step(scheduler) else {}),
         captioner=None,
         fingerprint=digest.hexdigest(),

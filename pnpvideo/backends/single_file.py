@@ -1,8 +1,8 @@
 """A whole Stable Diffusion 1.x, 2.x or XL in one .safetensors file, in the naming of its original code.
 
 What it is, is read from the names and shapes of its tensors, never from the file's name. Tensors of other prefixes
-(model_ema., the noise schedule, the state of a training) are left out: of a file with two sets of weights, those that
-it would go on training with are used.
+(the noise schedule, the state of a training) are left out. Of a file with two sets of weights, those that it would go
+on training with are used; the averaged ones (model_ema.) where they are alone.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pnpvideo.backends.checkpoint import few_step
 from pnpvideo.backends.compiled import compile_blocks
 from pnpvideo.backends.controlnet import ControlNetwork, LoadedControlNets
 from pnpvideo.backends.derived_configs import SIZES
@@ -53,7 +52,7 @@ class StableDiffusion:
         named = isinstance(model, str)
         parts = parts_of_name(model, device, dtype, customization) if named else parts_of_pipeline(model)
         self.scheduler_config, self.card, self.captioner = parts.scheduler_config, parts.card, parts.captioner
-        self.few_step = few_step(self.scheduler_config)
+        self.few_step = parts.few_step
         self.fingerprint = parts.fingerprint
         self.network, self.vae, self.text = parts.network, parts.vae, parts.text
         if device.type == "cuda":

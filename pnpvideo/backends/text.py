@@ -1,5 +1,6 @@
 """A checkpoint's text encoder with its tokenizer, or its two of them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from pnpvideo.backends.checkpoint import TEXT_PARTS
+from pnpvideo.backends.embedding_file import EmbeddingFile
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.packaging import packaging
 from pnpvideo.backends.prompt_tokenizer import PromptTokenizer
+from pnpvideo.backends.textual_inversion import add_words, embeddings_fingerprint, spellings_of
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Conditioning
@@ -24,9 +27,16 @@ class TextTower(PromptTokenizer):
 
     pooled_width: int | None = None
 
-    def __init__(self, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, fingerprint: str, source: object) -> None:
-        """source: named in messages. Raises ModelError where the two do not fit together."""
-        super().__init__(tokenizer, encoder.config.max_position_embeddings, source)
+    def __init__(
+        self,
+        encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        fingerprint: str,
+        source: object,
+        spellings: Mapping[str, str] | None = None,
+    ) -> None:
+        """source: named in messages. spellings: see PromptTokenizer. Raises ModelError where the two do not fit."""
+        super().__init__(tokenizer, encoder.config.max_position_embeddings, source, spellings)
         self.encoder, self.fingerprint = encoder, fingerprint
         self.device = encoder.device
         self.width = int(encoder.config.hidden_size)
@@ -50,7 +60,11 @@ class TextTower(PromptTokenizer):
     def read(self, texts: Sequence[str], length: int, **asked: bool) -> Any:
         """What the encoder answers to texts that are padded to ``length`` tokens. asked: for more than it answers."""
         tokens = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+            [self.spelled(text) for text in texts],
+            padding="max_length",
+            truncation=True,
+            max_length=length,
+            return_tensors="pt",
         )
         where = self.encoder.device  # elsewhere, where parts of the model wait off the device
         return self.encoder(tokens.input_ids.to(where), **asked)
@@ -69,7 +83,7 @@ class TwoTextTowers(PromptTokenizer):
 
     def __init__(self, first: TextTower, second: TextTower, fingerprint: str, source: object) -> None:
         """Raises ModelError where the two do not fit together."""
-        super().__init__(first.tokenizer, min(first.length, second.length), source)
+        super().__init__(first.tokenizer, min(first.length, second.length), source, first.spellings)
         self.first, self.second, self.fingerprint, self.device = first, second, fingerprint, first.device
         self.width = first.width + second.width
         self.pooled_width: int | None = int(second.encoder.config.projection_dim)
@@ -90,14 +104,31 @@ class TwoTextTowers(PromptTokenizer):
 Towers = TextTower | TwoTextTowers
 
 
-def load_text(path: Path, device: torch.device) -> Towers:
-    """The text encoders and the tokenizers of a checkpoint's folder or single file. Raises ModelError."""
+def load_text(path: Path, device: torch.device, embeddings: Sequence[EmbeddingFile] = ()) -> Towers:
+    """The text encoders and the tokenizers of a checkpoint's folder or single file, with the words of ``embeddings``.
+
+    Raises ModelError.
+    """
     source, name = packaging(path), fingerprint(path, TEXT_PARTS)
-    encoders = [source.network(CLASSES[part], part, torch.float32).to(device) for part in source.text_parts]
-    return towers(encoders, [source.tokenizer(part) for part in source.text_parts], name, path)
+    widths = {part: source.config(part).get("hidden_size") for part in source.text_parts}
+    for embedding in embeddings:
+        embedding.check_fits(path, widths)
+    encoders = [source.network(CLASSES[part], part, torch.float32) for part in source.text_parts]
+    tokenizers = [source.tokenizer(part) for part in source.text_parts]
+    for part, encoder, tokenizer in zip(source.text_parts, encoders, tokenizers, strict=True):
+        add_words(embeddings, part, encoder, tokenizer)
+    if embeddings:
+        name = hashlib.sha256(f"{name} {embeddings_fingerprint(embeddings)}".encode()).hexdigest()
+    return towers([each.to(device) for each in encoders], tokenizers, name, path, spellings_of(embeddings))
 
 
-def towers(encoders: Sequence[Any], tokenizers: Sequence[CLIPTokenizer], fingerprint: str, source: object) -> Towers:
-    """One text encoder with its tokenizer, or two. Raises ModelError."""
-    each = [TextTower(*pair, fingerprint, source) for pair in zip(encoders, tokenizers, strict=True)]
+def towers(
+    encoders: Sequence[Any],
+    tokenizers: Sequence[CLIPTokenizer],
+    fingerprint: str,
+    source: object,
+    spellings: Mapping[str, str] | None = None,
+) -> Towers:
+    """One text encoder with its tokenizer, or two. spellings: see PromptTokenizer. Raises ModelError."""
+    each = [TextTower(*pair, fingerprint, source, spellings) for pair in zip(encoders, tokenizers, strict=True)]
     return each[0] if len(each) == 1 else TwoTextTowers(each[0], each[1], fingerprint, source)

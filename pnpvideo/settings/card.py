@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pnpvideo.errors import OptionError
@@ -54,6 +55,11 @@ class Card:
                 raise OptionError(f"{name!r} is no recommendation; known are: {', '.join([*RECOMMENDABLE, *FACTS])}")
         facts = {name: value for name, value in given.items() if name in FACTS}
         return cls(recommended={**usual, **{name: given[name] for name in given if name not in FACTS}}, **facts)
+
+    def with_words(self, words: Iterable[str]) -> Card:
+        """A copy that knows ``words`` too, where it knows any."""
+        new = {part for word in words for part in re.findall(r"[^\W\d_]+", word.lower())}
+        return replace(self, learned_words=self.learned_words | new) if self.learned_words else self
 
     def knows_pictures_at(self, size: int, native: int) -> bool:
         """Whether ``familiar_error`` separates familiar pictures from others at this working size.

@@ -14,7 +14,21 @@ from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.coherence.registry import USUAL as USUAL_COHERENCE
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
-from pnpvideo.kinds import Bytes, Choice, File, Frames, Model, Number, Real, Shares, Switch, Text, WeightedFiles, Whole
+from pnpvideo.kinds import (
+    Bytes,
+    Choice,
+    File,
+    Frames,
+    Model,
+    NamedFiles,
+    Number,
+    Real,
+    Shares,
+    Switch,
+    Text,
+    WeightedFiles,
+    Whole,
+)
 from pnpvideo.methods.method import Method
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.registry import METHODS
@@ -32,6 +46,7 @@ if TYPE_CHECKING:
 SECOND_ORDER, DDIM = "2m", "ddim"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
 EPSILON, VELOCITY = "epsilon", "v_prediction"
+LCM, TURBO = "lcm", "turbo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +175,16 @@ class Customization:
             help="LoRA to merge into the model's weights; may be given again.",
         ),
     )
+    embedding: tuple[tuple[str, str], ...] = option(
+        (),
+        Spec(
+            kind=NamedFiles("embedding", "easynegative.safetensors:easynegative"),
+            section="look",
+            metavar="FILE[:WORD]",
+            variable=False,
+            help="Textual inversion, which adds a word to prompts; may be given again.",
+        ),
+    )
     vae: Path | None = option(
         None,
         Spec(
@@ -174,6 +199,15 @@ class Customization:
             kind=Choice((EPSILON, VELOCITY)),
             section="look",
             help="What the network predicts; without it, as the model states.",
+        ),
+    )
+    few_step: str | None = option(
+        None,
+        Spec(
+            kind=Choice((LCM, TURBO)),
+            section="look",
+            help="How the model or a LoRA was distilled to few steps: lcm, or turbo (Lightning and Hyper too); without "
+            "it, as the model states.",
         ),
     )
 

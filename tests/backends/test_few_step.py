@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
 
+from pnpvideo.backends.checkpoint import describe
+from pnpvideo.backends.few_step import few_step_hint
+from pnpvideo.backends.load import load
 from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import OptionError
+from pnpvideo.events import Event, Notice
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.effective import effective
-from pnpvideo.settings.options import Options
+from pnpvideo.settings.options import Customization, Options, Runtime
 
 LCM = {"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 TURBO = {**LCM, "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
@@ -96,3 +101,57 @@ def test_a_clip_in_few_steps(
     result = translate(clip_of(2), "a hen", tmp_path / "out.mp4", asked)
     assert sum(calls) == 2 * (4 * 3 + 4 + 3)  # the source goes along at three, for its features
     assert result.report["frames"] == 2
+
+
+@pytest.mark.parametrize(("kind", "timesteps"), [("lcm", (259, 499, 759, 999)), ("turbo", (249, 499, 749, 999))])
+def test_the_user_says_that_a_model_is_distilled(kind: str, timesteps: tuple[int, ...], checkpoint: Path) -> None:
+    """As of a LoRA or of a turbo in a single file, which no tensor tells from others."""
+    changes = Customization(few_step=kind)
+    backend = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32, customization=changes)
+    known = effective(Options(), backend).sampling
+    assert (known.steps, known.solver, known.spacing, known.guidance) == (4, "ddim", "checkpoint", 1.0)
+    assert backend.few_step and backend.schedule(4).timesteps == timesteps
+    described = describe(str(checkpoint), distilled=kind)
+    assert described.few_step and described.card.recommended == backend.card.recommended
+    own = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
+    assert not own.few_step and own.fingerprint != backend.fingerprint
+
+
+def test_a_distilled_model_that_starts_from_pure_noise_is_one_too(with_scheduler: Callable[..., Path]) -> None:
+    folder = with_scheduler({**TURBO, "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": True})
+    changes = Customization(few_step="turbo")
+    assert StableDiffusion(str(folder), torch.device("cpu"), torch.float32, customization=changes).few_step
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "kind"),
+    [
+        ("lcm-lora-sdv1-5", {}, "lcm"),
+        ("DMD2_sdxl_4step", {}, "lcm"),
+        ("sdxl_lightning_4step", {}, "turbo"),
+        ("Hyper-SD15-8steps", {}, "turbo"),
+        ("mine", {"modelspec.title": "DreamShaper Turbo"}, "turbo"),
+        ("mine", {"ss_output_name": "my_lcm_v2"}, "lcm"),
+        ("hyperreal-ink", {}, None),
+        ("mine", {"modelspec.title": "Ink"}, None),
+    ],
+)
+def test_a_name_is_a_hint_and_no_more(name: str, metadata: dict[str, str], kind: str | None, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata)
+    hint = few_step_hint(path)
+    assert (hint is None) == (kind is None) and (hint is None or hint.endswith(f"use --few-step {kind}"))
+
+
+def test_a_run_with_such_a_lora_is_advised_once_unless_the_user_has_said(checkpoint: Path, tmp_path: Path) -> None:
+    path, layer = tmp_path / "lcm.safetensors", "lora_unet_mid_block_attentions_0_proj_in"
+    width = UNet2DConditionModel.load_config(checkpoint / "unet")["block_out_channels"][-1]
+    save_file(
+        {f"{layer}.lora_down.weight": torch.zeros(1, width), f"{layer}.lora_up.weight": torch.zeros(width, 1)}, path
+    )
+    said: list[Event] = []
+    for kind in (None, "lcm"):
+        changes = Customization(lora=((str(path), 1.0),), few_step=kind)
+        backend = load(str(checkpoint), Runtime(device="cpu"), said.append, changes)
+        assert backend.few_step == (kind is not None)
+    assert [event.message for event in said if isinstance(event, Notice)] == [few_step_hint(path)]

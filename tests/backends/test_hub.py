@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pytest
 import torch
 from safetensors.torch import save
+
+from pnpvideo.backends.hub import wanted
 
 PROGRAM = """
 import sys
@@ -102,6 +105,8 @@ class Hub:
         self.go_on: dict[str, Event] = {}
         """Path -> what is waited for after half of that file."""
         self.knows_sizes = True
+        self.hashes: dict[str, str] = {}
+        """Path -> sha256 that is stated, of large files."""
         hub = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -137,10 +142,13 @@ class Hub:
         ]
         api, resolve = "/api/models/someone/model", f"/someone/model/resolve/{REVISION}/"
         if path in (api, f"{api}/revision/main"):
-            names: list[dict[str, str | int]] = [
+            names: list[dict[str, Any]] = [
                 {"rfilename": name, "size": len(body)} if self.knows_sizes else {"rfilename": name}
                 for name, body in self.files.items()
             ]
+            for name in names:
+                if (stated := self.hashes.get(name["rfilename"])) is not None:
+                    name["lfs"] = {"sha256": stated, "size": name["size"], "pointerSize": 134}
             return 200, json.dumps({"id": "someone/model", "sha": REVISION, "siblings": names}).encode(), {}
         if path.startswith(f"{api}/tree/"):
             return 200, json.dumps(sizes).encode(), {}
@@ -226,6 +234,51 @@ def test_shards_are_fetched_with_their_index(hub: Hub, environment: dict[str, st
     wanted = {"config.json", "model.safetensors.index.json", *shards}
     assert set(fetched(environment, kind="model").split()) in (wanted, wanted | {"model.fp16.safetensors"})
     assert not any(path.endswith(".bin") for path in hub.asked)
+
+
+def test_a_file_that_is_not_what_the_hub_states_is_removed_and_fetched_again(
+    hub: Hub, environment: dict[str, str]
+) -> None:
+    name = "unet/diffusion_pytorch_model.safetensors"
+    sound, damaged = hub.files[name], hub.files[name][:-1] + b"\1"
+    hub.hashes = {name: hashlib.sha256(sound).hexdigest()}
+    hub.files[name] = damaged
+    said = fetched(environment)
+    assert said.startswith("refused:") and f"{name} arrived damaged and was removed" in said and "\n" not in said
+    hub.files[name] = sound
+    assert set(fetched(environment).split()) == WANTED
+
+
+def command(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "pnpvideo", "models", "fetch", *arguments]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_of_two_precisions_one_is_wanted() -> None:
+    names = [*repository(), *repository("{}.fp16.safetensors")]
+    for half in (False, True):
+        weights = [name for name in wanted(names, ("unet", "vae", "text_encoder"), half) if "safetensors" in name]
+        assert len(weights) == 3 and all((".fp16." in name) == half for name in weights)
+    assert "unet/diffusion_pytorch_model.safetensors" in wanted(repository(), ("unet",), half=True)
+
+
+@pytest.mark.slow
+def test_the_command_fetches_half_a_checkpoint_once(hub: Hub, environment: dict[str, str], checkpoint: Path) -> None:
+    """Of both precisions the one that was asked for; a later run finds it, without a network."""
+    full = {str(path.relative_to(checkpoint)): path.read_bytes() for path in checkpoint.rglob("*") if path.is_file()}
+    hub.files = full | {
+        name.replace(".safetensors", ".fp16.safetensors"): body for name, body in full.items() if "safetensors" in name
+    }
+    absent = command({**environment, "HF_HUB_OFFLINE": "1"}, "someone/model", "--half")
+    assert absent.returncode == 4 and len(absent.stderr.splitlines()) == 1 and hub.asked == []
+    ended = command(environment, "someone/model", "--half", "--json")
+    assert ended.returncode == 0 and "downloading" in ended.stderr
+    folder = Path(json.loads(ended.stdout)["folder"])
+    weights = [path.name for path in folder.rglob("*.safetensors")]
+    assert len(weights) >= 3 and all(name.endswith(".fp16.safetensors") for name in weights)
+    hub.asked.clear()
+    again = command({**environment, "HF_HUB_OFFLINE": "1"}, "someone/model")
+    assert (again.returncode, again.stdout.strip(), again.stderr) == (0, str(folder), "") and hub.asked == []
 
 
 def listening(environment: dict[str, str]) -> "subprocess.Popen[str]":

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pnpvideo.backends.checkpoint import describe, few_step, locate, locate_text
+from pnpvideo.backends.checkpoint import describe, locate, locate_text
 from pnpvideo.backends.device import choose_device, choose_dtype
+from pnpvideo.backends.few_step import few_step
 from pnpvideo.backends.footprint import Living, of_autoencoder, of_network
 from pnpvideo.backends.hub import local_folder
 from pnpvideo.backends.load import load

@@ -105,12 +105,26 @@ def training_state(folder: Path, tensors: Tensors, to: Path) -> Path:
     return write_single(to / "sdxl-lora.ckpt", tensors | surplus)
 
 
+def averaged(folder: Path, tensors: Tensors, to: Path) -> Path:
+    """With the averages of the UNet's weights alone, by the names that the original code gives them."""
+    start = "model.diffusion_model."
+    names = {
+        name: f"model_ema.diffusion_model{name.removeprefix(start).replace('.', '')}"
+        if name.startswith(start)
+        else name
+        for name in tensors
+    }
+    counts = {"model_ema.decay": torch.ones(()), "model_ema.num_updates": torch.ones((), dtype=torch.int32)}
+    return write_single(to / "ema.safetensors", {names[name]: value for name, value in tensors.items()} | counts)
+
+
 PACKAGINGS: dict[str, Callable[[Path, Tensors, Path], Path]] = {
     "fp16 variant": fp16_variant,
     "shards": shards,
     "single file": single,
     "single file in fp16": half_single,
     "training state": training_state,
+    "averages alone": averaged,
 }
 
 

@@ -24,6 +24,8 @@ class Alias:
     name: str
     source: str
     note: str
+    gigabytes: float
+    licence: str
 
 
 @pytest.fixture
@@ -34,7 +36,10 @@ def miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "model_index.json").write_text("{}")
     save_file({"x": torch.zeros(2)}, folder / "unet" / "diffusion_pytorch_model.safetensors")
     module = ModuleType("pnpvideo.settings.models")
-    aliases = [Alias("miniature", str(folder), "ships with pnpvideo"), Alias("sd15", "somebody/sd15", "photographs")]
+    aliases = [
+        Alias("miniature", str(folder), "ships with pnpvideo", 0.0, "MIT"),
+        Alias("sd15", "somebody/sd15", "photographs", 4.3, "OpenRAIL"),
+    ]
     module.__dict__["ALIASES"] = {alias.name: alias for alias in aliases}
     monkeypatch.setitem(sys.modules, "pnpvideo.settings.models", module)
     monkeypatch.setenv("PNPVIDEO_STORE", str(tmp_path / "store"))
@@ -119,13 +124,17 @@ def test_a_store_that_cannot_be_written_is_found(examine: Examine, monkeypatch: 
 
 def test_models_says_what_is_here(miniature: Path, capsys: Output) -> None:
     assert main(["models", "--json"]) == 0
+    first = {"name": "miniature", "source": str(miniature), "local": True, "note": "ships with pnpvideo"}
+    second = {"name": "sd15", "source": "somebody/sd15", "local": False, "note": "photographs"}
     assert json.loads(capsys.readouterr().out)["models"] == [
-        {"name": "miniature", "source": str(miniature), "local": True, "note": "ships with pnpvideo"},
-        {"name": "sd15", "source": "somebody/sd15", "local": False, "note": "photographs"},
+        {**first, "gigabytes": 0.0, "licence": "MIT"},
+        {**second, "gigabytes": 4.3, "licence": "OpenRAIL"},
     ]
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     assert "on this machine" in said and "fetched on first use" in said
+    assert "4.3 GB" in said and "OpenRAIL" in said and "pnpvideo models fetch sd15" in said
+    assert "models fetch miniature" not in said
 
 
 def test_models_finds_a_checkpoint_in_the_hubs_cache(

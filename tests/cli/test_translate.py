@@ -43,6 +43,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
         --checkpointing --regularize 1 --batch 3 --device cpu --dtype bfloat16 --decoder decord
         --track 1 --allow-partial --compile --store kept --store-limit 2G
         --preview-every 2 --preview-file p.png --lora ink.safetensors:0.8 --lora b --vae v --prediction epsilon
+        --embedding inkwash.safetensors:ink --few-step lcm
         --control canny:0.5 --controlnet c.safetensors --control-span 0:0.6 --preview-vae t -y"""
     assert run(*flags.split()) == 0
     expected = Options.from_flat(
@@ -94,6 +95,8 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "lora": (("ink.safetensors", 0.8), ("b", 1.0)),
             "vae": Path("v"),
             "prediction": "epsilon",
+            "embedding": (("inkwash.safetensors", "ink"),),
+            "few_step": "lcm",
             "control": (("canny", 0.5),),
             "controlnet": ("c.safetensors",),
             "control_span": ((0.0, 0.6),),

@@ -54,6 +54,7 @@ def test_every_option_has_a_value_and_who_decided() -> None:
         "preview_every",
         "vae",
         "prediction",
+        "few_step",
         "preview_file",
         "preview_vae",
     }

@@ -18,7 +18,7 @@ def test_every_option_that_suits_a_page_has_one_control_by_section() -> None:
     assert len(set(names)) == len(names)
     left_out = {name for name in KNOWN if name not in names}
     assert left_out == {
-        *("generate", "captioner", "change", "directions", "mask", "vae", "lora"),
+        *("generate", "captioner", "change", "directions", "mask", "vae", "lora", "embedding"),
         *("control", "controlnet", "control_span"),
         *("overwrite", "sidecar", "preview_every", "preview_file", "preview_vae"),
         *("device", "dtype", "compile", "store", "store_limit"),
