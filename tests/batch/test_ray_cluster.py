@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +38,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="ray is not installed")
     from ray.cluster_utils import Cluster
 
-    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_health_check_initial_delay_ms": "0"}.items():
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}.items():
         monkeypatch.setenv(name, value)
     machine = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
     started = Cluster(initialize_head=True, head_node_args=machine)
@@ -90,7 +88,7 @@ def test_the_bytes_are_those_of_one_process(cluster: Any, folder: Path, jobs: Jo
     assert [(each.number, each.exit_code) for each in found.failed] == [(4, 3)]
     shares = [event for event in heard if isinstance(event, Progress) and event.stage == "batch"]
     assert shares[-1].done == shares[-1].total == 7 and shares[-1].overall == 1.0
-    assert any(0 < (event.overall or 0) % (1 / 7) for event in shares)  # shares of rows that are under way
+    assert any((event.overall or 0) % (1 / 7) > 0 for event in shares)  # shares of rows that are under way
     again = on(cluster, path, common, heard.append)
     assert [each.state for each in again.outcomes] == ["done before"] * 3 + ["failed"] + ["done before"] * 3
     (folder / "in/03.png").unlink()
@@ -99,9 +97,7 @@ def test_the_bytes_are_those_of_one_process(cluster: Any, folder: Path, jobs: Jo
 
 
 @pytest.mark.slow
-def test_a_killed_worker_and_a_lost_machine_cost_no_row(
-    cluster: Any, folder: Path, jobs: Jobs, common: Common
-) -> None:
+def test_a_killed_worker_and_a_lost_machine_cost_no_row(cluster: Any, folder: Path, jobs: Jobs, common: Common) -> None:
     killed: list[int] = []
     heard: list[Event] = []
     node = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
@@ -144,7 +140,7 @@ class Deadly:
 
 @pytest.mark.slow
 def test_a_row_that_kills_its_workers_fails_alone(cluster: Any, jobs: Jobs, common: Common) -> None:
-    cluster.remove_node([*cluster.worker_nodes][0])  # so that the newest worker is the only one
+    cluster.remove_node(next(iter(cluster.worker_nodes)))  # so that the newest worker is the only one
     watcher = Deadly()
     RayCluster(cluster.address).run(read_rows(jobs('[[rows]]\ninput = "in/0[01].png"\n'), common), watcher)
     assert watcher.begun.count(1) == WORKER_LOSSES
@@ -183,9 +179,6 @@ def test_the_command_starts_a_cluster_and_ctrl_c_ends_it(folder: Path, jobs: Job
         said = process.stderr.read()
     assert process.returncode == 130 and "interrupted" in said
     assert 2 <= len(outputs(folder)) < 20
-    with contextlib.suppress(AssertionError):
-        assert workers() == []
-    time.sleep(1.0)
     assert workers() == []
     assert subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 0
     assert outputs(folder) == in_one_process(folder, common)
