@@ -72,8 +72,7 @@ def on(cluster: Any, path: Path, common: Common, report: Callable[[Event], None]
 
 def workers() -> list[int]:
     """The process ids of the workers of pnpvideo, oldest first."""
-    import psutil
-
+    psutil = pytest.importorskip("psutil")
     named = [each for each in psutil.process_iter(["cmdline", "create_time"]) if each.info["cmdline"]]
     ours = [each for each in named if each.info["cmdline"][0].startswith("ray::Worker")]
     return [each.pid for each in sorted(ours, key=lambda each: float(each.info["create_time"]))]
@@ -83,7 +82,8 @@ def workers() -> list[int]:
 def test_the_bytes_are_those_of_one_process(cluster: Any, folder: Path, jobs: Jobs, common: Common) -> None:
     content = (folder / "in/03.png").read_bytes()
     (folder / "in/03.png").write_bytes(content[: len(content) // 2])  # it stops no others
-    path, heard = jobs('[[rows]]\ninput = "in/0[0-5].png"\n[[rows]]\ninput = "in/06.png"\ndtype = "float32"\n'), []
+    path = jobs('[[rows]]\ninput = "in/0[0-5].png"\n[[rows]]\ninput = "in/06.png"\ndtype = "float32"\n')
+    heard: list[Event] = []
     found = on(cluster, path, common, heard.append)
     assert [(each.number, each.exit_code) for each in found.failed] == [(4, 3)]
     shares = [event for event in heard if isinstance(event, Progress) and event.stage == "batch"]
@@ -166,7 +166,7 @@ def test_files_that_no_worker_sees_are_said_before_any_work(
 @pytest.mark.slow
 def test_the_command_starts_a_cluster_and_ctrl_c_ends_it(folder: Path, jobs: Jobs, common: Common) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
-    path = jobs('[[rows]]\ninput = "in/*.png"\nsteps = 8\n')
+    path = jobs('[[rows]]\ninput = "in/0*.png"\nsteps = 4\n')
     words = ["batch", str(path), "--store", str(folder / "store"), "--device", "cpu", "--progress", "json"]
     program = "import sys; from pnpvideo.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, *words, "--engine", "ray", "--address", "local"]
@@ -178,7 +178,7 @@ def test_the_command_starts_a_cluster_and_ctrl_c_ends_it(folder: Path, jobs: Job
                 break
         said = process.stderr.read()
     assert process.returncode == 130 and "interrupted" in said
-    assert 2 <= len(outputs(folder)) < 20
+    assert 2 <= len(outputs(folder)) < 10
     assert workers() == []
     assert subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 0
     assert outputs(folder) == in_one_process(folder, common)
