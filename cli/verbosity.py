@@ -1,4 +1,4 @@
-"""The options -q, -v and --json, the same on every command that has them."""
+"""The options -q, -v, --offline and --json, the same on every command that has them."""
 
 import itertools
 import os
@@ -57,13 +57,29 @@ def _note(context: click.Context, parameter: click.Parameter, value: bool) -> No
         verbosity.verbose = verbosity.verbose or value
 
 
+def _stay_offline(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Set the variable that the hub's client reads when it is imported, for this command and what it starts."""
+    if value and "HF_HUB_OFFLINE" not in os.environ:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        context.call_on_close(lambda: os.environ.pop("HF_HUB_OFFLINE", None))
+
+
 def verbosity_options(command: Command) -> Command:
-    """Add -q and -v; they set the Verbosity in ``click.Context.obj``."""
+    """Add -q and -v, which set the Verbosity in ``click.Context.obj``, and --offline."""
     quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
     verbose = click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Show where an error came from."
     )
-    return quiet(verbose(command))
+    offline = click.option(
+        "--offline",
+        is_flag=True,
+        is_eager=True,
+        envvar="PNPVIDEO_OFFLINE",
+        expose_value=False,
+        callback=_stay_offline,
+        help="Ask no network: models are those on this machine.",
+    )
+    return quiet(verbose(offline(command)))
 
 
 def json_option(help: str) -> Callable[[Command], Command]:
