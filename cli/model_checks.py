@@ -53,7 +53,7 @@ def _call(backend: Backend) -> Check:
     except NotFiniteError as error:
         return Check(name="call", ok=False, found=str(error), fix="try --dtype float32")
     except PnPVideoError as error:
-        return Check(name="call", ok=False, found=str(error), fix="try a smaller --dtype, or another --device")
+        return Check(name="call", ok=False, found=str(error), fix="try --dtype bfloat16, or another --device")
     seconds = time.monotonic() - started
     return Check(name="call", ok=True, found=f"{seconds:.2g} s for the first call with one frame of that size")
 

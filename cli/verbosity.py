@@ -4,9 +4,12 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import click
+
+OFFLINE = "HF_HUB_OFFLINE"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,9 +62,16 @@ def _note(context: click.Context, parameter: click.Parameter, value: bool) -> No
 
 def _stay_offline(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Set the variable that the hub's client reads when it is imported, for this command and what it starts."""
-    if value and "HF_HUB_OFFLINE" not in os.environ:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        context.call_on_close(lambda: os.environ.pop("HF_HUB_OFFLINE", None))
+    if value:
+        context.call_on_close(partial(_restore, os.environ.get(OFFLINE)))
+        os.environ[OFFLINE] = "1"
+
+
+def _restore(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(OFFLINE, None)
+    else:
+        os.environ[OFFLINE] = before
 
 
 def verbosity_options(command: Command) -> Command:

@@ -32,7 +32,12 @@ def doctor(context: click.Context, model: str | None, as_json: bool, progress: s
     hush_libraries(verbosity)
     from ..checks import examine
 
-    stated = resolve(given(context), None)
+    own = given(context)
+    if model is None and (
+        needless := [name for name, origin in own.origins.items() if name != "store" and origin == "flag"]
+    ):
+        raise click.UsageError(f"--{needless[0]} is of a model; name one: pnpvideo doctor MODEL --{needless[0]} ...")
+    stated = resolve(own, None)
     checks = examine(stated.values.get("store"))
     if model is not None:
         from ..model_checks import examine_model

@@ -43,7 +43,8 @@ def reach_of(rows: Sequence[Row]) -> Iterator[Reach]:
 
 def _of_model(row: Row) -> list[Path]:
     customization, runtime = row.options.customization, row.options.runtime
-    weights = [row.options.model, *(file for file, _ in customization.lora)]
+    added = (*customization.lora, *customization.embedding)
+    weights = [row.options.model, *(file for file, _ in added)]
     optional = [customization.vae, runtime.preview_vae]
     return [*map(Path, weights), *(path for path in optional if path is not None)]
 

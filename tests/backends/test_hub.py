@@ -255,7 +255,7 @@ def command(environment: dict[str, str], *arguments: str) -> "subprocess.Complet
 
 
 def test_a_command_that_is_told_to_stay_offline_asks_no_network(hub: Hub, environment: dict[str, str]) -> None:
-    ended = command(environment, "someone/model", "--offline")
+    ended = command({**environment, "HF_HUB_OFFLINE": "0"}, "someone/model", "--offline")
     assert ended.returncode == 4 and "someone/model" in ended.stderr and "hf download" in ended.stderr
     assert hub.asked == []
 

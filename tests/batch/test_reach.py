@@ -13,12 +13,16 @@ from pnpvideo.batch.rows import Common, read_rows
 def test_everything_is_seen_from_here(
     folder: Path, jobs: Callable[[str], Path], common: Common, checkpoint: Path
 ) -> None:
-    rows = read_rows(jobs('[[rows]]\ninput = "in/0[01].png"\nmask = "in/02.png"\n'), common)
+    added = [folder / name for name in ("ink.safetensors", "word.safetensors", "vae.safetensors")]
+    for path in added:
+        path.touch()
+    changes = 'lora = ["ink.safetensors:0.5"]\nembedding = ["word.safetensors:word"]\nvae = "vae.safetensors"\n'
+    rows = read_rows(jobs(f'[[rows]]\ninput = "in/0[01].png"\nmask = "in/02.png"\n{changes}'), common)
     with reach_of(rows) as reach:
         sent: Reach = pickle.loads(pickle.dumps(reach))
         assert sent.unseen() == []
         names = [Path(path) for path, _ in sent.read]
-        assert sorted(names) == sorted([*(folder / f"in/0{n}.png" for n in range(3)), checkpoint])
+        assert sorted(names) == sorted([*(folder / f"in/0{n}.png" for n in range(3)), checkpoint, *added])
         assert [Path(probe).parent for probe in sent.probes] == [folder / "out"]
     assert [*(folder / "out").iterdir()] == []  # the probes are gone
 

@@ -171,6 +171,11 @@ def test_a_model_is_loaded_and_asked_once(checkpoint: Path, capsys: Output) -> N
     assert "GiB of weights" in found["memory"] and "s for the first call" in found["call"]
 
 
+def test_options_of_a_model_need_one(capsys: Output) -> None:
+    assert main(["doctor", "--dtype", "bfloat16"]) == 2
+    assert "--dtype is of a model; name one" in capsys.readouterr().err
+
+
 def test_a_model_that_cannot_be_loaded_is_said_beside_the_machine(tmp_path: Path, capsys: Output) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["doctor", str(tmp_path / "empty"), "--json"]) == 1
