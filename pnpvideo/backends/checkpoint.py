@@ -99,11 +99,13 @@ def _check_text(folder: Path) -> None:
         weights_of(folder / part)
 
 
-def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
-    """What the checkpoint recommends; ``usual``: what counts where it says nothing. Raises ModelError."""
-    if os.path.isfile(folder):
-        return Card(recommended=dict(usual))
-    path = folder / "pnpvideo.json"
+def read_card(checkpoint: Path, usual: Mapping[str, Any]) -> Card:
+    """What the checkpoint recommends; ``usual``: what counts where it says nothing. Raises ModelError.
+
+    The card of a folder is its pnpvideo.json; that of NAME.safetensors is NAME.pnpvideo.json beside it.
+    """
+    single = os.path.isfile(checkpoint)
+    path = checkpoint.with_suffix(".pnpvideo.json") if single else checkpoint / "pnpvideo.json"
     given = read_json(path) if os.path.lexists(path) else {}
     try:
         card = Card.from_mapping(given, usual)
@@ -111,7 +113,7 @@ def read_card(folder: Path, usual: Mapping[str, Any]) -> Card:
         raise ModelError(f"{path}: {error}") from error
     texts = {name: printable(value) for name, value in card.recommended.items() if isinstance(value, str)}
     notice = None if card.outside_notice is None else printable(card.outside_notice)
-    learned = read_learned_words(folder)
+    learned = frozenset() if single else read_learned_words(checkpoint)
     return replace(card, recommended={**card.recommended, **texts}, outside_notice=notice, learned_words=learned)
 
 

@@ -51,33 +51,54 @@ def fingerprint(folder: Path, parts: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def verify(folder: Path, parts: tuple[str, ...]) -> None:
-    """Compare with the SHA256SUMS of ``folder``, where it has one (as sha256sum writes it). Raises ModelError.
+def verify(place: Path, parts: tuple[str, ...]) -> None:
+    """Compare with the hashes that are stated, where any are, as sha256sum writes them. Raises ModelError.
 
-    Weights that it does not list are an error too.
+    place: a folder, which may have a SHA256SUMS; weights that it does not list are an error too. Or a single file, for
+    which FILE.sha256 counts, and a SHA256SUMS beside it if that lists it.
     """
-    sums = folder / SUMS
+    if os.path.isfile(place):
+        _verify_file(place)
+        return
+    sums = place / SUMS
     if not os.path.lexists(sums):
         return
     stated = _stated(sums)
-    for path in covered(folder, parts):
-        expected = stated.get(path.relative_to(folder).as_posix())
+    for path in covered(place, parts):
+        expected = stated.get(path.relative_to(place).as_posix())
         if expected is None and path.suffix == ".safetensors":
             raise ModelError(f"{path} is not listed in {sums}; what stands there is compared before it is loaded")
-        if expected is not None and (found := sha256(path)) != expected:
-            raise ModelError(
-                f"{path} is not the file that {sums} states: its sha256 is {found}, stated is {expected}; get it again"
-            )
+        if expected is not None:
+            _compare(path, expected, sums)
+
+
+def _verify_file(path: Path) -> None:
+    own = path.with_name(path.name + ".sha256")
+    if os.path.lexists(own):
+        for expected in _stated(own).values():
+            _compare(path, expected, own)
+    beside = path.with_name(SUMS)
+    if os.path.lexists(beside) and (listed := _stated(beside).get(path.name)) is not None:
+        _compare(path, listed, beside)
+
+
+def _compare(path: Path, expected: str, sums: Path) -> None:
+    if (found := sha256(path)) != expected:
+        raise ModelError(
+            f"{path} is not the file that {sums} states: its sha256 is {found}, stated is {expected}; get it again"
+        )
 
 
 def _stated(sums: Path) -> dict[str, str]:
-    """File name -> sha256."""
+    """File name -> sha256. A file of a single hash needs no name."""
     try:
         if not os.path.isfile(sums) or sums.stat().st_size > 1 << 20:
             raise ModelError(f"{sums} is no list of hashes")
         lines = [line for line in sums.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise ModelError(f"{sums} cannot be read: {error}") from error
+    if len(lines) == 1 and _SHA256.fullmatch(alone := lines[0].strip().lower()):
+        return {"": alone}
     found = {}
     for line in lines:
         entry = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line)

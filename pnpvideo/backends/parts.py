@@ -66,8 +66,7 @@ def parts_of_name(
     for lora in loras:
         lora.check_fits(path, source.config("unet").get("cross_attention_dim"), source.text_parts)
     _check_configs(source, scheduler, own_vae)
-    if path.is_dir():
-        verify(path, COVERED)
+    verify(path, COVERED)
     network = source.network(UNet2DConditionModel, "unet", torch.float32 if loras else dtype)
     merge_loras(loras, network, "unet")
     if loras:

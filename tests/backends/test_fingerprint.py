@@ -17,6 +17,7 @@ from pnpvideo.errors import ModelError
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.words.caption import Captioner
+from tests.backends.originals import original, write_folder, write_single
 
 SIZE = 65 << 20
 ALL = ("",)
@@ -150,3 +151,39 @@ def test_a_damaged_list_is_refused(content: str, summed: tuple[type, Path, Path]
     (folder / "SHA256SUMS").write_text(content)
     with pytest.raises(ModelError, match="SHA256SUMS"):
         load(kind, folder)
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    """A checkpoint in a single file."""
+    whole = original(write_folder(tmp_path / "folder", "1.x"), "1.x")
+    return write_single(tmp_path / "toon.safetensors", whole)
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["toon.safetensors.sha256", "SHA256SUMS"])
+def test_a_single_file_is_compared_with_the_hash_beside_it(single: Path, name: str) -> None:
+    sums = single.with_name(name)
+    others = "" if name.startswith("toon") else f"{'0' * 64}  other.safetensors\n"
+    sums.write_text(f"{hash_of(single)}  toon.safetensors\n{others}")
+    load(StableDiffusion, single)
+    sums.write_text(f"{'1' * 64}  toon.safetensors\n")
+    with pytest.raises(ModelError, match=rf"toon.safetensors is not the file that .*{name} states: .*1{{64}}"):
+        load(StableDiffusion, single)
+
+
+def test_a_hash_beside_a_single_file_needs_no_name(single: Path) -> None:
+    sums = single.with_name("toon.safetensors.sha256")
+    sums.write_text(hash_of(single).upper() + "\n")
+    load(StableDiffusion, single)
+    sums.write_text("2" * 64)
+    with pytest.raises(ModelError, match=r"stated is 2{64}"):
+        load(StableDiffusion, single)
+
+
+def test_a_list_that_leaves_a_single_file_out_says_nothing_of_it(single: Path) -> None:
+    single.with_name("SHA256SUMS").write_text(f"{'0' * 64}  other.safetensors\n")
+    load(StableDiffusion, single)

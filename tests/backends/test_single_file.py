@@ -39,7 +39,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, Notice
 from pnpvideo.settings.options import Customization, Runtime
-from tests.backends.originals import FAMILIES, Tensors, by_original_names, original, weights, write_single
+from tests.backends.originals import FAMILIES, Tensors, by_original_names, original, weights, write_folder, write_single
 
 
 class Canary:
@@ -401,3 +401,16 @@ def test_a_direction_is_built_from_a_single_file(folders_of_families: dict[str, 
     arguments = ["direction", "build", "--from", "cat", "--to", "dog", "-o", str(tmp_path / "o.safetensors"), "--quiet"]
     assert main([*arguments, "--model", str(path)]) == 0
     assert (tmp_path / "o.safetensors").is_file()
+
+
+def test_a_card_beside_a_single_file_recommends(tmp_path: Path) -> None:
+    whole = original(write_folder(tmp_path / "folder", "1.x"), "1.x")
+    path = write_single(tmp_path / "toon.safetensors", whole)
+    assert "guidance" not in describe(str(path)).card.recommended
+    card = tmp_path / "toon.pnpvideo.json"
+    card.write_text('{"guidance": 4.5, "negative": "blurry"}')
+    assert describe(str(path)).card.recommended == {"guidance": 4.5, "negative": "blurry"}
+    assert load(str(path), CPU).card.recommended["guidance"] == 4.5
+    card.write_text('{"guidance": "much"}')
+    with pytest.raises(ModelError, match=r"toon\.pnpvideo\.json: guidance"):
+        describe(str(path))
