@@ -145,8 +145,8 @@ def main() -> None:
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
-        model = write_checkpoint(Path(folder) / arguments.topology, TOPOLOGIES[arguments.topology], arguments.width)
-        dtype = choose_dtype(arguments.dtype, device)
+        dtype, topology = choose_dtype(arguments.dtype, device), TOPOLOGIES[arguments.topology]
+        model = write_checkpoint(Path(folder) / arguments.topology, topology, arguments.width, dtype)
         base = Options.from_flat(
             {
                 "model": str(model),

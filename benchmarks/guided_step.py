@@ -86,7 +86,7 @@ def measure(row: dict[str, Any], width: float, side: int, steps: int, device: to
     draw = torch.Generator().manual_seed(1)
     x = torch.randn((1, 4, side, side), generator=draw)
     words = {
-        lane: Conditioning(torch.randn((TOKENS, TOPOLOGY.text[0]), generator=draw).to(device))
+        lane: Conditioning(torch.randn((TOKENS, TOPOLOGY.towers[0].channels), generator=draw).to(device))
         for lane in ("source", "negative", "positive")
     }
     guidance = Guidance(scale=5.0, negative=True, empty_share=0.0)

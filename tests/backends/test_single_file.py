@@ -351,7 +351,8 @@ REAL: dict[str, tuple[dict[str, Any], int, str]] = {
 def test_the_published_sizes_have_their_configs(name: str) -> None:
     """Networks of the published widths without contents, as in benchmarks.topology, by their original names."""
     topology, (network, layers, activation) = TOPOLOGIES[name], REAL[name]
-    width, _, heads = topology.text
+    (tower,) = topology.towers
+    width, heads = tower.channels, tower.heads
     with torch.device("meta"):
         parts: tuple[Any, ...] = (
             UNet2DConditionModel(
