@@ -30,6 +30,7 @@ from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.student.apply import Applier, apply
 from pnpvideo.student.student_file import load_student
+from pnpvideo.student.threads import Workers
 from pnpvideo.video.ffmpeg import run
 from pnpvideo.video.read import read
 
@@ -106,7 +107,9 @@ def _timed(work: Callable[[], Frames]) -> tuple[Frames, float]:
 
 
 def _applied(applier: Applier, frames: Frames) -> Frames:
-    return [applier(picture) for picture in frames]
+    with Workers(applier, applier.threads(len(frames))) as workers:
+        made = [workers.start(picture) for picture in frames]
+        return [picture.result() for picture in made]
 
 
 def _taught(footage: Footage, folder: Path, backend: Backend, task: tuple[str, ...]) -> Frames:

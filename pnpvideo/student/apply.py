@@ -1,10 +1,8 @@
-"""Run a student: on arrays, or on a clip whose frames are read, translated and written in three threads."""
+"""Run a student: on arrays, or on a clip whose frames are read, translated and written by threads of their own."""
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -15,15 +13,13 @@ from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
 from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
-from pnpvideo.video.clip import Frame
+from pnpvideo.student.threads import Ahead, Workers
 from pnpvideo.video.destination import check_output
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
 from pnpvideo.video.write import Writer
 
-AHEAD = 8
-"""Frames that may wait between two threads."""
-
-Item = TypeVar("Item")
+MOST_AT_ONCE = 4
+"""Pictures, each of which needs memory of its own."""
 
 
 class Applier:
@@ -56,6 +52,15 @@ class Applier:
         result = levels.round().clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
         return to_display(result, picture, display)
 
+    def threads(self, frames: int | None) -> int:
+        """How many pictures of a clip to translate at once; ``frames``: it has, where that is known.
+
+        On a processor, as many as it has threads: so small a network hardly keeps two of them busy with one picture.
+        """
+        if self.device.type != "cpu":
+            return 1
+        return min(torch.get_num_threads(), MOST_AT_ONCE, frames or MOST_AT_ONCE)
+
 
 def apply(
     applier: Applier,
@@ -72,18 +77,13 @@ def apply(
     """
     clip = (reading or Reading()).open(input, report)
     check_output(output, clip.info, overwrite)
-
-    def translated(frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        for frame in frames:
-            yield frame, applier(frame.pixels)
-
     with (
         Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
-        Ahead(clip.frames()) as frames,
-        Ahead(translated(frames)) as results,
+        Workers(applier, applier.threads(clip.info.frames)) as workers,
+        Ahead((frame, workers.start(frame.pixels)) for frame in clip.frames()) as frames,
     ):
-        for frame, picture in results:
-            writer.append(picture, frame.pts_seconds, frame.duration_seconds)
+        for frame, picture in frames:
+            writer.append(picture.result(), frame.pts_seconds, frame.duration_seconds)
             report(Progress(stage="write", done=writer.frames, total=clip.info.frames or 0, unit="frame"))
     return writer.path
 
@@ -108,9 +108,9 @@ def apply_raw(applier: Applier, source: BinaryIO, sink: BinaryIO, size: tuple[in
             number += 1
 
     written = 0
-    with Ahead(raw_frames()) as frames, Ahead(map(applier, frames)) as results:
-        for picture in results:
-            sink.write(np.ascontiguousarray(picture).tobytes())
+    with Workers(applier, applier.threads(None)) as workers, Ahead(map(workers.start, raw_frames())) as pictures:
+        for picture in pictures:
+            sink.write(np.ascontiguousarray(picture.result()).tobytes())
             sink.flush()
             written += 1
     return written
@@ -123,60 +123,6 @@ def _read_exactly(source: BinaryIO, length: int) -> bytes:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
-
-
-class Ahead(Generic[Item]):
-    """An iterator that a thread of its own runs ahead of who reads it, by AHEAD items at most.
-
-    A context manager: leaving it stops the thread. What the source raises is raised where the item would have come.
-    """
-
-    def __init__(self, source: Iterable[Item]) -> None:
-        self._waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(AHEAD)
-        self._source, self._stop = iter(source), threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            is_item, value = self._waiting.get()
-            if is_item:
-                yield value  # type: ignore[misc]
-            elif value is None:
-                return
-            else:
-                assert isinstance(value, BaseException)
-                raise value
-
-    def __enter__(self) -> "Ahead[Item]":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            for item in self._source:
-                if not self._put((True, item)):
-                    break
-            else:
-                self._put((False, None))
-        except BaseException as error:
-            self._put((False, error))
-        finally:
-            if callable(close := getattr(self._source, "close", None)):
-                close()
-
-    def _put(self, entry: tuple[bool, Item | BaseException | None]) -> bool:
-        """Whether the entry was taken; False once the reader has left."""
-        while not self._stop.is_set():
-            try:
-                self._waiting.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
 
 def _to_network(pixels: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,7 +1,6 @@
 import io
+import os
 import threading
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from pnpvideo.errors import InputError, NotFiniteError, OutputError, PnPVideoError
 from pnpvideo.events import Progress
-from pnpvideo.student.apply import AHEAD, Ahead, Applier, apply, apply_raw
+from pnpvideo.student.apply import Applier, apply, apply_raw
 from pnpvideo.student.student_file import Student
 from pnpvideo.video.ffmpeg import run
 from pnpvideo.video.probe import probe
@@ -102,6 +101,21 @@ def test_raw_frames_go_through_a_pipe(student: Student) -> None:
     assert all(np.array_equal(result, applier(frame)) for result, frame in zip(results, frames, strict=True))
 
 
+def test_a_raw_frame_goes_out_before_the_next_one_comes_in(student: Student) -> None:
+    """Otherwise a camera would be late by as many frames as are translated at once."""
+    frames, (out, into), (after, made) = pictures(3, (32, 32)), os.pipe(), os.pipe()
+    with open(out, "rb") as source, open(into, "wb") as camera, open(after, "rb") as screen, open(made, "wb") as sink:
+        running = threading.Thread(target=apply_raw, args=(Applier(student), source, sink, (32, 32)))
+        running.start()
+        for frame in frames:
+            camera.write(frame.tobytes())
+            camera.flush()
+            assert len(screen.read(frame.nbytes)) == frame.nbytes
+        camera.close()
+        running.join(30)
+        assert not running.is_alive()
+
+
 def test_half_a_raw_frame_is_an_error_after_the_whole_ones(student: Student) -> None:
     sink = io.BytesIO()
     with pytest.raises(InputError, match=r"end with 100 bytes of frame 2; a frame of 32 x 32 is 3072 bytes"):
@@ -114,51 +128,6 @@ class Trickle(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(min(size or 0, 1000))
-
-
-def test_a_thread_runs_ahead_by_a_bounded_number_of_items() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(1000):
-            made.append(number)
-            yield number
-
-    with Ahead(items()) as ahead:
-        first = next(iter(ahead))
-        deadline = time.monotonic() + 10
-        while len(made) < AHEAD and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.05)
-        assert first == 0 and AHEAD <= len(made) <= AHEAD + 3
-    assert len(made) <= AHEAD + 3
-
-
-def test_items_come_in_order_and_an_error_comes_in_its_place() -> None:
-    def items() -> Iterator[int]:
-        yield from range(20)
-        raise KeyError("here")
-
-    seen = []
-    with pytest.raises(KeyError, match="here"), Ahead(items()) as ahead:
-        for number in ahead:
-            seen.append(number)
-    assert seen == list(range(20))
-
-
-def test_a_source_is_closed_by_the_thread_that_read_it(student: Student) -> None:
-    closed: list[str] = []
-
-    def items() -> Iterator[int]:
-        try:
-            while True:
-                yield 1
-        finally:
-            closed.append(threading.current_thread().name)
-
-    with Ahead(items()) as ahead:
-        next(iter(ahead))
-    assert closed and closed[0] != threading.current_thread().name
 
 
 def test_the_size_can_be_chosen(student: Student) -> None:
