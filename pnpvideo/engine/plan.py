@@ -1,7 +1,7 @@
 """Plan a translation before it starts: shots, drawings, evaluations, time, memory, disk."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from pnpvideo.video.conditions import Conditions
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.pixels import working_size
 from pnpvideo.video.shots import shots
+
+SLOW_SECONDS = 5.0
+"""A call that takes longer is not made a second time to be timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,21 +129,28 @@ def _windows(clip: Clip, options: Options, conditions: Conditions | None, report
 def timed(backend: Backend, size: tuple[int, int], batch: int) -> tuple[float, float]:
     """Seconds of one evaluation, in a call of ``batch`` frames, and of encoding and decoding one picture.
 
-    size: (width, height). Each call is made twice and the second one counts: the first one warms up.
+    size: (width, height). Each call is made once to warm up, with one frame, and then counts. Where the first one takes
+    longer than SLOW_SECONDS, it counts itself.
     """
-    x = torch.zeros((batch, *backend.latent_shape(*size)), device=backend.device)
-    words = backend.embed("").batch(batch)
+    words, shape = backend.embed(""), backend.latent_shape(*size)
     picture = np.zeros((1, size[1], size[0], 3), np.uint8)
-    timings = []
-    for call in (lambda: backend.predict(x, 1, words), lambda: backend.decode(backend.encode(picture))):
-        for _ in range(2):
-            if backend.device.type == "cuda":
-                torch.cuda.synchronize(backend.device)
-            started = time.perf_counter()
-            with torch.no_grad():
-                call()
-            if backend.device.type == "cuda":
-                torch.cuda.synchronize(backend.device)
-            seconds = time.perf_counter() - started
-        timings.append(seconds)
-    return timings[0] / batch, timings[1]
+
+    def seconds(call: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        with torch.no_grad():
+            call()
+        if backend.device.type == "cuda":
+            torch.cuda.synchronize(backend.device)
+        return time.perf_counter() - started
+
+    def evaluation(frames: int) -> float:
+        x = torch.zeros((frames, *shape), device=backend.device)
+        return seconds(lambda: backend.predict(x, 1, words.batch(frames))) / frames
+
+    def both() -> float:
+        return seconds(lambda: backend.decode(backend.encode(picture)))
+
+    first = evaluation(1)
+    per_evaluation = first if first > SLOW_SECONDS else evaluation(batch)
+    first = both()
+    return per_evaluation, first if first > SLOW_SECONDS else both()

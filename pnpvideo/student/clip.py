@@ -42,7 +42,7 @@ POSITIONED = replace(SHAPES["small"], position=True)
 SHARING = 8
 """Every how many keyframes one shares its attention with all; with each of 17 the engine took 1.6 times as long, and
 the pictures looked the same."""
-STEPS = 600
+STEPS = 450
 """Steps of training at most; on two cores half a minute."""
 GAIN = 0.2
 """dB by which a look at the held-back keyframes must be better to count."""
@@ -67,7 +67,7 @@ class ClipStudent:
         default_factory=lambda: Recipe(
             shape=POSITIONED,
             drawing=Drawing(batch=4, patch=64, mirror=False),
-            weights=Weights(perceptual=0, adversarial=0, temporal=2),
+            weights=Weights(perceptual=0, adversarial=0, temporal=20),
             steps=STEPS,
         )
     )

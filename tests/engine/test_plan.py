@@ -89,6 +89,20 @@ def test_held_drawings_count_once(clip_of: Clips, options: MakeOptions) -> None:
     assert ones.seconds > 0 and ones.memory_bytes > 0
 
 
+@pytest.mark.parametrize(("slow_seconds", "asked"), [(60.0, [1, 4]), (0.0, [1])])
+def test_a_slow_call_is_timed_once_with_one_frame(
+    slow_seconds: float,
+    asked: list[int],
+    clip_of: Clips,
+    options: MakeOptions,
+    calls: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pnpvideo.engine.plan.SLOW_SECONDS", slow_seconds)
+    assert plan(clip_of(5), options(batch=4)).seconds > 0
+    assert calls == asked
+
+
 @pytest.mark.parametrize("given", [{"steps": 20}, {"method": "sdedit", "strength": 1.0}, {"window": 3}])
 def test_the_disk_holds_what_was_said_within_a_fifth(
     given: dict[str, Any], clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
