@@ -65,7 +65,7 @@ def fetch(context: click.Context, model: str, half: bool, progress: str, as_json
 
 
 def is_local(source: str) -> bool:
-    """Whether ``source`` is a checkpoint's folder, or a hub id whose UNet is in the local hub cache."""
+    """Whether ``source`` is a checkpoint's folder, or a hub id whose network is in the local hub cache."""
     folder = Path(source)
     if not folder.is_dir() and not folder.is_absolute():
         from huggingface_hub import try_to_load_from_cache
@@ -74,4 +74,6 @@ def is_local(source: str) -> bool:
         if not isinstance(index, str):
             return False
         folder = Path(index).parent
-    return (folder / "model_index.json").is_file() and any((folder / "unet").glob("*.safetensors"))
+    return (folder / "model_index.json").is_file() and any(
+        any((folder / part).glob("*.safetensors")) for part in ("unet", "transformer")
+    )

@@ -46,15 +46,21 @@ class Schedule:
         return cls(tuple(timesteps), signals, noises, prediction)
 
     @classmethod
-    def flow_matching(cls, steps: int, shift: float = 1.0, time_scale: float = 1000.0) -> "Schedule":
+    def flow_matching(
+        cls, steps: int, shift: float = 1.0, time_scale: float = 1000.0, first: float | None = None
+    ) -> "Schedule":
         """signal = 1 - t, noise = t (rectified flow, arXiv 2209.03003, eq. 1), t = s u / (1 + (s - 1) u).
 
         u runs from 0 to 1 in ``steps`` even steps. shift: s > 0, above 1 for more steps at high noise, as large
-        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t.
+        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t. first: u of level
+        1, from which the further ones are even; None: 1 / steps.
         """
         if steps < 1 or shift <= 0:
             raise OptionError(f"steps is {steps} and shift {shift}; accepted are at least 1 and more than 0")
-        even = [level / steps for level in range(steps + 1)]
+        if first is None or steps == 1:
+            even = [level / steps for level in range(steps + 1)]
+        else:
+            even = [0.0, *(first + (1 - first) * level / (steps - 1) for level in range(steps))]
         times = [shift * u / (1 + (shift - 1) * u) for u in even]
         signals = tuple(1 - t for t in times)
         return cls(tuple(time_scale * t for t in times[1:]), signals, tuple(times), Prediction.FLOW)

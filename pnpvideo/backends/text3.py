@@ -1,0 +1,102 @@
+"""The three text encoders of Stable Diffusion 3 (arXiv 2403.03206, section 4 and appendix B.3)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPTextModelWithProjection, T5EncoderModel, T5TokenizerFast
+
+from pnpvideo.backends.checkpoint import TEXT_PARTS
+from pnpvideo.backends.fingerprint import fingerprint
+from pnpvideo.backends.loading import load_reader
+from pnpvideo.backends.packaging import packaging
+from pnpvideo.backends.text import TextTower
+from pnpvideo.errors import ModelError
+from pnpvideo.injection import Conditioning
+
+T5_LENGTH = 256
+"""Tokens of a text that T5 reads, as in diffusers' pipeline."""
+
+
+class ThreeTextTowers:
+    """See backend.Text. First the tokens of both CLIPs, side by side and padded with zeros to ``width``, then T5's.
+
+    Where there is no T5, its tokens are zeros. Places of words, and so weights in a prompt, are those of CLIP's tokens.
+    """
+
+    def __init__(self, clips: tuple[TextTower, TextTower], t5: "tuple[Any, Any] | None", width: int) -> None:
+        """t5: encoder and tokenizer. width: channels of a token, as the network reads them."""
+        self.clips, self.t5, self.width = clips, t5, width
+        self.words, self.fingerprint = clips[0], clips[0].fingerprint
+        self.length = self.words.length + T5_LENGTH
+        self.pooled_width: int | None = sum(int(clip.encoder.config.projection_dim) for clip in clips)
+
+    @property
+    def encoders(self) -> Mapping[str, Any]:
+        """Name of the part -> network."""
+        found = {"text_encoder": self.clips[0].encoder, "text_encoder_2": self.clips[1].encoder}
+        return found if self.t5 is None else {**found, "text_encoder_3": self.t5[0]}
+
+    @torch.no_grad()
+    def embeds(self, texts: Sequence[str]) -> Conditioning:
+        answers = [clip.read(texts, self.words.length, output_hidden_states=True) for clip in self.clips]
+        tokens = torch.cat([self.words.checked(answer.hidden_states[-2]) for answer in answers], -1)
+        tokens = F.pad(tokens, (0, self.width - tokens.shape[-1]))
+        pooled = torch.cat([self.words.checked(answer.text_embeds) for answer in answers], -1)
+        return Conditioning(torch.cat((tokens, self._by_t5(texts)), 1), pooled)
+
+    def _by_t5(self, texts: Sequence[str]) -> Tensor:
+        if self.t5 is None:
+            return torch.zeros((len(texts), T5_LENGTH, self.width), device=self.words.device)
+        encoder, tokenizer = self.t5
+        tokens = tokenizer(
+            list(texts), padding="max_length", max_length=T5_LENGTH, truncation=True, return_tensors="pt"
+        )
+        return self.words.checked(encoder(tokens.input_ids.to(encoder.device))[0])
+
+    def positions(self, text: str, phrase: str) -> tuple[int, ...]:
+        return self.words.positions(text, phrase)
+
+    def known(self, word: str) -> bool:
+        return self.words.known(word)
+
+    def end(self, text: str) -> int:
+        return self.words.end(text)
+
+    def pieces(self, text: str) -> tuple[str, ...]:
+        return self.words.pieces(text)
+
+    def truncation(self, text: str) -> str:
+        return self.words.truncation(text)
+
+
+def load_three_texts(path: Path, width: int, device: torch.device, dtype: torch.dtype) -> ThreeTextTowers:
+    """The text encoders of a folder: CLIP in fp32; T5, which is large, in ``dtype``. Raises ModelError.
+
+    width: channels of a token, as the network reads them.
+    """
+    source, name = packaging(path), fingerprint(path, TEXT_PARTS)
+
+    def clip(part: str) -> TextTower:
+        encoder = source.network(CLIPTextModelWithProjection, part, torch.float32).to(device)
+        return TextTower(encoder, source.tokenizer(part), name, path)
+
+    clips, t5 = (clip("text_encoder"), clip("text_encoder_2")), None
+    if "text_encoder_3" in source.text_parts:
+        encoder = source.network(T5EncoderModel, "text_encoder_3", dtype).to(device)
+        t5 = encoder, load_reader(T5TokenizerFast, path / "tokenizer_3")
+        if encoder.config.d_model != width:
+            raise ModelError(
+                f"{path}: the network reads text of width {width}, T5 writes {encoder.config.d_model}; the two do not "
+                "belong together"
+            )
+    side_by_side = clips[0].width + clips[1].width
+    if side_by_side > width or clips[0].length != clips[1].length:
+        raise ModelError(
+            f"{path}: the network reads text of width {width}, the two CLIP text encoders write {side_by_side} in "
+            f"{clips[0].length} and {clips[1].length} tokens; they do not belong together"
+        )
+    return ThreeTextTowers(clips, t5, width)

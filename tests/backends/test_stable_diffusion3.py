@@ -1,0 +1,203 @@
+"""Stable Diffusion 3: the same numbers as diffusers' pipeline, and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
+
+from pnpvideo.backends.checkpoint import describe, locate_text
+from pnpvideo.backends.latent_model import LatentModel
+from pnpvideo.backends.load import load
+from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
+from pnpvideo.backends.text3 import T5_LENGTH, load_three_texts
+from pnpvideo.diffusion.sample import sample
+from pnpvideo.diffusion.solvers import DDIM, State
+from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.settings.options import Customization, Runtime
+from tests.backends.joint import LENGTH, POOLED, WIDTH, write_joint
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=["with T5", "without T5"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_joint(tmp_path_factory.mktemp("joint") / "random", t5=request.param == "with T5")
+
+
+@pytest.fixture(scope="module")
+def backend(folder: Path) -> StableDiffusion3:
+    return StableDiffusion3(str(folder), CPU, torch.float32)
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> StableDiffusion3Pipeline:
+    """diffusers' own, with the same weights, each part by its own class."""
+    t5 = (folder / "text_encoder_3").is_dir()
+
+    def clip(part: str) -> Any:
+        return CLIPTextModelWithProjection.from_pretrained(folder / part, local_files_only=True).eval()
+
+    found = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel.from_pretrained(folder / "transformer").eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        vae=AutoencoderKL.from_pretrained(folder / "vae").eval(),
+        text_encoder=clip("text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        text_encoder_2=clip("text_encoder_2"),
+        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        text_encoder_3=T5EncoderModel.from_pretrained(folder / "text_encoder_3").eval() if t5 else None,
+        tokenizer_3=T5TokenizerFast.from_pretrained(folder / "tokenizer_3") if t5 else None,
+    )
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def noise(rows: int = 1, height: int = 8, width: int = 8) -> torch.Tensor:
+    return torch.randn((rows, 16, height, width), generator=torch.Generator().manual_seed(0))
+
+
+def test_texts_and_predictions_are_those_of_diffusers(
+    backend: StableDiffusion3, pipeline: StableDiffusion3Pipeline
+) -> None:
+    with torch.no_grad():
+        tokens, _, pooled, _ = pipeline.encode_prompt("a fox", "a fox", "a fox", do_classifier_free_guidance=False)
+        x = noise(2, 4, 6)
+        expected = pipeline.transformer(
+            x, tokens.expand(2, -1, -1), pooled.expand(2, -1), torch.tensor([500.0, 500.0])
+        ).sample
+    found = backend.embed("a fox")
+    assert found.pooled is not None and found.pooled.shape == (2 * POOLED,)
+    assert found.tokens.shape == (LENGTH + T5_LENGTH, WIDTH) == (backend.text.length, backend.text.width)
+    assert torch.equal(found.tokens, tokens[0]) and torch.equal(found.pooled, pooled[0])
+    assert torch.equal(backend.predict(x, 500.0, found.batch(2)), expected)
+
+
+def test_a_batch_is_its_pictures(backend: StableDiffusion3) -> None:
+    x, text = noise(8), backend.embed("a fox")
+    together = backend.predict(x, 250.0, text.batch(8))
+    for row in range(8):
+        assert torch.allclose(backend.predict(x[row : row + 1], 250.0, text.batch()), together[row], atol=1e-5)
+
+
+def test_a_whole_sampling_with_guidance_is_that_of_diffusers(
+    backend: StableDiffusion3, pipeline: StableDiffusion3Pipeline
+) -> None:
+    scale, steps = 4.0, 5
+    asked = {"negative_prompt": "a hen", "guidance_scale": scale, "num_inference_steps": steps, "latents": noise()}
+    expected = pipeline("a fox", **asked, output_type="latent").images
+    picture = pipeline("a fox", **asked, output_type="np").images[0]
+    schedule, fox, hen = backend.schedule(steps), backend.embed("a fox").batch(), backend.embed("a hen").batch()
+
+    def guided(x: torch.Tensor, level: int) -> tuple[torch.Tensor, torch.Tensor]:
+        positive, negative = (backend.predict(x, schedule.timestep(level), text) for text in (fox, hen))
+        return x, negative + scale * (positive - negative)
+
+    found = list(sample(guided, State(noise(), steps), schedule, DDIM()))[-1].x
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert np.abs(backend.decode(found)[0] / 255 - picture).max() <= 0.5 / 255 + 1e-4
+
+
+def test_pictures_are_encoded_as_diffusers_does(backend: StableDiffusion3) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 48, 3), np.uint8)
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        expected = (backend.vae.encode(x).latent_dist.mode() - 0.0609) * 1.5305
+    assert torch.allclose(backend.encode(pixels), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 28])
+def test_levels_are_those_of_the_scheduler(steps: int, backend: StableDiffusion3) -> None:
+    theirs = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    theirs.set_timesteps(steps)
+    for spacing in ("checkpoint", "karras"):
+        schedule = backend.schedule(steps, spacing)
+        assert np.allclose(schedule.noises[::-1], theirs.sigmas.numpy(), atol=1e-6)
+        assert np.allclose(schedule.timesteps[::-1], theirs.timesteps.numpy(), atol=1e-3)
+
+
+def test_it_is_loaded_by_its_folder_and_described_without_weights(folder: Path, backend: StableDiffusion3) -> None:
+    loaded = load(str(folder), Runtime(device="cpu"))
+    assert isinstance(loaded, StableDiffusion3) and loaded.fingerprint == backend.fingerprint
+    found = describe(str(folder))
+    assert (found.size, found.prediction, found.few_step) == (64, "flow", False) == (backend.size, "flow", False)
+    assert backend.multiple == 16 and backend.latent_shape(64, 32) == (16, 4, 8)
+    assert issubclass(StableDiffusion3, LatentModel) and issubclass(StableDiffusion, LatentModel)
+    small, large = backend.footprint(32, 32), backend.footprint(64, 64)
+    assert small.weights == large.weights > 0 and small.call < large.call and 4 * small.tokens == large.tokens
+    with pytest.raises(OptionError, match="takes up to 128 pixels a side"):
+        backend.latent_shape(64, 144)
+
+
+def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
+    text = load_three_texts(folder, WIDTH, CPU, torch.float32)
+    assert text.positions("a fox", "fox") == text.words.positions("a fox", "fox") and text.known("a")
+    assert text.end("") == 1 and text.pieces("ab") == ("a", "b") and text.truncation("a") == ""
+    with pytest.raises(ModelError, match="the network reads text of width 16"):
+        load_three_texts(folder, 16, CPU, torch.float32)
+
+
+def test_half_precision_leaves_clip_and_the_autoencoder_in_fp32(folder: Path) -> None:
+    half = StableDiffusion3(str(folder), CPU, torch.bfloat16)
+    assert half.network.dtype == torch.bfloat16 and half.vae.dtype == torch.float32
+    assert half.predict(noise(), 500.0, half.embed("a fox").batch()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"lora": (("x.safetensors", 1.0),)}, "LoRAs go with 1.x, 2.x and XL alone"),
+        ({"embedding": (("x.safetensors", "x"),)}, "textual inversions go with"),
+        ({"vae": "x"}, "another autoencoder go"),
+        ({"prediction": "epsilon"}, "another prediction go"),
+        ({"few_step": "lcm"}, "few-step distillations go"),
+    ],
+)
+def test_what_changes_other_families_is_refused(changes: dict[str, Any], match: str, folder: Path) -> None:
+    with pytest.raises(ModelError, match=match):
+        StableDiffusion3(str(folder), CPU, torch.float32, customization=Customization(**changes))
+
+
+def test_controlnets_and_directions_are_refused(backend: StableDiffusion3, folder: Path) -> None:
+    assert backend.controlnets(()) == ()
+    with pytest.raises(ModelError, match="canny: ControlNets go with"):
+        backend.controlnets(("canny",))
+    with pytest.raises(ModelError, match="edit directions are for"):
+        locate_text(str(folder))
+
+
+def test_a_unet_with_a_flow_matching_scheduler_is_refused(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+    shutil.copy(folder / "scheduler" / "scheduler_config.json", copy / "scheduler" / "scheduler_config.json")
+    with pytest.raises(ModelError, match="which goes with Stable Diffusion 3 alone"):
+        StableDiffusion(str(copy), CPU, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "match"),
+    [
+        ("scheduler/scheduler_config.json", {"use_dynamic_shifting": True}, "use_dynamic_shifting is True; accepted"),
+        ("scheduler/scheduler_config.json", {"shift": "much"}, "shift is 'much'"),
+        ("transformer/config.json", {"_class_name": "FluxTransformer2DModel"}, "a diffusion transformer"),
+        ("transformer/config.json", {"sample_size": 0}, "sample_size is 0"),
+        ("vae/config.json", {"shift_factor": 1e9}, "shift_factor is"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    part: str, changes: dict[str, Any], match: str, folder: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / part).write_text(json.dumps({**json.loads((copy / part).read_text()), **changes}))
+    with pytest.raises(ModelError, match=match):
+        StableDiffusion3(str(copy), CPU, torch.float32)
