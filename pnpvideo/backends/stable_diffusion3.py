@@ -13,6 +13,7 @@ from pnpvideo.backends.checkpoint import COVERED, locate, number, read_card
 from pnpvideo.backends.controlnet import ControlNetwork
 from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_transformer
+from pnpvideo.backends.joint_sites import joint_sites
 from pnpvideo.backends.latent_model import LatentModel
 from pnpvideo.backends.packaging import packaging
 from pnpvideo.backends.parts import UNCHANGED
@@ -20,7 +21,7 @@ from pnpvideo.backends.text3 import ThreeTextTowers, load_three_texts
 from pnpvideo.diffusion.finite import finite
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError, OptionError, PnPVideoError
-from pnpvideo.injection import Conditioning, Site
+from pnpvideo.injection import Conditioning
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Customization
@@ -43,10 +44,9 @@ class _Parts:
 class StableDiffusion3(LatentModel):
     """See Backend. The network and T5 run in ``dtype``; latents, CLIP and the autoencoder stay in fp32.
 
-    model: alias, folder or hub id. It has no sites yet: methods that change nothing inside the network work.
+    model: alias, folder or hub id.
     """
 
-    sites: tuple[Site, ...] = ()
     text: ThreeTextTowers
 
     def __init__(
@@ -70,6 +70,7 @@ class StableDiffusion3(LatentModel):
                 f"{self.text.pooled_width}: they do not belong together"
             )
         self.multiple = self.factor * int(config.patch_size)
+        self.sites = tuple(joint_sites(self.network))
         self.size = int(config.sample_size) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:

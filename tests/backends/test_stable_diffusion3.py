@@ -26,7 +26,7 @@ from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.settings.options import Customization, Runtime
-from tests.backends.joint import LENGTH, POOLED, WIDTH, write_joint
+from tests.joint import LENGTH, POOLED, WIDTH, write_joint
 
 CPU = torch.device("cpu")
 
