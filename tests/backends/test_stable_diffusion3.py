@@ -17,6 +17,7 @@ from diffusers import (
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from pnpvideo.backends.checkpoint import describe, locate_text
+from pnpvideo.backends.joint_sites import joint_sites
 from pnpvideo.backends.latent_model import LatentModel
 from pnpvideo.backends.load import load
 from pnpvideo.backends.stable_diffusion import StableDiffusion
@@ -24,7 +25,8 @@ from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.backends.text3 import T5_LENGTH, load_three_texts
 from pnpvideo.diffusion.sample import sample
 from pnpvideo.diffusion.solvers import DDIM, State
-from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.errors import ModelError, NoMatchingSite, OptionError
+from pnpvideo.injection import Kind, Role, select, with_role
 from pnpvideo.settings.options import Customization, Runtime
 from tests.joint import LENGTH, POOLED, WIDTH, write_joint
 
@@ -146,6 +148,16 @@ def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
     assert text.end("") == 1 and text.pieces("ab") == ("a", "b") and text.truncation("a") == ""
     with pytest.raises(ModelError, match="the network reads text of width 16"):
         load_three_texts(folder, 16, CPU, torch.float32)
+
+
+def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint_backend: StableDiffusion3) -> None:
+    sites = joint_sites(joint_backend.network)
+    names = [site.name.removeprefix("transformer_blocks.") for site in sites]
+    assert names == ["0.attn", "0.attn2", "0.ff", "1.attn", "1.ff", "2.attn", "2.ff"]
+    assert [site.name for site in with_role(sites, Role.STRUCTURE_FEATURES)] == ["transformer_blocks.1.ff"]
+    assert {site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)} == {1, 2}
+    with pytest.raises(NoMatchingSite, match="has no cross-attention site, which this method needs"):
+        select(sites, Kind.CROSS)
 
 
 def test_half_precision_leaves_clip_and_the_autoencoder_in_fp32(folder: Path) -> None:

@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnpvideo.backends.joint_sites import joint_sites
 from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
-from pnpvideo.errors import ModelError, NoMatchingSite
-from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Role, Site, injected, select, with_role
+from pnpvideo.errors import ModelError
+from pnpvideo.injection import AttentionCall, Kind, Lanes, Moment, Site, injected, select
 from pnpvideo.injection.edit import Attend
 from pnpvideo.injection.joint_attention import attend_joint, attend_text, check_joint, is_joint, joint_call
 from pnpvideo.methods.plug_and_play import PlugAndPlay
@@ -41,16 +40,6 @@ class Watching:
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         return attend(call)
-
-
-def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint_backend: StableDiffusion3) -> None:
-    sites = joint_sites(joint_backend.network)
-    names = [site.name.removeprefix("transformer_blocks.") for site in sites]
-    assert names == ["0.attn", "0.attn2", "0.ff", "1.attn", "1.ff", "2.attn", "2.ff"]
-    assert [site.name for site in with_role(sites, Role.STRUCTURE_FEATURES)] == ["transformer_blocks.1.ff"]
-    assert {site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)} == {1, 2}
-    with pytest.raises(NoMatchingSite, match="has no cross-attention site, which this method needs"):
-        select(sites, Kind.CROSS)
 
 
 @pytest.mark.parametrize("acts", [True, False])
