@@ -36,9 +36,12 @@ def models(context: click.Context, as_json: bool) -> None:
         "--model also takes the folder, the single .safetensors file or the hub id of any Stable Diffusion 1.x, 2.x"
     )
     click.echo(
-        "or XL checkpoint. All run with every method and coherence; --lora FILE:SCALE, --embedding FILE and --vae FILE"
+        "or XL checkpoint. They run with every method and coherence; --lora FILE:SCALE, --embedding FILE and --vae FILE"
     )
-    click.echo("change each of them, --controlnet FILE steers 1.x and 2.x. See docs/checkpoints.md.")
+    click.echo(
+        "change each of them, --controlnet FILE steers 1.x and 2.x. Of Stable Diffusion 3 it takes folders and hub ids,"
+    )
+    click.echo("which run with pnp, sdedit and flowedit, and without these files. See docs/checkpoints.md.")
 
 
 @models.command("fetch")
