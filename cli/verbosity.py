@@ -1,12 +1,15 @@
-"""The options -q, -v and --json, the same on every command that has them."""
+"""The options -q, -v, --offline and --json, the same on every command that has them."""
 
 import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import click
+
+OFFLINE = "HF_HUB_OFFLINE"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,13 +60,36 @@ def _note(context: click.Context, parameter: click.Parameter, value: bool) -> No
         verbosity.verbose = verbosity.verbose or value
 
 
+def _stay_offline(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Set the variable that the hub's client reads when it is imported, for this command and what it starts."""
+    if value:
+        context.call_on_close(partial(_restore, os.environ.get(OFFLINE)))
+        os.environ[OFFLINE] = "1"
+
+
+def _restore(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(OFFLINE, None)
+    else:
+        os.environ[OFFLINE] = before
+
+
 def verbosity_options(command: Command) -> Command:
-    """Add -q and -v; they set the Verbosity in ``click.Context.obj``."""
+    """Add -q and -v, which set the Verbosity in ``click.Context.obj``, and --offline."""
     quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
     verbose = click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Show where an error came from."
     )
-    return quiet(verbose(command))
+    offline = click.option(
+        "--offline",
+        is_flag=True,
+        is_eager=True,
+        envvar="PNPVIDEO_OFFLINE",
+        expose_value=False,
+        callback=_stay_offline,
+        help="Ask no network: models are those on this machine.",
+    )
+    return quiet(verbose(offline(command)))
 
 
 def json_option(help: str) -> Callable[[Command], Command]:

@@ -16,7 +16,7 @@ from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_option
 
 if TYPE_CHECKING:
     from pnpvideo.batch.runner import BatchReport
-    from pnpvideo.batch.work import Outcome
+    from pnpvideo.batch.work import Engine, Outcome
 
 
 @click.command(cls=SectionedCommand, short_help="Translate many clips from one file of rows.")
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check every row, print what would be done, and do nothing.")
 @click.option("--journal", type=click.Path(path_type=Path), help="The journal; without it, JOBS.journal.jsonl.")
 @click.option("--anywhere", is_flag=True, help="Let the paths in JOBS leave its folder.")
+@click.option(
+    "--engine",
+    type=click.Choice(("process", "ray")),
+    default="process",
+    show_default=True,
+    help="What runs the rows: this process, or the workers of a Ray cluster.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="With --engine ray: the cluster's head; without it, RAY_ADDRESS or a new one.",
+)
 @settings(without=("change", "generate", "preview_file"))
 @config_option
 @json_option("Print the report as one JSON object.")
@@ -51,9 +63,12 @@ def batch(
     \b
     pnpvideo batch jobs.toml --dry-run
     pnpvideo batch jobs.toml
+    pnpvideo batch jobs.toml --engine ray --address 10.0.0.1:6379
     """
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)
+    if asked["address"] is not None and asked["engine"] != "ray":
+        raise click.UsageError("--address names a Ray cluster; say --engine ray too")
     stated, files = given(context), resolve(Stated(), config)
     with rendering(asked["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
@@ -62,13 +77,34 @@ def batch(
 
         verbosity.resumable = not dry_run
         common = Common(under=files.values, over=stated.values, origins=stated.over(files).origins)
-        found = run(jobs, common=common, journal=asked["journal"], anywhere=anywhere, dry_run=dry_run, report=report)
+        found = run(
+            jobs,
+            common=common,
+            journal=asked["journal"],
+            anywhere=anywhere,
+            dry_run=dry_run,
+            engine=_engine(asked["engine"], asked["address"]),
+            report=report,
+        )
     click.echo(json.dumps(found.record(), indent=2) if as_json else _table(found))
     if found.failed:
         places = ", ".join(_who(outcome) for outcome in found.failed)
         raise BatchError(f"{len(found.failed)} of {len(found.outcomes)} rows failed: {places}")
     if not dry_run:
         report(Notice(message=f"all {len(found.outcomes)} rows are done"))
+
+
+def _engine(name: str, address: str | None) -> "Engine":
+    """Raises OptionError for a cluster without Ray."""
+    from pnpvideo.batch.work import OneProcess
+
+    if name == "process":
+        return OneProcess()
+    from pnpvideo.batch.ray_cluster import RayCluster
+    from pnpvideo.batch.ray_session import check_address
+
+    check_address(address)
+    return RayCluster(address)
 
 
 def _table(found: "BatchReport") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pnpvideo.batch.journal import Journal
@@ -21,7 +20,7 @@ def check_places(rows: Sequence[Row], others: Iterable[Path]) -> None:
     """
     read = {os.path.realpath(path): "a file of this batch" for path in others}
     for row in rows:
-        read |= {os.path.realpath(path): f"what {row} reads" for path in _read_by(row)}
+        read |= {os.path.realpath(path): f"what {row} reads" for path in read_by(row)}
     writers: dict[str, Row] = {}
     for row in rows:
         place, shown = os.path.realpath(row.output), printable(row.output)
@@ -53,9 +52,7 @@ def check_each(rows: Sequence[Row], report: Report) -> None:
 
 def taken_over(row: Row, key: str, journal: Journal) -> Row:
     """The row, allowed to replace its output if that is what a killed run of it left, by the journal."""
-    if journal.was_begun(key) and not row.options.overwrite:
-        return replace(row, options=row.options.changed({"overwrite": True}))
-    return row
+    return row.begun() if journal.was_begun(key) else row
 
 
 def _errors(rows: Sequence[Row]) -> Iterator[tuple[Row, PnPVideoError]]:
@@ -66,7 +63,8 @@ def _errors(rows: Sequence[Row]) -> Iterator[tuple[Row, PnPVideoError]]:
             yield row, error
 
 
-def _read_by(row: Row) -> list[Path]:
+def read_by(row: Row) -> list[Path]:
+    """The files and folders that a row names to be read, without those of its model."""
     directions = [Path(file) for file, _ in row.options.prompts.directions]
     control = row.options.control
     named = (row.input, row.options.region.mask, *directions, *control.brought(), *map(Path, control.controlnet))

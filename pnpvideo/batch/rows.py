@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Row:
     prompt: str | None
     output: str
     options: Options
+
+    def begun(self) -> Row:
+        """This row once a run of it was begun: what stands at its output is then its own, and may be replaced."""
+        return self if self.options.overwrite else replace(self, options=self.options.changed({"overwrite": True}))
 
     def __str__(self) -> str:
         return f"{self.place}{'' if self.input is None else f' ({printable(self.input.name)})'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pnpvideo import __version__
 from pnpvideo.batch.checks import check_each, check_places, taken_over
 from pnpvideo.batch.journal import DONE, FAILED, STARTED, Journal, journal_path, locked
 from pnpvideo.batch.rows import Common, Row, read_rows
-from pnpvideo.batch.work import Models, Outcome, outcome_of, translate_row
+from pnpvideo.batch.work import Engine, OneProcess, Outcome, outcome_of
 from pnpvideo.errors import PnPVideoError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
 from pnpvideo.option import plain
@@ -45,12 +45,14 @@ def run(
     journal: Path | str | None = None,
     anywhere: bool = False,
     dry_run: bool = False,
+    engine: Engine | None = None,
     report: Report = ignore,
 ) -> BatchReport:
     """Translate every row of a jobs file that its journal does not have as done.
 
     common: options from outside the file. journal: None: beside the file (see journal_path). anywhere: whether the
-    file's paths may leave its folder. dry_run: check everything, and say what would be done.
+    file's paths may leave its folder. dry_run: check everything, and say what would be done. engine: what runs the
+    rows, such as ``RayCluster``; None: this process, one after the other.
 
     Everything is checked before any work begins; raises the PnPVideoError of the first row that is wrong. After that,
     an error ends its own row only, and is in the report.
@@ -61,7 +63,7 @@ def run(
     if dry_run:
         return _Batch(path, rows, Journal.read(place), report).plan()
     with locked(place) as opened:
-        return _Batch(path, rows, opened, report).run()
+        return _Batch(path, rows, opened, report).run(engine or OneProcess())
 
 
 NAMING_FILES = ("model", "mask", "directions", "control", "controlnet")
@@ -118,13 +120,14 @@ class Hashes:
 
 
 class _Batch:
-    """The rows of one call, of which those that are done are known."""
+    """The rows of one call, of which those that are done are known. A Watcher: it alone writes the journal."""
 
     def __init__(self, path: Path, rows: Sequence[Row], journal: Journal, report: Report) -> None:
         self.path, self.journal, self.report = path, journal, report
         hashes = Hashes()
         self.outcomes: dict[int, Outcome] = {}
         self.left: list[tuple[str, Row]] = []
+        self.shares: dict[int, float] = {}
         try:
             check_places(rows, [path, journal.path])
             for row in rows:
@@ -137,45 +140,44 @@ class _Batch:
             check_each([row for _, row in self.left], report)
         except PnPVideoError as error:
             raise type(error)(f"{printable(str(path))}: {error}") from error
+        self.keys = {row.number: key for key, row in self.left}
 
     def plan(self) -> BatchReport:
         self.outcomes |= {row.number: outcome_of(row, "to do") for _, row in self.left}
         return self._report()
 
-    def run(self) -> BatchReport:
+    def run(self, engine: Engine) -> BatchReport:
         if self.outcomes:
             self.report(Notice(message=f"{len(self.outcomes)} rows are done, by {self.journal.path}"))
-        models = Models(self.report)
-        for done, (key, row) in enumerate(self._ordered()):
-            facts = {"row": row.number, "output": row.output}
-            self.journal.write(key, STARTED, facts)
-            outcome = translate_row(row, models, self._listener(row, done))
-            self.journal.write(key, DONE if outcome.state == "done" else FAILED, outcome.record())
-            self.outcomes[row.number] = outcome
-            if outcome.error is not None:
-                self.report(Notice(message=f"{row} failed: {outcome.error}"))
-            self.report(self._progress(done + 1, 0.0))
+        if self.left:
+            engine.run([row for _, row in self.left], self)
         return self._report()
 
-    def _ordered(self) -> Iterator[tuple[str, Row]]:
-        """What is left, rows that share a model after each other."""
-        keys = {row.options.model_key: number for number, (_, row) in reversed([*enumerate(self.left)])}
-        yield from sorted(self.left, key=lambda item: keys[item[1].options.model_key])
+    def started(self, row: Row) -> None:
+        self.shares[row.number] = 0.0
+        self.journal.write(self.keys[row.number], STARTED, {"row": row.number, "output": row.output})
+
+    def heard(self, row: Row, event: Event) -> None:
+        """Pass notices on with the row that they are about; of a row's progress, its share of the whole."""
+        if isinstance(event, Notice):
+            self.report(Notice(message=f"{row}: {event.message}"))
+        elif isinstance(event, Progress) and event.overall is not None:
+            self.shares[row.number] = event.overall
+            self.report(self._progress())
+
+    def ended(self, row: Row, outcome: Outcome) -> None:
+        self.journal.write(self.keys[row.number], DONE if outcome.state == "done" else FAILED, outcome.record())
+        self.shares.pop(row.number, None)
+        self.outcomes[row.number] = outcome
+        if outcome.error is not None:
+            self.report(Notice(message=f"{row} failed: {outcome.error}"))
+        self.report(self._progress())
 
     def _report(self) -> BatchReport:
         return BatchReport(jobs=self.path, outcomes=tuple(self.outcomes[number] for number in sorted(self.outcomes)))
 
-    def _progress(self, done: int, share: float) -> Progress:
+    def _progress(self) -> Progress:
         total = len(self.left)
-        return Progress(stage="batch", done=done, total=total, unit="row", overall=(done + share) / total)
-
-    def _listener(self, row: Row, done: int) -> Report:
-        """Pass notices on with the row that they are about; of a row's progress, its share of the whole."""
-
-        def listen(event: Event) -> None:
-            if isinstance(event, Notice):
-                self.report(Notice(message=f"{row}: {event.message}"))
-            elif isinstance(event, Progress) and event.overall is not None:
-                self.report(self._progress(done, event.overall))
-
-        return listen
+        done = sum(number in self.outcomes for number in self.keys)
+        overall = (done + sum(self.shares.values())) / total
+        return Progress(stage="batch", done=done, total=total, unit="row", overall=overall)

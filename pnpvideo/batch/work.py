@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pnpvideo.batch.rows import Row
 from pnpvideo.errors import PnPVideoError
-from pnpvideo.events import Progress, Report, ignore
+from pnpvideo.events import Event, Progress, Report, ignore
 from pnpvideo.settings.options import Options
 
 if TYPE_CHECKING:
@@ -36,6 +38,45 @@ class Outcome:
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class Watcher(Protocol):
+    """Hears what becomes of rows while they are run; of several at a time, by their numbers."""
+
+    def report(self, event: Event) -> None:
+        """Hear of something that concerns no row alone."""
+        ...
+
+    def started(self, row: Row) -> None:
+        """Hear that a row begins; again if it has to be begun anew."""
+        ...
+
+    def heard(self, row: Row, event: Event) -> None:
+        """Hear an event of the translation of a row."""
+        ...
+
+    def ended(self, row: Row, outcome: Outcome) -> None:
+        """Hear what became of a row, once."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs the rows of a batch somewhere."""
+
+    def run(self, rows: Sequence[Row], watcher: Watcher) -> None:
+        """Translate every row, and tell the watcher. Raises PnPVideoError where none can be run at all."""
+        ...
+
+
+class OneProcess:
+    """Runs rows one after the other in this process, those that share a model after each other."""
+
+    def run(self, rows: Sequence[Row], watcher: Watcher) -> None:
+        models = Models(watcher.report)
+        firsts = {row.options.model_key: number for number, row in reversed([*enumerate(rows)])}
+        for row in sorted(rows, key=lambda row: firsts[row.options.model_key]):
+            watcher.started(row)
+            watcher.ended(row, translate_row(row, models, functools.partial(watcher.heard, row)))
 
 
 class Models:

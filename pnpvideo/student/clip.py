@@ -67,7 +67,7 @@ class ClipStudent:
         default_factory=lambda: Recipe(
             shape=POSITIONED,
             drawing=Drawing(batch=4, patch=64, mirror=False),
-            weights=Weights(perceptual=0, adversarial=0),
+            weights=Weights(perceptual=0, adversarial=0, temporal=2),
             steps=STEPS,
         )
     )

@@ -70,7 +70,6 @@ def distill(
     work = work or output.with_name(f"{output.name}-work")
     if output.exists() and not options.overwrite:
         raise OptionError(f"{output} exists; name another output, or replace it: -y, or overwrite=True in Python")
-    started = time.monotonic()
     report(Progress(stage="load", done=0, total=1, unit="model"))
     backend = load(options.model, options.runtime, report, options.customization)
     judge = Judge(how.judge, str(backend.device))
@@ -82,7 +81,6 @@ def distill(
     report(Notice(message=f"{len(accepted)} of {len(pairs)} pairs pass the filter"))
     learned, held_out = split(accepted, how.held_out)
     examples = read_examples([(work / pair.source, work / pair.result) for pair in learned], (side, side))
-    taught = time.monotonic()
     training = train(examples, how.recipe, work / TRAINING, autoencoder_tower(backend), report)
     network = training.average
     card = StudentCard(
@@ -96,8 +94,8 @@ def distill(
             "pairs": len(pairs),
             "accepted": len(accepted),
             "parameters": parameters_of(network),
-            "seconds_of_pairs": round(taught - started),
-            "seconds_of_training": round(time.monotonic() - taught),
+            "seconds_of_pairs": round(sum(pair.seconds for pair in pairs)),
+            "seconds_of_training": round(training.seconds),
         },
     )
     student = Student(network, card)

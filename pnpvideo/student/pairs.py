@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ class Pair:
     """One line of the journal.
 
     source, result: file names in the pairs' folder. gain: of the judge's cosine with ``text``, result minus source.
-    overlap: of the thing's masks in both pictures, intersection over union; None: not measured.
+    overlap: of the thing's masks in both pictures, intersection over union; None: not measured. seconds: that the
+    teacher took.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Pair:
     text: str
     gain: float
     overlap: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +115,14 @@ def make_pairs(
             break
         key = _key(recipe, picture)
         if key not in known or not all((folder / name).is_file() for name in (known[key].source, known[key].result)):
+            started = time.monotonic()
             try:
                 taught = teacher(picture.pixels)
             except PnPVideoError as error:
                 failed, last = failed + 1, error
                 report(Notice(message=f"{picture.name} is left out: {error}"))
                 continue
-            known[key] = _keep(folder, key, picture, taught, examiner)
+            known[key] = _keep(folder, key, picture, taught, examiner, time.monotonic() - started)
         done += 1
         report(Progress(stage="teach", done=done, total=total, unit="pair"))
         yield known[key]
@@ -141,7 +145,7 @@ def read_journal(folder: Path) -> dict[str, Pair]:
     return pairs
 
 
-def _keep(folder: Path, key: str, picture: Picture, taught: Taught, examiner: Examiner) -> Pair:
+def _keep(folder: Path, key: str, picture: Picture, taught: Taught, examiner: Examiner, seconds: float) -> Pair:
     """Write the two pictures, then the journal's line, which makes them count."""
     pair = Pair(
         name=picture.name,
@@ -150,6 +154,7 @@ def _keep(folder: Path, key: str, picture: Picture, taught: Taught, examiner: Ex
         text=taught.text,
         gain=examiner.gain(picture.pixels, taught.pixels, taught.text),
         overlap=examiner.overlap(picture.pixels, taught.pixels, taught),
+        seconds=round(seconds, 2),
     )
     for name, pixels in ((pair.source, picture.pixels), (pair.result, taught.pixels)):
         replace_file(folder / name, _png(pixels))

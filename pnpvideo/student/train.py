@@ -1,6 +1,7 @@
 """Train a student: a generator over steps, which yields after each one and can go on from a saved state."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -69,12 +70,13 @@ class Figures:
 class Training:
     """A student under training: generator, its moving average, discriminator and both optimisers after ``step`` steps.
 
-    Weights, losses and the gradient penalty are float32; where bfloat16 is faster, the networks multiply in it. Raises
-    nothing by itself; ``steps`` raises NotFiniteError if a loss is NaN or infinite.
+    seconds: that all steps took, in this and in earlier sessions. Weights, losses and the gradient penalty are float32;
+    where bfloat16 is faster, the networks multiply in it. Raises nothing by itself; ``steps`` raises NotFiniteError if
+    a loss is NaN or infinite.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
-        self.recipe, self.device, self.step = recipe, torch.device(device), 0
+        self.recipe, self.device, self.step, self.seconds = recipe, torch.device(device), 0, 0.0
         self._dtype = fastest_dtype(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
@@ -94,8 +96,9 @@ class Training:
         and its number alone, so a run that goes on from a saved state gives the same student bit for bit.
         """
         while self.step < self.recipe.steps:
+            started = time.monotonic()
             figures = self._take(examples, tower)
-            self.step += 1
+            self.step, self.seconds = self.step + 1, self.seconds + time.monotonic() - started
             yield figures
 
     def tensors(self) -> dict[str, Tensor]:
@@ -207,7 +210,8 @@ class Training:
 
 def save_training(training: Training, path: Path) -> None:
     """Write the state to ``path`` as safetensors; the file is replaced whole. Raises OSError."""
-    about = {"format": STATE_FORMAT, "step": str(training.step), "recipe": json.dumps(training.recipe.plain())}
+    about = {"format": STATE_FORMAT, "step": str(training.step), "seconds": str(training.seconds)}
+    about["recipe"] = json.dumps(training.recipe.plain())
     replace_file(path, to_bytes(training.tensors(), metadata=about))
 
 
@@ -227,6 +231,7 @@ def load_training(path: Path, recipe: Recipe, device: torch.device | str = "cpu"
             if _but_steps(json.loads(about["recipe"])) != _but_steps(json.loads(json.dumps(recipe.plain()))):
                 return training
             training.restore({name: file.get_tensor(name) for name in file.keys()}, int(about["step"]))  # noqa: SIM118
+            training.seconds = float(about["seconds"])
     except (SafetensorError, OSError, LookupError, ValueError, RuntimeError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it, and training begins anew") from error
     return training

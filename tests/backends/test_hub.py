@@ -254,6 +254,12 @@ def command(environment: dict[str, str], *arguments: str) -> "subprocess.Complet
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
 
 
+def test_a_command_that_is_told_to_stay_offline_asks_no_network(hub: Hub, environment: dict[str, str]) -> None:
+    ended = command({**environment, "HF_HUB_OFFLINE": "0"}, "someone/model", "--offline")
+    assert ended.returncode == 4 and "someone/model" in ended.stderr and "hf download" in ended.stderr
+    assert hub.asked == []
+
+
 def test_of_two_precisions_one_is_wanted() -> None:
     names = [*repository(), *repository("{}.fp16.safetensors")]
     for half in (False, True):

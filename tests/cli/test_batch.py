@@ -53,6 +53,11 @@ def test_a_wrong_jobs_file_is_one_line(jobs: list[str], capsys: Output) -> None:
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_an_address_without_its_engine_is_refused(jobs: list[str], capsys: Output) -> None:
+    assert main([*jobs, "--address", "10.0.0.1:6379"]) == 2
+    assert "say --engine ray too" in capsys.readouterr().err
+
+
 def test_a_wrong_jobs_file_is_said_before_any_library_loads(jobs: list[str]) -> None:
     Path("jobs.csv").write_text("input,promt\na.png,a fox\n", "utf-8")
     program = (

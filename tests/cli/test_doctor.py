@@ -1,6 +1,7 @@
 """pnpvideo doctor and models: what they find, and what they say when something is missing."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from pnpvideo.cli.main import main
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.video import ffmpeg
@@ -157,3 +158,38 @@ def test_models_finds_a_checkpoint_in_the_hubs_cache(
     assert not local(), "an index without weights is a broken download"
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
     assert local()
+
+
+def test_a_model_is_loaded_and_asked_once(checkpoint: Path, capsys: Output) -> None:
+    assert main(["doctor", str(checkpoint), "--json", "--dtype", "bfloat16", "--device", "cpu"]) == 0
+    found = {check["name"]: check["found"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    network = json.loads((checkpoint / "unet/config.json").read_text(encoding="utf-8"))
+    side = 8 * network["sample_size"]
+    assert f"{side} x {side} pixels" in found["model"] and str(network["cross_attention_dim"]) in found["model"]
+    assert found["precision"] == "bfloat16 on cpu"
+    assert "self-attention" in found["sites"] and "cross-attention" in found["sites"]
+    assert "GiB of weights" in found["memory"] and "s for the first call" in found["call"]
+
+
+def test_options_of_a_model_need_one(capsys: Output) -> None:
+    assert main(["doctor", "--dtype", "bfloat16"]) == 2
+    assert "--dtype is of a model; name one" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_loaded_is_said_beside_the_machine(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["doctor", str(tmp_path / "empty"), "--json"]) == 1
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert not checks["model"]["ok"] and str(tmp_path / "empty") in checks["model"]["found"]
+    assert checks["torch"]["ok"] and "precision" not in checks
+
+
+def test_infinity_in_the_one_call_is_said(checkpoint: Path, tmp_path: Path, capsys: Output) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    (weights,) = (broken / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    save_file({**tensors, "conv_out.bias": torch.full_like(tensors["conv_out.bias"], float("inf"))}, weights)
+    assert main(["doctor", str(broken)]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL  call" in said and "--dtype float32" in said

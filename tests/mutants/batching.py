@@ -38,8 +38,8 @@ MUTANTS = (
     Mutant(
         "only what a killed run left is replaced",
         _CHECKS,
-        "journal.was_begun(key) and not",
-        "not",
+        "row.begun() if journal.was_begun(key) else row",
+        "row.begun()",
         (f"{_RUNS}::test_an_output_that_a_killed_run_left_is_made_again",),
     ),
     Mutant(

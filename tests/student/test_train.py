@@ -36,6 +36,7 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(examples: Examples, rec
         pass
     save_training(first, tmp_path / "state.safetensors")
     again = load_training(tmp_path / "state.safetensors", recipe)
+    assert again.seconds == first.seconds > 0
     assert again.step == 3 and same(first, again)
     list(again.steps(examples))
     assert again.step == 6 and same(whole, again)
