@@ -80,7 +80,7 @@ class Backend(Protocol):
 
     @property
     def prediction(self) -> str:
-        """What the network predicts: "epsilon", "sample" or "v_prediction"."""
+        """What the network predicts: "epsilon", "sample", "v_prediction" or "flow"."""
         ...
 
     def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule: ...

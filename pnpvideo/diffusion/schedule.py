@@ -60,7 +60,7 @@ class Schedule:
         if first is None or steps == 1:
             even = [level / steps for level in range(steps + 1)]
         else:
-            even = [0.0, *(first + (1 - first) * level / (steps - 1) for level in range(steps))]
+            even = [0.0, *(1 - (1 - first) * fewer / (steps - 1) for fewer in reversed(range(steps)))]  # ends in 1
         times = [shift * u / (1 + (shift - 1) * u) for u in even]
         signals = tuple(1 - t for t in times)
         return cls(tuple(time_scale * t for t in times[1:]), signals, tuple(times), Prediction.FLOW)
@@ -69,9 +69,16 @@ class Schedule:
     def steps(self) -> int:
         return len(self.timesteps)
 
-    def timestep(self, level: int) -> float:
-        """What the network is told as time at ``level`` in 1 ... steps."""
-        return self.timesteps[level - 1]
+    def timestep(self, level: float) -> float:
+        """What the network is told as time at ``level`` in 1 ... steps; between two levels, in proportion.
+
+        Below level 1, in proportion between that and 0, which is the clean level's time in flow matching.
+        """
+        below = int(level)
+        times = (0.0, *self.timesteps)
+        if level == below:
+            return times[below]
+        return times[below] + (level - below) * (times[below + 1] - times[below])
 
     def half_log_snr(self, level: int) -> float:
         """lambda = log(signal / noise) (DPM-Solver, arXiv 2206.00927): falls as noise rises.

@@ -100,7 +100,7 @@ class Method:
         """The method's own defaults, for its options and those of other groups: option -> value.
 
         They count where neither the user nor the checkpoint sets one. prediction: what the network predicts, "epsilon",
-        "sample" or "v_prediction". generate: the guidance picture is generated.
+        "sample", "v_prediction" or "flow". generate: the guidance picture is generated.
         """
         return {}
 

@@ -27,6 +27,7 @@ from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options, Sampling
 from pnpvideo.store import Store
 from pnpvideo.words.script import Script
+from tests.solver_table import joint, off
 
 SHAPE, SEED, SHOT = (16, 4, 4), 7, 2
 
@@ -69,13 +70,23 @@ def test_an_inversion_returns(solver: Solver, rounds: int, joint_backend: Stable
     schedule, text = joint_backend.schedule(12), joint_backend.embed("a hen").batch()
     x0 = joint_backend.encode(np.random.default_rng(0).integers(0, 255, (1, 32, 32, 3), np.uint8))
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return joint_backend.predict(x, schedule.timestep(level), text)
 
     noise = list(invert(predict, State(x0, 0), schedule, solver, rounds))[-1]
     back = list(sample(lambda x, level: (x, predict(x, level)), State(noise.x, 12), schedule, solver))[-1]
     assert float((noise.x - x0).abs().max()) > 0.3
     assert float((back.x - x0).abs().max()) < 0.05 * float((noise.x - x0).abs().max())
+
+
+def test_an_inversion_by_rf_solver_returns_nearer_than_by_ddim(joint_backend: StableDiffusion3) -> None:
+    """With as many steps, and with as many network calls."""
+    flow = joint(joint_backend)
+    found = {
+        (name, steps): off(flow.returned(name, flow.inverted(name, steps)), flow.clean)
+        for name, steps in (("rf", 8), ("ddim", 8), ("ddim", 12))
+    }
+    assert found["rf", 8] < 0.3 * min(found["ddim", 8], found["ddim", 12])
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -103,6 +103,19 @@ def test_few_step_checkpoints_and_solvers() -> None:
     assert used({"inversion_rounds": 2, "solver": "ddim"}).sampling.inversion_rounds == 2
 
 
+def test_rf_solver_is_for_flow_matching() -> None:
+    rf = used({"solver": "rf"}, Model(prediction="flow")).sampling
+    assert (rf.steps, rf.inversion_rounds) == (12, 0)
+    for given, prediction, match in (
+        ({}, "epsilon", "solver is rf, for models trained by flow matching.*this one predicts epsilon"),
+        ({"regularize": 1}, "flow", "regularize is 1, and the solver is rf"),
+        ({"inversion_rounds": 1}, "flow", "inversion_rounds is 1, and the solver is rf"),
+        ({"method": "flowedit"}, "flow", "solver is rf, and this method is defined for steps of first order"),
+    ):
+        with pytest.raises(OptionError, match=match):
+            used({"solver": "rf", **given}, Model(prediction=prediction))
+
+
 @pytest.mark.parametrize(
     ("given", "frames", "named"),
     [
