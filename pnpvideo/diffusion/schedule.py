@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -68,6 +68,15 @@ class Schedule:
     @property
     def steps(self) -> int:
         return len(self.timesteps)
+
+    def up_to(self, level: int) -> "Schedule":
+        """The levels from the clean one to ``level`` in 1 ... steps, which is then the noisiest."""
+        return replace(
+            self,
+            timesteps=self.timesteps[:level],
+            signals=self.signals[: level + 1],
+            noises=self.noises[: level + 1],
+        )
 
     def timestep(self, level: float) -> float:
         """What the network is told as time at ``level`` in 1 ... steps; between two levels, in proportion.

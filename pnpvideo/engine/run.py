@@ -54,6 +54,7 @@ class Run:
         resolved = effective(options, backend)
         assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
         schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
+        schedule = schedule if resolved.generate else resolved.method.levels(schedule)
         guard, controls = CallGuard(backend, resolved.runtime.batch, report), load_controls(backend, resolved.control)
         quick, path = None, resolved.runtime.preview_vae
         if path is not None:

@@ -120,6 +120,13 @@ class Method:
         """
         return self
 
+    def levels(self, schedule: Schedule) -> Schedule:
+        """The part of ``schedule``, from the clean level up, that a run inverts and samples: usually all of it.
+
+        Not asked where the guidance picture is generated, which begins at the noisiest level.
+        """
+        return schedule
+
     @property
     def source_lanes(self) -> tuple[str, ...]:
         """Lanes, "source" or "empty", in which the network is evaluated at the source's own latents at every step, for

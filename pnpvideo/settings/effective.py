@@ -140,6 +140,8 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
         for name in options.unread
     }
     sampling, prompts = options.sampling, options.prompts
+    if options.generate:
+        reasons |= {"inversion_depth": "the guidance picture is generated"}
     if not options.method.inverts or options.generate:
         why = "the guidance picture is generated" if options.generate else "the method does not invert"
         reasons |= {"regularize": why, "inversion_rounds": why}

@@ -48,6 +48,13 @@ def test_a_flow_that_cannot_be_is_refused(steps: int, shift: float) -> None:
         Schedule.flow_matching(steps, shift)
 
 
+def test_a_part_of_a_schedule_ends_at_its_level() -> None:
+    schedule = Schedule.flow_matching(4)
+    part = schedule.up_to(3)
+    assert (part.steps, part.timesteps, part.noises) == (3, schedule.timesteps[:3], (0.0, 0.25, 0.5, 0.75))
+    assert part.signals == schedule.signals[:4] and schedule.up_to(4) == schedule
+
+
 def test_variance_is_preserved() -> None:
     schedule = Schedule.variance_preserving([1, 500, 999], [1.0, 0.9, 0.5, 0.0], Prediction.VELOCITY)
     assert [s**2 + n**2 for s, n in zip(schedule.signals, schedule.noises, strict=True)] == pytest.approx([1] * 4)
