@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,21 @@ def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint
     names = [site.name.removeprefix("transformer_blocks.") for site in sites]
     assert names == ["0.attn", "0.attn2", "0.ff", "1.attn", "1.ff", "2.attn", "2.ff"]
     assert [site.name for site in with_role(sites, Role.STRUCTURE_FEATURES)] == ["transformer_blocks.1.ff"]
-    assert {site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)} == {1, 2}
+    assert {site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)} == {1}
     with pytest.raises(NoMatchingSite, match="has no cross-attention site, which this method needs"):
         select(sites, Kind.CROSS)
+
+
+@pytest.mark.parametrize(
+    ("depth", "features", "attention"),
+    [(57, range(13, 20), range(20, 45)), (24, range(5, 8), range(8, 19)), (38, range(9, 13), range(13, 30))],
+)
+def test_the_blocks_of_both_roles_are_those_of_reflex_by_depth(depth: int, features: range, attention: range) -> None:
+    """Of FLUX, which has 57, its own; of 3 medium and 3.5 large, by share."""
+    block = SimpleNamespace(attn2=None)
+    sites = joint_sites(SimpleNamespace(transformer_blocks=[block] * depth))  # type: ignore[arg-type]
+    assert [site.layer for site in with_role(sites, Role.STRUCTURE_FEATURES)] == list(features)
+    assert [site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)] == list(attention)
 
 
 def test_half_precision_leaves_clip_and_the_autoencoder_in_fp32(folder: Path) -> None:

@@ -52,20 +52,17 @@ def sampled(run: Run, window: Window) -> Tensor:
 
 
 @contextmanager
-def plainly(
-    network: Any, attention: list[Plain], layers: list[int], features: Tensor | None = None
-) -> Iterator[list[Tensor]]:
-    """Attention processors of blocks, and features of the first one; yields those that the network computes there."""
+def plainly(network: Any, attention: Plain, features: Tensor | None = None) -> Iterator[list[Tensor]]:
+    """The second block's attention processor, and its features; yields those that the network computes there."""
     before: dict[str, Any] = dict(network.attn_processors)
-    names = [name for name in before if name.startswith(tuple(f"transformer_blocks.{layer}." for layer in layers))]
-    network.set_attn_processor({**before, **dict(zip(names, attention, strict=True))})
+    network.set_attn_processor({**before, "transformer_blocks.1.attn.processor": attention})
     seen: list[Tensor] = []
 
     def hear(module: Any, arguments: Any, output: Tensor) -> Tensor | None:
         seen.append(output)
         return features
 
-    hook = network.transformer_blocks[layers[0]].ff.register_forward_hook(hear)
+    hook = network.transformer_blocks[1].ff.register_forward_hook(hear)
     yield seen
     hook.remove()
     network.set_attn_processor(before)
@@ -82,7 +79,7 @@ def test_half_way_is_a_plain_loop_over_half_of_the_levels(joint_backend: StableD
     window = window_of(run, (16, 4, 4), 32)
     found = sampled(run, window)
 
-    network, schedule, layers = joint_backend.network, joint_backend.schedule(6), [1, 2]
+    network, schedule = joint_backend.network, joint_backend.schedule(6)
     hen, fox, empty = (joint_backend.embed(text).batch(2) for text in ("a hen", "a fox", ""))
 
     def velocity(x: Tensor, level: int, text: Conditioning) -> Tensor:
@@ -95,11 +92,10 @@ def test_half_way_is_a_plain_loop_over_half_of_the_levels(joint_backend: StableD
         states.append((1 - to) * (states[-1] - t * eps) / (1 - t) + to * eps)
     x = states[top]
     for step, level in enumerate(range(top, 0, -1)):
-        source = [Plain(), Plain()]
-        with plainly(network, source, layers) as seen:
+        source = Plain()
+        with plainly(network, source) as seen:
             velocity(states[level], level, hen)
-        inject = [Plain(each) for each in source] if step < 1 else [Plain(), Plain()]
-        with plainly(network, inject, layers, seen[0] if step < 2 else None):
+        with plainly(network, Plain(source) if step < 1 else Plain(), seen[0] if step < 2 else None):
             low = velocity(x, level, empty)
             v = low + scale * (velocity(x, level, fox) - low)
         x = x + (schedule.noises[level - 1] - schedule.noises[level]) * v
