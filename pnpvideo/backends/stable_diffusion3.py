@@ -13,6 +13,7 @@ from pnpvideo.backends.checkpoint import COVERED, locate, number, read_card
 from pnpvideo.backends.controlnet import ControlNetwork
 from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_transformer
+from pnpvideo.backends.joint_limits import check_customization, refused_controlnet
 from pnpvideo.backends.joint_sites import joint_sites
 from pnpvideo.backends.latent_model import LatentModel
 from pnpvideo.backends.packaging import packaging
@@ -58,7 +59,7 @@ class StableDiffusion3(LatentModel):
         customization: Customization = UNCHANGED,
     ) -> None:
         path = locate(resolve(model))
-        _refuse(path, customization)
+        check_customization(path, customization)
         super().__init__(_loaded(path, device, dtype), device, dtype, compile)
         config = self.network.config
         if config.in_channels != self.vae.config.latent_channels or self.text.pooled_width != (
@@ -90,9 +91,7 @@ class StableDiffusion3(LatentModel):
 
     def controlnets(self, paths: Sequence[str]) -> tuple[ControlNetwork, ...]:
         if paths:
-            raise ModelError(
-                f"{paths[0]}: ControlNets go with Stable Diffusion 1.x and 2.x, not with Stable Diffusion 3"
-            )
+            raise refused_controlnet(paths[0])
         return ()
 
     def embed(self, text: str) -> Conditioning:
@@ -105,20 +104,6 @@ class StableDiffusion3(LatentModel):
         tokens, pooled = context.tokens.to(self.dtype), context.pooled.to(self.dtype)
         output = self.network(x.to(self.dtype), tokens, pooled, told, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
-
-
-def _refuse(path: Path, customization: Customization) -> None:
-    """Raises ModelError for what changes a checkpoint of another family only."""
-    asked = {
-        "LoRAs": customization.lora,
-        "textual inversions": customization.embedding,
-        "another autoencoder": customization.vae,
-        "another prediction": customization.prediction,
-        "few-step distillations": customization.few_step,
-    }
-    for name, value in asked.items():
-        if value:
-            raise ModelError(f"{path} is Stable Diffusion 3; {name} go with 1.x, 2.x and XL alone: leave them out")
 
 
 def _loaded(path: Path, device: torch.device, dtype: torch.dtype) -> _Parts:

@@ -90,6 +90,8 @@ class Method:
     """Negative prompt with ``generate``, where the user names none; cards have no recommendation for it."""
     first_order: ClassVar[bool] = False
     """Whether the method works with first-order steps only (the solver "ddim")."""
+    needs_cross_attention: ClassVar[bool] = False
+    """Whether the method steers cross-attention, which networks of picture and text together do not have."""
     needs_caption: ClassVar[bool] = False
     """Whether the method needs a source prompt even if the target prompt is given."""
 

@@ -157,7 +157,7 @@ def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint
     assert names == ["0.attn", "0.attn2", "0.ff", "1.attn", "1.ff", "2.attn", "2.ff"]
     assert [site.name for site in with_role(sites, Role.STRUCTURE_FEATURES)] == ["transformer_blocks.1.ff"]
     assert {site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)} == {1}
-    with pytest.raises(NoMatchingSite, match="has no cross-attention site, which this method needs"):
+    with pytest.raises(NoMatchingSite, match="has no cross-attention; it attends to picture and text together"):
         select(sites, Kind.CROSS)
 
 
@@ -168,7 +168,7 @@ def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint
 def test_the_blocks_of_both_roles_are_those_of_reflex_by_depth(depth: int, features: range, attention: range) -> None:
     """Of FLUX, which has 57, its own; of 3 medium and 3.5 large, by share."""
     block = SimpleNamespace(attn2=None)
-    sites = joint_sites(SimpleNamespace(transformer_blocks=[block] * depth))  # type: ignore[arg-type]
+    sites = joint_sites(SimpleNamespace(transformer_blocks=[block] * depth))
     assert [site.layer for site in with_role(sites, Role.STRUCTURE_FEATURES)] == list(features)
     assert [site.layer for site in with_role(sites, Role.STRUCTURE_ATTENTION)] == list(attention)
 
@@ -184,8 +184,8 @@ def test_half_precision_leaves_clip_and_the_autoencoder_in_fp32(folder: Path) ->
     [
         ({"lora": (("x.safetensors", 1.0),)}, "LoRAs go with 1.x, 2.x and XL alone"),
         ({"embedding": (("x.safetensors", "x"),)}, "textual inversions go with"),
-        ({"vae": "x"}, "another autoencoder go"),
-        ({"prediction": "epsilon"}, "another prediction go"),
+        ({"vae": "x"}, "other autoencoders go"),
+        ({"prediction": "epsilon"}, "other predictions go"),
         ({"few_step": "lcm"}, "few-step distillations go"),
     ],
 )
