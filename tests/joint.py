@@ -1,17 +1,25 @@
-"""A tiny checkpoint of Stable Diffusion 3 of random weights, written to a folder."""
+"""A tiny checkpoint of Stable Diffusion 3 of random weights, written to a folder, and diffusers' pipeline of it."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPTextConfig,
     CLIPTextModelWithProjection,
+    CLIPTokenizer,
     PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
+    T5TokenizerFast,
 )
 
 from benchmarks.topology import letter_tokenizer
@@ -69,6 +77,28 @@ def write_joint(folder: Path, t5: bool = True) -> Path:
     FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusion3Pipeline"}))
     return folder
+
+
+def pipeline_of(folder: Path) -> StableDiffusion3Pipeline:
+    """diffusers' own, with the folder's weights, each part by its own class."""
+    t5 = (folder / "text_encoder_3").is_dir()
+
+    def clip(part: str) -> Any:
+        return CLIPTextModelWithProjection.from_pretrained(folder / part, local_files_only=True).eval()
+
+    found = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel.from_pretrained(folder / "transformer").eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        vae=AutoencoderKL.from_pretrained(folder / "vae").eval(),
+        text_encoder=clip("text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        text_encoder_2=clip("text_encoder_2"),
+        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        text_encoder_3=T5EncoderModel.from_pretrained(folder / "text_encoder_3").eval() if t5 else None,
+        tokenizer_3=T5TokenizerFast.from_pretrained(folder / "tokenizer_3") if t5 else None,
+    )
+    found.set_progress_bar_config(disable=True)
+    return found
 
 
 def _write_t5(folder: Path) -> None:

@@ -1,75 +1,55 @@
 """Stable Diffusion 3 and 3.5: a transformer over tokens of picture and text, trained by flow matching."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import AutoencoderKL, SD3Transformer2DModel
 from torch import Tensor
 
-from pnpvideo.backends.checkpoint import COVERED, locate, number, read_card
+from pnpvideo.backends.checkpoint import locate
 from pnpvideo.backends.controlnet import ControlNetwork
-from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_transformer
 from pnpvideo.backends.joint_limits import check_customization, refused_controlnet
 from pnpvideo.backends.joint_sites import joint_sites
 from pnpvideo.backends.latent_model import LatentModel
-from pnpvideo.backends.packaging import packaging
 from pnpvideo.backends.parts import UNCHANGED
-from pnpvideo.backends.text3 import ThreeTextTowers, load_three_texts
+from pnpvideo.backends.parts3 import parts3_of_name, parts3_of_pipeline
+from pnpvideo.backends.text3 import ThreeTextTowers
 from pnpvideo.diffusion.finite import finite
-from pnpvideo.diffusion.scheduler_config import schedule_from_config
-from pnpvideo.errors import ModelError, OptionError, PnPVideoError
+from pnpvideo.errors import OptionError
 from pnpvideo.injection import Conditioning
-from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Customization
 
-
-@dataclass(frozen=True)
-class _Parts:
-    """See latent_model.LoadedParts."""
-
-    scheduler_config: Mapping[str, Any]
-    card: Card
-    captioner: str | None
-    fingerprint: str
-    network: SD3Transformer2DModel
-    vae: AutoencoderKL
-    text: ThreeTextTowers
-    few_step: bool = False
+if TYPE_CHECKING:
+    from diffusers import StableDiffusion3Pipeline
 
 
 class StableDiffusion3(LatentModel):
     """See Backend. The network and T5 run in ``dtype``; latents, CLIP and the autoencoder stay in fp32.
 
-    model: alias, folder or hub id.
+    model: alias, folder or hub id; or a pipeline of diffusers, whose network and T5 are used as they are, in their own
+    dtype and on the network's device, and no longer ask for gradients.
     """
 
     text: ThreeTextTowers
 
     def __init__(
         self,
-        model: str,
+        model: "str | StableDiffusion3Pipeline",
         device: torch.device,
         dtype: torch.dtype,
         compile: bool = False,
         customization: Customization = UNCHANGED,
     ) -> None:
-        path = locate(resolve(model))
-        check_customization(path, customization)
-        super().__init__(_loaded(path, device, dtype), device, dtype, compile)
+        if isinstance(model, str):
+            path = locate(resolve(model))
+            check_customization(path, customization)
+            parts = parts3_of_name(path, device, dtype)
+        else:
+            parts = parts3_of_pipeline(model)
+        super().__init__(parts, device, dtype, compile)
         config = self.network.config
-        if config.in_channels != self.vae.config.latent_channels or self.text.pooled_width != (
-            config.pooled_projection_dim
-        ):
-            raise ModelError(
-                f"{path}: the network takes {config.in_channels} channels and a text of {config.pooled_projection_dim} "
-                f"as a whole; the autoencoder makes {self.vae.config.latent_channels} and the text encoders "
-                f"{self.text.pooled_width}: they do not belong together"
-            )
         self.multiple = self.factor * int(config.patch_size)
         self.sites = tuple(joint_sites(self.network))
         self.size = int(config.sample_size) * self.factor
@@ -104,41 +84,3 @@ class StableDiffusion3(LatentModel):
         tokens, pooled = context.tokens.to(self.dtype), context.pooled.to(self.dtype)
         output = self.network(x.to(self.dtype), tokens, pooled, told, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
-
-
-def _loaded(path: Path, device: torch.device, dtype: torch.dtype) -> _Parts:
-    """Load and check all parts of a folder. Raises ModelError."""
-    source = packaging(path)
-    scheduler, transformer, named = (
-        source.config("scheduler"),
-        source.config("transformer"),
-        source.named("transformer"),
-    )
-    number(transformer, "sample_size", named, 1, 1024, whole=True)
-    number({"pos_embed_max_size": 96, **transformer}, "pos_embed_max_size", named, 1, 1024, whole=True)
-    width = int(
-        number({"joint_attention_dim": 4096, **transformer}, "joint_attention_dim", named, 1, 1 << 16, whole=True)
-    )
-    number({"scaling_factor": 1.5305, **source.config("vae")}, "scaling_factor", source.named("vae"), 1e-3, 1e3)
-    number(
-        {**source.config("vae"), "shift_factor": source.config("vae").get("shift_factor") or 0},
-        "shift_factor",
-        source.named("vae"),
-        -1e3,
-        1e3,
-    )
-    try:
-        schedule_from_config(scheduler, 1)
-    except PnPVideoError as wrong:
-        raise ModelError(f"{source.named('scheduler')}: {wrong}") from wrong
-    verify(path, COVERED)
-    captioner = path / "captioner"
-    return _Parts(
-        scheduler_config=scheduler,
-        card=read_card(path, {}),
-        captioner=str(captioner) if captioner.is_dir() else None,
-        fingerprint=fingerprint(path, COVERED),
-        network=source.network(SD3Transformer2DModel, "transformer", dtype).to(device),
-        vae=source.network(AutoencoderKL, "vae", torch.float32).to(device),
-        text=load_three_texts(path, width, device, dtype),
-    )

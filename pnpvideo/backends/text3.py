@@ -17,6 +17,12 @@ from pnpvideo.backends.text import TextTower
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Conditioning
 
+CLASSES: dict[str, Any] = {
+    "text_encoder": CLIPTextModelWithProjection,
+    "text_encoder_2": CLIPTextModelWithProjection,
+    "text_encoder_3": T5EncoderModel,
+}
+CLIPS = ("text_encoder", "text_encoder_2")
 T5_LENGTH = 256
 """Tokens of a text that T5 reads, as in diffusers' pipeline."""
 
@@ -78,25 +84,33 @@ def load_three_texts(path: Path, width: int, device: torch.device, dtype: torch.
 
     width: channels of a token, as the network reads them.
     """
-    source, name = packaging(path), fingerprint(path, TEXT_PARTS)
-
-    def clip(part: str) -> TextTower:
-        encoder = source.network(CLIPTextModelWithProjection, part, torch.float32).to(device)
-        return TextTower(encoder, source.tokenizer(part), name, path)
-
-    clips, t5 = (clip("text_encoder"), clip("text_encoder_2")), None
+    source, name, t5 = packaging(path), fingerprint(path, TEXT_PARTS), None
+    clips = [source.network(CLASSES[part], part, torch.float32).to(device) for part in CLIPS]
     if "text_encoder_3" in source.text_parts:
         encoder = source.network(T5EncoderModel, "text_encoder_3", dtype).to(device)
         t5 = encoder, load_reader(T5TokenizerFast, path / "tokenizer_3")
-        if encoder.config.d_model != width:
-            raise ModelError(
-                f"{path}: the network reads text of width {width}, T5 writes {encoder.config.d_model}; the two do not "
-                "belong together"
-            )
-    side_by_side = clips[0].width + clips[1].width
-    if side_by_side > width or clips[0].length != clips[1].length:
+    return three_text_towers(clips, [source.tokenizer(part) for part in CLIPS], t5, width, name, path)
+
+
+def three_text_towers(
+    encoders: Sequence[Any],
+    tokenizers: Sequence[Any],
+    t5: tuple[Any, Any] | None,
+    width: int,
+    fingerprint: str,
+    source: object,
+) -> ThreeTextTowers:
+    """Two CLIPs with their tokenizers, and T5 with its own. width: see load_three_texts. Raises ModelError."""
+    first, second = (TextTower(*pair, fingerprint, source) for pair in zip(encoders, tokenizers, strict=True))
+    if t5 is not None and t5[0].config.d_model != width:
         raise ModelError(
-            f"{path}: the network reads text of width {width}, the two CLIP text encoders write {side_by_side} in "
-            f"{clips[0].length} and {clips[1].length} tokens; they do not belong together"
+            f"{source}: the network reads text of width {width}, T5 writes {t5[0].config.d_model}; the two do not "
+            "belong together"
         )
-    return ThreeTextTowers(clips, t5, width)
+    side_by_side = first.width + second.width
+    if side_by_side > width or first.length != second.length:
+        raise ModelError(
+            f"{source}: the network reads text of width {width}, the two CLIP text encoders write {side_by_side} in "
+            f"{first.length} and {second.length} tokens; they do not belong together"
+        )
+    return ThreeTextTowers((first, second), t5, width)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.errors import ModelError, OptionError, PnPVideoError
 
 KARRAS_RHO = 3.0
 """Measured on the miniature: of the grids tried, the one whose inversions in 8 to 16 steps return best."""
@@ -51,6 +51,14 @@ def schedule_from_config(config: Mapping[str, Any], steps: int, spacing: str = "
     timesteps = SPACINGS[spacing](config, train, steps, alphas)
     clean = 1.0 if _flag(config, "set_alpha_to_one", True) else float(alphas[0])
     return Schedule.variance_preserving(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), known[stated])
+
+
+def check_schedule(config: Mapping[str, Any], source: object) -> None:
+    """Raise ModelError if no schedule can be read from ``config``. source: named in it."""
+    try:
+        schedule_from_config(config, 1)
+    except PnPVideoError as wrong:
+        raise ModelError(f"{source}: {wrong}") from wrong
 
 
 def _flow_schedule(config: Mapping[str, Any], steps: int) -> Schedule:

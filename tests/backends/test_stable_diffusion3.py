@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
-    AutoencoderKL,
     FlowMatchEulerDiscreteScheduler,
-    SD3Transformer2DModel,
     StableDiffusion3Pipeline,
 )
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from pnpvideo.backends.checkpoint import describe, locate_text
 from pnpvideo.backends.joint_sites import joint_sites
@@ -29,7 +26,7 @@ from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.errors import ModelError, NoMatchingSite, OptionError
 from pnpvideo.injection import Kind, Role, select, with_role
 from pnpvideo.settings.options import Customization, Runtime
-from tests.joint import LENGTH, POOLED, WIDTH, write_joint
+from tests.joint import LENGTH, POOLED, WIDTH, pipeline_of, write_joint
 
 CPU = torch.device("cpu")
 
@@ -46,25 +43,7 @@ def backend(folder: Path) -> StableDiffusion3:
 
 @pytest.fixture(scope="module")
 def pipeline(folder: Path) -> StableDiffusion3Pipeline:
-    """diffusers' own, with the same weights, each part by its own class."""
-    t5 = (folder / "text_encoder_3").is_dir()
-
-    def clip(part: str) -> Any:
-        return CLIPTextModelWithProjection.from_pretrained(folder / part, local_files_only=True).eval()
-
-    found = StableDiffusion3Pipeline(
-        transformer=SD3Transformer2DModel.from_pretrained(folder / "transformer").eval(),
-        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
-        vae=AutoencoderKL.from_pretrained(folder / "vae").eval(),
-        text_encoder=clip("text_encoder"),
-        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        text_encoder_2=clip("text_encoder_2"),
-        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
-        text_encoder_3=T5EncoderModel.from_pretrained(folder / "text_encoder_3").eval() if t5 else None,
-        tokenizer_3=T5TokenizerFast.from_pretrained(folder / "tokenizer_3") if t5 else None,
-    )
-    found.set_progress_bar_config(disable=True)
-    return found
+    return pipeline_of(folder)
 
 
 def noise(rows: int = 1, height: int = 8, width: int = 8) -> torch.Tensor:
