@@ -30,7 +30,7 @@ T5_LENGTH = 256
 class ThreeTextTowers:
     """See backend.Text. First the tokens of both CLIPs, side by side and padded with zeros to ``width``, then T5's.
 
-    Where there is no T5, its tokens are zeros. Places of words, and so weights in a prompt, are those of CLIP's tokens.
+    Where there is no T5, its tokens are zeros. Places of words are those of CLIP's tokens; weights are of both.
     """
 
     def __init__(self, clips: tuple[TextTower, TextTower], t5: "tuple[Any, Any] | None", width: int) -> None:
@@ -57,11 +57,15 @@ class ThreeTextTowers:
     def _by_t5(self, texts: Sequence[str]) -> Tensor:
         if self.t5 is None:
             return torch.zeros((len(texts), T5_LENGTH, self.width), device=self.words.device)
-        encoder, tokenizer = self.t5
-        tokens = tokenizer(
-            list(texts), padding="max_length", max_length=T5_LENGTH, truncation=True, return_tensors="pt"
+        encoder, _ = self.t5
+        return self.words.checked(encoder(self._read_by_t5(texts).input_ids.to(encoder.device))[0])
+
+    def _read_by_t5(self, texts: Sequence[str], **asked: bool) -> Any:
+        """What its tokenizer says. asked: for more than token ids."""
+        assert self.t5 is not None
+        return self.t5[1](
+            list(texts), padding="max_length", max_length=T5_LENGTH, truncation=True, return_tensors="pt", **asked
         )
-        return self.words.checked(encoder(tokens.input_ids.to(encoder.device))[0])
 
     def positions(self, text: str, phrase: str) -> tuple[int, ...]:
         return self.words.positions(text, phrase)
@@ -71,6 +75,18 @@ class ThreeTextTowers:
 
     def end(self, text: str) -> int:
         return self.words.end(text)
+
+    def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
+        return (*self.words.part_of_tokens(parts), *self._part_by_t5(parts))
+
+    def _part_by_t5(self, parts: Sequence[str]) -> list[int | None]:
+        """The same of T5's tokens, by the character that each ends with: one that begins a word is of the word."""
+        if self.t5 is None:
+            return [None] * T5_LENGTH
+        told = self._read_by_t5(["".join(parts)], return_offsets_mapping=True, return_special_tokens_mask=True)
+        part_of_character = [index for index, part in enumerate(parts) for _ in part]
+        ends, special = told.offset_mapping[0, :, 1].tolist(), told.special_tokens_mask[0].tolist()
+        return [None if mark else part_of_character[max(0, end - 1)] for end, mark in zip(ends, special, strict=True)]
 
     def pieces(self, text: str) -> tuple[str, ...]:
         return self.words.pieces(text)

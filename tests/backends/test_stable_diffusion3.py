@@ -26,6 +26,8 @@ from pnpvideo.diffusion.solvers import DDIM, State
 from pnpvideo.errors import ModelError, NoMatchingSite, OptionError
 from pnpvideo.injection import Kind, Role, select, with_role
 from pnpvideo.settings.options import Customization, Runtime
+from pnpvideo.words.prompt_embedding import embed_prompt, token_weights
+from pnpvideo.words.prompt_weights import Piece
 from tests.joint import LENGTH, POOLED, WIDTH, pipeline_of, write_joint
 
 CPU = torch.device("cpu")
@@ -128,6 +130,24 @@ def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
     assert text.end("") == 1 and text.pieces("ab") == ("a", "b") and text.truncation("a") == ""
     with pytest.raises(ModelError, match="the network reads text of width 16"):
         load_three_texts(folder, 16, CPU, torch.float32)
+
+
+def test_weights_in_a_prompt_act_on_the_tokens_of_all_encoders(folder: Path, backend: StableDiffusion3) -> None:
+    """Each letter is a token: of CLIP after that of the start, of T5 with a sign that a word begins, which is of the word."""
+    pieces = [Piece("a ", 1.0), Piece("fox", 1.5), Piece(" b", 1.0)]
+    weights = token_weights(backend.text, pieces)
+    assert weights.shape == (LENGTH + T5_LENGTH,)
+    clip, t5 = weights[:LENGTH].tolist(), weights[LENGTH:].tolist()
+    assert clip[:7] == [1, 1, 1.5, 1.5, 1.5, 1, 1] and set(clip[7:]) == {1}
+    if backend.text.t5 is None:
+        assert set(t5) == {1}
+        return
+    assert backend.text.t5[1].tokenize("a fox b") == ["▁", "a", "▁", "f", "o", "x", "▁", "b"]
+    assert t5[:9] == [1, 1, 1.5, 1.5, 1.5, 1.5, 1, 1, 1] and set(t5[9:]) == {1}
+    weighted, plain, empty = embed_prompt(backend, "a (fox:1.5) b"), backend.embed("a fox b"), backend.embed("")
+    there = weights.unsqueeze(1)
+    assert torch.allclose(weighted.tokens, empty.tokens + there * (plain.tokens - empty.tokens), atol=1e-6)
+    assert weighted.pooled is not None and plain.pooled is not None and torch.equal(weighted.pooled, plain.pooled)
 
 
 def test_sites_are_the_attentions_and_feed_forward_branches_of_every_block(joint_backend: StableDiffusion3) -> None:
