@@ -30,7 +30,7 @@ def check_without_cross_attention(model: str, options: Options) -> None:
     elif options.region.keep_background:
         wanted = "keep_background looks for the word in; use --mask FILE"
     if wanted is not None:
-        raise NoMatchingSite(f"{model} attends to picture and text together and has no cross-attention, which {wanted}")
+        raise NoMatchingSite(f"{model} has no cross-attention, which {wanted}")
 
 
 def check_customization(model: Path, customization: Customization) -> None:

@@ -133,7 +133,7 @@ def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
 
 
 def test_weights_in_a_prompt_act_on_the_tokens_of_all_encoders(folder: Path, backend: StableDiffusion3) -> None:
-    """Each letter is a token: of CLIP after that of the start, of T5 with a sign that a word begins, which is of the word."""
+    """Each letter is a token, after one for the start in CLIP, and in T5 after one that begins a word and is of it."""
     pieces = [Piece("a ", 1.0), Piece("fox", 1.5), Piece(" b", 1.0)]
     weights = token_weights(backend.text, pieces)
     assert weights.shape == (LENGTH + T5_LENGTH,)
