@@ -79,8 +79,8 @@ def inspect_options(timesteps: str, pictures: str, layers: str, part: str = "dec
         usual("--layers", type=Numbers(int), metavar="N,...", help=f"Layers of the part.  [default: {layers}]"),
         usual(
             "--part",
-            type=click.Choice(("encoder", "middle", "decoder")),
-            help=f"Part of the network.  [default: {part}]",
+            type=click.Choice(("encoder", "middle", "decoder", "transformer")),
+            help=f"Part of the network; of Stable Diffusion 3, all is the transformer.  [default: {part}]",
         ),
         usual(
             "--site",

@@ -177,7 +177,7 @@ def settings(names: Collection[str] = tuple(KNOWN), without: Collection[str] = (
 
 RECIPE = (
     *("model", "negative", "preset", "steps", "solver", "spacing", "guidance", "guidance_span", "feature_until"),
-    *("attention_until", "fresh_noise", "inversion_rounds", "seed", "batch", "device"),
+    *("attention_until", "fresh_noise", "inversion_depth", "inversion_rounds", "seed", "batch", "device"),
 )
 """The options of every command that runs recipes on generated clips or pictures."""
 

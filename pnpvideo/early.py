@@ -34,13 +34,15 @@ def check_input(source: Path, track: int | None = None) -> None:
 
 
 def check_options(options: "Options") -> None:
-    """Raise the error of a file that an option names and that is not there, and of a device that no machine has."""
+    """Raise the error of a file that an option names and that is not there, of a device that no machine has, and of
+    what the model cannot do, as far as its folder tells."""
     from pnpvideo.backends.autoencoder_file import AutoencoderFile, tiny_file
     from pnpvideo.backends.checkpoint import check_named
     from pnpvideo.backends.controlnet_file import ControlNetFile
     from pnpvideo.backends.device import check_device_name
     from pnpvideo.backends.embedding_file import embeddings_of
     from pnpvideo.backends.hub import local_folder
+    from pnpvideo.backends.joint_limits import check_joint_options
     from pnpvideo.backends.lora_file import LoraFile
     from pnpvideo.settings.models import resolve
     from pnpvideo.words.direction_check import check_direction_file
@@ -54,6 +56,7 @@ def check_options(options: "Options") -> None:
     if options.prompts.captioner is not None:
         local_folder(options.prompts.captioner)
     check_named(resolve(options.model))  # last: of what is sound it reads headers, for which numpy is loaded
+    check_joint_options(resolve(options.model), options)
     if options.customization.vae is not None:
         AutoencoderFile.of(options.customization.vae)
     if options.runtime.preview_vae is not None:

@@ -16,6 +16,7 @@ from pnpvideo import pipeline
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load as load_backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.engine.plan import Plan
 from pnpvideo.engine.plan import plan as plan_run
 from pnpvideo.engine.run import Run
@@ -31,7 +32,7 @@ from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
+    from diffusers import StableDiffusion3Pipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 FramesT = TypeVar("FramesT", list[Image.Image], np.ndarray, torch.Tensor)
 FrameT = TypeVar("FrameT", Image.Image, np.ndarray, torch.Tensor)
@@ -209,7 +210,7 @@ def _check_frames(frames: np.ndarray | torch.Tensor) -> None:
 
 
 def load(
-    model: "str | Path | StableDiffusionPipeline" = "miniature",
+    model: "str | Path | StableDiffusionPipeline | StableDiffusionXLPipeline | StableDiffusion3Pipeline" = "miniature",
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -221,7 +222,8 @@ def load(
     "cuda", "cuda:1" or "mps". dtype: "auto", "float32", "float16" or "bfloat16". customization: LoRAs, an autoencoder.
     Raises ModelError and DeviceError.
 
-    model may also be a loaded StableDiffusionPipeline of diffusers. Its network stays on its device and in its dtype
+    model may also be a loaded StableDiffusionPipeline, StableDiffusionXLPipeline or StableDiffusion3Pipeline of
+    diffusers. Its network stays on its device and in its dtype
     (``device`` and ``dtype`` are ignored); its weights are frozen, and edits are removed after each call.
     """
     if not isinstance(model, str | Path):
@@ -229,9 +231,11 @@ def load(
             raise OptionError(
                 "customization is given with a loaded pipeline, which is used as it is; change it in diffusers"
             )
-        network = getattr(model, "unet", None)
+        joint = hasattr(model, "transformer")
+        network = getattr(model, "transformer" if joint else "unet", None)
         place, precision = getattr(network, "device", torch.device("cpu")), getattr(network, "dtype", torch.float32)
-        return Translator(StableDiffusion(model, place, precision))
+        kind: Any = StableDiffusion3 if joint else StableDiffusion
+        return Translator(kind(model, place, precision))
     runtime = Runtime(device=device, dtype=dtype)
     chosen = customization or Customization()
     return Translator(load_backend(str(model), runtime, customization=chosen), runtime, chosen)

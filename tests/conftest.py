@@ -14,9 +14,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from benchmarks.topology import letter_tokenizer
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Options
 from pnpvideo.video.ffmpeg import executable
+from tests.joint import write_joint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -150,6 +152,17 @@ def xl_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def xl_backend(xl_checkpoint: Path) -> StableDiffusion:
     return StableDiffusion(str(xl_checkpoint), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="session")
+def joint_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stable Diffusion 3's topology likewise, with T5."""
+    return write_joint(tmp_path_factory.mktemp("joint") / "random")
+
+
+@pytest.fixture(scope="session")
+def joint_backend(joint_checkpoint: Path) -> StableDiffusion3:
+    return StableDiffusion3(str(joint_checkpoint), torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(params=["1.x", "XL"])

@@ -320,7 +320,7 @@ def test_a_v_prediction_checkpoint_undoes_its_own_inversion(checkpoint: Path, tm
         schedule = backend.schedule(steps)
         assert schedule.prediction is Prediction.VELOCITY
 
-        def predict(x: torch.Tensor, level: int) -> torch.Tensor:
+        def predict(x: torch.Tensor, level: float) -> torch.Tensor:
             return backend.predict(x, schedule.timestep(level), words)
 
         *_, noisy = invert(predict, State(clean, 0), schedule, DDIM())
@@ -344,7 +344,7 @@ def test_the_second_order_of_the_way_down_is_the_sources(options: MakeOptions, t
     with torch.no_grad():
         clean = backend.encode(pixels[np.newaxis])
 
-        def predict(x: torch.Tensor, level: int) -> torch.Tensor:
+        def predict(x: torch.Tensor, level: float) -> torch.Tensor:
             return backend.predict(x, schedule.timestep(level), hen)
 
         up = invert(predict, State(clean, 0), schedule, DPMSolver2M())

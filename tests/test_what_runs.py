@@ -10,9 +10,11 @@ from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.methods.registry import METHODS
 from tests.backends.originals import FAMILIES, write_folder
+from tests.joint import write_joint
 
 PAGE = Path(__file__).parent.parent / "docs" / "checkpoints.md"
 FRAMES = 3
+ALL = (*FAMILIES, "3")
 
 
 def runs(translator: pnpvideo.Translator, method: str, coherence: str) -> bool:
@@ -41,26 +43,27 @@ def table(ran: dict[tuple[str, str, str], bool]) -> list[str]:
     """
     rows = [["`--method`", *(f"`--coherence {name}`" for name in COHERENCES)], ["---"] * (1 + len(COHERENCES))]
     for method in METHODS:
-        cells = [[family for family in FAMILIES if ran[method, name, family]] for name in COHERENCES]
+        cells = [[family for family in ALL if ran[method, name, family]] for name in COHERENCES]
         rows.append([f"`{method}`", *(", ".join(cell) or "-" for cell in cells)])
     return [f"| {' | '.join(row)} |".replace(" --- ", "---") for row in rows]
 
 
 def test_the_table_lists_what_ran() -> None:
-    everything = {(method, name, family): True for method in METHODS for name in COHERENCES for family in FAMILIES}
+    everything = {(method, name, family): True for method in METHODS for name in COHERENCES for family in ALL}
     first, *_ = METHODS
     found = table({**everything, (first, "none", "XL"): False})
     assert found[0] == "| `--method` | `--coherence flow` | `--coherence joint` | `--coherence none` |"
     assert found[1] == "|---|---|---|---|" and len(found) == 2 + len(METHODS)
-    assert found[2] == f"| `{first}` | 1.x, 2.x, XL | 1.x, 2.x, XL | 1.x, 2.x |"
+    assert found[2] == f"| `{first}` | 1.x, 2.x, XL, 3 | 1.x, 2.x, XL, 3 | 1.x, 2.x, 3 |"
 
 
 @pytest.mark.slow
 def test_what_the_page_says_runs_is_what_runs(tmp_path: Path) -> None:
     ran: dict[tuple[str, str, str], bool] = {}
-    for family in FAMILIES:
+    for family in ALL:
         prediction = "v_prediction" if family == "2.x" else "epsilon"
-        folder = write_folder(tmp_path / family.replace(".", ""), family, prediction)
+        place = tmp_path / family.replace(".", "")
+        folder = write_joint(place) if family == "3" else write_folder(place, family, prediction)
         translator = pnpvideo.load(folder, device="cpu")
         for method in METHODS:
             for coherence in COHERENCES:

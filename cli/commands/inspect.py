@@ -10,8 +10,8 @@ from ..settings import SectionedCommand, given, resolve, settings
 from .edit import edit_options
 
 EDITING = (
-    *("method", "guidance", "negative", "feature_until", "attention_until", "fresh_noise", "directions"),
-    *("change_strength", "placement"),
+    *("method", "guidance", "negative", "feature_until", "attention_until", "fresh_noise", "inversion_depth"),
+    *("directions", "change_strength", "placement"),
 )
 """The options of an edit whose result ``inspect words`` shows."""
 

@@ -36,9 +36,12 @@ def models(context: click.Context, as_json: bool) -> None:
         "--model also takes the folder, the single .safetensors file or the hub id of any Stable Diffusion 1.x, 2.x"
     )
     click.echo(
-        "or XL checkpoint. All run with every method and coherence; --lora FILE:SCALE, --embedding FILE and --vae FILE"
+        "or XL checkpoint. They run with every method and coherence; --lora FILE:SCALE, --embedding FILE and --vae FILE"
     )
-    click.echo("change each of them, --controlnet FILE steers 1.x and 2.x. See docs/checkpoints.md.")
+    click.echo(
+        "change each of them, --controlnet FILE steers 1.x and 2.x. Of Stable Diffusion 3 it takes folders and hub ids,"
+    )
+    click.echo("which run with pnp, sdedit and flowedit, and without these files. See docs/checkpoints.md.")
 
 
 @models.command("fetch")
@@ -64,7 +67,7 @@ def fetch(context: click.Context, model: str, half: bool, progress: str, as_json
 
 
 def is_local(source: str) -> bool:
-    """Whether ``source`` is a checkpoint's folder, or a hub id whose UNet is in the local hub cache."""
+    """Whether ``source`` is a checkpoint's folder, or a hub id whose network is in the local hub cache."""
     folder = Path(source)
     if not folder.is_dir() and not folder.is_absolute():
         from huggingface_hub import try_to_load_from_cache
@@ -73,4 +76,6 @@ def is_local(source: str) -> bool:
         if not isinstance(index, str):
             return False
         folder = Path(index).parent
-    return (folder / "model_index.json").is_file() and any((folder / "unet").glob("*.safetensors"))
+    return (folder / "model_index.json").is_file() and any(
+        any((folder / part).glob("*.safetensors")) for part in ("unet", "transformer")
+    )

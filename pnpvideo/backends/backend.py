@@ -1,6 +1,6 @@
 """What the engine needs of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +45,13 @@ class Text(Protocol):
         """Where the token stands that ends ``text``: what follows it is padding."""
         ...
 
+    def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
+        """For each of the ``length`` tokens of the text that these parts make up: the index of its part.
+
+        None for tokens that start, end or pad the text. Each part is a whole number of tokens.
+        """
+        ...
+
     def pieces(self, text: str) -> tuple[str, ...]:
         """The tokens of ``text`` as text, without those of start and end; the first one stands at position 1."""
         ...
@@ -52,6 +59,17 @@ class Text(Protocol):
     def truncation(self, text: str) -> str:
         """The end of ``text`` that lies beyond ``length`` and is not read; "" if all of it is."""
         ...
+
+
+def part_by_end(end_of: Callable[[str], int], length: int, parts: Sequence[str]) -> tuple[int | None, ...]:
+    """Text.part_of_tokens for texts of ``length`` tokens, from Text.end: a part ends where the text up to it does."""
+    found: list[int | None] = [None] * length
+    first = 1
+    for index in range(len(parts)):
+        end = end_of("".join(parts[: index + 1]))
+        found[first:end] = [index] * (end - first)
+        first = end
+    return tuple(found)
 
 
 class Backend(Protocol):
@@ -80,7 +98,7 @@ class Backend(Protocol):
 
     @property
     def prediction(self) -> str:
-        """What the network predicts: "epsilon", "sample" or "v_prediction"."""
+        """What the network predicts: "epsilon", "sample", "v_prediction" or "flow"."""
         ...
 
     def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule: ...

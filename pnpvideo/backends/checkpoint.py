@@ -7,18 +7,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.few_step import FEW_STEP_CARD, as_few_step, few_step
 from pnpvideo.backends.hub import fetch, local_folder
 from pnpvideo.backends.identify import ACCEPTED, READ, Kind, advice, identify
 from pnpvideo.backends.learned_words import read_learned_words
 from pnpvideo.backends.model_files import check_files, read_json, tensor_shapes, weights_of
-from pnpvideo.backends.packaging import SCHEDULER, CheckpointFolder, own_autoencoder, packaging, tokenizer_part
+from pnpvideo.backends.packaging import (
+    SCHEDULER,
+    CheckpointFolder,
+    is_joint,
+    network_part,
+    own_autoencoder,
+    packaging,
+    tokenizer_part,
+)
 from pnpvideo.errors import ModelError, OptionError, printable
 from pnpvideo.events import Report, ignore
 from pnpvideo.settings.card import Card
 
-TEXT_PARTS = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
-COVERED = ("unet", "vae", *TEXT_PARTS, "scheduler", "captioner", "judge", "model_index.json", "pnpvideo.json")
+TEXT_PARTS = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3")
+COVERED = (
+    "unet",
+    "transformer",
+    "vae",
+    *TEXT_PARTS,
+    "scheduler",
+    "captioner",
+    "judge",
+    "model_index.json",
+    "pnpvideo.json",
+)
 """What is fetched of a checkpoint, and what its fingerprint and stated hashes cover."""
 USUAL_LEVELS = 4
 """Of the autoencoder of every family, each but the first of half the size of the one before."""
@@ -47,10 +66,12 @@ def check_named(model: str) -> None:
 
 
 def locate_text(model: str, report: Report = ignore) -> Path:
-    """The same for what reads its prompts alone: text encoder and tokenizer."""
+    """The same for what reads its prompts alone: text encoder and tokenizer. ModelError for Stable Diffusion 3."""
     if os.path.isfile(model):
         return _check_file(Path(model))
     folder = fetch(model, _check_text, TEXT_PARTS, report)
+    if is_joint(folder):
+        raise ModelError(f"{folder} is {Family.SD3.value}; edit directions are for 1.x, 2.x and XL")
     _check_text(folder)
     return folder
 
@@ -72,6 +93,13 @@ def _refusal(path: Path) -> str:
 
 
 def _check(folder: Path) -> None:
+    if is_joint(folder):
+        for part in ("transformer", "vae"):
+            read_json(folder / part / "config.json")
+            weights_of(folder / part)
+        _check_text(folder)
+        read_json(folder / SCHEDULER)
+        return
     if not os.path.isfile(folder / "unet" / "config.json"):
         if os.path.isdir(folder / "unet"):
             read_json(folder / "unet" / "config.json")  # says what is wrong with it
@@ -94,7 +122,8 @@ def _check(folder: Path) -> None:
 
 def _check_text(folder: Path) -> None:
     for part in CheckpointFolder(folder).text_parts:
-        check_files(folder / tokenizer_part(part), ("tokenizer.json",), ("vocab.json", "merges.txt"))
+        sets = (("tokenizer.json",), ("spiece.model",) if part == "text_encoder_3" else ("vocab.json", "merges.txt"))
+        check_files(folder / tokenizer_part(part), *sets)
         read_json(folder / part / "config.json")
         weights_of(folder / part)
 
@@ -138,9 +167,9 @@ def describe(
     from pnpvideo.diffusion.scheduler_config import schedule_from_config  # loads torch
 
     source = packaging(path, prediction)
-    scheduler, network = as_few_step(source.config("scheduler"), distilled), source.config("unet")
+    scheduler, network = as_few_step(source.config("scheduler"), distilled), source.config(network_part(path))
     few = distilled is not None or few_step(scheduler)
-    cells = int(number(network, "sample_size", source.named("unet"), 1, 1024, whole=True))
+    cells = int(number(network, "sample_size", source.named(network_part(path)), 1, 1024, whole=True))
     card = read_card(path, FEW_STEP_CARD if few else {})
     autoencoder = own_autoencoder(source)
     levels = len(autoencoder.get("block_out_channels", ())) if autoencoder else USUAL_LEVELS

@@ -1,15 +1,15 @@
 """torch.compile of the blocks that nobody looks into, or at their edge alone."""
 
 import torch._dynamo
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
+from torch import nn
 
 MOST_VARIANTS = 256
 """Of one block's code, which is compiled for each size of a call and each place in the network that differs."""
 
 
-def compile_blocks(network: UNet2DConditionModel, compiler: str = "inductor") -> None:
+def compile_blocks(network: nn.Module, compiler: str = "inductor") -> None:
     """Have the residual blocks and the feed-forward layers compiled at their first call; attention is fused as it is.
 
     The shapes are static: a call of another number of frames compiles anew. A block that edits look into is not the

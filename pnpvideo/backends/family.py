@@ -9,16 +9,18 @@ class Family(Enum):
     SD1 = "Stable Diffusion 1.x"
     SD2 = "Stable Diffusion 2.x"
     SDXL = "Stable Diffusion XL"
+    SD3 = "Stable Diffusion 3"
 
     @property
     def latent_scale(self) -> float:
-        """By which latents are multiplied, so that their variance is about 1 (arXiv 2112.10752; SDXL: 2307.01952)."""
-        return 0.13025 if self is Family.SDXL else 0.18215
+        """By which latents are multiplied, so that their variance is about 1 (arXiv 2112.10752; XL: 2307.01952)."""
+        return {Family.SDXL: 0.13025, Family.SD3: 1.5305}.get(self, 0.18215)
 
     @property
     def text_parts(self) -> tuple[str, ...]:
         """The names of its text encoders, in the order in which their channels stand."""
-        return ("text_encoder", "text_encoder_2") if self is Family.SDXL else ("text_encoder",)
+        count = {Family.SDXL: 2, Family.SD3: 3}.get(self, 1)
+        return ("text_encoder", "text_encoder_2", "text_encoder_3")[:count]
 
 
 OF_TEXT_WIDTH = {768: Family.SD1, 1024: Family.SD2, 2048: Family.SDXL}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, SD3Transformer2DModel, UNet2DConditionModel
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -50,6 +50,21 @@ def of_network(
     return living.peak, sum(found)
 
 
+def of_transformer(
+    network: SD3Transformer2DModel, shape: tuple[int, ...], context: tuple[int, int], pooled: int
+) -> tuple[int, int]:
+    """The same of Stable Diffusion 3; (call, tokens of pictures)."""
+    found: list[int] = []
+    with torch.device("meta"), torch.no_grad():
+        twin = SD3Transformer2DModel.from_config(network.config).to(network.dtype).eval()
+        twin.set_attn_processor(FusedJointAttention(found))
+        x, words, whole = (torch.empty((1, *size), dtype=network.dtype) for size in (shape, context, (pooled,)))
+        told = torch.empty((1,))
+        with Living() as living:
+            twin(x, words, whole, told, return_dict=False)
+    return living.peak, sum(found)
+
+
 def of_autoencoder(vae: AutoencoderKL | AutoencoderTiny, shape: tuple[int, ...], factor: int) -> int:
     """(picture) for latents of ``shape`` (c, h, w), each cell ``factor`` pixels wide."""
     with torch.device("meta"), torch.no_grad():
@@ -83,6 +98,30 @@ class FusedAttention:
             self.found.append(mixed.nbytes)
         projected: Tensor = attn.to_out[0](mixed)
         return projected
+
+
+class FusedJointAttention:
+    """The same for attention of pictures and text together; notes what those of pictures hold."""
+
+    def __init__(self, found: list[int]) -> None:
+        self.found = found
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
+    ) -> Any:
+        both = [(hidden_states, attn.to_q, attn.to_k, attn.to_v)]
+        if encoder_hidden_states is not None:
+            both.append((encoder_hidden_states, attn.add_q_proj, attn.add_k_proj, attn.add_v_proj))
+        projected = [[layer(value) for layer in layers] for value, *layers in both]
+        joined = [torch.cat(parts, 1) for parts in zip(*projected, strict=True)]
+        mixed = torch.empty_like(joined[0])
+        del projected, joined
+        length = hidden_states.shape[1]
+        self.found.append(mixed[:, :length].numel() * mixed.element_size())
+        picture = attn.to_out[0](mixed[:, :length])
+        if encoder_hidden_states is None:
+            return picture
+        return picture, mixed[:, length:] if attn.context_pre_only else attn.to_add_out(mixed[:, length:])
 
 
 class Living(TorchDispatchMode):

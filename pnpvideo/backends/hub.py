@@ -32,7 +32,7 @@ def fetch(
     folder = local_folder(model)
     if folder is not None:
         return folder
-    cached = _cached(model, parts[0])
+    cached = next((found for part in parts[:2] if (found := _cached(model, part)) is not None), None)
     if cached is not None:
         try:
             check(cached)

@@ -49,8 +49,8 @@ class Identity:
 
 
 ACCEPTED = (
-    "accepted is a folder in the diffusers layout of Stable Diffusion 1.x, 2.x or XL (unet, vae, text_encoder, "
-    "tokenizer, scheduler), or one of them in a single .safetensors file"
+    "accepted is a folder in the diffusers layout of Stable Diffusion 1.x, 2.x, XL or 3 (unet or transformer, vae, "
+    "text_encoder, tokenizer, scheduler), or one of the first three in a single .safetensors file"
 )
 
 CONVERSION = (

@@ -11,16 +11,19 @@ from pnpvideo.backends.customized import customized_fingerprint
 from pnpvideo.backends.device import choose_device, choose_dtype
 from pnpvideo.backends.embedding_file import embeddings_of
 from pnpvideo.backends.few_step import few_step, few_step_hint
-from pnpvideo.backends.packaging import packaging
+from pnpvideo.backends.packaging import is_joint, packaging
 from pnpvideo.backends.parts import UNCHANGED
 from pnpvideo.backends.single_file import SingleFile
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Customization, Runtime
 
 _LOADING = threading.Lock()
-_LOADED: "WeakValueDictionary[tuple[str, str, str, bool, str], StableDiffusion]" = WeakValueDictionary()
+_LOADED: "WeakValueDictionary[tuple[str, str, str, bool, str], StableDiffusion | StableDiffusion3]" = (
+    WeakValueDictionary()
+)
 
 
 def load(
@@ -52,5 +55,6 @@ def load(
         for embedding in embeddings_of(customization.embedding):
             report(Notice(message=f"{embedding.word!r} in a prompt stands for {embedding.path}"))
         if backend is None or customized_fingerprint(path, customization) != backend.fingerprint:
-            backend = _LOADED[key] = StableDiffusion(model, device, dtype, runtime.compile, customization)
+            kind = StableDiffusion3 if is_joint(path) else StableDiffusion
+            backend = _LOADED[key] = kind(model, device, dtype, runtime.compile, customization)
         return backend

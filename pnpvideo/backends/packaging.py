@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 SCHEDULER, INDEX = "scheduler/scheduler_config.json", "model_index.json"
+JOINT = "SD3Transformer2DModel"
+"""diffusers' class of the network of Stable Diffusion 3."""
 ZEROS = "force_zeros_for_empty_prompt"
 
 
 class Packaging(Protocol):
-    """Parts are "unet", "vae" and the text encoders; "scheduler" has a config alone. All methods raise ModelError.
+    """Parts are "unet" or "transformer", "vae" and the text encoders; "scheduler" has a config alone.
+
+    All methods raise ModelError.
 
     text_parts: the names of its text encoders. zeros_for_empty: does an empty prompt condition it on zeros?
     """
@@ -56,11 +60,14 @@ class CheckpointFolder:
 
     @property
     def text_parts(self) -> tuple[str, ...]:
+        if is_joint(self.path):
+            parts = Family.SD3.text_parts
+            return parts if os.path.isfile(self.path / parts[-1] / "config.json") else parts[:-1]
         return (Family.SDXL if reads_two_texts(self.path) else Family.SD1).text_parts
 
     @property
     def zeros_for_empty(self) -> bool:
-        if len(self.text_parts) == 1:
+        if len(self.text_parts) == 1 or is_joint(self.path):
             return False
         stated = read_json(index).get(ZEROS, True) if os.path.isfile(index := self.path / INDEX) else True
         if not isinstance(stated, bool):
@@ -90,6 +97,19 @@ class CheckpointFolder:
 def tokenizer_part(part: str) -> str:
     """The subfolder of the tokenizer of a text encoder."""
     return part.replace("text_encoder", "tokenizer")
+
+
+def is_joint(folder: Path) -> bool:
+    """Is it a folder of Stable Diffusion 3? Its transformer or its index says so. Raises ModelError."""
+    for path, name in ((folder / "transformer/config.json", JOINT), (folder / INDEX, "StableDiffusion3Pipeline")):
+        if os.path.isfile(path):
+            return read_json(path).get("_class_name") == name
+    return False
+
+
+def network_part(path: Path) -> str:
+    """The subfolder of the network of the checkpoint at ``path``. Raises ModelError."""
+    return "transformer" if is_joint(path) else "unet"
 
 
 def reads_two_texts(folder: Path) -> bool:

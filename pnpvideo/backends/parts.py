@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,11 @@ from pnpvideo.backends.few_step import FEW_STEP_CARD, as_few_step, few_step
 from pnpvideo.backends.fingerprint import verify
 from pnpvideo.backends.lora import lora_fingerprint, loras_of, merge_loras
 from pnpvideo.backends.packaging import ZEROS, Packaging, own_autoencoder, packaging, tokenizer_part
+from pnpvideo.backends.pipeline_parts import check_kinds, frozen_fingerprints, in_fp32
 from pnpvideo.backends.quiet import quiet_libraries
 from pnpvideo.backends.text import CLASSES, Towers, load_text, towers
-from pnpvideo.diffusion.scheduler_config import schedule_from_config
-from pnpvideo.errors import ModelError, PnPVideoError
+from pnpvideo.diffusion.scheduler_config import check_schedule
+from pnpvideo.errors import ModelError
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.models import resolve
 from pnpvideo.settings.options import Customization
@@ -101,29 +101,16 @@ def parts_of_pipeline(pipeline: "StableDiffusionPipeline | StableDiffusionXLPipe
     Raises ModelError for a pipeline of another architecture.
     """
     text_parts = (Family.SDXL if hasattr(pipeline, "text_encoder_2") else Family.SD1).text_parts
-    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, **{part: CLASSES[part] for part in text_parts}}
-    for name, kind in kinds.items():
-        if not isinstance(found := getattr(pipeline, name, None), kind):
-            raise ModelError(
-                f"the pipeline's {name} is {type(found).__name__}; accepted is a StableDiffusionPipeline of Stable "
-                f"Diffusion 1.x or 2.x, or a StableDiffusionXLPipeline, whose {name} is {kind.__name__}"
-            )
-    vae, *encoders = (
-        part if part.dtype == torch.float32 else deepcopy(part).float()
-        for part in (getattr(pipeline, name) for name in ("vae", *text_parts))
+    check_kinds(
+        pipeline,
+        {"unet": UNet2DConditionModel, "vae": AutoencoderKL, **{part: CLASSES[part] for part in text_parts}},
+        "a StableDiffusionPipeline of Stable Diffusion 1.x or 2.x, or a StableDiffusionXLPipeline",
     )
+    vae, *encoders = (in_fp32(getattr(pipeline, name)) for name in ("vae", *text_parts))
     network, tokenizers = pipeline.unet, [getattr(pipeline, tokenizer_part(part)) for part in text_parts]
     scheduler, vocabularies = dict(pipeline.scheduler.config), [sorted(each.get_vocab().items()) for each in tokenizers]
     zeros = len(encoders) > 1 and bool(pipeline.config.get(ZEROS, True))
-    digest = hashlib.sha256(repr((scheduler, vocabularies, zeros)).encode())
-    text_digest = hashlib.sha256(repr(vocabularies).encode())
-    for part in (network, vae, *encoders):
-        part.requires_grad_(False).eval()
-        for name, value in part.state_dict().items():
-            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-            for each in (digest,) if part is network or part is vae else (digest, text_digest):
-                each.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-                each.update(content)
+    whole, text = frozen_fingerprints((scheduler, vocabularies, zeros), vocabularies, (network, vae), encoders)
     source = type(pipeline).__name__
     return Parts(
         source=source,
@@ -131,10 +118,10 @@ def parts_of_pipeline(pipeline: "StableDiffusionPipeline | StableDiffusionXLPipe
         few_step=few_step(scheduler),
         card=Card(recommended=FEW_STEP_CARD if few_step(scheduler) else {}),
         captioner=None,
-        fingerprint=digest.hexdigest(),
+        fingerprint=whole,
         network=network,
         vae=vae.to(network.device),
-        text=towers([each.to(network.device) for each in encoders], tokenizers, text_digest.hexdigest(), source),
+        text=towers([each.to(network.device) for each in encoders], tokenizers, text, source),
         zeros_for_empty=zeros,
     )
 
@@ -156,7 +143,4 @@ def _check_configs(source: Packaging, scheduler: Mapping[str, Any], own_vae: Aut
     number({"scaling_factor": Family.SD1.latent_scale, **autoencoder}, "scaling_factor", path, 1e-3, 1e3)
     if autoencoder.get("latents_mean") is not None:
         raise ModelError(f"{path}: latents_mean is stated; accepted are autoencoders whose latents are scaled alone")
-    try:
-        schedule_from_config(scheduler, 1)
-    except PnPVideoError as wrong:
-        raise ModelError(f"{source.named('scheduler')}: {wrong}") from wrong
+    check_schedule(scheduler, source.named("scheduler"))

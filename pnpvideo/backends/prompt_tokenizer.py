@@ -1,10 +1,11 @@
 """What a tokenizer says about a prompt: where its words stand, and how much of it is read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from transformers import CLIPTokenizer
 
+from pnpvideo.backends.backend import part_by_end
 from pnpvideo.errors import ModelError
 
 
@@ -65,6 +66,10 @@ class PromptTokenizer:
     def end(self, text: str) -> int:
         """Where the token stands that ends ``text``: what follows it is padding."""
         return len(self._ids(text)) - 1
+
+    def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
+        """See backend.Text."""
+        return part_by_end(self.end, self.length, parts)
 
     def pieces(self, text: str) -> tuple[str, ...]:
         """The tokens of ``text`` as text, without those of start and end; the first one stands at position 1."""

@@ -1,27 +1,22 @@
 """Any Stable Diffusion 1.x, 2.x or XL checkpoint, by its own config: sizes, scale, prediction type and sites."""
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pnpvideo.backends.compiled import compile_blocks
 from pnpvideo.backends.controlnet import ControlNetwork, LoadedControlNets
 from pnpvideo.backends.derived_configs import SIZES
 from pnpvideo.backends.footprint import Footprint, of_autoencoder, of_network
+from pnpvideo.backends.latent_model import LatentModel
 from pnpvideo.backends.parts import UNCHANGED, parts_of_name, parts_of_pipeline
 from pnpvideo.backends.sites import sites_of
 from pnpvideo.backends.size_conditioning import added_conditions
-from pnpvideo.backends.tiny_autoencoder import encoded
+from pnpvideo.backends.text import Towers
 from pnpvideo.diffusion.finite import finite
-from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.diffusion.scheduler_config import schedule_from_config
 from pnpvideo.errors import ModelError
 from pnpvideo.injection import Conditioning
 from pnpvideo.settings.options import Customization
@@ -33,13 +28,15 @@ GUIDANCE_TOLD = 8.5
 """Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
 
 
-class StableDiffusion:
+class StableDiffusion(LatentModel):
     """See Backend. The network runs in ``dtype``; latents, text and the autoencoder stay in fp32.
 
     model: alias, folder, single file or hub id; or a pipeline of diffusers, whose network is used as it is, in its own
     dtype and on its own device, and no longer asks for gradients. customization: what is changed in it first; a
     pipeline is used as it is.
     """
+
+    text: Towers
 
     def __init__(
         self,
@@ -51,28 +48,21 @@ class StableDiffusion:
     ) -> None:
         named = isinstance(model, str)
         parts = parts_of_name(model, device, dtype, customization) if named else parts_of_pipeline(model)
-        self.scheduler_config, self.card, self.captioner = parts.scheduler_config, parts.card, parts.captioner
-        self.few_step = parts.few_step
-        self.fingerprint = parts.fingerprint
-        self.network, self.vae, self.text = parts.network, parts.vae, parts.text
+        super().__init__(parts, device, dtype, compile)
         if device.type == "cuda":
             self.network.to(memory_format=torch.channels_last)  # as convolutions in half precision want it
-        self.device, self.dtype, self._offloaded = device, dtype, False
-        self.busy: AbstractContextManager[Any] = threading.RLock()
         self._zeros_for_empty = parts.zeros_for_empty
         self._controls = LoadedControlNets()
         self._check(parts.source)
-        self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
         self.sites = tuple(sites_of(self.network))
         told = self.network.config.time_cond_proj_dim
         self._told = None if told is None else embedded(GUIDANCE_TOLD, told).to(device, dtype)
-        self._compiled = compile
-        if compile:
-            compile_blocks(self.network)
 
     def _check(self, folder: object) -> None:
+        if "FlowMatch" in str(kind := self.scheduler_config.get("_class_name")):
+            raise ModelError(f"{folder}: the scheduler is a {kind}, which goes with Stable Diffusion 3 alone")
         channels, width = self.vae.config.latent_channels, self.text.width
         if self.network.config.in_channels != channels:
             raise ModelError(
@@ -95,16 +85,6 @@ class StableDiffusion:
                 f"{sizes} of six sizes"
             )
 
-    @property
-    def prediction(self) -> str:
-        return self.schedule(1).prediction.value
-
-    def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule:
-        return schedule_from_config(self.scheduler_config, steps, spacing)
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        return self.vae.config.latent_channels, height // self.factor, width // self.factor
-
     def footprint(self, width: int, height: int) -> Footprint:
         parts = (self.network, self.vae, *self.text.encoders.values())
         weights = sum(value.nbytes for part in parts for value in part.parameters())
@@ -116,58 +96,10 @@ class StableDiffusion:
     def controlnets(self, paths: Sequence[str]) -> tuple[ControlNetwork, ...]:
         return self._controls.of(paths, self.network, self.factor, self.device, self.dtype)
 
-    @property
-    def numerics(self) -> tuple[str, ...]:
-        return self.device.type, str(self.dtype), "compiled" if self._compiled else "eager", str(torch.__version__)
-
-    def upcast(self) -> AbstractContextManager[None] | None:
-        return None if self.dtype == torch.float32 else self._in_fp32()
-
-    @contextmanager
-    def _in_fp32(self) -> Iterator[None]:
-        """Run the network in fp32 for the time of the block; half-precision weights convert there and back exactly."""
-        half = self.dtype
-        self.network.to(torch.float32)
-        self.dtype = torch.float32
-        try:
-            yield
-        finally:
-            self.network.to(half)
-            self.dtype = half
-
-    def offload(self) -> bool:
-        if self._offloaded or self.device.type == "cpu":
-            return False
-        self._offloaded = True
-        return True
-
-    def _at_hand(self, part: nn.Module) -> None:
-        """Where parts wait off the device: fetch this one, and send the others away."""
-        if self._offloaded:
-            controls = () if part is self.network else (each.network for each in self._controls.networks.values())
-            for other in (self.network, self.vae, *self.text.encoders.values(), *controls):
-                if other is not part:
-                    other.to("cpu")  # from where texts are read, when they are
-            part.to(self.device)
-
-    @torch.no_grad()
-    def encode(self, pixels: np.ndarray) -> Tensor:
-        self._at_hand(self.vae)
-        latents = []
-        for picture in pixels:
-            x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
-            latents.append(encoded(self.vae, x) * self.vae.config.scaling_factor)
-        return finite(torch.cat(latents), "the autoencoder's latent")
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> np.ndarray:
-        self._at_hand(self.vae)
-        pictures = []
-        for latent in latents:
-            x = self.vae.decode(latent.unsqueeze(0).to(self.device) / self.vae.config.scaling_factor).sample
-            x = ((finite(x[0].float(), "the autoencoder's picture") + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            pictures.append(x.permute(1, 2, 0).cpu().numpy())
-        return np.stack(pictures)
+    def _others(self, part: nn.Module) -> Iterator[nn.Module]:
+        yield from super()._others(part)
+        if part is not self.network:
+            yield from (each.network for each in self._controls.networks.values())
 
     def embed(self, text: str) -> Conditioning:
         read = self.text.embeds([text])[0]

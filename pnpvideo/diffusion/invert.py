@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from pnpvideo.diffusion.prediction import Estimate
+from pnpvideo.diffusion.rf_solver import rf_solver_step
 from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.diffusion.solvers import Solver, State, ddim_step
 from pnpvideo.errors import OptionError
 
 
 def invert(
-    predict: Callable[[Tensor, int], Tensor],
+    predict: Callable[[Tensor, float], Tensor],
     start: State,
     schedule: Schedule,
     solver: Solver,
@@ -22,7 +23,8 @@ def invert(
 
     (DDIM inversion, arXiv 2010.02502, section 4.3.) ``predict(x, level)`` is the network's output for ``x`` at that
     level's timestep. The step from level i to i + 1 takes it at (x_i, t_i), or, if the solver asks at the destination,
-    at (x_i, t_{i+1}); the clean level has no timestep of its own and is asked about at t_1.
+    at (x_i, t_{i+1}); the clean level has no timestep of its own and is asked about at t_1. A solver that asks halfway
+    calls it a second time with the level i + 1/2 (see rf_solver).
     start: the clean latents at level 0, or any state that an interrupted run has yielded.
 
     Sampling goes back from x_{i+1} with the output at x_{i+1} itself, which is not known on the way up, so plain
@@ -30,8 +32,11 @@ def invert(
     from x_i: a fixed-point iteration (AIDI, arXiv 2309.04907; 2312.12540; ReNoise, 2403.14602), one evaluation each.
     A solver that looks back needs none, for its way back is of the same order, and accepts none: OptionError.
 
-    ``refine(eps, level)`` may change the noise estimate before the step to ``level`` is made with it.
+    ``refine(eps, level)`` may change the noise estimate before the step to ``level`` is made with it; a solver that
+    asks halfway takes none: OptionError.
     """
+    if solver.halfway and refine is not None:
+        raise OptionError("a solver that asks the network halfway inverts without regularisation: leave refine out")
     if solver.looks_back and rounds:
         raise OptionError(f"rounds is {rounds}; a solver that looks back inverts without correction rounds: give 0")
 
@@ -52,7 +57,9 @@ def invert(
     state = start._replace(x=start.x.float())
     while state.level < schedule.steps:
         x, level, to, previous_x0 = state.x, state.level, state.level + 1, None
-        if level == 0 or solver.at_destination:
+        if solver.halfway:
+            higher = rf_solver_step(predict, x, level, schedule)
+        elif level == 0 or solver.at_destination:
             higher = step_by_destination(x, level, x)
         else:
             found = estimate(x, level)

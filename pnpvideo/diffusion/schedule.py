@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -46,15 +46,21 @@ class Schedule:
         return cls(tuple(timesteps), signals, noises, prediction)
 
     @classmethod
-    def flow_matching(cls, steps: int, shift: float = 1.0, time_scale: float = 1000.0) -> "Schedule":
+    def flow_matching(
+        cls, steps: int, shift: float = 1.0, time_scale: float = 1000.0, first: float | None = None
+    ) -> "Schedule":
         """signal = 1 - t, noise = t (rectified flow, arXiv 2209.03003, eq. 1), t = s u / (1 + (s - 1) u).
 
         u runs from 0 to 1 in ``steps`` even steps. shift: s > 0, above 1 for more steps at high noise, as large
-        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t.
+        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t. first: u of level
+        1, from which the further ones are even; None: 1 / steps.
         """
         if steps < 1 or shift <= 0:
             raise OptionError(f"steps is {steps} and shift {shift}; accepted are at least 1 and more than 0")
-        even = [level / steps for level in range(steps + 1)]
+        if first is None or steps == 1:
+            even = [level / steps for level in range(steps + 1)]
+        else:
+            even = [0.0, *(1 - (1 - first) * fewer / (steps - 1) for fewer in reversed(range(steps)))]  # ends in 1
         times = [shift * u / (1 + (shift - 1) * u) for u in even]
         signals = tuple(1 - t for t in times)
         return cls(tuple(time_scale * t for t in times[1:]), signals, tuple(times), Prediction.FLOW)
@@ -63,9 +69,25 @@ class Schedule:
     def steps(self) -> int:
         return len(self.timesteps)
 
-    def timestep(self, level: int) -> float:
-        """What the network is told as time at ``level`` in 1 ... steps."""
-        return self.timesteps[level - 1]
+    def up_to(self, level: int) -> "Schedule":
+        """The levels from the clean one to ``level`` in 1 ... steps, which is then the noisiest."""
+        return replace(
+            self,
+            timesteps=self.timesteps[:level],
+            signals=self.signals[: level + 1],
+            noises=self.noises[: level + 1],
+        )
+
+    def timestep(self, level: float) -> float:
+        """What the network is told as time at ``level`` in 1 ... steps; between two levels, in proportion.
+
+        Below level 1, in proportion between that and 0, which is the clean level's time in flow matching.
+        """
+        below = int(level)
+        times = (0.0, *self.timesteps)
+        if level == below:
+            return times[below]
+        return times[below] + (level - below) * (times[below + 1] - times[below])
 
     def half_log_snr(self, level: int) -> float:
         """lambda = log(signal / noise) (DPM-Solver, arXiv 2206.00927): falls as noise rises.

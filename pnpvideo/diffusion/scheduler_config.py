@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.schedule import Schedule
-from pnpvideo.errors import ModelError, OptionError
+from pnpvideo.errors import ModelError, OptionError, PnPVideoError
 
 KARRAS_RHO = 3.0
 """Measured on the miniature: of the grids tried, the one whose inversions in 8 to 16 steps return best."""
@@ -17,6 +17,16 @@ KARRAS_MAX_SIGMA = 14.6
 KARRAS_GRID = 50
 """Steps of the checkpoint's own grid whose first and last timesteps the karras spacing keeps."""
 MAX_TRAIN_TIMESTEPS = 100_000
+FLOW_VARIANTS = (
+    "use_dynamic_shifting",
+    "invert_sigmas",
+    "shift_terminal",
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "stochastic_sampling",
+)
+"""Settings of a flow-matching scheduler that are refused where they are on."""
 PREDICTIONS = (Prediction.EPSILON, Prediction.VELOCITY, Prediction.SAMPLE)
 
 
@@ -30,10 +40,7 @@ def schedule_from_config(config: Mapping[str, Any], steps: int, spacing: str = "
     if spacing not in SPACINGS:
         raise OptionError(f"spacing is {spacing!r}; accepted: {', '.join(SPACINGS)}")
     if "FlowMatch" in str(config.get("_class_name")):
-        raise ModelError(
-            f"the scheduler is a {config['_class_name']}: flow-matching checkpoints are not read yet, "
-            "only those of Stable Diffusion 1.x, 2.x and XL"
-        )
+        return _flow_schedule(config, steps)
     train = int(_number(config, "num_train_timesteps", 1000, 1, MAX_TRAIN_TIMESTEPS, whole=True))
     if not 1 <= steps <= train:
         raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
@@ -44,6 +51,31 @@ def schedule_from_config(config: Mapping[str, Any], steps: int, spacing: str = "
     timesteps = SPACINGS[spacing](config, train, steps, alphas)
     clean = 1.0 if _flag(config, "set_alpha_to_one", True) else float(alphas[0])
     return Schedule.variance_preserving(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), known[stated])
+
+
+def check_schedule(config: Mapping[str, Any], source: object) -> None:
+    """Raise ModelError if no schedule can be read from ``config``. source: named in it."""
+    try:
+        schedule_from_config(config, 1)
+    except PnPVideoError as wrong:
+        raise ModelError(f"{source}: {wrong}") from wrong
+
+
+def _flow_schedule(config: Mapping[str, Any], steps: int) -> Schedule:
+    """The levels of diffusers' FlowMatchEulerDiscreteScheduler, whichever spacing is asked for: even, then shifted.
+
+    As there, the even ones begin at the lowest training level, which is shifted already (arXiv 2403.03206, eq. 23).
+    """
+    if (kind := config["_class_name"]) != "FlowMatchEulerDiscreteScheduler":
+        raise ModelError(f"the scheduler is a {kind}; of flow matching, accepted is a FlowMatchEulerDiscreteScheduler")
+    for name in FLOW_VARIANTS:
+        if config.get(name):
+            raise ModelError(f"the scheduler's {name} is {config[name]!r}; accepted is a fixed shift, without {name}")
+    train = int(_number(config, "num_train_timesteps", 1000, 1, MAX_TRAIN_TIMESTEPS, whole=True))
+    if not 1 <= steps <= train:
+        raise OptionError(f"steps is {steps}; this checkpoint was trained with {train} timesteps, so 1 to {train}")
+    shift = _number(config, "shift", 1.0, 1e-3, 1e3)
+    return Schedule.flow_matching(steps, shift, train, first=shift / (train + shift - 1))
 
 
 def _alphas(config: Mapping[str, Any], train: int) -> Tensor:

@@ -38,6 +38,11 @@ class Solver(Protocol):
         """When it inverts, is the network asked at the timestep of the level that the step goes to?"""
         ...
 
+    @property
+    def halfway(self) -> bool:
+        """When it inverts, is the network asked a second time, halfway to the next level? For flow matching only."""
+        ...
+
     def step(self, state: State, estimate: Estimate, schedule: Schedule, to: int) -> Tensor:
         """The latents of level ``to``, a neighbour of the state's, by the network's estimate at the state."""
         ...
@@ -52,6 +57,7 @@ class DDIM:
 
     at_destination: bool = True
     looks_back = False
+    halfway = False
 
     def step(self, state: State, estimate: Estimate, schedule: Schedule, to: int) -> Tensor:
         return schedule.mix(estimate.x0, estimate.eps, to)
@@ -67,6 +73,7 @@ class DPMSolver2M:
 
     looks_back = True
     at_destination = False
+    halfway = False
 
     def step(self, state: State, estimate: Estimate, schedule: Schedule, to: int) -> Tensor:
         level, previous = state.level, 2 * state.level - to
@@ -80,6 +87,13 @@ class DPMSolver2M:
 
 
 @dataclass(frozen=True)
+class RFSolver(DPMSolver2M):
+    """Invert by RF-Solver's step (see rf_solver), two network calls each; sample as DPMSolver2M, one call a step."""
+
+    halfway = True
+
+
+@dataclass(frozen=True)
 class KnownSecondOrder:
     """DDIM's step with D = x0 + ``term(level)`` in place of x0; DDIM's own where the term is None.
 
@@ -89,6 +103,7 @@ class KnownSecondOrder:
     term: Callable[[int], Tensor | None]
     looks_back = False
     at_destination = False
+    halfway = False
 
     def step(self, state: State, estimate: Estimate, schedule: Schedule, to: int) -> Tensor:
         term = self.term(state.level)
@@ -97,7 +112,7 @@ class KnownSecondOrder:
         return _step_by(estimate.x0 + term, state, schedule, to)
 
 
-SOLVERS: Mapping[str, Solver] = {"2m": DPMSolver2M(), "ddim": DDIM()}
+SOLVERS: Mapping[str, Solver] = {"2m": DPMSolver2M(), "ddim": DDIM(), "rf": RFSolver()}
 
 
 def ddim_step(x: Tensor, eps: Tensor, schedule: Schedule, level: int, to: int) -> Tensor:

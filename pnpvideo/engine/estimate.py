@@ -110,9 +110,9 @@ class Estimate:
             for calls in _steps(run, denoiser, 1, schedule.steps):
                 yield _of_step(run, calls).evaluations
         elif options.method.inverts:
-            levels: list[int] = []
+            levels: list[float] = []
 
-            def predict(x: Tensor, level: int) -> Tensor:
+            def predict(x: Tensor, level: float) -> Tensor:
                 levels.append(level)
                 return torch.zeros_like(x)
 
@@ -124,8 +124,8 @@ class Estimate:
                 if recorder is not None and recorder.calls(level) is not None:
                     anchors = size.anchors  # evaluated too, so that their correspondences are recorded
                     for edit in recorder.edits:
-                        edit.begin(recorder.moment(level))
-                        edit.keep(recorder.moment(level))
+                        edit.begin(recorder.moment(int(level)))
+                        edit.keep(recorder.moment(int(level)))
                 yield size.drawings + anchors
 
     def memory(self, most: Size, held: Footprint) -> int:

@@ -1,5 +1,6 @@
 """Produce a window's source trajectory, by inversion, by generation or by the method; the store keeps each level."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -58,13 +59,13 @@ def _inverted(run: Run, window: Window, recorder: SourceRecorder | None, key: st
 
 
 def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int) -> list[list[tuple[int, ...]]]:
-    """The frames of each network call, for each level from 1 up."""
+    """The frames of each network call, for each level from 1 up, and of those between levels."""
     frames = len(window.times)
     plain = [tuple(range(start, min(start + batch, frames))) for start in range(0, frames, batch)]
-    levels = range(1, run.schedule.steps + 1)
+    levels, between = range(1, run.schedule.steps + 1), [plain] if run.solver.halfway else []
     if recorder is None:
-        return [plain for _ in levels]
-    return [recorder.within(batch).calls(level) or plain for level in levels]
+        return [*(plain for _ in levels), *between]
+    return [*(recorder.within(batch).calls(level) or plain for level in levels), *between]
 
 
 def _invert_levels(
@@ -81,7 +82,7 @@ def _invert_levels(
             run.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
         warn_if_unfamiliar(run, window, states[0])
         state = State(states[-1], len(states) - 1)
-        if run.solver.looks_back and 1 < state.level < steps:
+        if run.solver.looks_back and not run.solver.halfway and 1 < state.level < steps:
             below = State(states[-2], state.level - 1)  # repeat the last stored step, for what the solver looks back at
             state = state._replace(previous_x0=next(_steps(run, window, recorder, below)).previous_x0)
         computed: list[Tensor] = []
@@ -106,21 +107,21 @@ def _steps(run: Run, window: Window, recorder: SourceRecorder | None, start: Sta
     )
 
 
-def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -> Callable[[Tensor, int], Tensor]:
+def _source_network(run: Run, window: Window, recorder: SourceRecorder | None) -> Callable[[Tensor, float], Tensor]:
     """predict(x, level): the network's output for the source prompt, in calls of the guard's batch."""
     words, steps = window.script.prompt_embeddings["source"], run.schedule.steps
 
-    def predict(x: Tensor, level: int) -> Tensor:
-        timestep = run.schedule.timestep(level)
+    def predict(x: Tensor, level: float) -> Tensor:
+        timestep, whole = run.schedule.timestep(level), math.ceil(level)
 
         def batched(batch: int) -> Tensor:
             parts = [(part, words.batch(len(part))) for part in x.split(batch)]
             return torch.cat([run.backend.predict(part, timestep, text) for part, text in parts])
 
-        with window.located("invert", level, steps):
+        with window.located("invert", whole, steps):
             if recorder is not None and recorder.calls(level) is not None:
-                least = recorder.smallest_call(level)
-                return run.guard.run_batched(lambda batch: recorder.within(batch).predict(x, level), least)
+                least = recorder.smallest_call(whole)
+                return run.guard.run_batched(lambda batch: recorder.within(batch).predict(x, whole), least)
             return run.guard.run_batched(batched)
 
     return predict

@@ -33,11 +33,13 @@ class SourceRecorder:
             return None
         return cls(run, window, recordable, run.guard.batch)
 
-    def calls(self, level: int) -> list[tuple[int, ...]] | None:
+    def calls(self, level: float) -> list[tuple[int, ...]] | None:
         """The frames of each network call at this level, anchors first; None if no edit needs the source there."""
         if level == self.run.schedule.steps:  # inversion never evaluates the noisiest level's own latents
             return None
-        moment = self.moment(level)
+        if level != int(level):  # sampling has no step down from between two levels
+            return None
+        moment = self.moment(int(level))
         if len(moment.keyframes) == self._frames:  # every frame is a keyframe: no correspondence is needed
             return None
         return self.run.options.coherence.passes(self._frames, moment.keyframes, self.batch)

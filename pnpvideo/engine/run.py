@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.joint_limits import check_without_cross_attention
 from pnpvideo.backends.tiny_autoencoder import TinyDecoder
 from pnpvideo.coherence.coherence import Place
 from pnpvideo.diffusion.guidance import Guidance
@@ -21,6 +22,7 @@ from pnpvideo.engine.control import Conditions, LoadedControl, load_controls
 from pnpvideo.engine.memory import CallGuard
 from pnpvideo.errors import NotFiniteError
 from pnpvideo.events import Progress, Report
+from pnpvideo.injection import Kind
 from pnpvideo.settings.effective import effective
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
@@ -50,10 +52,16 @@ class Run:
 
     @classmethod
     def of(cls, backend: Backend, options: Options, store: Store, report: Report) -> "Run":
-        """Resolve the user's ``options`` and build a run. Raises OptionError if they contradict each other."""
+        """Resolve the user's ``options`` and build a run.
+
+        Raises OptionError if they contradict each other, and ModelError if they ask for what the model cannot do.
+        """
         resolved = effective(options, backend)
+        if not any(site.kind is Kind.CROSS for site in backend.sites):
+            check_without_cross_attention("the model", resolved)
         assert resolved.sampling.steps is not None and resolved.sampling.spacing is not None
         schedule = backend.schedule(resolved.sampling.steps, resolved.sampling.spacing)
+        schedule = schedule if resolved.generate else resolved.method.levels(schedule)
         guard, controls = CallGuard(backend, resolved.runtime.batch, report), load_controls(backend, resolved.control)
         quick, path = None, resolved.runtime.preview_vae
         if path is not None:

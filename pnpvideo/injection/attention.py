@@ -1,6 +1,6 @@
 """Adapter for diffusers' ``Attention`` module: splits a call into lanes and computes attention lane by lane."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -28,12 +28,17 @@ PLAIN = {
 
 def check_attention(module: Any, site: Site) -> None:
     """Raise ModelError if ``module`` computes more than q, k, v, attention and the output projection."""
+    check_plain(module, site)
+
+
+def check_plain(module: Any, site: Site, allowed: Collection[str] = ()) -> None:
+    """Raise ModelError if an attribute of ``module``, besides those ``allowed``, is not as PLAIN has it."""
     for name, plain in PLAIN.items():
-        if (value := getattr(module, name, plain)) != plain:
+        if name not in allowed and (value := getattr(module, name, plain)) != plain:
             shown = type(value).__name__ if isinstance(value, nn.Module) else repr(value)
             raise ModelError(
                 f"the attention layer {site.name} has {name} = {shown}, which edits of attention do not compute; "
-                "accepted are layers as in Stable Diffusion 1.x, 2.x and XL"
+                "accepted are layers as in Stable Diffusion 1.x, 2.x, XL and 3"
             )
 
 

@@ -21,6 +21,7 @@ from pnpvideo.injection.edit import (
     SkipEdit,
     StopForward,
 )
+from pnpvideo.injection.joint_attention import attend_joint, attend_text, check_joint, is_joint, joint_call
 from pnpvideo.injection.lanes import Lanes
 from pnpvideo.injection.moment import Moment
 from pnpvideo.injection.site import Kind, Site
@@ -94,12 +95,14 @@ def injected(network: nn.Module, edits: Sequence[Edit]) -> Iterator[Session]:
             elif site.kind is Kind.RESIDUAL:
                 block = network.get_submodule(site.name.rpartition(".")[0])
                 undo.append(partial(setattr, block, COMPILED, getattr(block, COMPILED)))
-                setattr(block, COMPILED, None)  # run uncompiled: a compiled block would bake in this step's hook
+                undo.append(partial(setattr, module, COMPILED, getattr(module, COMPILED)))
+                for compiled in (block, module):  # run uncompiled: a compiled block would bake in this step's hook
+                    setattr(compiled, COMPILED, None)
                 hook = _residual_hook(session, site, cast(list[ResidualEdit], stack))
                 undo.append(module.register_forward_hook(hook).remove)
             else:
-                check_attention(module, site)
                 original = module.processor
+                (check_joint if _is_joint(original) else check_attention)(module, site)
                 undo.append(partial(setattr, module, "processor", original))
                 module.processor = _EditedProcessor(session, site, cast(list[AttentionEdit], stack), original)
         yield session
@@ -164,9 +167,7 @@ def _skip_hook(session: Session, stack: list[SkipEdit]) -> Callable[..., Any]:
 class _EditedProcessor:
     """diffusers attention processor that runs the active edits, or the original processor where none is active."""
 
-    def __init__(
-        self, session: Session, site: Site, stack: list[AttentionEdit], original: Callable[..., Tensor]
-    ) -> None:
+    def __init__(self, session: Session, site: Site, stack: list[AttentionEdit], original: Callable[..., Any]) -> None:
         self.session, self.site, self.stack, self.original = session, site, stack, original
 
     def __call__(
@@ -176,18 +177,38 @@ class _EditedProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Any:
         now = self.session.now
         active = [edit for edit in self.stack if now is not None and edit.active(*now)]
         if now is None or not active:
             return self.original(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
         check_arguments(self.site, hidden_states, {"attention_mask": attention_mask, "temb": temb})
+        if _is_joint(self.original):
+            return self._joint(attn, active, hidden_states, encoder_hidden_states)
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         call = attention_call(attn, self.site, *now, hidden_states, context)
-        innermost: Attend = _stop if self.site == self.session.last else partial(attend, attn)
+        return self._edited(active, partial(attend, attn))(call)
+
+    def _joint(self, attn: Any, active: list[AttentionEdit], hidden: Tensor, text_hidden: Tensor | None) -> Any:
+        """The same of a layer over the tokens of picture and text: the outputs for both, or for the picture's."""
+        assert self.session.now is not None
+        call, text = joint_call(attn, self.site, *self.session.now, hidden, text_hidden)
+        pictures = self._edited(active, partial(attend_joint, attn, text))(call)
+        return pictures if text is None else (pictures, attend_text(attn, text, call))
+
+    def _edited(self, active: list[AttentionEdit], innermost: Attend) -> Attend:
+        """``innermost``, the attention itself, inside the active edits."""
+        if self.site == self.session.last:
+            innermost = _stop
         for edit in reversed(active):
             innermost = partial(edit, attend=innermost)
-        return innermost(call)
+        return innermost
+
+
+def _is_joint(processor: Any) -> bool:
+    while isinstance(processor, _EditedProcessor):
+        processor = processor.original
+    return is_joint(processor)
 
 
 def _stop(call: AttentionCall) -> Tensor:

@@ -56,6 +56,8 @@ def select(
     if not found:
         where = f" in the {part}" if part else ""
         which = f", layers {sorted(wanted)}" if wanted is not None else ""
+        if kind is Kind.CROSS and part is None and wanted is None:
+            raise NoMatchingSite("this network has no cross-attention; it attends to picture and text together")
         raise NoMatchingSite(f"this network has no {kind.value} site{where}{which}; its topology is not one we know")
     return found
 

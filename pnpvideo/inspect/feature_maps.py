@@ -132,7 +132,7 @@ def _features_at(run: Run, subject: Subject, level: Level, sites: Sequence[Site]
     for recorder in recorders:
         for site, by_frame in recorder.seen.items():
             rows = torch.stack([by_frame[frame] for frame in range(len(subject.frames))])
-            if site.kind is not Kind.RESIDUAL:
+            if rows.ndim == 3:  # tokens
                 rows = rows.mT.unflatten(2, grid_of(site, rows.shape[1], subject.grid))
             found[site] = rows
     return found

@@ -74,7 +74,7 @@ class _Recorder:
 
 
 class FeatureRecorder(_Recorder):
-    """Record the features (c, h, w) that edits at residual sites see."""
+    """Record the features (c, h, w), or (tokens, c) of a transformer, that edits at residual sites see."""
 
     def __call__(self, features: Tensor, site: Site, moment: Moment, lanes: Lanes) -> Tensor:
         self._record(site, lanes, features)

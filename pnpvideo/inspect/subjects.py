@@ -57,10 +57,16 @@ class Subject:
         return {"input": self.name, "frames": list(self.frames), "size": size, "source_prompt": script.source}
 
 
-def new_run(options: Options, backend: Backend | None, report: Report) -> Run:
-    """A run with the user's ``options``. backend: a loaded model; None: load the options' model."""
+def new_run(options: Options, backend: Backend | None, report: Report, edits: bool = False) -> Run:
+    """A run with the user's ``options``, of all noise levels, or, if it ``edits``, of those that its method samples.
+
+    backend: a loaded model; None: load the options' model.
+    """
     backend = backend or load(options.model, options.runtime, report, options.customization)
-    return Run.of(backend, options, Store(options.runtime.store, report=report), report)
+    run = Run.of(backend, options, Store(options.runtime.store, report=report), report)
+    steps, spacing = run.options.sampling.steps, run.options.sampling.spacing
+    assert steps is not None and spacing is not None
+    return run if edits else replace(run, schedule=backend.schedule(steps, spacing))
 
 
 @contextmanager

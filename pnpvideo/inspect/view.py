@@ -9,7 +9,7 @@ from pnpvideo.injection import Kind, Site, select
 
 USUAL_TIMESTEPS = (800.0, 540.0, 260.0, 100.0)
 """540 is the timestep at which Plug-and-Play shows features (arXiv 2211.12572, figure 3)."""
-PARTS = ("encoder", "middle", "decoder")
+PARTS = ("encoder", "middle", "decoder", "transformer")
 COARSENESS = (1, 2, 4, 8, 16)
 """Latent cells per cell of a layer, along one side."""
 
@@ -25,7 +25,8 @@ class View:
     timesteps: tuple[float, ...] = USUAL_TIMESTEPS
     """Noise levels, as the network's timesteps, 0 (clean) to 1000 (noise); the run's nearest are shown. (): all."""
     part: str | None = None
-    """Part of the network: "encoder", "middle" or "decoder"; None: the decoder, and in ``words`` all of them."""
+    """Part of the network: "encoder", "middle" or "decoder"; of Stable Diffusion 3, "transformer". None: the decoder
+    where there is one, else all, as in ``words``."""
     layers: tuple[int, ...] = ()
     """Layers of that part, counted from 0; (): all."""
     sites: tuple[str, ...] = ()
@@ -44,10 +45,12 @@ class View:
     def select(self, sites: Sequence[Site], kind: Kind, part: str | None = "decoder") -> tuple[Site, ...]:
         """The sites to show: those that are named, else those of ``kind`` in the part and its layers.
 
-        part: where the view has none; None: any. Raises NoMatchingSite, with names that come close.
+        part: where the view has none and the network has it; None: any. Raises NoMatchingSite, with names that come
+        close.
         """
         if not self.sites:
-            return select(sites, kind, self.part or part, self.layers or None)
+            usual = part if any(site.part == part for site in sites) else None
+            return select(sites, kind, self.part or usual, self.layers or None)
         known = {site.name: site for site in sites}
         for name in self.sites:
             if name not in known:

@@ -145,9 +145,9 @@ def words(
     side is nearest to this are shown. backend: as in ``features``. Raises PnPVideoError.
     """
     options, view = replace(options or Options(), coherence=Independent()), view or View(timesteps=())
-    run = new_run(options, backend, report)
-    sites = view.select_only(run.backend.sites, Kind.CROSS, part=None)
     edited = prompt is not None or options.prompts.change is not None or bool(options.prompts.directions)
+    run = new_run(options, backend, report, edited)
+    sites = view.select_only(run.backend.sites, Kind.CROSS, part=None)
     levels = levels_near(run.schedule, view.timesteps)
     maps: list[WordMap] = []
     results: list[np.ndarray] = []

@@ -78,6 +78,7 @@ _DDIM: dict[str, Any] = {
     "feature_until": 0.0,
     "attention_until": 0.0,
     "fresh_noise": 0.0,
+    "inversion_depth": 1.0,
     "solver": "ddim",
     "spacing": "checkpoint",
 }

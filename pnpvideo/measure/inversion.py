@@ -67,7 +67,7 @@ def invert_and_sample(run: Run, pictures: Sequence[np.ndarray], caption: str) ->
     clean = backend.encode(np.stack(pictures))
     words = backend.embed(caption).batch(len(clean))
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return backend.predict(x, schedule.timestep(level), words)
 
     rounds, refine = sampling.inversion_rounds or 0, regularisation(run)

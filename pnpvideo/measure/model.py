@@ -211,7 +211,7 @@ def round_trip(backend: Backend, scene: int, style: str, steps: int, size: int |
     words = backend.embed(caption(training_instant(scene), style)).batch()
     schedule = backend.schedule(steps)
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return backend.predict(x, schedule.timestep(level), words)
 
     *_, noisy = invert(predict, State(latent, 0), schedule, DDIM(), rounds)

@@ -90,6 +90,8 @@ class Method:
     """Negative prompt with ``generate``, where the user names none; cards have no recommendation for it."""
     first_order: ClassVar[bool] = False
     """Whether the method works with first-order steps only (the solver "ddim")."""
+    needs_cross_attention: ClassVar[bool] = False
+    """Whether the method steers cross-attention, which networks of picture and text together do not have."""
     needs_caption: ClassVar[bool] = False
     """Whether the method needs a source prompt even if the target prompt is given."""
 
@@ -100,7 +102,7 @@ class Method:
         """The method's own defaults, for its options and those of other groups: option -> value.
 
         They count where neither the user nor the checkpoint sets one. prediction: what the network predicts, "epsilon",
-        "sample" or "v_prediction". generate: the guidance picture is generated.
+        "sample", "v_prediction" or "flow". generate: the guidance picture is generated.
         """
         return {}
 
@@ -119,6 +121,13 @@ class Method:
         always right, where it has nothing more exact to say.
         """
         return self
+
+    def levels(self, schedule: Schedule) -> Schedule:
+        """The part of ``schedule``, from the clean level up, that a run inverts and samples: usually all of it.
+
+        Not asked where the guidance picture is generated, which begins at the noisiest level.
+        """
+        return schedule
 
     @property
     def source_lanes(self) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class Pix2PixZero(Method):
     card_names: ClassVar[Mapping[str, str]] = {"guidance": "edit_guidance", "negative": "edit_negative"}
     negative_otherwise: ClassVar[str] = "{source}"
     negative_generated: ClassVar[str] = ""
+    needs_cross_attention: ClassVar[bool] = True
     needs_caption: ClassVar[bool] = True
 
     def otherwise(self, prediction: str, generate: bool) -> Mapping[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pnpvideo.kinds import SHARE
+from pnpvideo.kinds import SHARE, Real
 from pnpvideo.methods.method import Method
 from pnpvideo.option import Spec, option
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pnpvideo.diffusion.schedule import Schedule
     from pnpvideo.diffusion.trajectory import Trajectory
     from pnpvideo.injection import Edit, Site
+
+FLOW_DEPTH = 0.5
+"""Of ReFlex's middle step, 14 of 28 in its authors' code (arXiv 2507.01496)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,26 @@ class PlugAndPlay(Method):
         ),
     )
 
+    inversion_depth: float | None = option(
+        None,
+        Spec(
+            kind=Real(0.0, 1.0, above=True),
+            section="look",
+            otherwise=1.0,
+            card=True,
+            help="pnp: share of the noise levels up to which the source is inverted, and from which the result is "
+            "sampled; 1: pure noise. Less is faster, keeps more of the source, and other shares of steps are of what "
+            "is left. Without it, 0.5 for flow matching.",
+        ),
+    )
+
+    def otherwise(self, prediction: str, generate: bool) -> Mapping[str, Any]:
+        return {"inversion_depth": FLOW_DEPTH} if prediction == "flow" and not generate else {}
+
+    def levels(self, schedule: Schedule) -> Schedule:
+        assert self.inversion_depth is not None
+        return schedule.up_to(max(1, int(self.inversion_depth * schedule.steps + 0.5)))
+
     def without_effect(self) -> Mapping[str, str]:
         if self.fresh_noise:
             return {}
@@ -71,12 +94,18 @@ class PlugAndPlay(Method):
         """x_T = sqrt(1 - n^2) x_T(source) + n eps, with n = ``fresh_noise`` and eps the same for all frames.
 
         n = 0 is the published method. Fresh noise is our addition, because inverted noise still carries the source's
-        colours.
+        colours. Below pure noise (``inversion_depth``), it replaces a share of the noise that is in x alone.
         """
-        inverted, share = trajectory.at(schedule.steps), self.fresh_noise
+        level, share = schedule.steps, self.fresh_noise
+        inverted = trajectory.at(level)
         if not share:
-            return inverted, schedule.steps
-        return (1 - share**2) ** 0.5 * inverted + share * noise.to(inverted), schedule.steps
+            return inverted, level
+        stays, fresh = (1 - share**2) ** 0.5, share * noise.to(inverted)
+        if self.inversion_depth in (None, 1.0):
+            return stays * inverted + fresh, level
+        clean = trajectory.at(0)
+        eps = (inverted - schedule.signals[level] * clean) / schedule.noises[level]
+        return schedule.mix(clean, stays * eps + fresh, level), level
 
     def edits(self, sites: Sequence[Site]) -> list[Edit]:
         from pnpvideo.edits.structure import FeatureInjection, SelfAttentionInjection

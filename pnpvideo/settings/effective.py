@@ -10,7 +10,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.methods.registry import METHODS
 from pnpvideo.option import specs
 from pnpvideo.settings.card import Card
-from pnpvideo.settings.options import CHECKPOINT, DDIM, KNOWN_DEFAULTS, SECOND_ORDER, Options
+from pnpvideo.settings.options import CHECKPOINT, DDIM, FLOW, KNOWN_DEFAULTS, RF, Options
 from pnpvideo.settings.presets import PRESETS
 
 CALL, CARD, PRESET, METHOD, MODEL, DEFAULT = "call", "checkpoint's card", "preset", "method", "model", "default"
@@ -20,7 +20,7 @@ class Checkpoint(Protocol):
     """The properties of a model that options depend on.
 
     few_step: whether it was distilled to sample in few steps. size: native short side in pixels. prediction: what the
-    network predicts, "epsilon", "sample" or "v_prediction".
+    network predicts, "epsilon", "sample", "v_prediction" or "flow".
     """
 
     @property
@@ -48,14 +48,26 @@ def effective(options: Options, model: Checkpoint) -> Options:
     first_order = bool(regularize) or model.few_step or method.first_order
     solver = decide.of("solver", sampling.solver, DDIM if first_order else preset.solver, PRESET)
     usual_steps = preset.few_steps if model.few_step else preset.ddim_steps if solver == DDIM else preset.steps
-    if solver == SECOND_ORDER and method.first_order:
-        raise OptionError("the solver is 2m, and this method is defined for steps of first order; use --solver ddim")
-    if solver == SECOND_ORDER and sampling.inversion_rounds:
+    if solver != DDIM and method.first_order:
         raise OptionError(
-            f"inversion_rounds is {sampling.inversion_rounds}, and the solver is 2m, whose inversion needs no "
+            f"the solver is {solver}, and this method is defined for steps of first order; use --solver ddim"
+        )
+    if solver != DDIM and sampling.inversion_rounds:
+        raise OptionError(
+            f"inversion_rounds is {sampling.inversion_rounds}, and the solver is {solver}, whose inversion needs no "
             "corrections; leave them out, or ask for --solver ddim"
         )
-    rounds = 0 if solver == SECOND_ORDER else decide("inversion_rounds", sampling.inversion_rounds)
+    if solver == RF and model.prediction != FLOW:
+        raise OptionError(
+            f"the solver is rf, for models trained by flow matching, such as Stable Diffusion 3; this one predicts "
+            f"{model.prediction}: use --solver 2m or ddim"
+        )
+    if solver == RF and regularize:
+        raise OptionError(
+            f"regularize is {regularize:g}, and the solver is rf, whose inversion is not regularised; leave it out, or "
+            "ask for --solver ddim"
+        )
+    rounds = 0 if solver != DDIM else decide("inversion_rounds", sampling.inversion_rounds)
     resolved_sampling = replace(
         sampling,
         regularize=regularize,
@@ -128,6 +140,8 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
         for name in options.unread
     }
     sampling, prompts = options.sampling, options.prompts
+    if options.generate:
+        reasons |= {"inversion_depth": "the guidance picture is generated"}
     if not options.method.inverts or options.generate:
         why = "the guidance picture is generated" if options.generate else "the method does not invert"
         reasons |= {"regularize": why, "inversion_rounds": why}

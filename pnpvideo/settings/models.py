@@ -53,6 +53,13 @@ ALIASES = {
             gigabytes=13.9,
             licence="Stability AI's own, which limits commercial use",
         ),
+        Alias(
+            name="sd3",
+            source="stabilityai/stable-diffusion-3-medium-diffusers",
+            note="Stable Diffusion 3 medium (flow matching) at 1024 pixels; on the hub, its licence is accepted first",
+            gigabytes=15.5,
+            licence="Stability AI Community License",
+        ),
     )
 }
 

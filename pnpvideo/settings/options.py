@@ -43,9 +43,9 @@ from pnpvideo.video.span import Span
 if TYPE_CHECKING:
     from pnpvideo.video.clip import Clip
 
-SECOND_ORDER, DDIM = "2m", "ddim"
+SECOND_ORDER, DDIM, RF = "2m", "ddim", "rf"
 KARRAS, CHECKPOINT = "karras", "checkpoint"
-EPSILON, VELOCITY = "epsilon", "v_prediction"
+EPSILON, VELOCITY, FLOW = "epsilon", "v_prediction", "flow"
 LCM, TURBO = "lcm", "turbo"
 
 
@@ -65,9 +65,10 @@ class Sampling:
     solver: str | None = option(
         None,
         Spec(
-            kind=Choice((SECOND_ORDER, DDIM)),
+            kind=Choice((SECOND_ORDER, DDIM, RF)),
             section="look",
-            help="Second order up and down, or DDIM, which a regularised inversion uses; without it, the preset's.",
+            help="Second order up and down; DDIM, which a regularised inversion uses; or RF-Solver up, of two calls a "
+            "step, for flow matching. Without it, the preset's.",
         ),
     )
     spacing: str | None = option(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Preset:
     """Values of options in Sampling. docs/speed.md has the cost and quality of each preset.
 
-    steps: with the solver "2m". ddim_steps: with "ddim". few_steps: of a checkpoint distilled to sample in few steps,
-    with either solver.
+    steps: with the solvers "2m" and "rf". ddim_steps: with "ddim". few_steps: of a checkpoint distilled to sample in
+    few steps, with any solver.
     """
 
     steps: int

@@ -28,10 +28,5 @@ def embed_prompt(backend: Backend, prompt: str) -> Conditioning:
 
 def token_weights(text: Text, pieces: Sequence[Piece]) -> Tensor:
     """Return the weight of every token, (tokens,) fp32, of the text that consists of ``pieces``."""
-    weights, read, first = torch.ones(text.length), "", 1
-    for piece in pieces:
-        read += piece.text
-        end = text.end(read)
-        weights[first:end] = piece.weight
-        first = end
-    return weights
+    parts = text.part_of_tokens([piece.text for piece in pieces])
+    return torch.tensor([1.0 if part is None else pieces[part].weight for part in parts])

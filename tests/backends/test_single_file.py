@@ -50,7 +50,7 @@ class Canary:
         return Path.touch, (self.path,)
 
 
-KNOWN = dict(zip(FAMILIES, Family, strict=True))
+KNOWN = dict(zip(FAMILIES, (Family.SD1, Family.SD2, Family.SDXL), strict=True))
 CPU = Runtime(device="cpu", dtype="float32")
 
 

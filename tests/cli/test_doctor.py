@@ -171,6 +171,22 @@ def test_a_model_is_loaded_and_asked_once(checkpoint: Path, capsys: Output) -> N
     assert "GiB of weights" in found["memory"] and "s for the first call" in found["call"]
 
 
+def test_stable_diffusion_3_is_loaded_and_asked_once(joint_checkpoint: Path, capsys: Output) -> None:
+    assert main(["doctor", str(joint_checkpoint), "--json", "--device", "cpu"]) == 0
+    found = {check["name"]: check["found"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "64 x 64 pixels, 16 latent channels" in found["model"] and "predicts flow" in found["model"]
+    assert found["sites"] == "4 self-attention, 3 residual" and "s for the first call" in found["call"]
+    assert main(["doctor", str(joint_checkpoint), "--lora", "none.safetensors", "--device", "cpu"]) == 1
+    assert "LoRAs go with 1.x, 2.x and XL alone" in capsys.readouterr().out
+
+
+def test_models_says_what_stable_diffusion_3_takes(capsys: Output) -> None:
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "sd3" in said and "stabilityai/stable-diffusion-3-medium-diffusers" in said
+    assert "Of Stable Diffusion 3 it takes folders and hub ids," in said
+
+
 def test_options_of_a_model_need_one(capsys: Output) -> None:
     assert main(["doctor", "--dtype", "bfloat16"]) == 2
     assert "--dtype is of a model; name one" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pnpvideo.cli.main import main
 
 from pnpvideo.early import check_input, check_options, check_run
 from pnpvideo.errors import DeviceError, InputError, ModelError, OutputError
@@ -106,6 +107,32 @@ def test_a_folder_that_is_no_checkpoint_is_refused_early() -> None:
     Path("model").mkdir()
     with pytest.raises(ModelError, match="model is no model"):
         check_options(Options(model="./model"))
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ([*TRANSLATE, "--method", "pix2pix-zero"], "pix2pix-zero steers; use --method pnp, sdedit or flowedit"),
+        (EDIT, "pix2pix-zero steers"),
+        ([*EDIT, "--method", "flowedit", "--keep-background"], "keep_background looks for the word in; use --mask"),
+        ([*TRANSLATE, "--lora", "none.safetensors"], "LoRAs go with 1.x, 2.x and XL alone"),
+        ([*TRANSLATE, "--embedding", "none.safetensors"], "textual inversions go with"),
+        ([*TRANSLATE, "--vae", "none"], "other autoencoders go with"),
+        (
+            [*TRANSLATE, "--control", "canny", "--controlnet", "none"],
+            "ControlNets go with Stable Diffusion 1.x and 2.x",
+        ),
+        ([*PLAN, "--method", "pix2pix-zero"], "pix2pix-zero steers"),
+        ([*PLAN, "--from", "ball", "--to", "cube"], "pix2pix-zero steers"),
+        ([*PLAN, "--lora", "none.safetensors"], "LoRAs go with"),
+    ],
+)
+def test_what_a_model_of_joint_attention_cannot_do_is_refused_early(
+    given: list[str], complaint: str, joint_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the input, which breaks off behind its header, is decoded: that would be exit 3."""
+    assert main([*given, "--model", str(joint_checkpoint)]) == 4
+    assert complaint in capsys.readouterr().err and not Path("out.mp4").exists()
 
 
 def test_a_direction_that_is_too_large_is_refused_early() -> None:

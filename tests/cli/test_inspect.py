@@ -63,6 +63,32 @@ def test_a_sheet_its_numbers_and_the_tensors_are_written(
     assert sorted(path.name for path in still.parent.iterdir() if path.name.startswith(".")) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "shape"),
+    [
+        ("features", "0/transformer_blocks.1.ff/level-1", (1, 16, 2, 2)),
+        ("attention", "0/transformer_blocks.1.attn/level-1", (1, 4, 4)),
+        ("flow", "0/transformer_blocks.2.attn/level-1", (1, 2, 4)),
+    ],
+)
+def test_stable_diffusion_3_is_looked_into(
+    command: str,
+    name: str,
+    shape: tuple[int, ...],
+    still: Path,
+    clip_of: Callable[..., Path],
+    joint_checkpoint: Path,
+) -> None:
+    source = clip_of(3, 64, 64) if command == "flow" else still
+    sheet, raw = still.with_name("sheet.png"), still.with_name("raw.safetensors")
+    model = ["--model", str(joint_checkpoint), "--size", "32", "--steps", "2", "--device", "cpu", "--progress", "none"]
+    shown = ["--raw", str(raw), "-o", str(sheet), "--part", "transformer", "--source-prompt", "a hen"]
+    frames = ["--pictures", "3"] if command == "flow" else []
+    assert main(["inspect", command, str(source), *frames, *model, *shown]) == 0
+    with safe_open(raw, "pt") as tensors:
+        assert tensors.get_tensor(name).shape == shape
+
+
 def test_other_kinds_of_pictures(still: Path) -> None:
     sheet = still.with_name("sheet.webp")
     assert main(["inspect", "words", str(still), *QUICK, "-o", str(sheet)]) == 0

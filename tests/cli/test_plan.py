@@ -1,6 +1,7 @@
 """plan and bench, as a shell has them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_a_plan_is_told_in_lines_or_as_json(monkeypatch: pytest.MonkeyPatch, tmp
     ]
     told = json.loads(CliRunner().invoke(pnpvideo, ["plan", "clip.mp4", "--json", "-q"]).stdout)
     assert (told["evaluations"], told["drawings"]) == (1200, 4)
+
+
+def test_stable_diffusion_3_is_planned(clip_of: Callable[..., Path], joint_checkpoint: Path) -> None:
+    """Half of its levels: three steps up, then three with two lanes, and the source's pass of the injection."""
+    words = ["plan", str(clip_of(1)), "--model", str(joint_checkpoint), "--steps", "6", "--size", "32", "--json", "-q"]
+    whole = ["--inversion-depth", "1", "--coherence", "none"]
+    evaluations = []
+    for more in (whole[2:], whole):
+        ran = CliRunner().invoke(pnpvideo, [*words, "--device", "cpu", *more])
+        assert ran.exit_code == 0, ran.output
+        told = json.loads(ran.stdout)
+        evaluations.append((told["steps"], told["evaluations"]))
+    assert [steps for steps, _ in evaluations] == [3, 6]
+    assert evaluations == [(3, 3 + 3 * 2 + 2), (6, 6 + 6 * 2 + 5)]
 
 
 @pytest.mark.parametrize("text", ["much", "8X", "", "G"])

@@ -36,7 +36,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
     flags = """--model sd15 --source-prompt s --negative n --method sdedit --coherence joint --steps 7 --guidance 2.5
         --preset draft --solver ddim --spacing checkpoint --window 12 --no-sidecar
         --memory 1.5G --guidance-span :0.6
-        --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-rounds 2
+        --feature-until 0.7 --attention-until 0.4 --fresh-noise 0.1 --inversion-depth 0.5 --inversion-rounds 2
         --strength 0.3 --keyframe-every 4 --seed 9 --size 256 --frames 2:9
         --captioner c --placement start --direction d:0.5 --mask m.png --cross-attention 0.2 --cross-attention-until 0.6
         --update code --map-pixels 64 --source-guidance 1.5
@@ -65,6 +65,7 @@ def test_every_flag_reaches_the_engine(engine: Engine) -> None:
             "feature_until": 0.7,
             "attention_until": 0.4,
             "fresh_noise": 0.1,
+            "inversion_depth": 0.5,
             "inversion_rounds": 2,
             "captioner": "c",
             "placement": "start",

@@ -60,11 +60,11 @@ EVEN = [even_flow, even_preserving]
 """In even steps of lambda, between bounds, as the theory of the solvers' orders wants it."""
 
 
-def ideal(schedule: Schedule) -> Callable[[Tensor, int], Tensor]:
+def ideal(schedule: Schedule) -> Callable[[Tensor, float], Tensor]:
     """The network: the expectation of what it predicts, given x."""
 
-    def predict(x: Tensor, level: int) -> Tensor:
-        signal, noise = schedule.signals[level], schedule.noises[level]
+    def predict(x: Tensor, level: float) -> Tensor:
+        signal, noise = schedule.signals[int(level)], schedule.noises[int(level)]
         away = (x - signal * MEAN) / (signal**2 * STD**2 + noise**2)
         x0, eps = MEAN + signal * STD**2 * away, noise * away
         return {

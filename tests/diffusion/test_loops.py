@@ -33,7 +33,7 @@ def test_multistep_goes_back_closer_in_fewer_steps() -> None:
     def miss(steps: int, solver: Solver, spacing: str) -> float:
         schedule = schedule_from_config(CONFIG, steps, spacing)
 
-        def predict(x: Tensor, level: int) -> Tensor:
+        def predict(x: Tensor, level: float) -> Tensor:
             return smooth(x, schedule.timestep(level))
 
         *_, noisy = invert(predict, State(clean, 0), schedule, solver)
@@ -51,7 +51,7 @@ def test_a_known_trajectory_makes_the_way_back_second_order() -> None:
     def miss(steps: int, known: bool) -> float:
         schedule = schedule_from_config(CONFIG, steps, "karras")
 
-        def predict(x: Tensor, level: int) -> Tensor:
+        def predict(x: Tensor, level: float) -> Tensor:
             return smooth(x, schedule.timestep(level))
 
         def term(level: int) -> Tensor | None:
@@ -73,7 +73,7 @@ def test_multistep_goes_up_to_pure_noise_and_back(spacing: str) -> None:
     assert schedule.signals[-1] == 0
     clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return smooth(x, schedule.timestep(level))
 
     *_, noisy = invert(predict, State(clean, 0), schedule, DPMSolver2M())
@@ -86,7 +86,7 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(solver: Solver) -> None:
     schedule = schedule_from_config(CONFIG, 6, "karras")
     clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return smooth(x, schedule.timestep(level))
 
     def up(start: State) -> list[State]:
@@ -129,7 +129,7 @@ def test_more_steps_bring_the_picture_back_closer() -> None:
     def error(steps: int) -> float:
         schedule = schedule_from_config(CONFIG, steps)
 
-        def predict(x: Tensor, level: int) -> Tensor:
+        def predict(x: Tensor, level: float) -> Tensor:
             return torch.tanh(x.roll(1, 2)) * (0.5 + schedule.timestep(level) / 2000)
 
         *_, noisy = invert(predict, State(clean, 0), schedule, DDIM())
@@ -176,7 +176,7 @@ def test_corrected_inversion_meets_the_way_down(prediction: str) -> None:
 def test_a_round_asks_where_the_last_guess_is() -> None:
     schedule, asked = schedule_from_config(CONFIG, 2), list[tuple[float, float]]()
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         asked.append((float(x), schedule.timestep(level)))
         return 0.5 * x
 

@@ -30,10 +30,29 @@ def test_a_shift_moves_all_levels_of_flow_matching_but_its_ends(shift: float) ->
         assert shifted.timestep(level) == pytest.approx(shifted.noises[level])
 
 
+def test_flow_matching_ends_in_pure_noise_whatever_its_first_level() -> None:
+    for steps in range(1, 60):
+        schedule = Schedule.flow_matching(steps, 3.0, first=0.003)
+        assert (schedule.noises[-1], schedule.signals[-1]) == (1.0, 0.0)
+
+
+def test_between_two_levels_the_time_is_between_theirs() -> None:
+    schedule = Schedule.flow_matching(4, shift=3.0)
+    assert [schedule.timestep(level) for level in (1, 1.5, 2)] == [500.0, 625.0, 750.0]
+    assert schedule.timestep(0.5) == 250.0
+
+
 @pytest.mark.parametrize(("steps", "shift"), [(0, 1.0), (4, 0.0), (4, -1.0)])
 def test_a_flow_that_cannot_be_is_refused(steps: int, shift: float) -> None:
     with pytest.raises(OptionError, match=f"steps is {steps} and shift {shift}"):
         Schedule.flow_matching(steps, shift)
+
+
+def test_a_part_of_a_schedule_ends_at_its_level() -> None:
+    schedule = Schedule.flow_matching(4)
+    part = schedule.up_to(3)
+    assert (part.steps, part.timesteps, part.noises) == (3, schedule.timesteps[:3], (0.0, 0.25, 0.5, 0.75))
+    assert part.signals == schedule.signals[:4] and schedule.up_to(4) == schedule
 
 
 def test_variance_is_preserved() -> None:

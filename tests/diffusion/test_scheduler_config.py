@@ -12,6 +12,7 @@ from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.kinds import Choice
 from pnpvideo.settings.options import KNOWN
 
+FLOW = "FlowMatchEulerDiscreteScheduler"
 CONFIG: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 PURE_NOISE: dict[str, Any] = {
     "prediction_type": "v_prediction",
@@ -86,7 +87,25 @@ def test_predicting_noise_from_pure_noise_is_refused() -> None:
         schedule.estimate(x, x, 10)
 
 
-@pytest.mark.parametrize("name", ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"])
-def test_a_flow_matching_config_is_not_read_as_another_schedule(name: str) -> None:
-    with pytest.raises(ModelError, match=f"{name}: flow-matching checkpoints are not read yet"):
-        schedule_from_config({"_class_name": name, "shift": 3.0}, 10)
+def test_a_flow_matching_config_has_levels_of_its_own() -> None:
+    """Even, from the lowest training level on, which is shifted as well; then shifted."""
+    schedule = schedule_from_config({"_class_name": FLOW, "shift": 3.0}, 2)
+    lowest = 3 * 0.001 / (1 + 2 * 0.001)
+    assert schedule.prediction is Prediction.FLOW
+    assert schedule.noises == pytest.approx((0, 3 * lowest / (1 + 2 * lowest), 1))
+    assert schedule_from_config({"_class_name": FLOW}, 1).noises == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"_class_name": "FlowMatchHeunDiscreteScheduler"}, "is a FlowMatchHeunDiscreteScheduler; of flow matching"),
+        ({"use_dynamic_shifting": True}, "use_dynamic_shifting is True; accepted is a fixed shift"),
+        ({"shift": 0}, "shift is 0"),
+    ],
+)
+def test_other_flow_matching_configs_are_refused(changes: dict[str, object], match: str) -> None:
+    with pytest.raises(ModelError, match=match):
+        schedule_from_config({"_class_name": FLOW, "shift": 3.0, **changes}, 10)
+    with pytest.raises(OptionError, match="steps is 1001"):
+        schedule_from_config({"_class_name": FLOW}, 1001)

@@ -112,7 +112,7 @@ def test_a_step_up_undoes_the_step_down_with_the_same_noise(schedule: Schedule) 
 def test_the_implied_x0_takes_a_trajectory_back_exactly(solver: DDIM | DPMSolver2M, schedule: Schedule) -> None:
     """The inverse of a step, whatever the solver that made it."""
 
-    def predict(x: Tensor, level: int) -> Tensor:
+    def predict(x: Tensor, level: float) -> Tensor:
         return smooth(x, schedule.timestep(level))
 
     clean = noise(1, 4, 8, 8)

@@ -21,7 +21,8 @@ def state(level: int) -> State:
 
 
 def test_the_furthest_state_of_a_like_run_is_found() -> None:
-    run = Run.of(FakeBackend({}), Options(sampling=Sampling(steps=6)), Store(), ignore)
+    options = Options(method=SDEdit(), sampling=Sampling(steps=6))
+    run = Run.of(FakeBackend({}), options, Store(), ignore)
     shared = replace(run, beginnings={})
     one = Beginning(shared, lambda step: f"a{step}")
     for level in (5, 4, 3, 0):

@@ -62,7 +62,7 @@ def test_no_injection_is_plain_sampling(xl_backend: StableDiffusion, xl_options:
         x = xl_backend.encode(FRAMES)
         hen, fox, empty = (xl_backend.embed(text) for text in ("a hen", "a fox", ""))
 
-        def asked(text: Any) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        def asked(text: Any) -> Callable[[torch.Tensor, float], torch.Tensor]:
             return lambda x, level: xl_backend.predict(x, schedule.timestep(level), text.batch(len(x)))
 
         *_, noisy = invert(asked(hen), State(x, 0), schedule, DDIM())
@@ -90,7 +90,7 @@ def test_inversion_and_back(xl_backend: StableDiffusion) -> None:
     clean = torch.randn((1, 4, 4, 5), generator=torch.Generator().manual_seed(0))
     words, schedule = xl_backend.embed("a hen").batch(), xl_backend.schedule(50)
 
-    def predict(x: torch.Tensor, level: int) -> torch.Tensor:
+    def predict(x: torch.Tensor, level: float) -> torch.Tensor:
         return xl_backend.predict(x, schedule.timestep(level), words)
 
     def error(rounds: int) -> float:

@@ -36,11 +36,13 @@ PIXELS = np.random.default_rng(0).integers(60, 140, (3, 8, 8, 3), np.uint8)
 class Scene:
     """A run and a window of it; ``events``: what the engine reports."""
 
-    def __init__(self, folder: Path, steps: int = 3, stop: tuple[str, int] | None = None, **window: object) -> None:
+    def __init__(
+        self, folder: Path, steps: int = 3, stop: tuple[str, int] | None = None, solver: str = "ddim", **window: object
+    ) -> None:
         self.events: list[Event] = []
         self.stop = stop
         backend = FakeBackend(MEANS)
-        sampling = Sampling(steps=steps, guidance=1.0, solver="ddim")
+        sampling = Sampling(steps=steps, guidance=1.0, solver=solver)
         options = Options(
             method=Method(), coherence=Independent(), prompts=Prompts(source_prompt="dusk"), sampling=sampling
         )
@@ -75,13 +77,14 @@ def test_a_window_depends_on_its_arguments_alone(tmp_path: Path) -> None:
     assert np.abs(one.pictures.astype(float) - PIXELS).mean() > 5
 
 
+@pytest.mark.parametrize("solver", ["ddim", "2m", "rf"])
 @pytest.mark.parametrize("stop", [("invert", 2), ("sample", 1), ("sample", 3)])
-def test_an_interrupted_window_goes_on_where_it_stopped(stop: tuple[str, int], tmp_path: Path) -> None:
-    whole, broken = Scene(tmp_path / "a"), Scene(tmp_path / "b", stop=stop)
+def test_an_interrupted_window_goes_on_where_it_stopped(stop: tuple[str, int], solver: str, tmp_path: Path) -> None:
+    whole, broken = Scene(tmp_path / "a", solver=solver), Scene(tmp_path / "b", stop=stop, solver=solver)
     expected = translate_window(whole.run, whole.window).pictures
     with pytest.raises(KeyboardInterrupt):
         translate_window(broken.run, broken.window)
-    again = Scene(tmp_path / "b")
+    again = Scene(tmp_path / "b", solver=solver)
     assert np.array_equal(translate_window(again.run, again.window).pictures, expected)
     both = [broken.steps(stage) + again.steps(stage) for stage in ("invert", "sample")]
     assert both == [whole.steps("invert"), whole.steps("sample")]
@@ -112,6 +115,7 @@ def test_a_key_names_what_its_result_depends_on(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     run, window = scene.run, scene.window
     known = source_key(run, window)
+    assert source_key(Scene(tmp_path, solver="rf").run, window) != source_key(Scene(tmp_path, solver="2m").run, window)
     assert source_key(run, replace(window, pixels=PIXELS + 1)) != known
     assert source_key(run, replace(window, times=(0.0, 1.0, 2.0))) == known  # an inversion knows no times
     key = run_key(run, window, known, None)

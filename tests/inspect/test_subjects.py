@@ -13,6 +13,7 @@ from pnpvideo.engine.run import Run
 from pnpvideo.errors import DeviceError, InputError, ModelError, OptionError
 from pnpvideo.events import Event, Notice, Report, ignore
 from pnpvideo.inspect.subjects import Subject, first_frames, network_in_use, new_run, some_frames, subjects
+from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.settings.options import Options, Runtime, Sampling
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
@@ -20,8 +21,9 @@ from pnpvideo.video.read import read
 
 
 def run(folder: Path, report: Report = ignore) -> Run:
-    options = Options(prompts=Prompts(source_prompt="dusk"), sampling=Sampling(steps=3, size=16))
-    return Run.of(FakeBackend({"dusk": (-0.3, -0.2, 0.1)}), options, Store(folder), report)
+    prompts, sampling = Prompts(source_prompt="dusk"), Sampling(steps=3, size=16)
+    options = Options(prompts=prompts, sampling=sampling, runtime=Runtime(store=folder))
+    return new_run(options, FakeBackend({"dusk": (-0.3, -0.2, 0.1)}), report)
 
 
 def test_frames_are_evenly_spaced_or_named(clip_of: Callable[..., Path]) -> None:
@@ -70,6 +72,12 @@ def test_a_run_has_the_options_model_or_the_one_that_is_loaded(tmp_path: Path) -
     assert new_run(options, backend, ignore).backend is backend
     with pytest.raises(ModelError, match="none"):
         new_run(replace(options, model=str(tmp_path / "none")), None, ignore)
+
+
+def test_an_inspection_sees_all_levels_and_an_edit_those_of_its_method(tmp_path: Path) -> None:
+    sampling = Sampling(steps=4)
+    options = Options(method=PlugAndPlay(inversion_depth=0.5), sampling=sampling, runtime=Runtime(store=tmp_path))
+    assert [new_run(options, FakeBackend({}), ignore, edits).schedule.steps for edits in (False, True)] == [4, 2]
 
 
 def test_no_input_and_no_memory_are_errors(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.errors import ModelError, NoMatchingSite, OptionError
 from pnpvideo.injection import Kind
 from pnpvideo.inspect import View
@@ -17,6 +18,15 @@ def test_sites_are_chosen_by_kind_part_and_layer(backend: StableDiffusion) -> No
     assert [(site.part, site.layer) for site in encoder] == [("encoder", 0), ("encoder", 2)]
     everywhere = View().select(backend.sites, Kind.CROSS, part=None)
     assert {site.part for site in everywhere} == {"encoder", "middle", "decoder"}
+
+
+def test_a_network_without_a_decoder_is_shown_whole(joint_backend: StableDiffusion3) -> None:
+    assert [site.layer for site in View().select(joint_backend.sites, Kind.RESIDUAL)] == [0, 1, 2]
+    assert View(part="transformer").select(joint_backend.sites, Kind.SELF) == View().select(
+        joint_backend.sites, Kind.SELF
+    )
+    with pytest.raises(NoMatchingSite, match="no residual site in the decoder"):
+        View(part="decoder").select(joint_backend.sites, Kind.RESIDUAL)
 
 
 def test_a_site_is_named_as_the_network_names_it(backend: StableDiffusion) -> None:
@@ -32,7 +42,7 @@ def test_a_site_is_named_as_the_network_names_it(backend: StableDiffusion) -> No
     ("values", "said"),
     [
         ({"pictures": 0}, "pictures is 0; accepted is a whole number of at least 1"),
-        ({"part": "top"}, "part is 'top'; accepted: encoder, middle, decoder"),
+        ({"part": "top"}, "part is 'top'; accepted: encoder, middle, decoder, transformer"),
         ({"timesteps": (1200.0,)}, "accepted are numbers from 0 to 1000"),
         ({"layers": (-1,)}, "count from 0"),
     ],

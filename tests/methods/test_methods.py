@@ -50,8 +50,29 @@ def test_fresh_noise_replaces_its_share_of_the_start() -> None:
     assert PlugAndPlay(fresh_noise=0.6).without_effect() == {} and "seed" in PlugAndPlay().without_effect()
 
 
+@pytest.mark.parametrize(("depth", "steps"), [(1.0, 10), (0.66, 7), (0.5, 5), (0.01, 1)])
+def test_plug_and_play_inverts_and_samples_a_share_of_the_levels(depth: float, steps: int) -> None:
+    method = PlugAndPlay(inversion_depth=depth, fresh_noise=0.0)
+    levels = method.levels(SCHEDULE)
+    assert levels == SCHEDULE.up_to(steps)
+    x, level = method.start(RecordedTrajectory(STATES[: steps + 1]), levels, NOISE)
+    assert level == steps and x is STATES[steps]
+    with pytest.raises(OptionError, match="inversion_depth"):
+        PlugAndPlay(inversion_depth=0.0)
+
+
+def test_below_pure_noise_fresh_noise_replaces_noise_alone() -> None:
+    """Of x = signal x0 + noise eps it moves eps: at 0.6 to 0.8 eps + 0.6 fresh."""
+    x0, eps = torch.randn(2, 2, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    method, schedule = PlugAndPlay(inversion_depth=0.5, fresh_noise=0.6), SCHEDULE.up_to(5)
+    states = [schedule.mix(x0, eps, level) for level in range(6)]
+    x, _ = method.start(RecordedTrajectory(states), schedule, NOISE)
+    assert torch.allclose(x, schedule.mix(x0, 0.8 * eps + 0.6 * NOISE, 5), atol=1e-5)
+
+
 def test_the_base_samples_plainly_and_corrects_nothing() -> None:
     method = Method()
+    assert method.levels(SCHEDULE) is SCHEDULE
     x, level = method.start(RecordedTrajectory(STATES), SCHEDULE, NOISE)
     assert level == 10 and torch.equal(x, STATES[10]) and method.edits([]) == [] and method.source_lanes == ()
     assert not method.corrects(Moment(0, 10, 0)) and method.after_step(x, x + 1, x + 2) is x

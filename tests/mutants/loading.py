@@ -214,4 +214,18 @@ MUTANTS = (
         "",
         ("tests/words/test_direction_file.py::test_what_is_no_direction_is_refused",),
     ),
+    Mutant(
+        "a method that steers cross-attention is refused where there is none",
+        "pnpvideo/backends/joint_limits.py",
+        "if method.needs_cross_attention:",
+        "if False:",
+        ("tests/backends/test_joint_limits.py::test_cross_attention_is_missed_before_anything_is_done",),
+    ),
+    Mutant(
+        "RF-Solver is refused where times between levels have no meaning",
+        "pnpvideo/settings/effective.py",
+        "if solver == RF and model.prediction != FLOW:",
+        "if False:",
+        ("tests/settings/test_effective.py::test_rf_solver_is_for_flow_matching",),
+    ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ _PLACE, _ENCODER, _CODECS = (f"pnpvideo/video/{name}.py" for name in ("destinati
 _PUBLISH, _TESTS, _RUN = "pnpvideo/publish.py", "tests/video/test_write.py", "tests/test_translate.py"
 
 _MODEL, _FINITE = "pnpvideo/backends/stable_diffusion.py", "tests/engine/test_finite.py"
+_LATENT = "pnpvideo/backends/latent_model.py"
 _SCRATCH, _LEFT = "pnpvideo/scratch.py", "tests/test_scratch.py"
 
 MUTANTS = (
@@ -137,14 +138,14 @@ MUTANTS = (
     ),
     Mutant(
         "latents are finite",
-        _MODEL,
+        _LATENT,
         "return finite(torch.cat(latents), ",
         "return (lambda value, name: value)(torch.cat(latents), ",
         (f"{_FINITE}::test_a_spoiled_decoder_or_encoder_is_an_error",),
     ),
     Mutant(
         "pictures are finite",
-        _MODEL,
+        _LATENT,
         "finite(x[0].float(), \"the autoencoder's picture\")",
         "x[0].float()",
         (f"{_FINITE}::test_a_spoiled_decoder_or_encoder_is_an_error",),

@@ -7,7 +7,7 @@ import pytest
 
 from pnpvideo.errors import OptionError
 from pnpvideo.methods.pix2pix_zero import Pix2PixZero
-from pnpvideo.methods.plug_and_play import PlugAndPlay
+from pnpvideo.methods.plug_and_play import FLOW_DEPTH, PlugAndPlay
 from pnpvideo.settings.card import RECOMMENDABLE, Card
 from pnpvideo.settings.effective import effective, without_effect
 from pnpvideo.settings.options import Options
@@ -32,7 +32,9 @@ def test_each_source_gives_way_to_the_one_above() -> None:
     plain, recommended, set_by_user = used({}), used({}, Model(card)), used({"guidance": 4.0}, Model(card))
     found = [(options.sampling.guidance, options.origins["guidance"]) for options in (plain, recommended, set_by_user)]
     assert found == [(7.5, "default"), (3.0, "checkpoint's card"), (4.0, "flag")]
-    assert recommended.method == PlugAndPlay(feature_until=0.8, attention_until=0.9, fresh_noise=0.0)
+    assert recommended.method == PlugAndPlay(
+        feature_until=0.8, attention_until=0.9, fresh_noise=0.0, inversion_depth=1.0
+    )
     assert (plain.sampling.size, plain.origins["size"]) == (512, "model")
     assert (plain.sampling.steps, plain.sampling.solver, plain.sampling.spacing) == (12, "2m", "karras")
     assert plain.origins["steps"] == plain.origins["solver"] == "preset"
@@ -101,6 +103,35 @@ def test_few_step_checkpoints_and_solvers() -> None:
     with pytest.raises(OptionError, match="inversion_rounds is 2, and the solver is 2m"):
         used({"inversion_rounds": 2})
     assert used({"inversion_rounds": 2, "solver": "ddim"}).sampling.inversion_rounds == 2
+
+
+def test_plug_and_play_starts_below_pure_noise_where_a_model_matches_flows() -> None:
+    def depth(given: dict[str, Any], prediction: str = "flow", **card: float) -> tuple[float | None, str]:
+        options = used(given, Model(Card(recommended=card), prediction=prediction))
+        assert isinstance(options.method, PlugAndPlay)
+        return options.method.inversion_depth, options.origins["inversion_depth"]
+
+    assert depth({}) == (FLOW_DEPTH, "method") and depth({}, "epsilon") == (1.0, "default")
+    assert depth({}, inversion_depth=0.8) == (0.8, "checkpoint's card")
+    assert depth({"inversion_depth": 1.0}) == (1.0, "flag")
+    generated = {"generate": True, "source_prompt": "a"}
+    assert depth(generated) == (1.0, "default")
+    assert without_effect(used({**generated, "inversion_depth": 0.5}), 1) == [
+        "inversion_depth is set, and has no effect: the guidance picture is generated"
+    ]
+
+
+def test_rf_solver_is_for_flow_matching() -> None:
+    rf = used({"solver": "rf"}, Model(prediction="flow")).sampling
+    assert (rf.steps, rf.inversion_rounds) == (12, 0)
+    for given, prediction, match in (
+        ({}, "epsilon", "solver is rf, for models trained by flow matching.*this one predicts epsilon"),
+        ({"regularize": 1}, "flow", "regularize is 1, and the solver is rf"),
+        ({"inversion_rounds": 1}, "flow", "inversion_rounds is 1, and the solver is rf"),
+        ({"method": "flowedit"}, "flow", "solver is rf, and this method is defined for steps of first order"),
+    ):
+        with pytest.raises(OptionError, match=match):
+            used({"solver": "rf", **given}, Model(prediction=prediction))
 
 
 @pytest.mark.parametrize(

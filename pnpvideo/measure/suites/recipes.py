@@ -12,6 +12,7 @@ PUBLISHED_PNP: dict[str, Any] = {
     "feature_until": 0.8,
     "attention_until": 0.5,
     "fresh_noise": 0.0,
+    "inversion_depth": 1.0,
 }
 """Plug-and-Play in the settings of PIE-Bench's table (arXiv 2310.01506, section 5)."""
 STILL_RECIPES: dict[str, dict[str, Any]] = {
