@@ -102,6 +102,25 @@ class Entry:
             self._drop(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
 
+    @staticmethod
+    def peek(folder: Path, name: str) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+        """Like ``get``, but without the lock, of an entry that another process may be writing: None also for a part
+        that is not there yet, or damaged, which is left as it is."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            manifest = Manifest.read(folder / MANIFEST)
+            part = None if manifest is None else manifest.parts.get(name)
+            if part is None:
+                return None
+            content = (folder / part.file).read_bytes()
+            if hashlib.sha256(content).hexdigest() != part.sha256:
+                return None
+            return load(content), dict(part.meta)
+        except (OSError, SafetensorError, ForeignFormat, DamagedManifest):
+            return None
+
     def remove(self, name: str) -> None:
         """Remove the part ``name``, if there is one. Raises StoreError if that cannot be written."""
         parts = {other: part for other, part in self._manifest.parts.items() if other != name}

@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "what is in use is not cleared",
         _STORE,
-        "with self._locked(info.kind, info.key, wait=False):",
+        "with self._locked(f\"{info.kind}-{info.key}\", wait=False):",
         "if True:",
         (_TESTS,),
     ),
