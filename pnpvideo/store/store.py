@@ -82,6 +82,7 @@ class Store:
 
         key: a fingerprint of the work. wait: until it is free. A claim is free once its process has died.
         """
+        self._folder("run", key)  # a key that could leave the store is refused
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(self._locked(f"claim-{key}", wait=wait))

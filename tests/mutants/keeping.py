@@ -181,8 +181,8 @@ MUTANTS = (
     Mutant(
         "a trajectory is of the calls that made it",
         "pnpvideo/engine/inversion.py",
-        "full_key = fingerprint(key, _calls(run, window, recorder, batch))",
-        "full_key = key",
+        "return fingerprint(key, _calls(run, window, recorder, run.guard.batch))",
+        "return key",
         _KEYS,
     ),
     Mutant(

@@ -177,9 +177,14 @@ class TestClaims:
         with store.entry("run", KEY) as entry:  # a claim locks no entry
             assert entry.names() == []
         os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
         with store.claimed(KEY, wait=True) as claimed:
             assert claimed
         close(holder)
+
+    def test_a_claim_stays_in_the_store(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="keys: fingerprints"), store.claimed("../../elsewhere"):
+            pass
 
     def test_what_is_wrong_with_claimed_work_is_passed_on(self, store: Store) -> None:
         with pytest.raises(TimeoutError, match="mine"), store.claimed(KEY):
