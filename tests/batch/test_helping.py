@@ -90,8 +90,8 @@ def test_windows_that_others_finished_are_only_decoded(scene: Callable[..., Scen
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"method": "sdedit", "mask": "mask.png"}, {"coherence": "joint"}, {"coherence": "none"}],
-    ids=["pnp", "sdedit with a mask", "joint", "none"],
+    [{}, {"method": "sdedit", "mask": "mask.png"}, {"coherence": "none"}],
+    ids=["pnp", "sdedit with a mask", "none"],
 )
 def test_whoever_goes_on_needs_only_the_store(
     values: dict[str, Any], scene: Callable[..., Scene], tmp_path: Path

@@ -164,7 +164,7 @@ def test_workers_share_the_windows_of_one_row(
 def test_a_worker_that_is_killed_at_a_window_costs_nothing(
     which: int, cluster: Any, folder: Path, jobs: Jobs, common: Common, two_shots: str
 ) -> None:
-    """which: the worker that writes the result, or the one that helps it."""
+    """One of the two writes the result, the other one helps it. which: to be killed, the older or the newer process."""
     killed: list[int] = []
     said: list[str] = []
 
