@@ -10,8 +10,8 @@ from pnpvideo.batch.backlog import ModelKey
 from pnpvideo.batch.rows import Row
 from pnpvideo.errors import PnPVideoError
 
-WITHOUT_DECODING = 0.95
-"""What several workers can have done of a row, at most, before the one that writes it has decoded the pictures."""
+BEFORE_WRITING = 0.95
+"""What several workers can have done of a row, at most, before one of them has written it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,6 @@ class RowShare:
             self.own = share
         else:
             self.helpers[helper] = share
-        together = min(WITHOUT_DECODING, self.own + sum(self.helpers.values()))
+        together = min(BEFORE_WRITING, self.own + sum(self.helpers.values()))
         self.overall = max(self.overall, self.own, together)
         return self.overall

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from pnpvideo.diffusion.trajectory import Trajectory
@@ -23,6 +24,8 @@ from pnpvideo.events import Event, Progress
 from pnpvideo.store import Store
 
 POLL_SECONDS = 0.1
+PICTURES = "pictures"
+"""Name of the store part of a sampling run that holds the decoded pictures, for the process that writes the result."""
 
 
 class Abandoned(Exception):
@@ -62,15 +65,18 @@ class SharedWindows:
             if isinstance(event, Progress):
                 run.report(event)
 
-        return translate_window(replace(run, report=heard), window)
+        quiet = replace(run, report=heard)
+        pictures = run.store.peek("run", key, PICTURES)
+        if pictures is None:
+            return translate_window(quiet, window)
+        return invert_and_sample(quiet, window).with_pictures(pictures[0]["x"].numpy())
 
 
 class HelpedWindows:
-    """Works on windows of a clip that another process writes, and leaves them in the store undecoded; a
-    WindowTranslator.
+    """Works on windows of a clip that another process writes, and leaves them in the store; a WindowTranslator.
 
-    What it returns has the source's pictures. check: called again and again; what it raises ends the work. The events
-    state the share of the clip that was done here.
+    Of windows that others have claimed it returns the source's pictures. check: called again and again; what it raises
+    ends the work. The events state the share of the clip that was done here.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
@@ -83,9 +89,11 @@ class HelpedWindows:
         keys = expected_keys(run, window)
         with run.store.claimed(keys.run) as claimed:
             if claimed and not is_finished(run.store, keys.run):
-                anchors = invert_and_sample(run, window).anchors
+                translated = translate_window(run, window)
+                with run.store.entry("run", translated.run) as entry:
+                    entry.put(PICTURES, {"x": torch.from_numpy(translated.pictures)})
                 self._frames += window.position.frames
-                return Translated(window.pixels, None, anchors, keys.run)
+                return translated
         return Translated(window.pixels, None, self._anchors_elsewhere(run, window, keys), keys.run)
 
     def _anchors_elsewhere(self, run: Run, window: Window, keys: Keys) -> Anchors:

@@ -39,6 +39,10 @@ class Sampled(NamedTuple):
     anchors: Anchors
     run: str
 
+    def with_pictures(self, pictures: np.ndarray) -> "Translated":
+        """The window's result, with what its latents were decoded to."""
+        return Translated(pictures, None if self.mask is None else self.mask[:, 0].numpy(), self.anchors, self.run)
+
 
 class Translated(NamedTuple):
     """A window's result. A drawing is one distinct frame: frames that repeat it are not in the window.
@@ -64,10 +68,9 @@ def translate_window(run: Run, window: Window) -> Translated:
     call resumes after the last saved step, its reports and its timings. Raises DeviceError if memory runs out or the
     network gives NaN.
     """
-    latents, mask, anchors, key = invert_and_sample(run, window)
+    sampled = invert_and_sample(run, window)
     with memory_errors(), torch.no_grad():
-        pictures = decode(run, window, latents)
-    return Translated(pictures, None if mask is None else mask[:, 0].numpy(), anchors, key)
+        return sampled.with_pictures(decode(run, window, sampled.latents))
 
 
 def invert_and_sample(run: Run, window: Window) -> Sampled:

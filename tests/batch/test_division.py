@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pnpvideo.batch.division import (
-    WITHOUT_DECODING,
+    BEFORE_WRITING,
     Divisions,
     RowShare,
     Underway,
@@ -78,7 +78,7 @@ def test_the_share_of_a_row_is_what_all_have_done_and_never_falls() -> None:
     assert share.heard(None, 0.2) == 0.2
     assert share.heard("a", 0.3) == share.heard("b", 0.0) == pytest.approx(0.5)
     assert share.heard("b", 0.4) == pytest.approx(0.9)
-    assert share.heard("a", 0.5) == WITHOUT_DECODING  # it is not done before the pictures are decoded
-    assert share.heard(None, 0.3) == WITHOUT_DECODING
+    assert share.heard("a", 0.5) == BEFORE_WRITING  # it is not done before it is written
+    assert share.heard(None, 0.3) == BEFORE_WRITING
     assert share.heard(None, 1.0) == 1.0
     assert Divisions(3).heard(row(1), None, 0.25) == 0.25

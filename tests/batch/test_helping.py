@@ -75,7 +75,7 @@ def at(event: Event, window: int, stage: str, done: int | None = None) -> bool:
     return found and (done is None or event.done == done)  # type: ignore[union-attr]
 
 
-def test_windows_that_others_finished_are_only_decoded(scene: Callable[..., Scene], calls: list[int]) -> None:
+def test_windows_that_others_finished_are_only_written(scene: Callable[..., Scene], calls: list[int]) -> None:
     one = scene()
     expected = one.alone()
     heard: list[Event] = []
@@ -85,6 +85,7 @@ def test_windows_that_others_finished_are_only_decoded(scene: Callable[..., Scen
     done, events = len(calls), list[Event]()
     assert one.write(events.append) == expected and len(calls) == done
     assert not any(isinstance(event, Notice) for event in events)
+    assert not any(isinstance(event, Progress) and event.stage == "decode" for event in events)
     assert not [info for info in Store(one.row.options.runtime.store).list() if info.kind == "run"]
 
 
