@@ -24,6 +24,7 @@ class Kind:
     ``check`` raises OptionError for a value that is not accepted. ``parse`` converts the text of a flag or variable,
     ``load`` a value of a TOML or JSON file, whose relative paths start at the file's ``folder``; both may raise
     OptionError. ``dump`` converts a value for such a file, with absolute paths, so that ``load`` gives it back.
+    ``files`` yields the files and folders that a value names to be read.
     """
 
     metavar: ClassVar[str] = "TEXT"
@@ -39,6 +40,9 @@ class Kind:
 
     def dump(self, value: Any) -> Any:
         return value
+
+    def files(self, value: Any) -> Iterator[Path]:
+        yield from ()
 
 
 @dataclass(frozen=True)
@@ -169,14 +173,22 @@ class Model(Text):
         return str(beside) if may_be_path and (path_only or beside.exists()) else value
 
     def dump(self, value: Any) -> Any:
-        return str(Path(value).absolute()) if value not in self.aliases and Path(value).exists() else value
+        return str(Path(value).absolute()) if self._is_path(value) else value
+
+    def files(self, value: Any) -> Iterator[Path]:
+        if self._is_path(value):
+            yield Path(value)
+
+    def _is_path(self, value: str) -> bool:
+        return value not in self.aliases and Path(value).exists()
 
 
 @dataclass(frozen=True)
 class File(Kind):
-    """A path of a file, or with ``folder`` of a folder."""
+    """A path of a file, or with ``folder`` of a folder. written: it is written, not only read."""
 
     folder: bool = False
+    written: bool = False
     metavar: ClassVar[str] = "PATH"
 
     def check(self, name: str, value: Any) -> None:
@@ -191,6 +203,10 @@ class File(Kind):
 
     def dump(self, value: Any) -> Any:
         return str(Path(value).absolute())
+
+    def files(self, value: Any) -> Iterator[Path]:
+        if not self.written:
+            yield Path(value)
 
 
 @dataclass(frozen=True)
@@ -315,10 +331,6 @@ class Concepts(Kind):
 class Several(Kind):
     """A tuple of values, each of which is stated by a flag of its own. ``parse`` converts one of them at a time."""
 
-    def files(self, value: Any) -> Iterator[Path]:
-        """The files and folders that the values name."""
-        yield from ()
-
     def _texts(self, name: str, value: Any, example: str) -> list[str]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise OptionError(f'{name} is {value!r}; accepted is a list of texts such as "{example}"')
@@ -326,25 +338,57 @@ class Several(Kind):
 
 
 @dataclass(frozen=True)
-class WeightedFiles(Several):
-    """Pairs (file, strength); as text, one ``FILE`` or ``FILE:STRENGTH`` (default 1) at a time.
+class FilePairs(Several):
+    """Pairs of a file and something that goes with it (``second``); as text, one ``FILE`` or ``FILE:SECOND`` at a time.
 
-    noun, example: what such a file is, and the text of one, for messages. least, most: of the strength. words: texts
-    that stand for no file, such as ("canny",).
+    noun, example: what such a file is, and the text of one, for messages. words: texts that stand for no file, such as
+    ("canny",).
     """
+
+    noun: str
+    example: str
+    words: tuple[str, ...] = ()
+    second: ClassVar[str]
+
+    def check(self, name: str, value: Any) -> None:
+        for pair in value:
+            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str | Path):
+                article = "an" if self.noun[0] in "aeiou" else "a"
+                raise OptionError(
+                    f"{article} {self.noun} is {pair!r}; accepted is a pair of a file and a {self.second}"
+                )
+            self._check_second(str(pair[0]), pair[1])
+
+    def load(self, name: str, value: Any, folder: Path) -> Any:
+        pairs = [self.parse(name, item) for item in self._texts(name, value, self.example)]
+        beside = [file if file in self.words else str(folder / Path(file).expanduser()) for file, _ in pairs]
+        return tuple((file, second) for file, (_, second) in zip(beside, pairs, strict=True))
+
+    def dump(self, value: Any) -> Any:
+        return [
+            f"{file if file in self.words else Path(file).absolute()}{self._suffix(second)}" for file, second in value
+        ]
+
+    def files(self, value: Any) -> Iterator[Path]:
+        yield from (Path(file) for file, _ in value if file not in self.words)
+
+    def _check_second(self, file: str, second: Any) -> None:
+        raise NotImplementedError
+
+    def _suffix(self, second: Any) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WeightedFiles(FilePairs):
+    """Pairs (file, strength); the strength is 1 without one. least, most: of the strength."""
 
     noun: str = "direction"
     example: str = "ball2cube.safetensors:1.2"
     least: float = -1000.0
     most: float = 1000.0
-    words: tuple[str, ...] = ()
+    second: ClassVar[str] = "strength"
     metavar: ClassVar[str] = "FILE[:STRENGTH]"
-
-    def check(self, name: str, value: Any) -> None:
-        for pair in value:
-            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str | Path):
-                raise OptionError(f"a {self.noun} is {pair!r}; accepted is a pair of a file and a strength")
-            Real(self.least, self.most).check(f"strength of the {self.noun} {str(pair[0])!r}", pair[1])
 
     def parse(self, name: str, text: str) -> Any:
         file, colon, strength = text.rpartition(":")
@@ -353,23 +397,36 @@ class WeightedFiles(Several):
         except ValueError:
             return text, 1.0  # the colon belongs to the file's name
 
-    def load(self, name: str, value: Any, folder: Path) -> Any:
-        pairs = [self.parse(name, item) for item in self._texts(name, value, self.example)]
-        return tuple((self._beside(file, folder), strength) for file, strength in pairs)
+    def _check_second(self, file: str, second: Any) -> None:
+        Real(self.least, self.most).check(f"strength of the {self.noun} {file!r}", second)
 
-    def dump(self, value: Any) -> Any:
-        return [f"{file if file in self.words else Path(file).absolute()}:{strength!r}" for file, strength in value]
+    def _suffix(self, second: Any) -> str:
+        return f":{second!r}"
 
-    def files(self, value: Any) -> Iterator[Path]:
-        yield from (Path(file) for file, _ in value if file not in self.words)
 
-    def _beside(self, file: str, folder: Path) -> str:
-        return file if file in self.words else str(folder / Path(file).expanduser())
+@dataclass(frozen=True)
+class NamedFiles(FilePairs):
+    """Pairs (file, name); the name is "" without one."""
+
+    second: ClassVar[str] = "name"
+    metavar: ClassVar[str] = "FILE[:NAME]"
+
+    def parse(self, name: str, text: str) -> Any:
+        file, _, named = text.rpartition(":")
+        whole = not file or Path(text).exists() or any(sign in named for sign in "/\\")  # as in C:\\files
+        return (text, "") if whole else (file, named.strip())
+
+    def _check_second(self, file: str, second: Any) -> None:
+        if not isinstance(second, str) or any(sign in second for sign in "():/\\"):
+            raise OptionError(f"the {self.noun}'s name is {second!r}; accepted is a text without ( ) : / \\")
+
+    def _suffix(self, second: Any) -> str:
+        return second and f":{second}"
 
 
 @dataclass(frozen=True)
 class Files(Several):
-    """Paths of files or folders. noun, example: as of WeightedFiles."""
+    """Paths of files or folders. noun, example: as of FilePairs."""
 
     noun: str
     example: str
@@ -388,37 +445,6 @@ class Files(Several):
 
     def files(self, value: Any) -> Iterator[Path]:
         yield from map(Path, value)
-
-
-@dataclass(frozen=True)
-class NamedFiles(Several):
-    """Pairs (file, name); as text, one ``FILE`` or ``FILE:NAME`` (default "") at a time. noun, example: as above."""
-
-    noun: str
-    example: str
-    metavar: ClassVar[str] = "FILE[:NAME]"
-
-    def check(self, name: str, value: Any) -> None:
-        for pair in value:
-            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str | Path):
-                raise OptionError(f"an {self.noun} is {pair!r}; accepted is a pair of a file and a name")
-            if not isinstance(pair[1], str) or any(sign in pair[1] for sign in "():/\\"):
-                raise OptionError(f"the {self.noun}'s name is {pair[1]!r}; accepted is a text without ( ) : / \\")
-
-    def parse(self, name: str, text: str) -> Any:
-        file, _, named = text.rpartition(":")
-        whole = not file or Path(text).exists() or any(sign in named for sign in "/\\")  # as in C:\\files
-        return (text, "") if whole else (file, named.strip())
-
-    def load(self, name: str, value: Any, folder: Path) -> Any:
-        pairs = [self.parse(name, item) for item in self._texts(name, value, self.example)]
-        return tuple((str(folder / Path(file).expanduser()), named) for file, named in pairs)
-
-    def dump(self, value: Any) -> Any:
-        return [f"{Path(file).absolute()}{named and f':{named}'}" for file, named in value]
-
-    def files(self, value: Any) -> Iterator[Path]:
-        yield from (Path(file) for file, _ in value)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pnpvideo.backends.load import load
 from pnpvideo.engine.control import brought_conditions
 from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.run import Run
-from pnpvideo.engine.shot import ClipTranslator
+from pnpvideo.engine.shot import ClipTranslator, Drawn
+from pnpvideo.engine.window import WindowTranslator, translate_window
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.report import run_report
@@ -24,6 +25,7 @@ from pnpvideo.sidecar import write_sidecar
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.codec_arguments import subtitle_encoders
+from pnpvideo.video.conditions import Conditions
 from pnpvideo.video.destination import check_output, resolve_output
 from pnpvideo.video.drawings import Drawings, find_held_drawings
 from pnpvideo.video.formats import UNREADABLE
@@ -69,19 +71,20 @@ def translate(
     *,
     backend: Backend | None = None,
     report: Report = ignore,
+    windows: WindowTranslator = translate_window,
 ) -> Result:
     """Translate the clip or still ``input`` into what ``prompt`` says, and write it to ``output``.
 
     prompt: None: ``options.prompts.change`` or ``.directions`` state the edit. input: None with ``options.generate``:
     the picture that guides the result (the guidance picture) is sampled from the source prompt. backend: a loaded
-    model; None: load ``options.model``. Raises PnPVideoError (see errors.py), and leaves the output path as it was.
-    Calling it again after an interruption resumes from the steps in the store.
+    model; None: load ``options.model``. windows: what translates each window. Raises PnPVideoError (see errors.py), and
+    leaves the output path as it was. Calling it again after an interruption resumes from the steps in the store.
     """
     options = options or Options()
     started = time.monotonic()
     check_weights(prompt, options.prompts.negative, options.prompts.source_prompt)
     report(Progress(stage="read", done=0, total=1, unit="input"))
-    clip = _read(input, options, report)
+    clip = open_input(input, options, report)
     report(Progress(stage="read", done=1, total=1, unit="input"))
     check_output(output, clip.info if clip else None, options.overwrite)
     pictures = None
@@ -97,14 +100,10 @@ def translate(
     info = clip.info if clip else _generated_info(backend, options)
     if pictures is not None:
         report = StepPictureFile(pictures, (info.width, info.height), report)
-    size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
-    conditions = brought_conditions(options.control, clip, options.reading.frames, size, report) if clip else None
-    fitted = fit_memory(backend, options, info.frames, size, report)
-    about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
-    run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
+    run, conditions = prepare_run(input, clip, info, options, backend, report)
     for message in without_effect(run.options, info.frames):
         report(Notice(message=message))
-    translator = ClipTranslator(run, prompt, _frames_about(info))
+    translator = ClipTranslator(run, prompt, info.frames_about, windows=windows)
     frames = clip.frames() if clip else iter([_blank(info)])
     with Writer(output, info, overwrite=options.overwrite, span_seconds=clip.span_seconds if clip else None) as writer:
         for frame, picture, shot in translated(translator, frames, (info.width, info.height), masks, conditions):
@@ -157,25 +156,40 @@ def translated_shots(
     conditions: ConditionSource | None = None,
 ) -> Iterator[tuple[Frame, np.ndarray, int]]:
     """As ``translated``, for frames that are cut into shots, or parts of long ones, already."""
-    options, last_drawing = translator.run.options, None
-    for shot in parts:
-        masks = masking.take(len(shot.frames)) if masking else None
-        brought = conditions.take(len(shot.frames)) if conditions else None
-        # repeated frames are translated once
-        drawings: Drawings = find_held_drawings(shot, masks, last_drawing, brought)
-        with translator.run.backend.busy:
-            drawn = translator.translate(shot, drawings, display)
+    options = translator.run.options
+    for shot, drawings, drawn in drawn_shots(translator, parts, display, masking, conditions):
         for frame, drawing in zip(shot.frames, drawings.drawing_of_frame, strict=True):
             may_change = None if drawn.masks is None else drawn.masks[drawing]
             if drawings.masks is not None:
                 may_change = drawings.masks[drawing] / np.float32(255)
             source = None if options.generate else frame.pixels
             yield frame, to_display(drawn.pictures[drawing], source, display, may_change), shot.index
+        del shot, drawings, drawn, frame  # free this window before the next one is read
+
+
+def drawn_shots(
+    translator: ClipTranslator,
+    parts: Iterable[Shot],
+    display: tuple[int, int],
+    masking: MaskSource | None,
+    conditions: ConditionSource | None,
+) -> Iterator[tuple[Shot, Drawings, Drawn]]:
+    """Each shot, or part of a long one, with its drawings as they were found and as they were translated."""
+    last_drawing = None
+    for shot in parts:
+        masks = masking.take(len(shot.frames)) if masking else None
+        brought = conditions.take(len(shot.frames)) if conditions else None
+        # repeated frames are translated once
+        drawings = find_held_drawings(shot, masks, last_drawing, brought)
+        with translator.run.backend.busy:
+            drawn = translator.translate(shot, drawings, display)
+        yield shot, drawings, drawn
         last_drawing = drawings.last()
-        del shot, masks, brought, drawings, drawn, frame  # free this window before the next one is read
+        del shot, masks, brought, drawings, drawn
 
 
-def _read(input: Path | str | None, options: Options, report: Report) -> Clip | None:
+def open_input(input: Path | str | None, options: Options, report: Report) -> Clip | None:
+    """The input as the options read it; None for a picture that is to be generated."""
     if options.generate:
         if input is not None:
             raise OptionError(f"generate draws the guidance picture itself; an input was given too: {str(input)!r}")
@@ -189,6 +203,17 @@ def _read(input: Path | str | None, options: Options, report: Report) -> Clip | 
     return clip
 
 
+def prepare_run(
+    input: Path | str | None, clip: Clip | None, info: ClipInfo, options: Options, backend: Backend, report: Report
+) -> tuple[Run, Conditions | None]:
+    """The run of a clip, and what its ControlNets follow that comes from files."""
+    size = working_size(info.width, info.height, options.sampling.size or backend.size, backend.multiple)
+    conditions = brought_conditions(options.control, clip, options.reading.frames, size, report) if clip else None
+    fitted = fit_memory(backend, options, info.frames, size, report)
+    about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
+    return Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report), conditions
+
+
 def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
     """Report the subtitle tracks that the output will not have."""
     _, container = resolve_output(output)
@@ -197,13 +222,6 @@ def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
         if encoder is None:
             why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
             report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
-
-
-def _frames_about(info: ClipInfo) -> int:
-    """The number of frames, from the duration where the file does not state it; 0 where neither is known."""
-    if info.frames is None and info.fps is not None and info.duration_seconds is not None:
-        return max(1, round(info.fps * info.duration_seconds))
-    return info.frames or 0
 
 
 def _generated_info(backend: Backend, options: Options) -> ClipInfo:

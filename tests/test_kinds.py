@@ -89,7 +89,7 @@ def test_paths_in_a_file_start_at_its_folder(tmp_path: Path) -> None:
 
 
 def test_of_several_values_each_is_stated_alone(tmp_path: Path) -> None:
-    words = kinds.WeightedFiles("control", "canny:0.8", 0.0, 10.0, ("canny",))
+    words = kinds.WeightedFiles("control", "canny:0.8", ("canny",), 0.0, 10.0)
     assert words.load("it", ["canny:0.5", "a"], tmp_path) == (("canny", 0.5), (str(tmp_path / "a"), 1.0))
     assert words.dump((("canny", 0.5), (str(tmp_path / "a"), 1.0))) == ["canny:0.5", f"{tmp_path / 'a'}:1.0"]
     assert list(words.files((("canny", 0.5), ("a", 1.0)))) == [Path("a")]

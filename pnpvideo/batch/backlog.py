@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pnpvideo.batch.rows import Row
 
@@ -19,6 +19,10 @@ class Backlog:
 
     def __len__(self) -> int:
         return sum(map(len, self._rows.values()))
+
+    def __iter__(self) -> Iterator[Row]:
+        for rows in self._rows.values():
+            yield from rows
 
     def take(self, loaded: ModelKey | None, others: Iterable[ModelKey | None]) -> Row | None:
         """The next row for a worker; None if there is none.

@@ -64,11 +64,8 @@ def _errors(rows: Sequence[Row]) -> Iterator[tuple[Row, PnPVideoError]]:
 
 
 def read_by(row: Row) -> list[Path]:
-    """The files and folders that a row names to be read, without those of its model."""
-    directions = [Path(file) for file, _ in row.options.prompts.directions]
-    control = row.options.control
-    named = (row.input, row.options.region.mask, *directions, *control.brought(), *map(Path, control.controlnet))
-    return [path for path in named if path is not None]
+    """The files and folders that a row names to be read, a local model's too."""
+    return [*([] if row.input is None else [row.input]), *row.options.files()]
 
 
 def _above(place: str) -> Iterator[str]:

@@ -1,27 +1,28 @@
-"""Run the rows of a batch on a Ray cluster: a worker a GPU, or a share of processors, and rows as the units of work."""
+"""Run the rows of a batch on a Ray cluster: a worker a GPU, or a share of processors; idle ones help with long rows."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from pnpvideo.batch.backlog import Backlog, ModelKey
-from pnpvideo.batch.machines import Machines
+from pnpvideo.batch.backlog import Backlog
+from pnpvideo.batch.division import Divisions, Underway, row_to_help, workers_wanted
+from pnpvideo.batch.ray_crew import Crew, Remote
 from pnpvideo.batch.ray_session import check_address, session
-from pnpvideo.batch.ray_worker import Hello, Worker, versions
+from pnpvideo.batch.ray_worker import Hello, Helped
 from pnpvideo.batch.reach import Reach, reach_of
 from pnpvideo.batch.rows import Row
 from pnpvideo.batch.work import Outcome, Watcher, outcome_of
-from pnpvideo.errors import DeviceError, InputError, OptionError, PnPVideoError, printable
-from pnpvideo.events import Event, Notice
+from pnpvideo.errors import DeviceError, OptionError, printable
+from pnpvideo.events import Event, Notice, Progress
 
 WORKER_LOSSES, MACHINE_LOSSES = 3, 10
-"""After how many lost workers, and how many lost machines, a row has failed."""
+"""After how many lost workers, and how many lost machines, a row has failed. A row that has cost WORKER_LOSSES helpers
+gets no more of them."""
 WAIT_SECONDS = 1.0
 
 
@@ -29,7 +30,8 @@ WAIT_SECONDS = 1.0
 class RayCluster:
     """The engine of ``pnpvideo batch --engine ray``. address: see ``ray_session.session``.
 
-    Every worker keeps a model loaded. A row whose worker is lost is done again by another; one that loses WORKER_LOSSES
+    Every worker keeps a model loaded. One without a row helps with the windows of another's, where both have the same
+    store. A row whose worker is lost is done again by another; one that loses WORKER_LOSSES
     workers fails. Machines may leave and join the cluster meanwhile. An exception, such as Ctrl-C, ends all workers.
     """
 
@@ -47,139 +49,132 @@ class RayCluster:
             _Driver(ray, rows, reach, watcher).run()
 
 
-@dataclass(eq=False)
-class _Remote:
-    """A worker as the driver sees it. reply: what it is asked now; None: it is idle. host: "" until it has answered."""
-
-    actor: Any
-    node: str
-    reply: Any = None
-    host: str = ""
-    row: Row | None = None
-    loaded: ModelKey | None = None
-
-
 class _Driver:
     """Gives rows to workers and hears how they go on, one answer of a worker at a time."""
 
     def __init__(self, ray: ModuleType, rows: Sequence[Row], reach: Reach, watcher: Watcher) -> None:
-        import torch
-
-        self.ray, self.reach, self.watcher = ray, reach, watcher
+        self.ray, self.watcher = ray, watcher
         self.backlog = Backlog(rows)
-        self.threads, self.versions = torch.get_num_threads(), versions()
-        asks_for_gpu = any(row.options.runtime.device in ("auto", "cuda") for row in rows)
-        self.machines = Machines(ray, self.threads, asks_for_gpu)
-        self.workers: list[_Remote] = []
+        self.crew = Crew(ray, rows, reach, watcher.report)
         self.worker_losses, self.machine_losses = Counter[int](), Counter[int]()
+        self.divisions = Divisions(WORKER_LOSSES)
+        self.said_unshared = False
 
     def run(self) -> None:
+        workers = self.crew.workers
         try:
-            while self.backlog or any(worker.row for worker in self.workers):
+            while self.backlog or any(worker.row for worker in workers):
                 self._hire()
-                asked = {worker.reply: worker for worker in self.workers if worker.reply is not None}
+                asked = {worker.reply: worker for worker in workers if worker.reply is not None}
                 if not asked:
-                    self.machines.check()
+                    self.crew.check()
                     time.sleep(WAIT_SECONDS)
                     continue
                 ready, _ = self.ray.wait([*asked], num_returns=1, timeout=WAIT_SECONDS)
                 for reply in ready:
                     self._hear(asked[reply], reply)
         finally:
-            for worker in self.workers:
-                self.ray.kill(worker.actor)
+            self.crew.end()
 
     def _hire(self) -> None:
-        """Give rows to idle workers, and start workers for the other rows where the cluster has room."""
-        for worker in self.workers:
+        """Give work to idle workers, and start workers for the rest of it where the cluster has room."""
+        for worker in self.crew.workers:
             if worker.reply is None:
                 self._assign(worker)
-        wanted = len(self.backlog) - sum(not worker.host for worker in self.workers)
-        for node, places in self.machines.places().items() if wanted > 0 else ():
-            free = places.count - sum(worker.node == node for worker in self.workers)
-            for _ in range(min(free, wanted)):
-                actor = self.machines.start(Worker, node, places, (os.getcwd(), self.threads))
-                self.workers.append(_Remote(actor, node, reply=actor.hello.remote(self.reach)))
-                wanted -= 1
+        wanted = len(self.backlog)
+        if wanted < self.crew.places:
+            wanted = workers_wanted([self.divisions.windows(row) for row in self.backlog], self._underway())
+        self.crew.hire(wanted)
 
-    def _assign(self, worker: _Remote) -> None:
-        others = (other.loaded for other in self.workers if other is not worker)
+    def _underway(self, helper: Remote | None = None) -> list[Underway]:
+        """The rows that are translated; those that ``helper`` can help with, if there is one."""
+        found = []
+        for worker in self.crew.workers:
+            if (row := worker.row) is not None and (helper is None or helper.shares(row, worker)):
+                found.append(self.divisions.underway(row, 1 + len(self._helpers(row))))
+        return found
+
+    def _helpers(self, row: Row) -> list[Remote]:
+        return [each for each in self.crew.workers if each.helps is not None and each.helps.number == row.number]
+
+    def _assign(self, worker: Remote) -> None:
+        others = (other.loaded for other in self.crew.workers if other is not worker)
         if (row := self.backlog.take(worker.loaded, others)) is not None:
             worker.row, worker.loaded = row, row.options.model_key
+            self.divisions.begun(row)
             self.watcher.started(row)
             worker.actor.begin.remote(row)
             worker.reply = worker.actor.news.remote()
+        elif (row := row_to_help(self._underway(worker), worker.loaded)) is not None:
+            worker.helps, worker.loaded = row, row.options.model_key
+            worker.actor.help.remote(row)
+            worker.reply = worker.actor.news.remote()
+        elif not self.said_unshared and (row := row_to_help(self._underway(), worker.loaded)) is not None:
+            self.said_unshared = True
+            why = "it has not the same store; name a folder that all machines share with --store"
+            self.watcher.report(Notice(message=f"{row}: {worker.host} cannot help with its windows: {why}"))
 
-    def _hear(self, worker: _Remote, reply: Any) -> None:
+    def _hear(self, worker: Remote, reply: Any) -> None:
         from ray.exceptions import RayError, RayTaskError
 
         try:
             said = self.ray.get(reply)
         except RayTaskError as error:  # not of a row, whose errors are outcomes
-            self._leave_out(worker, DeviceError(f"a worker failed at what it was asked: {_line(error)}"))
+            self._put_back(worker)
+            self.crew.leave_out(worker, DeviceError(f"a worker failed at what it was asked: {_line(error)}"))
         except RayError as error:
             self._lost(worker, error)
         else:
             if isinstance(said, Hello):
-                self._met(worker, said)
-            elif worker.row is not None:
-                self._told(worker, worker.row, *said)
+                self.crew.met(worker, said)
+            elif (row := worker.row or worker.helps) is not None:
+                self._told(worker, row, *said)
 
-    def _told(self, worker: _Remote, row: Row, events: Sequence[Event], outcome: Outcome | None) -> None:
-        for event in events:
-            self.watcher.heard(row, event)
-        if outcome is None:
+    def _told(self, worker: Remote, row: Row, events: Sequence[Event], end: Outcome | Helped | None) -> None:
+        if any(other.row is not None and other.row.number == row.number for other in self.crew.workers):
+            for event in events:
+                if isinstance(event, Progress) and event.overall is not None:
+                    helper = worker if worker.row is None else None
+                    event = replace(event, overall=self.divisions.heard(row, helper, event.overall))
+                self.watcher.heard(row, event)
+        if end is None:
             worker.reply = worker.actor.news.remote()
-        else:
-            worker.row = worker.reply = None
-            self.watcher.ended(row, outcome)
-
-    def _met(self, worker: _Remote, hello: Hello) -> None:
-        worker.host, worker.reply = hello.host, None
-        other = {name: found for name, found in hello.versions.items() if found != self.versions.get(name)}
-        shown = ", ".join(f"{name} {found}, not {self.versions.get(name)}" for name, found in other.items())
-        if hello.unseen:
-            more = f" and {len(hello.unseen) - 1} more" if len(hello.unseen) > 1 else ""
-            said = f"{hello.host} does not see {printable(hello.unseen[0])}{more} as this machine does"
-            hint = "put inputs, outputs and models on a folder that all machines have under the same path"
-            self._leave_out(worker, InputError(f"{said}; {hint}"))
-        elif "pnpvideo" in other:
-            self._leave_out(worker, DeviceError(f"{hello.host} has {shown}; install the same version"))
-        elif other:
-            self.watcher.report(Notice(message=f"{hello.host} has {shown}: last bits of its results may be others"))
-
-    def _leave_out(self, worker: _Remote, error: PnPVideoError) -> None:
-        """End a worker, and start none on its machine any more."""
-        self.ray.kill(worker.actor)
-        self._forget(worker)
-        if self.machines.leave_out(worker.node, error):
-            self.watcher.report(Notice(message=f"a machine is left out: {error}"))
-
-    def _lost(self, worker: _Remote, error: Exception) -> None:
-        """Do a row again whose worker has ended, or let it fail; count a worker that never began."""
-        lives, row = worker.node in self.machines.alive(), worker.row
-        if row is None:
-            if lives and self.machines.starts_fail(worker.node):
-                self._leave_out(worker, DeviceError(f"workers do not start there: {_line(error)}"))
-            self._forget(worker)
             return
+        worker.row = worker.helps = worker.reply = None
+        if isinstance(end, Helped):
+            self.divisions.helped(row)
+        else:
+            self._ended(row, end)
+
+    def _ended(self, row: Row, outcome: Outcome) -> None:
+        self.watcher.ended(row, outcome)
+        for helper in self._helpers(row):
+            helper.actor.stop_helping.remote()
+
+    def _lost(self, worker: Remote, error: Exception) -> None:
+        """Do a row again whose worker has ended, or let it fail; count a worker that never began."""
+        self.crew.forget(worker)
+        lives, row, helps = worker.node in self.crew.machines.alive(), worker.row, worker.helps
         what = f"the worker on {worker.host} ended" if lives else f"the machine {worker.host} left the cluster"
+        if helps is not None:
+            self.divisions.lost(helps)
+            self.watcher.report(Notice(message=f"{helps}: {what}; the window that it worked on is done again"))
+        elif row is None and lives and self.crew.machines.starts_fail(worker.node):
+            self.crew.leave_out(worker, DeviceError(f"workers do not start there: {_line(error)}"))
+        if row is None:
+            return
         losses, most = (self.worker_losses, WORKER_LOSSES) if lives else (self.machine_losses, MACHINE_LOSSES)
         losses[row.number] += 1
         if losses[row.number] < most:
             self.watcher.report(Notice(message=f"{row}: {what}; the row is done again"))
-            self._forget(worker)
+            self._put_back(worker)
             return
-        worker.row = None
-        self._forget(worker)
         hint = "if memory ran out, try --memory, a smaller --size or --window"
         said = f"{what}, for the {most}. time with this row: {_line(error)}; {hint}"
-        self.watcher.ended(row, outcome_of(row, "failed", error=said, exit_code=DeviceError.exit_code))
+        self._ended(row, outcome_of(row, "failed", error=said, exit_code=DeviceError.exit_code))
 
-    def _forget(self, worker: _Remote) -> None:
-        """Count on a worker no more; another one takes its row."""
-        if worker in self.workers:
-            self.workers.remove(worker)
+    def _put_back(self, worker: Remote) -> None:
+        """Let another worker take the row of one that is gone."""
         if worker.row is not None:
             self.backlog.put_back(worker.row.begun())
             worker.row = None

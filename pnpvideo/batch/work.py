@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pnpvideo.batch.helping import with_helpers
 from pnpvideo.batch.rows import Row
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.events import Event, Progress, Report, ignore
@@ -99,17 +100,21 @@ class Models:
         return self._loaded[1]
 
 
-def translate_row(row: Row, models: Models | None = None, report: Report = ignore) -> Outcome:
+def translate_row(row: Row, models: Models | None = None, report: Report = ignore, *, shared: bool = False) -> Outcome:
     """Translate a row and say what became of it; raises nothing but what ends a process.
 
-    models: keeps a model loaded between rows; None: the row loads its own.
+    models: keeps a model loaded between rows; None: the row loads its own. shared: whether other processes help (see
+    helping.py).
     """
+    from pnpvideo.engine.window import translate_window
     from pnpvideo.pipeline import translate
 
     started = time.monotonic()
     try:
         backend = (models or Models(report)).of(row.options)
-        result = translate(row.input, row.prompt, row.output, row.options, backend=backend, report=report)
+        windows = with_helpers(row, backend, report) if shared else translate_window
+        what = row.input, row.prompt, row.output, row.options
+        result = translate(*what, backend=backend, report=report, windows=windows)
     except PnPVideoError as error:
         return outcome_of(row, "failed", error=str(error), exit_code=error.exit_code)
     except Exception as error:  # a bug of ours or of a library: it must not take the other rows with it

@@ -4,8 +4,9 @@ The policy: a shot's first window leaves two anchors, its middle and its last dr
 last drawing. A window attends to the anchors of the shot's first window and of the window just before it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +36,22 @@ def remembered_windows(before: Sequence[T], new: T) -> list[T]:
 
 
 @dataclass(frozen=True)
+class JoinedStates(Mapping[int, Tensor]):
+    """The states of several windows' anchors, concatenated in order when a level is asked for."""
+
+    parts: tuple[Mapping[int, Tensor], ...]
+
+    def __getitem__(self, level: int) -> Tensor:
+        return torch.cat([part[level] for part in self.parts])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.parts[0])
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+
+@dataclass(frozen=True)
 class Anchors:
     """Anchors of one window, taken from one or more earlier ones; empty for the first window of a shot.
 
@@ -54,14 +71,14 @@ class Anchors:
         return len(self.times)
 
     @classmethod
-    def joined(cls, parts: Sequence["Anchors"], levels: int) -> "Anchors":
-        """Concatenate the anchors of several windows, in order. levels: number of levels, the clean one included."""
+    def joined(cls, parts: Sequence["Anchors"]) -> "Anchors":
+        """Concatenate the anchors of several windows, in order; each level when it is asked for."""
         if not parts:
             return NO_ANCHORS
         return cls(
             tuple(time for part in parts for time in part.times),
-            RecordedTrajectory([torch.cat([part.source.at(level) for part in parts]) for level in range(levels)]),
-            {level: torch.cat([part.states[level] for part in parts]) for level in parts[0].states},
+            reduce(ConcatenatedTrajectory, (part.source for part in parts)),
+            JoinedStates(tuple(part.states for part in parts)),
             "-".join(part.run for part in parts),
             tuple(np.concatenate(each) for each in zip(*(part.conditions for part in parts), strict=True)),
         )

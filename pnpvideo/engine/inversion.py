@@ -50,12 +50,22 @@ def _inverted(run: Run, window: Window, recorder: SourceRecorder | None, key: st
     """
     while True:
         batch = run.guard.batch
-        full_key = fingerprint(key, _calls(run, window, recorder, batch))
+        full_key = _key_with_calls(run, window, recorder, key)
         if recorder is not None:
             recorder.forget()
         states = _invert_levels(run, window, recorder, full_key, batch)
         if states is not None:
             return RecordedTrajectory(states), full_key
+
+
+def expected_key(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> str:
+    """The trajectory's key that ``source_trajectory`` returns if memory does not run out meanwhile."""
+    inverts = run.options.method.inverts and not run.options.generate
+    return _key_with_calls(run, window, recorder, key) if inverts else key
+
+
+def _key_with_calls(run: Run, window: Window, recorder: SourceRecorder | None, key: str) -> str:
+    return fingerprint(key, _calls(run, window, recorder, run.guard.batch))
 
 
 def _calls(run: Run, window: Window, recorder: SourceRecorder | None, batch: int) -> list[list[tuple[int, ...]]]:
@@ -77,7 +87,7 @@ def _invert_levels(
         states = _stored(entry, steps)
         if not states:
             states = [encode(run, window).cpu()]
-            entry.put(_name(0), {"x": states[0]})
+            entry.put(level_name(0), {"x": states[0]})
         elif len(states) > 1:
             run.report(Notice(message=f"reusing {len(states) - 1} inversion steps from the store"))
         warn_if_unfamiliar(run, window, states[0])
@@ -91,7 +101,7 @@ def _invert_levels(
                 if run.guard.batch != batch:
                     return None
                 computed.append(reached.x)
-                if keep(reached.level, {_name(reached.level): ({"x": reached.x}, {})}):
+                if keep(reached.level, {level_name(reached.level): ({"x": reached.x}, {})}):
                     computed = [x.cpu() for x in computed]
     return [*states, *(x.cpu() for x in computed)]
 
@@ -151,7 +161,7 @@ def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
     previous_x0: Tensor | None = None
     with run.store.entry("trajectory", key) as entry, injected(run.backend.network, []) as session:
         for level in range(steps - 1, -1, -1):
-            if (stored := entry.get(_name(level))) is None:
+            if (stored := entry.get(level_name(level))) is None:
                 break
             states[level] = stored[0]["x"]
             previous_x0 = stored[0]["previous_x0"].to(run.device) if "previous_x0" in stored[0] else None
@@ -168,7 +178,7 @@ def _generated(run: Run, window: Window, key: str) -> RecordedTrajectory:
                 tensors: dict[str, Tensor] = {"x": state.x}
                 if state.previous_x0 is not None:
                     tensors["previous_x0"] = state.previous_x0
-                keep(steps - state.level, {_name(state.level): (tensors, {})})
+                keep(steps - state.level, {level_name(state.level): (tensors, {})})
     return RecordedTrajectory([states[level].cpu() for level in range(steps + 1)])
 
 
@@ -176,12 +186,13 @@ def _stored(entry: Entry, steps: int) -> list[Tensor]:
     """The stored latents of the levels from 0 up to the first one that is missing."""
     states: list[Tensor] = []
     for level in range(steps + 1):
-        stored = entry.get(_name(level))
+        stored = entry.get(level_name(level))
         if stored is None:
             break
         states.append(stored[0]["x"])
     return states
 
 
-def _name(level: int) -> str:
+def level_name(level: int) -> str:
+    """Name of the store part that holds a trajectory's latents at a level."""
     return f"level-{level:04d}"

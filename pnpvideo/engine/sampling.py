@@ -55,8 +55,9 @@ def sample_window(
     rows = [len(anchors) + drawing for drawing in chosen]
     with run.store.entry("run", key) as entry, injected(run.backend.network, edits) as session:
         denoiser = Denoiser.of(run, window, session, whole)
+        if rows and chosen_name(level) not in entry.names():
+            entry.put(chosen_name(level), {"x": x[rows]})
         start = _resumed(run, window, entry, _Start(State(x.to(run.device), level), {level: x[rows]} if rows else {}))
-
         if beginning is not None and not rows:
             start = start._replace(state=beginning.further(start.state))
         evaluation: Evaluation | None = None
@@ -87,7 +88,7 @@ def sample_window(
                 parts = {STATE: (latents, {"level": state.level})}
                 if rows and state.level > 0:
                     states[state.level] = x[rows]
-                    parts = {_chosen(state.level): ({"x": x[rows]}, {}), **parts}
+                    parts = {chosen_name(state.level): ({"x": x[rows]}, {}), **parts}
                 keep(steps - state.level, parts)
                 if beginning is not None and not rows:
                     beginning.keep(state)
@@ -114,7 +115,7 @@ def _resumed(run: Run, window: Window, entry: Entry, start: _Start) -> _Start:
     level, chosen = int(notes["level"]), dict(start.chosen)
     if chosen:
         for lower in range(start.state.level - 1, max(level, 1) - 1, -1):
-            if (stored := entry.get(_chosen(lower))) is None:
+            if (stored := entry.get(chosen_name(lower))) is None:
                 return start
             chosen[lower] = stored[0]["x"]
     previous_x0 = tensors["previous_x0"].to(run.device) if "previous_x0" in tensors else None
@@ -122,5 +123,6 @@ def _resumed(run: Run, window: Window, entry: Entry, start: _Start) -> _Start:
     return _Start(State(tensors["x"].to(run.device), level, previous_x0), chosen)
 
 
-def _chosen(level: int) -> str:
+def chosen_name(level: int) -> str:
+    """Name of the store part that holds the latents, at a level, of the drawings that later windows attend to."""
     return f"chosen-{level:04d}"

@@ -12,7 +12,7 @@ from pnpvideo.engine.control import conditions_of
 from pnpvideo.engine.estimate import Estimate, Size
 from pnpvideo.engine.region import WordRegion
 from pnpvideo.engine.run import Position, Run, Window
-from pnpvideo.engine.window import translate_window
+from pnpvideo.engine.window import WindowTranslator, translate_window
 from pnpvideo.errors import StoreError
 from pnpvideo.events import Notice, Report
 from pnpvideo.settings.options import Options
@@ -51,11 +51,19 @@ class ClipTranslator:
     """Translate the shots of one clip, in order, with one prompt (None: as the options' change or directions say).
 
     of_frames: approximate number of frames of the clip for progress, 0 if not known. counts: shots, windows, frames and
-    drawings so far. texts: the source prompt, prompt and negative prompt by shot. captions: see ScriptWriter.
+    drawings so far. texts: the source prompt, prompt and negative prompt by shot. captions: see ScriptWriter. windows:
+    what translates each window.
     """
 
-    def __init__(self, run: Run, prompt: str | None, of_frames: int = 0, captions: Captions | None = None) -> None:
-        self.run, self.of_frames = run, of_frames
+    def __init__(
+        self,
+        run: Run,
+        prompt: str | None,
+        of_frames: int = 0,
+        captions: Captions | None = None,
+        windows: WindowTranslator = translate_window,
+    ) -> None:
+        self.run, self.of_frames, self._windows = run, of_frames, windows
         self.scripts = ScriptWriter(run.backend, run.options, prompt, run.store, run.report, captions)
         self.counts = {"shots": 0, "windows": 0, "frames": 0, "drawings": 0}
         self.texts: list[dict[str, str]] = []
@@ -137,7 +145,7 @@ class ClipTranslator:
             script=script,
             guidance=run.guidance(bool(script.negative)),
             noise=noise,
-            anchors=Anchors.joined(state.anchored, run.schedule.steps + 1),
+            anchors=Anchors.joined(state.anchored),
             masks=drawings.masks,
             conditions=conditions_of(run.controls, pixels, drawings.conditions),
             tokens=tokens,
@@ -145,7 +153,7 @@ class ClipTranslator:
             position=position,
             shares=Estimate(run).shares(Size(len(frames), sum(map(len, state.anchored))), shot.part),
         )
-        result = translate_window(run, window)
+        result = self._windows(run, window)
         self._keys.append(result.run)
         if result.anchors:
             self._state = replace(state, anchored=tuple(remembered_windows(state.anchored, result.anchors)))

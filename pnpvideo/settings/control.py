@@ -45,7 +45,7 @@ class Control:
     control: tuple[tuple[str, float], ...] = option(
         (),
         Spec(
-            kind=WeightedFiles("control", "canny:0.8", 0.0, MOST, KINDS),
+            kind=WeightedFiles("control", "canny:0.8", KINDS, 0.0, MOST),
             section="look",
             metavar="KIND|PATH[:SCALE]",
             variable=False,

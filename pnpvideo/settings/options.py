@@ -296,7 +296,7 @@ class Runtime:
     store: Path | None = option(
         None,
         Spec(
-            kind=File(folder=True),
+            kind=File(folder=True, written=True),
             section="machine",
             help="Folder of the store; without it, one in the user's cache folder.",
         ),
@@ -315,7 +315,7 @@ class Runtime:
     preview_file: Path | None = option(
         None,
         Spec(
-            kind=File(),
+            kind=File(written=True),
             section="output",
             help="The file of --preview-every, replaced each time; without it, OUTPUT-preview.png.",
         ),
@@ -458,6 +458,13 @@ class Options:
         for part in self.parts():
             values.update(values_of(part))
         return {name: values[name] for name in KNOWN if name in values}
+
+    def files(self) -> Iterator[Path]:
+        """The files and folders that these options name to be read, as the kinds of the options say."""
+        for part in self.parts():
+            for name, value in values_of(part).items():
+                if value is not None:
+                    yield from KNOWN[name].kind.files(value)
 
     def stated(self) -> dict[str, Any]:
         """The options that differ from their defaults, by flat name; method and coherence as objects."""

@@ -84,22 +84,23 @@ class Entry:
         part = self._manifest.parts.get(name)
         if part is None:
             return None
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        path = self._folder / part.file
         try:
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size != part.bytes:
-                self._drop(name, f"has {status.st_size:,} bytes instead of {part.bytes:,}")
-                return None
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != part.sha256:
-                self._drop(name, "does not match its checksum")
-                return None
-            return load(content), dict(part.meta)
-        except (OSError, SafetensorError) as error:
-            self._drop(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return _read(self._folder, part)
+        except _Damaged as damage:
+            self._drop(name, str(damage))
+            return None
+
+    @staticmethod
+    def peek(folder: Path, name: str) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+        """Like ``get``, but without the lock, of an entry that another process may be writing.
+
+        None also for a part that is not there yet, or damaged, which is left as it is.
+        """
+        try:
+            manifest = Manifest.read(folder / MANIFEST)
+            part = None if manifest is None else manifest.parts.get(name)
+            return None if part is None else _read(folder, part)
+        except (OSError, ForeignFormat, DamagedManifest, _Damaged):
             return None
 
     def remove(self, name: str) -> None:
@@ -147,3 +148,25 @@ class Entry:
 
     def _notify(self, what: str) -> None:
         self._report(Notice(message=f"the stored {self._manifest.kind} {self._manifest.key[:12]} {what}"))
+
+
+class _Damaged(Exception):
+    """A part is not what the manifest says; the message tells how."""
+
+
+def _read(folder: Path, part: PartRecord) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """The tensors and notes of a part. Raises _Damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = folder / part.file
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != part.bytes:
+            raise _Damaged(f"has {status.st_size:,} bytes instead of {part.bytes:,}")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            raise _Damaged("does not match its checksum")
+        return load(content), dict(part.meta)
+    except (OSError, SafetensorError) as error:
+        raise _Damaged(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error

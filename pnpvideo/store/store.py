@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -15,6 +16,9 @@ from pnpvideo.errors import OptionError, StoreError, printable
 from pnpvideo.events import Notice, Report, ignore
 from pnpvideo.store.entry import MANIFEST, Entry
 from pnpvideo.store.manifest import DamagedManifest, ForeignFormat, Manifest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = ("trajectory", "run", "direction")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -61,11 +65,31 @@ class Store:
         about: facts of a new entry; None for those of the store. Waits if another process has the lock; the lock of a
         process that died is free. Raises StoreError if the store cannot be used.
         """
-        with self._locked(kind, key, wait=True):
-            folder = self._folder(kind, key)
+        folder, waiting = self._folder(kind, key), f"waiting for another process that works on {kind} {key[:12]}"
+        with self._locked(f"{kind}-{key}", wait=True, waiting=waiting):
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 os.utime(folder / MANIFEST)
             yield Entry(folder, kind, key, self._report, self.about if about is None else about)
+
+    def peek(self, kind: str, key: str, name: str) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+        """The tensors and notes of a part, as ``Entry.get`` returns them, while another process may be writing to the
+        entry; None if the part is not there, or not yet."""
+        return Entry.peek(self._folder(kind, key), name)
+
+    @contextlib.contextmanager
+    def claimed(self, key: str, *, wait: bool = False) -> Iterator[bool]:
+        """Claim a piece of work against other processes; yield whether no other one has claimed it.
+
+        key: a fingerprint of the work. wait: until it is free. A claim is free once its process has died.
+        """
+        self._folder("run", key)  # a key that could leave the store is refused
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._locked(f"claim-{key}", wait=wait))
+            except Timeout:
+                yield False
+            else:
+                yield True
 
     def list(self) -> list[EntryInfo]:
         """Return all entries, the least recently used first."""
@@ -111,7 +135,7 @@ class Store:
         """Remove an entry; False if it is in use or, with ``if_unused``, was used since ``info`` was made."""
         folder = self._folder(info.kind, info.key)
         try:
-            with self._locked(info.kind, info.key, wait=False):
+            with self._locked(f"{info.kind}-{info.key}", wait=False):
                 if if_unused and _last_used(folder) != info.last_used:
                     return False
                 Entry(folder, info.kind, info.key).discard()
@@ -125,12 +149,13 @@ class Store:
         return self.root / kind / key
 
     @contextlib.contextmanager
-    def _locked(self, kind: str, key: str, *, wait: bool) -> Iterator[None]:
-        """Lock an entry. Raises filelock's Timeout if it is locked and ``wait`` is False, StoreError if it cannot be.
+    def _locked(self, name: str, *, wait: bool, waiting: str = "") -> Iterator[None]:
+        """Hold a lock. waiting: a notice if another process holds it. Raises filelock's Timeout if one does and
+        ``wait`` is False, StoreError if it cannot be held.
 
         Lock files are never removed: a process that waits for a removed one would lock another file than the next.
         """
-        path = self.root / "locks" / f"{kind}-{key}.lock"
+        path = self.root / "locks" / f"{name}.lock"
         lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +163,8 @@ class Store:
         except Timeout:
             if not wait:
                 raise
-            self._report(Notice(message=f"waiting for another process that works on {kind} {key[:12]}"))
+            if waiting:
+                self._report(Notice(message=waiting))
             lock.acquire(poll_interval=0.1)
         except OSError as error:
             raise StoreError(

@@ -104,6 +104,13 @@ class ClipInfo:
     icc_profile: bytes | None = field(default=None, repr=False)
     """Colour profile of an RGB still."""
 
+    @property
+    def frames_about(self) -> int:
+        """The number of frames, from the duration where the file does not state it; 0 where neither is known."""
+        if self.frames is None and self.fps is not None and self.duration_seconds is not None:
+            return max(1, round(self.fps * self.duration_seconds))
+        return self.frames or 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pnpvideo.batch.ray_cluster import WORKER_LOSSES, RayCluster
@@ -20,6 +22,8 @@ from pnpvideo.batch.runner import BatchReport, run
 from pnpvideo.batch.work import Outcome
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice, Progress
+from pnpvideo.store import Store
+from pnpvideo.video.ffmpeg import executable
 
 Jobs = Callable[[str], Path]
 ROWS = '[[rows]]\ninput = "in/0[0-5].png"\n'
@@ -33,14 +37,14 @@ def test_a_numbered_device_is_refused(jobs: Jobs, common: Common) -> None:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Two machines of one processor each, as processes of this one."""
+def cluster(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Two machines of one processor each, as processes of this one. param: processors of the first."""
     ray = pytest.importorskip("ray", reason="ray is not installed")
     from ray.cluster_utils import Cluster
 
     for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}.items():
         monkeypatch.setenv(name, value)
-    machine = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    machine = {"num_cpus": getattr(request, "param", 1), "object_store_memory": 100_000_000, "include_dashboard": False}
     started = Cluster(initialize_head=True, head_node_args=machine)
     started.add_node(num_cpus=1, object_store_memory=100_000_000)
     try:
@@ -50,20 +54,25 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         started.shutdown()
 
 
-def in_one_process(folder: Path, common: Common) -> dict[str, bytes]:
-    """The outputs of the same jobs file, made in another folder without a cluster and without the first store."""
+def alone(folder: Path, common: Common) -> tuple[Path, BatchReport]:
+    """The same jobs file, run in another folder without a cluster and without the first store."""
     other = folder / "alone"
     other.mkdir()
     for name in ("in", "jobs.toml"):
         (shutil.copytree if (folder / name).is_dir() else shutil.copy)(folder / name, other / name)
     (other / "out").mkdir()
-    found = run(other / "jobs.toml", common=Common(over={**common.over, "store": other / "store"}))
+    return other, run(other / "jobs.toml", common=Common(over={**common.over, "store": other / "store"}))
+
+
+def in_one_process(folder: Path, common: Common) -> dict[str, bytes]:
+    """The outputs of ``alone``."""
+    other, found = alone(folder, common)
     assert not found.failed
     return outputs(other)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "out").glob("*.png")}
+    return {path.name: path.read_bytes() for path in (folder / "out").glob("*.[pm][nk][gv]")}
 
 
 def on(cluster: Any, path: Path, common: Common, report: Callable[[Event], None]) -> BatchReport:
@@ -116,6 +125,93 @@ def test_a_killed_worker_and_a_lost_machine_cost_no_row(cluster: Any, folder: Pa
     said = [event.message for event in heard if isinstance(event, Notice)]
     assert any("the row is done again" in message for message in said), said
     assert outputs(folder) == in_one_process(folder, common) and len(outputs(folder)) == 20
+
+
+CLIP = '[[rows]]\ninput = "in/{name}"\noutput = "out/{{stem}}.mkv"\nwindow = 4\nsteps = 6\nkeyframe_every = 2\n'
+"""A row of several windows."""
+
+
+@pytest.fixture
+def two_shots(folder: Path) -> str:
+    """A clip of a cut, and a shot of several windows before and after it; its name."""
+    drawing = np.random.default_rng(1)
+    sides = [drawing.integers(0, 256, (8, 12, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(2)]
+    frames = [np.roll(side, 2 * index, 1) for side in sides for index in range(16)]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "96x64", "-r", "12", "-i", "pipe:0"]
+    command = [executable(), "-v", "error", "-y", *raw, "-c:v", "ffv1", f"file:{folder / 'in/clip.mkv'}"]
+    subprocess.run(command, input=np.stack(frames).tobytes(), check=True)
+    return "clip.mkv"
+
+
+@pytest.mark.slow
+def test_workers_share_the_windows_of_one_row(
+    cluster: Any, folder: Path, jobs: Jobs, common: Common, two_shots: str
+) -> None:
+    heard: list[Event] = []
+    found = on(cluster, jobs(CLIP.format(name=two_shots)), common, heard.append)
+    assert not found.failed
+    facts = json.loads((folder / "out/clip.mkv.json").read_text("utf-8"))
+    assert (facts["shots"], facts["windows"]) == (2, 8)
+    shares = [event.overall or 0.0 for event in heard if isinstance(event, Progress) and event.stage == "batch"]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    windows = Store(folder / "store").root / "locks"
+    assert len([*windows.glob("claim-*")]) == 8
+    assert outputs(folder) == in_one_process(folder, common) and len(outputs(folder)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_worker_that_is_killed_at_a_window_costs_nothing(
+    which: int, cluster: Any, folder: Path, jobs: Jobs, common: Common, two_shots: str
+) -> None:
+    """One of the two writes the result, the other one helps it. which: to be killed, the older or the newer process."""
+    killed: list[int] = []
+    said: list[str] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Notice):
+            said.append(event.message)
+        elif isinstance(event, Progress) and len(workers()) == 2 and (event.overall or 0) > 0.3 and not killed:
+            killed.append(workers()[which])
+            os.kill(killed[0], signal.SIGKILL)
+
+    found = on(cluster, jobs(CLIP.format(name=two_shots)), common, kill)
+    assert killed and not found.failed
+    assert any("is done again" in message for message in said), said
+    assert outputs(folder) == in_one_process(folder, common) and len(outputs(folder)) == 1
+
+
+@pytest.mark.slow
+def test_a_clip_that_turns_bad_fails_alone_and_as_in_one_process(
+    cluster: Any, folder: Path, jobs: Jobs, common: Common, two_shots: str
+) -> None:
+    content = (folder / "in/clip.mkv").read_bytes()
+    (folder / "in/bad.mkv").write_bytes(content[: 2 * len(content) // 3])
+    rows = CLIP.format(name="bad.mkv") + CLIP.format(name=two_shots)
+    found = on(cluster, jobs(rows), common, lambda event: None)
+    other, expected = alone(folder, common)
+    assert [each.state for each in found.outcomes] == [each.state for each in expected.outcomes] == ["failed", "done"]
+    assert found.outcomes[0].exit_code == expected.outcomes[0].exit_code
+    assert found.outcomes[0].error == str(expected.outcomes[0].error).replace(str(other), str(folder))
+    assert outputs(folder) == outputs(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [0], indirect=True)
+def test_a_batch_waits_for_machines_and_says_so(cluster: Any, folder: Path, jobs: Jobs, common: Common) -> None:
+    """The first machine has no processor for workers, and the second one has left."""
+    said: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Notice):
+            said.append(event.message)
+            if "no machine" in event.message:
+                cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
+
+    cluster.remove_node(next(iter(cluster.worker_nodes)))
+    found = on(cluster, jobs('[[rows]]\ninput = "in/00.png"\n'), common, listen)
+    assert not found.failed
+    assert [message.partition(" ")[0] for message in said if "machine" in message] == ["no", "a"]
 
 
 class Deadly:

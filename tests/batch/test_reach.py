@@ -24,6 +24,12 @@ def test_everything_is_seen_from_here(
         names = [Path(path) for path, _ in sent.read]
         assert sorted(names) == sorted([*(folder / f"in/0{n}.png" for n in range(3)), checkpoint, *added])
         assert [Path(probe).parent for probe in sent.probes] == [folder / "out"]
+        assert sent.shared_stores() == (str(folder / "store"),)
+        shutil.move(folder / "store", folder / "elsewhere")  # as where each machine has a folder of that name
+        (folder / "store").mkdir()
+        assert sent.shared_stores() == () and sent.unseen() == []
+        (folder / "store").rmdir()
+        shutil.move(folder / "elsewhere", folder / "store")
     assert [*(folder / "out").iterdir()] == []  # the probes are gone
 
 

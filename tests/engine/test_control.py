@@ -128,7 +128,7 @@ def test_anchors_keep_their_conditions(translated: Translations, tmp_path: Path)
     """A later window attends to the first one's drawings, which follow what they followed there."""
     one, two = (Anchors((0.0,), conditions=(noise(seed, 1),)) for seed in (1, 2))
     own = (noise(3, 2),)
-    (all_of_them,) = Anchors.joined([one, two], 0).with_conditions(own)
+    (all_of_them,) = Anchors.joined([one, two]).with_conditions(own)
     assert np.array_equal(all_of_them, np.concatenate([*one.conditions, *two.conditions, *own]))
     assert NO_ANCHORS.with_conditions(own) is own
     first = noise(4)

@@ -145,13 +145,13 @@ def test_the_drawings_that_later_windows_attend_to(tmp_path: Path) -> None:
     assert remembered_windows([], "a") == ["a"] and remembered_windows(["a", "b"], "c") == ["a", "c"]
     latents = {level: torch.full((1, 1, 2, 2), float(level)) for level in range(3)}
     one = Anchors((0.0,), RecordedTrajectory([latents[level] for level in range(3)]), latents, "one")
-    both = Anchors.joined([one, one], 3)
+    both = Anchors.joined([one, one])
     assert len(both) == 2 and both.run == "one-one" and both.before(one.source).at(1).shape[0] == 3
     after = both.after_step(lambda x, level: x + 1)
     assert after is not None
     moved = after(torch.zeros(3, 1, 2, 2), 2)
     assert moved[:, 0, 0, 0].tolist() == [2, 2, 1]
-    assert Anchors.joined([], 3) is NO_ANCHORS and NO_ANCHORS.after_step(None) is None
+    assert Anchors.joined([]) is NO_ANCHORS and NO_ANCHORS.after_step(None) is None
     x = torch.zeros(1, 1, 2, 2)
     assert NO_ANCHORS.started(x, 2) is x and NO_ANCHORS.before(one.source) is one.source
 

@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "what is in use is not cleared",
         _STORE,
-        "with self._locked(info.kind, info.key, wait=False):",
+        "with self._locked(f\"{info.kind}-{info.key}\", wait=False):",
         "if True:",
         (_TESTS,),
     ),
@@ -181,8 +181,8 @@ MUTANTS = (
     Mutant(
         "a trajectory is of the calls that made it",
         "pnpvideo/engine/inversion.py",
-        "full_key = fingerprint(key, _calls(run, window, recorder, batch))",
-        "full_key = key",
+        "return fingerprint(key, _calls(run, window, recorder, run.guard.batch))",
+        "return key",
         _KEYS,
     ),
     Mutant(

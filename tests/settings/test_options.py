@@ -10,6 +10,7 @@ from pnpvideo.coherence.independent import Independent
 from pnpvideo.coherence.joint import JointAttention
 from pnpvideo.coherence.registry import COHERENCES
 from pnpvideo.errors import OptionError
+from pnpvideo.kinds import Kind, Several
 from pnpvideo.methods.plug_and_play import PlugAndPlay
 from pnpvideo.methods.registry import METHODS
 from pnpvideo.methods.sdedit import SDEdit
@@ -97,6 +98,30 @@ def test_who_set_an_option_is_kept_and_changes_nothing() -> None:
     told = Options.from_flat({"steps": 3, "seed": 1}, {"steps": "flag"})
     assert dict(told.origins) == {"steps": "flag", "seed": "call"}
     assert told == Options.from_flat({"steps": 3, "seed": 1})
+
+
+def test_the_kind_of_an_option_says_which_files_it_names(tmp_path: Path) -> None:
+    """All options, so that a new one is not forgotten where a batch looks for what a row reads."""
+    for name, spec in KNOWN.items():
+        kind, metavar = spec.kind, spec.metavar or spec.kind.metavar
+        if not any(word in metavar for word in ("PATH", "FILE", "MODEL")):
+            assert type(kind).files is Kind.files, name
+            continue
+        value = kind.parse(name, str(tmp_path))
+        found = [*kind.files((value,) if isinstance(kind, Several) else value)]
+        assert found == ([] if name in ("store", "preview_file") else [tmp_path]), name
+
+
+def test_the_files_that_options_read_are_known(tmp_path: Path) -> None:
+    names = ("mask", "vae", "preview_vae", "store", "preview_file")
+    values: dict[str, Any] = {name: tmp_path / name for name in names}
+    values |= {"model": str(tmp_path), "captioner": "owner/name", "directions": (("d", 1.0),), "lora": (("l", 0.5),)}
+    (tmp_path / "follow").touch()
+    values |= {"control": (("canny", 1.0), (str(tmp_path / "follow"), 0.0)), "controlnet": ("c", "n")}
+    found = {str(path) for path in Options.from_flat(values).files()}
+    read = {str(tmp_path / name) for name in ("mask", "vae", "preview_vae", "follow")}
+    assert found == read | {str(tmp_path), "d", "l", "c", "n"}
+    assert [*Options().files()] == []
 
 
 def test_presets_and_aliases_have_what_options_offer() -> None:

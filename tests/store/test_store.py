@@ -157,3 +157,51 @@ def test_a_path_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be used"), Store(tmp_path / "file").entry("run", KEY):
         pass
+
+
+class TestClaims:
+    HOLDER = """
+        import sys
+        from pathlib import Path
+        from pnpvideo.store import Store
+        with Store(Path(sys.argv[1])).claimed(sys.argv[2]) as claimed:
+            print(claimed, flush=True)
+            sys.stdin.readline()
+        """
+
+    def test_work_is_claimed_by_one_process_and_free_when_it_dies(self, store: Store) -> None:
+        holder = process(self.HOLDER, store.root, KEY)
+        assert holder.stdout is not None and holder.stdout.readline() == "True\n"
+        with store.claimed(KEY) as claimed, store.claimed("other") as other:
+            assert (claimed, other) == (False, True)
+        with store.entry("run", KEY) as entry:  # a claim locks no entry
+            assert entry.names() == []
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        with store.claimed(KEY, wait=True) as claimed:
+            assert claimed
+        close(holder)
+
+    def test_a_claim_stays_in_the_store(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="keys: fingerprints"), store.claimed("../../elsewhere"):
+            pass
+
+    def test_what_is_wrong_with_claimed_work_is_passed_on(self, store: Store) -> None:
+        with pytest.raises(TimeoutError, match="mine"), store.claimed(KEY):
+            raise TimeoutError("mine")
+        with store.claimed(KEY) as claimed:
+            assert claimed
+
+
+def test_a_part_is_seen_while_its_entry_is_locked(store: Store) -> None:
+    assert store.peek("trajectory", KEY, "x") is None
+    with store.entry("trajectory", KEY) as entry:
+        entry.put("x", {"x": torch.ones(3)}, {"level": 2})
+        found = store.peek("trajectory", KEY, "x")
+        assert found is not None and torch.equal(found[0]["x"], torch.ones(3)) and found[1] == {"level": 2}
+        assert store.peek("trajectory", KEY, "y") is None
+    (part,) = (store.root / "trajectory" / KEY).glob("x.*")
+    part.write_bytes(part.read_bytes()[:-1])
+    assert store.peek("trajectory", KEY, "x") is None and part.exists()
+    (store.root / "trajectory" / KEY / "manifest.json").write_text("{")
+    assert store.peek("trajectory", KEY, "x") is None
