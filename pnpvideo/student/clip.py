@@ -42,7 +42,7 @@ POSITIONED = replace(SHAPES["small"], position=True)
 SHARING = 8
 """Every how many keyframes one shares its attention with all; with each of 17 the engine took 1.6 times as long, and
 the pictures looked the same."""
-STEPS = 450
+STEPS = 600
 """Steps of training at most; on two cores half a minute."""
 GAIN = 0.2
 """dB by which a look at the held-back keyframes must be better to count."""
