@@ -31,8 +31,8 @@ class RayCluster:
     """The engine of ``pnpvideo batch --engine ray``. address: see ``ray_session.session``.
 
     Every worker keeps a model loaded. One without a row helps with the windows of another's, where both have the same
-    store. A row whose worker is lost is done again by another; one that loses WORKER_LOSSES
-    workers fails. Machines may leave and join the cluster meanwhile. An exception, such as Ctrl-C, ends all workers.
+    store. A row whose worker is lost is done again by another; one that loses WORKER_LOSSES workers fails. Machines may
+    leave and join the cluster meanwhile. An exception, such as Ctrl-C, ends all workers.
     """
 
     address: str | None = None
