@@ -146,8 +146,8 @@ MUTANTS = (
     Mutant(
         "stated hashes are compared",
         _PRINT,
-        "if expected is not None and (found := sha256(path)) != expected:",
-        "if expected is not None and (found := sha256(path)) == None:",
+        "if (found := sha256(path)) != expected:",
+        "if (found := sha256(path)) == None:",
         (_SUMS,),
     ),
     Mutant(
