@@ -85,7 +85,7 @@ def transformer_config(shapes: Shapes) -> dict[str, Any]:
     dual = [block for block in range(depth) if f"transformer_blocks.{block}.attn2.to_q.weight" in shapes]
     return {
         "_class_name": "SD3Transformer2DModel",
-        "sample_size": CELLS_3,
+        "sample_size": min(CELLS_3, side * patch),
         "patch_size": patch,
         "in_channels": channels,
         "out_channels": shape("proj_out.weight", 2)[0] // patch**2,

@@ -23,21 +23,34 @@ VERSIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_folder3(folder: Path, version: str) -> Path:
-    """A checkpoint without T5 whose weights are exact in fp16, and none of them zero. version: a key of VERSIONS."""
+def new_transformer(version: str) -> SD3Transformer2DModel:
+    """Of random weights that are exact in fp16, those of its norms too. version: a key of VERSIONS."""
+    with torch.random.fork_rng():
+        torch.manual_seed(12)
+        network = SD3Transformer2DModel(
+            sample_size=16,
+            num_layers=BLOCKS,
+            num_attention_heads=2,
+            joint_attention_dim=2 * WIDTH,
+            caption_projection_dim=INNER,
+            pooled_projection_dim=2 * WIDTH,
+            pos_embed_max_size=8,
+            **VERSIONS[version],
+        )
+        with torch.no_grad():
+            for name, value in network.named_parameters():
+                if ".norm_" in name and value.ndim == 1:
+                    value.uniform_(0.5, 1.5)
+    found: SD3Transformer2DModel = network.half().float()
+    return found
+
+
+def write_folder3(folder: Path) -> Path:
+    """A checkpoint of 3.5 medium without T5 whose weights are exact in fp16."""
     with torch.random.fork_rng():
         torch.manual_seed(11)
         parts = {
-            "transformer": SD3Transformer2DModel(
-                sample_size=128,
-                num_layers=BLOCKS,
-                num_attention_heads=2,
-                joint_attention_dim=2 * WIDTH,
-                caption_projection_dim=INNER,
-                pooled_projection_dim=2 * WIDTH,
-                pos_embed_max_size=8,
-                **VERSIONS[version],
-            ),
+            "transformer": new_transformer("3.5 medium"),
             "vae": AutoencoderKL(
                 down_block_types=("DownEncoderBlock2D",) * 4,
                 up_block_types=("UpDecoderBlock2D",) * 4,
@@ -54,9 +67,6 @@ def write_folder3(folder: Path, version: str) -> Path:
         }
         with torch.no_grad():
             parts["text_encoder"].text_projection.weight.copy_(torch.eye(WIDTH))  # as diffusers reads it from a file
-            for name, value in parts["transformer"].named_parameters():
-                if name.endswith(("norm_q.weight", "norm_k.weight", "added_q.weight", "added_k.weight")):
-                    value.uniform_(0.5, 1.5)
     for name, part in parts.items():
         part.half().float().save_pretrained(folder / name)
     clip_tokenizer().save_pretrained(folder / "tokenizer")

@@ -27,7 +27,16 @@ from pnpvideo.errors import ModelError
 from pnpvideo.events import Event, Notice
 from pnpvideo.settings.options import Customization, Options
 from tests.backends.originals import Tensors, write_single
-from tests.backends.originals3 import INNER, PARTS, VERSIONS, by_original_names3, original3, write_folder3
+from tests.backends.originals3 import (
+    INNER,
+    PARTS,
+    VERSIONS,
+    by_original_names3,
+    new_transformer,
+    original3,
+    transformer,
+    write_folder3,
+)
 from tests.backends.test_single_file import CPU, drawn, fp16_variant, half_single, shards, single, without
 
 NETWORK = "model.diffusion_model."
@@ -40,7 +49,7 @@ T5 = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder3(tmp_path_factory.mktemp("joint") / "folder", "3.5 medium")
+    return write_folder3(tmp_path_factory.mktemp("joint") / "folder")
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +110,9 @@ def assert_same_configs(found: Any, expected: Any) -> None:
     assert json.loads(json.dumps(of_file)) == json.loads(json.dumps(stated))
 
 
-@pytest.mark.parametrize("version", list(VERSIONS))
-def test_weights_and_configs_are_those_of_the_folder(version: str, tmp_path: Path) -> None:
-    folder = write_folder3(tmp_path / "folder", version)
-    path = write_single(tmp_path / "model.safetensors", original3(folder))
-    found, expected = (StableDiffusion3(str(each), torch.device("cpu"), torch.float32) for each in (path, folder))
+def test_weights_and_texts_are_those_of_the_folder(folder: Path, file: Path) -> None:
+    found, expected = (StableDiffusion3(str(each), torch.device("cpu"), torch.float32) for each in (file, folder))
     assert same_weights(found, expected) and found.text.t5 is None
-    assert_same_configs(found.network, expected.network)
     for name in ("scaling_factor", "shift_factor", "block_out_channels", "latent_channels", "use_quant_conv"):
         assert found.vae.config[name] == expected.vae.config[name], name
     for text in ("", "a fox", "Ünïcode & <html> 12345 " * 20):
@@ -116,9 +121,26 @@ def test_weights_and_configs_are_those_of_the_folder(version: str, tmp_path: Pat
     assert found.schedule(7) == expected.schedule(7)
 
 
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_the_network_of_every_version_is_converted_to_the_bit(version: str, tensors: Tensors, tmp_path: Path) -> None:
+    expected, others = new_transformer(version), without(NETWORK)(tensors)
+    own = {NETWORK + name: value for name, value in transformer(expected.state_dict()).items()}
+    source = packaging(write_single(tmp_path / "model.safetensors", others | own))
+    found = source.network(SD3Transformer2DModel, "transformer", torch.float32)
+    assert_same_configs(found, expected)
+    ours, theirs = found.state_dict(), expected.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_half_precision_is_that_of_the_folder(folder: Path, file: Path) -> None:
-    found, expected = (StableDiffusion3(str(each), torch.device("cpu"), torch.bfloat16) for each in (file, folder))
-    assert same_weights(found, expected) and found.network.dtype == torch.bfloat16
+    found, expected = (
+        packaging(each).network(SD3Transformer2DModel, "transformer", torch.bfloat16).state_dict()
+        for each in (file, folder)
+    )
+    assert all(
+        value.dtype == expected[name].dtype and torch.equal(value, expected[name]) for name, value in found.items()
+    )
+    assert found["proj_out.weight"].dtype == torch.bfloat16
 
 
 def test_float8_is_read_as_it_is(tensors: Tensors, tmp_path: Path) -> None:
@@ -126,7 +148,7 @@ def test_float8_is_read_as_it_is(tensors: Tensors, tmp_path: Path) -> None:
         name: value.to(torch.float8_e4m3fn) if name.startswith(NETWORK) else value for name, value in tensors.items()
     }
     path = write_single(tmp_path / "fp8.safetensors", eight)
-    network = StableDiffusion3(str(path), torch.device("cpu"), torch.float32).network
+    network = packaging(path).network(SD3Transformer2DModel, "transformer", torch.float32)
     assert torch.equal(network.proj_out.weight, eight[f"{NETWORK}final_layer.linear.weight"].float())
 
 
@@ -135,7 +157,8 @@ def test_a_file_is_described_without_its_weights(file: Path, folder: Path) -> No
     source = packaging(file)
     assert isinstance(source, SingleFile3) and source.text_parts == ("text_encoder", "text_encoder_2")
     assert (source.notice(), source.zeros_for_empty, source.named("vae")) == (None, False, file)
-    assert source.config("scheduler") == packaging(folder).config("scheduler") | source.config("scheduler")
+    stated = packaging(folder).config("scheduler")
+    assert stated == {**stated, **source.config("scheduler")}
     with pytest.raises(ModelError, match="which has no unet"):
         source.config("unet")
     backend = load(str(file), CPU)
@@ -259,7 +282,18 @@ def test_a_damaged_file_is_one_line_and_exit_4(
 def test_a_file_is_loaded_and_asked_once_by_doctor(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(file), "--json", "--device", "cpu"]) == 0
     found = {check["name"]: check["found"] for check in json.loads(capsys.readouterr().out)["checks"]}
-    assert "1024 x 1024 pixels, 16 latent channels" in found["model"] and "predicts flow" in found["model"]
+    assert "128 x 128 pixels, 16 latent channels" in found["model"] and "predicts flow" in found["model"]
+
+
+def test_a_file_is_planned_and_looked_into(
+    file: Path, clip_of: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, sheet = str(clip_of(1)), tmp_path / "sheet.png"
+    model = ["--model", str(file), "--size", "32", "--device", "cpu", "--progress", "none"]
+    assert main(["plan", source, *model, "--steps", "6", "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["evaluations"] == 3 + 3 * 2 + 2
+    shown = ["--steps", "2", "--part", "transformer", "--source-prompt", "a hen", "-o", str(sheet)]
+    assert main(["inspect", "features", source, *model, *shown]) == 0 and sheet.is_file()
 
 
 PUBLISHED: dict[str, dict[str, Any]] = {
