@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, SD3Transformer2DModel
+from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 from pnpvideo.cli.main import main
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from pnpvideo.backends import derived_configs as derived
+from pnpvideo.backends.autoencoder_file import AutoencoderFile
 from pnpvideo.backends.checkpoint import check_named, describe, locate_text
 from pnpvideo.backends.customized import customized_fingerprint
+from pnpvideo.backends.family import Family
 from pnpvideo.backends.joint_limits import check_joint_options
 from pnpvideo.backends.joint_names import clip_origins, transformer_origins
 from pnpvideo.backends.ldm_names import autoencoder_origins
@@ -67,10 +70,6 @@ def from_folder(folder: Path) -> np.ndarray:
     return drawn(folder)
 
 
-def without_prefix(folder: Path, tensors: Tensors, to: Path) -> Path:
-    return write_single(to / "bare.safetensors", {name.removeprefix(NETWORK): value for name, value in tensors.items()})
-
-
 def with_t5(folder: Path, tensors: Tensors, to: Path) -> Path:
     """With T5, which is left out, and a noise schedule; named as what it is not."""
     return write_single(to / "sdxl-lora.ckpt", {**tensors, **T5, "model_sampling.sigmas": torch.ones(9)})
@@ -81,7 +80,6 @@ PACKAGINGS: dict[str, Callable[[Path, Tensors, Path], Path]] = {
     "shards": shards,
     "single file": single,
     "single file in fp16": half_single,
-    "without a prefix": without_prefix,
     "with T5": with_t5,
 }
 
@@ -130,6 +128,29 @@ def test_the_network_of_every_version_is_converted_to_the_bit(version: str, tens
     assert_same_configs(found, expected)
     ours, theirs = found.state_dict(), expected.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_diffusers_own_conversion_agrees(version: str, tmp_path: Path, tensors: Tensors) -> None:
+    own = {NETWORK + name: value for name, value in transformer(new_transformer(version).state_dict()).items()}
+    source = packaging(write_single(tmp_path / "model.safetensors", without(NETWORK)(tensors) | own))
+    found = source.network(SD3Transformer2DModel, "transformer", torch.float32).state_dict()
+    expected = convert_sd3_transformer_checkpoint_to_diffusers(own)
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_network_without_its_prefix_is_the_same(file: Path, tensors: Tensors, tmp_path: Path) -> None:
+    bare = {name.removeprefix(NETWORK): value for name, value in tensors.items()}
+    found, expected = packaging(write_single(tmp_path / "bare.safetensors", bare)), packaging(file)
+    assert isinstance(found, SingleFile3) and isinstance(expected, SingleFile3)
+    assert found.shapes == expected.shapes and found.config("transformer") == expected.config("transformer")
+    found.network(SD3Transformer2DModel, "transformer", torch.float32)
+
+
+def test_its_autoencoder_is_refused_for_another_family(file: Path) -> None:
+    with pytest.raises(ModelError, match="makes latents of 16 channels, and the model takes 4"):
+        AutoencoderFile.of(file).fitting({}, 4, Family.SD1.latent_scale)
+    assert (Family.SD3.latent_shift, Family.SDXL.latent_shift) == (0.0609, 0.0)
 
 
 def test_half_precision_is_that_of_the_folder(folder: Path, file: Path) -> None:
@@ -285,15 +306,17 @@ def test_a_file_is_loaded_and_asked_once_by_doctor(file: Path, capsys: pytest.Ca
     assert "128 x 128 pixels, 16 latent channels" in found["model"] and "predicts flow" in found["model"]
 
 
-def test_a_file_is_planned_and_looked_into(
-    file: Path, clip_of: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source, sheet = str(clip_of(1)), tmp_path / "sheet.png"
-    model = ["--model", str(file), "--size", "32", "--device", "cpu", "--progress", "none"]
-    assert main(["plan", source, *model, "--steps", "6", "--json", "-q"]) == 0
+def test_a_file_is_planned(file: Path, clip_of: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--size", "32", "--device", "cpu", "--steps", "6", "--json", "-q"]
+    assert main(["plan", str(clip_of(1)), "--model", str(file), *small]) == 0
     assert json.loads(capsys.readouterr().out)["evaluations"] == 3 + 3 * 2 + 2
-    shown = ["--steps", "2", "--part", "transformer", "--source-prompt", "a hen", "-o", str(sheet)]
-    assert main(["inspect", "features", source, *model, *shown]) == 0 and sheet.is_file()
+
+
+def test_a_file_is_looked_into(file: Path, clip_of: Callable[..., Path], tmp_path: Path) -> None:
+    small = ["--size", "32", "--device", "cpu", "--steps", "2", "--progress", "none", "--source-prompt", "a hen"]
+    shown = ["--part", "transformer", "-o", str(tmp_path / "sheet.png")]
+    assert main(["inspect", "features", str(clip_of(1)), "--model", str(file), *small, *shown]) == 0
+    assert (tmp_path / "sheet.png").is_file()
 
 
 PUBLISHED: dict[str, dict[str, Any]] = {
