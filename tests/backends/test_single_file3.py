@@ -232,7 +232,10 @@ BROKEN: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
     "no autoencoder": (without("first_stage_model."), f"has no autoencoder; {GET}"),
     "half of the autoencoder": (without("first_stage_model.encoder."), "its autoencoder has no encoder.down_blocks"),
     "no first block": (without(f"{NETWORK}joint_blocks.0."), r"its transformer has no joint_blocks\.0"),
-    "no last block": (without(f"{NETWORK}joint_blocks.2."), "cannot be loaded as a SD3Transformer2DModel"),
+    "no last block": (
+        without(f"{NETWORK}joint_blocks.2."),
+        r"cannot be loaded as a SD3Transformer2DModel: .* size mismatch for transformer_blocks\.1\.norm1_context",
+    ),
     "no layer": (
         lacking(f"{NETWORK}joint_blocks.1.x_block.mlp.fc1.weight"),
         r"missing tensors of its SD3Transformer2DModel, 1 in all, such as transformer_blocks\.1\.ff\.net\.0\.proj",
