@@ -39,9 +39,9 @@ def models(context: click.Context, as_json: bool) -> None:
         "or XL checkpoint. They run with every method and coherence; --lora FILE:SCALE, --embedding FILE and --vae FILE"
     )
     click.echo(
-        "change each of them, --controlnet FILE steers 1.x and 2.x. Of Stable Diffusion 3 it takes folders and hub ids,"
+        "change each of them, --controlnet FILE steers 1.x and 2.x. It takes Stable Diffusion 3 and 3.5 in the same"
     )
-    click.echo("which run with pnp, sdedit and flowedit, and without these files. See docs/checkpoints.md.")
+    click.echo("three forms; they run with pnp, sdedit and flowedit, and without these files. See docs/checkpoints.md.")
 
 
 @models.command("fetch")

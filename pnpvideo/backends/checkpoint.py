@@ -67,13 +67,13 @@ def check_named(model: str) -> None:
 
 def locate_text(model: str, report: Report = ignore) -> Path:
     """The same for what reads its prompts alone: text encoder and tokenizer. ModelError for Stable Diffusion 3."""
-    if os.path.isfile(model):
-        return _check_file(Path(model))
-    folder = fetch(model, _check_text, TEXT_PARTS, report)
-    if is_joint(folder):
-        raise ModelError(f"{folder} is {Family.SD3.value}; edit directions are for 1.x, 2.x and XL")
-    _check_text(folder)
-    return folder
+    single = os.path.isfile(model)
+    path = _check_file(Path(model)) if single else fetch(model, _check_text, TEXT_PARTS, report)
+    if is_joint(path):
+        raise ModelError(f"{path} is {Family.SD3.value}; edit directions are for 1.x, 2.x and XL")
+    if not single:
+        _check_text(path)
+    return path
 
 
 def _check_file(path: Path) -> Path:
@@ -83,7 +83,7 @@ def _check_file(path: Path) -> Path:
         tensor_shapes([path])  # says what is damaged
     if identity.kind not in READ:
         raise ModelError(_refusal(path))
-    packaging(path).config("unet")
+    packaging(path).config(network_part(path))
     return path
 
 

@@ -1,22 +1,30 @@
 """Configs of a checkpoint that comes without any, from its family and the names and shapes of its tensors.
 
-Names are diffusers' and transformers' own; those of a text encoder without a projection have no prefix "text_model.".
+Names are diffusers' and transformers' own; those of a text encoder may have the prefix "text_model." or not.
 What no shape says is what all checkpoints of a family have in common: the number of attention heads, activations and
 the noise schedule.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pnpvideo.backends.family import Family
+from pnpvideo.backends.joint_names import BLOCKS
 from pnpvideo.errors import ModelError
 
 Shapes = Mapping[str, tuple[int, ...]]
 HEADS, HEAD_WIDTH = 8, 64
-"""Stable Diffusion 1.x has 8 heads in every attention, 2.x and XL heads of 64 channels; so have all text encoders."""
+"""Stable Diffusion 1.x has 8 heads in every attention; 2.x, XL and 3 have heads of 64 channels, and so have all text
+encoders."""
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 CELLS, CELLS_XL = {EPSILON: 64, VELOCITY: 96}, 128
 """Native width of the latents: 512 pixels, and 768 where a 2.x predicts v, as all published ones do; of XL, 1024."""
+CELLS_3 = 128
+"""Of Stable Diffusion 3 and 3.5, whose published configs all say 1024 pixels."""
+SHIFT_3 = 3.0
+"""Of the noise levels of Stable Diffusion 3 (arXiv 2403.03206, eq. 23), in the published scheduler configs of 3 medium
+and of 3.5 medium, large and large turbo."""
 SIZE_CHANNELS, SIZES = 256, 6
 """Channels in which Stable Diffusion XL is told each of six sizes (see size_conditioning.py)."""
 
@@ -57,6 +65,42 @@ def network_config(shapes: Shapes, family: Family, prediction: str) -> dict[str,
     }
 
 
+def transformer_config(shapes: Shapes) -> dict[str, Any]:
+    """Of the network of Stable Diffusion 3 or 3.5. Raises ModelError as the others do."""
+
+    def shape(name: str, axes: int) -> tuple[int, ...]:
+        return _shape(shapes, name, axes, "transformer")
+
+    width, channels, patch, _ = shape("pos_embed.proj.weight", 4)
+    positions = shape("pos_embed.pos_embed", 3)[1]
+    side = math.isqrt(positions)
+    if side**2 != positions:
+        raise ModelError(f"its transformer has {positions} positions; accepted are those of a square")
+    depth = _count(shapes, "transformer_blocks.{}.attn.to_q.weight")
+    if not depth:
+        raise ModelError(f"its transformer has no {BLOCKS}0")
+    norm = "transformer_blocks.0.attn.norm_q.weight"
+    heads = max(width // (shape(norm, 1)[0] if norm in shapes else HEAD_WIDTH), 1)
+    context, text = shape("context_embedder.weight", 2)
+    dual = [block for block in range(depth) if f"transformer_blocks.{block}.attn2.to_q.weight" in shapes]
+    return {
+        "_class_name": "SD3Transformer2DModel",
+        "sample_size": min(CELLS_3, side * patch),
+        "patch_size": patch,
+        "in_channels": channels,
+        "out_channels": shape("proj_out.weight", 2)[0] // patch**2,
+        "num_layers": depth,
+        "num_attention_heads": heads,
+        "attention_head_dim": width // heads,
+        "joint_attention_dim": text,
+        "caption_projection_dim": context,
+        "pooled_projection_dim": shape("time_text_embed.text_embedder.linear_1.weight", 2)[1],
+        "pos_embed_max_size": side,
+        "dual_attention_layers": dual,
+        "qk_norm": "rms_norm" if norm in shapes else None,
+    }
+
+
 def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
     """Of an autoencoder, without the scale of its latents. Raises ModelError if the shapes are of no such network."""
     widths = _widths(shapes, "encoder.down_blocks.{}.resnets.0.conv1.weight", "autoencoder")
@@ -75,9 +119,8 @@ def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
 
 def text_config(shapes: Shapes, second: bool) -> dict[str, Any]:
     """Of a CLIP text encoder. second: OpenCLIP's. Raises ModelError as the others do."""
-    projected = shapes.get("text_projection.weight")
-    if projected is not None:
-        shapes = {name.removeprefix("text_model."): shape for name, shape in shapes.items()}
+    projected = "text_projection.weight" in shapes
+    shapes = {name.removeprefix("text_model."): shape for name, shape in shapes.items()}
     words, width = _shape(shapes, "embeddings.token_embedding.weight", 2, "text encoder")
     config = {
         "model_type": "clip_text_model",
@@ -92,13 +135,13 @@ def text_config(shapes: Shapes, second: bool) -> dict[str, Any]:
         "eos_token_id": words - 1,
         "pad_token_id": 0 if second else words - 1,
     }
-    if projected is not None:
+    if projected:
         config["projection_dim"] = _shape(shapes, "text_projection.weight", 2, "text encoder")[0]
     return config
 
 
 def scheduler_config(prediction: str, zero_terminal_snr: bool) -> dict[str, Any]:
-    """The noise schedule of all families. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?"""
+    """The noise schedule of 1.x, 2.x and XL. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?"""
     return {
         "_class_name": "DDIMScheduler",
         "beta_start": 0.00085,
@@ -112,6 +155,11 @@ def scheduler_config(prediction: str, zero_terminal_snr: bool) -> dict[str, Any]
         "rescale_betas_zero_snr": zero_terminal_snr,
         "timestep_spacing": "trailing" if zero_terminal_snr else "leading",
     }
+
+
+def flow_scheduler_config() -> dict[str, Any]:
+    """The noise levels of Stable Diffusion 3 and 3.5."""
+    return {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": SHIFT_3}
 
 
 def _widths(shapes: Shapes, pattern: str, part: str) -> list[int]:

@@ -17,6 +17,11 @@ class Family(Enum):
         return {Family.SDXL: 0.13025, Family.SD3: 1.5305}.get(self, 0.18215)
 
     @property
+    def latent_shift(self) -> float:
+        """What is taken from latents before they are scaled: their mean, as its published config states it."""
+        return 0.0609 if self is Family.SD3 else 0.0
+
+    @property
     def text_parts(self) -> tuple[str, ...]:
         """The names of its text encoders, in the order in which their channels stand."""
         count = {Family.SDXL: 2, Family.SD3: 3}.get(self, 1)

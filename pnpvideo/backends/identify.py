@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from pnpvideo.backends.joint_names import is_joint_network
 from pnpvideo.backends.ldm_names import averages
 from pnpvideo.backends.model_files import PICKLES, listed, tensor_shapes, weights_of
 from pnpvideo.errors import ModelError
@@ -19,10 +20,11 @@ class Kind(Enum):
 
     SD = "Stable Diffusion 1.x or 2.x"
     SDXL = "Stable Diffusion XL"
+    SD3 = "Stable Diffusion 3"
     REFINER = "the refiner of Stable Diffusion XL, which cannot draw by itself"
     INPAINTING = "an inpainting checkpoint of Stable Diffusion"
     EXTRA_INPUT = "a Stable Diffusion checkpoint that takes a second picture (depth, upscaling or instructions)"
-    TRANSFORMER = "a diffusion transformer (such as SD 3, FLUX or PixArt)"
+    TRANSFORMER = "a diffusion transformer (such as FLUX or PixArt)"
     LORA = "a LoRA, which changes a checkpoint and is none itself"
     CONTROLNET = "a ControlNet, which steers a checkpoint and is none itself"
     ADAPTER = "an adapter (IP-Adapter, T2I-Adapter or motion module), which adds to a checkpoint and is none itself"
@@ -50,7 +52,7 @@ class Identity:
 
 ACCEPTED = (
     "accepted is a folder in the diffusers layout of Stable Diffusion 1.x, 2.x, XL or 3 (unet or transformer, vae, "
-    "text_encoder, tokenizer, scheduler), or one of the first three in a single .safetensors file"
+    "text_encoder, tokenizer, scheduler), or one of these in a single .safetensors file"
 )
 
 CONVERSION = (
@@ -117,7 +119,7 @@ def _of_folder(folder: Path) -> Identity:
     return Identity(Kind.PICKLE if pickled else Kind.UNKNOWN, single_file=False)
 
 
-READ = (Kind.SD, Kind.SDXL)
+READ = (Kind.SD, Kind.SDXL, Kind.SD3)
 _WHOLE = (*READ, Kind.REFINER, Kind.INPAINTING, Kind.EXTRA_INPUT)
 _FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
@@ -169,7 +171,8 @@ _TELLS: tuple[tuple[Kind, Callable[[Shapes], Any]], ...] = (
     (Kind.CONTROLNET, _any("controlnet_", "control_model.", "input_hint_block.")),
     (Kind.ADAPTER, _any("ip_adapter.", "image_proj.", "motion_modules.", "adapter.body.")),
     (Kind.SD, _all("model.diffusion_model.input_blocks.")),
-    (Kind.TRANSFORMER, _any("double_blocks.", "single_transformer_blocks.", "joint_blocks.", "adaln_single.")),
+    (Kind.SD3, is_joint_network),
+    (Kind.TRANSFORMER, _any("double_blocks.", "single_transformer_blocks.", "adaln_single.")),
     (Kind.UNET, _all("down_blocks.", "up_blocks.", "time_embedding.")),
     (
         Kind.TRANSFORMER,

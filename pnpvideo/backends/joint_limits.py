@@ -12,13 +12,13 @@ from pnpvideo.settings.options import Customization, Options
 
 def check_joint_options(model: str, options: Options) -> None:
     """Raise ModelError if ``model`` is such a model and on this machine, and ``options`` ask for more than it can."""
-    folder = None if os.path.isfile(model) else local_folder(model)
-    if folder is None or not is_joint(folder):
+    path = Path(model) if os.path.isfile(model) else local_folder(model)
+    if path is None or not is_joint(path):
         return
-    check_customization(folder, options.customization)
+    check_customization(path, options.customization)
     for control in options.control.stated():
         raise refused_controlnet(control.model)
-    check_without_cross_attention(str(folder), options)
+    check_without_cross_attention(str(path), options)
 
 
 def check_without_cross_attention(model: str, options: Options) -> None:

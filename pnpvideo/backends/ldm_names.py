@@ -19,13 +19,15 @@ class Origin:
     """Where a converted tensor comes from: a tensor of the file, or a third of one along its first axis.
 
     flat: a 1 x 1 convolution in the file, (out, in, 1, 1), and a linear layer (out, in) in diffusers. transposed: a
-    matrix (in, out) in the file, and (out, in) in transformers.
+    matrix (in, out) in the file, and (out, in) in transformers. halves_swapped: the two halves along the first axis are
+    the other way round in diffusers.
     """
 
     name: str
     third: int | None = None
     flat: bool = False
     transposed: bool = False
+    halves_swapped: bool = False
 
 
 Origins = Mapping[str, Origin]

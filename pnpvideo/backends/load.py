@@ -13,7 +13,6 @@ from pnpvideo.backends.embedding_file import embeddings_of
 from pnpvideo.backends.few_step import few_step, few_step_hint
 from pnpvideo.backends.packaging import is_joint, packaging
 from pnpvideo.backends.parts import UNCHANGED
-from pnpvideo.backends.single_file import SingleFile
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.events import Notice, Report, ignore
@@ -46,15 +45,16 @@ def load(
     with _LOADING:
         path, backend = locate(key[0], report), _LOADED.get(key)
         source = packaging(path, customization.prediction)
-        if isinstance(source, SingleFile) and (guess := source.guess()):
-            report(Notice(message=guess))
-        if customization.few_step is None and not few_step(source.config("scheduler")):
+        if notice := source.notice():
+            report(Notice(message=notice))
+        joint = is_joint(path)
+        if customization.few_step is None and not joint and not few_step(source.config("scheduler")):
             for file in (path, *(Path(file) for file, _ in customization.lora)):
                 if os.path.isfile(file) and (hint := few_step_hint(file)):
                     report(Notice(message=hint))
         for embedding in embeddings_of(customization.embedding):
             report(Notice(message=f"{embedding.word!r} in a prompt stands for {embedding.path}"))
         if backend is None or customized_fingerprint(path, customization) != backend.fingerprint:
-            kind = StableDiffusion3 if is_joint(path) else StableDiffusion
+            kind = StableDiffusion3 if joint else StableDiffusion
             backend = _LOADED[key] = kind(model, device, dtype, runtime.compile, customization)
         return backend

@@ -116,7 +116,8 @@ def _loaded(kind: Any, folder: Path, sealed: Path, load: Callable[[], Any]) -> A
     except ModelError:
         raise
     except Exception as damaged:  # OSError, ValueError, KeyError, SafetensorError, and a plain Exception of a parser
-        said = next((line.strip() for line in str(damaged).splitlines() if line.strip()), type(damaged).__name__)
+        lines = [line.strip() for line in str(damaged).splitlines() if line.strip()] or [type(damaged).__name__]
+        said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]  # such as the first tensor that does not fit
         own = "; code of its own, which its configs name, is never run" if _names_code(folder) else ""
         raise ModelError(
             f"{folder} cannot be loaded as a {kind.__name__}: {said.replace(str(sealed), str(folder))}{own}"

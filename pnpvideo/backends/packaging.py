@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pnpvideo.backends.family import Family
+from pnpvideo.backends.identify import Kind, identify
 from pnpvideo.backends.model_files import read_json
 from pnpvideo.backends.single_file import SingleFile
+from pnpvideo.backends.single_file3 import SingleFile3
 from pnpvideo.errors import ModelError
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class Packaging(Protocol):
 
     def tokenizer(self, part: str) -> "CLIPTokenizer":
         """Load what turns a text into tokens. part: the text encoder that reads them."""
+
+    def notice(self) -> str | None:
+        """What a user should know of how it is read; None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +98,27 @@ class CheckpointFolder:
 
         return load_reader(CLIPTokenizer, self.path / tokenizer_part(part))
 
+    def notice(self) -> str | None:
+        return None
+
 
 def tokenizer_part(part: str) -> str:
     """The subfolder of the tokenizer of a text encoder."""
     return part.replace("text_encoder", "tokenizer")
 
 
-def is_joint(folder: Path) -> bool:
-    """Is it a folder of Stable Diffusion 3? Its transformer or its index says so. Raises ModelError."""
-    for path, name in ((folder / "transformer/config.json", JOINT), (folder / INDEX, "StableDiffusion3Pipeline")):
-        if os.path.isfile(path):
-            return read_json(path).get("_class_name") == name
+def is_joint(path: Path) -> bool:
+    """Is it Stable Diffusion 3? A folder's transformer or index says so, a file's tensors. Raises ModelError."""
+    if os.path.isfile(path):
+        return identify(path).kind is Kind.SD3
+    for stated, name in ((path / "transformer/config.json", JOINT), (path / INDEX, "StableDiffusion3Pipeline")):
+        if os.path.isfile(stated):
+            return read_json(stated).get("_class_name") == name
     return False
 
 
 def network_part(path: Path) -> str:
-    """The subfolder of the network of the checkpoint at ``path``. Raises ModelError."""
+    """The name of the network among the parts of the checkpoint at ``path``. Raises ModelError."""
     return "transformer" if is_joint(path) else "unet"
 
 
@@ -124,6 +134,8 @@ def packaging(path: Path, prediction: str | None = None) -> Packaging:
     """How the checkpoint at ``path`` comes. prediction: what its network predicts, whatever it states. ModelError."""
     if not os.path.isfile(path):
         return CheckpointFolder(path, prediction)
+    if is_joint(path):
+        return SingleFile3.of(path)
     found = SingleFile.of(path)
     return found if prediction is None else replace(found, prediction=prediction, certain=True)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts3:
-    """See latent_model.LoadedParts. source: a folder, or what else names it in messages."""
+    """See latent_model.LoadedParts. source: a folder, a file, or what else names it in messages."""
 
     source: object
     scheduler_config: Mapping[str, Any]
@@ -50,7 +50,7 @@ class Parts3:
 
 
 def parts3_of_name(path: Path, device: torch.device, dtype: torch.dtype) -> Parts3:
-    """Load a folder. Raises ModelError."""
+    """Load a folder or single file. Raises ModelError."""
     source = packaging(path)
     network, vae = source.config("transformer"), source.config("vae")
     named = source.named("transformer")

@@ -86,8 +86,8 @@ class SingleFile:
             zero_terminal_snr="ztsnr" in from_file,
         )
 
-    def guess(self) -> str | None:
-        """What was decided without the file's word, for the user; None where nothing was."""
+    def notice(self) -> str | None:
+        """What was decided without the file's word; None where nothing was."""
         if self.certain:
             return None
         return (
@@ -170,6 +170,8 @@ def converted_shapes(origins: Origins, from_file: Shapes) -> Shapes:
 
 def read_tensors(path: Path, origins: Origins, dtype: "torch.dtype") -> dict[str, "Tensor"]:
     """The tensors of ``path`` by their converted names, in ``dtype``, each in memory of its own. Raises ModelError."""
+    import torch
+
     found: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt") as file:
@@ -179,12 +181,16 @@ def read_tensors(path: Path, origins: Origins, dtype: "torch.dtype") -> dict[str
                     raise ModelError(
                         f"{path}: {origin.name} is {tensor.dtype}; accepted are float32, float16 and bfloat16"
                     )
+                if tensor.ndim == 0 and (origin.third is not None or origin.halves_swapped):
+                    raise ModelError(f"{path}: {origin.name} is a single number, where a layer's tensor belongs")
                 if origin.third is not None:
                     tensor = tensor.tensor_split(3)[origin.third]
                 if origin.flat and tensor.shape[2:] == (1, 1):
                     tensor = tensor[:, :, 0, 0]
                 if origin.transposed:
                     tensor = tensor.T
+                if origin.halves_swapped:
+                    tensor = torch.cat(tensor.tensor_split(2)[::-1])
                 found[name] = tensor.to(dtype, copy=True).contiguous()
     except (SafetensorError, OSError, ValueError) as damaged:
         raise ModelError(f"{path} cannot be loaded as safetensors: {first_line(damaged)}") from damaged

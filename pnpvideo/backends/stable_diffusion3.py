@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class StableDiffusion3(LatentModel):
     """See Backend. The network and T5 run in ``dtype``; latents, CLIP and the autoencoder stay in fp32.
 
-    model: alias, folder or hub id; or a pipeline of diffusers, whose network and T5 are used as they are, in their own
-    dtype and on the network's device, and no longer ask for gradients.
+    model: alias, folder, single file or hub id; or a pipeline of diffusers, whose network and T5 are used as they are,
+    in their own dtype and on the network's device, and no longer ask for gradients.
     """
 
     text: ThreeTextTowers

@@ -96,7 +96,7 @@ class ThreeTextTowers:
 
 
 def load_three_texts(path: Path, width: int, device: torch.device, dtype: torch.dtype) -> ThreeTextTowers:
-    """The text encoders of a folder: CLIP in fp32; T5, which is large, in ``dtype``. Raises ModelError.
+    """The text encoders of a folder or file: CLIP in fp32; T5, which is large, in ``dtype``. Raises ModelError.
 
     width: channels of a token, as the network reads them.
     """

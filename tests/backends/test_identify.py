@@ -35,7 +35,8 @@ SHAPES: dict[str, tuple[Kind, dict[str, tuple[int, ...]]]] = {
     "ip adapter": (Kind.ADAPTER, {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)}),
     "animatediff": (Kind.ADAPTER, {"down_blocks.0.motion_modules.0.a": (1,)}),
     "flux": (Kind.TRANSFORMER, {"model.diffusion_model.double_blocks.0.img_attn.qkv.weight": (3, 1)}),
-    "sd3": (Kind.TRANSFORMER, {"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight": (3, 1)}),
+    "sd3": (Kind.SD3, {"model.diffusion_model.joint_blocks.0.context_block.attn.qkv.weight": (3, 1)}),
+    "sd3 without a prefix": (Kind.SD3, {"joint_blocks.1.x_block.attn.qkv.weight": (3, 1)}),
     "dit": (
         Kind.TRANSFORMER,
         {"transformer_blocks.0.attn1.to_q.weight": (8, 8), "pos_embed.proj.weight": (8, 4, 2, 2)},

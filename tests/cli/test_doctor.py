@@ -184,7 +184,7 @@ def test_models_says_what_stable_diffusion_3_takes(capsys: Output) -> None:
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     assert "sd3" in said and "stabilityai/stable-diffusion-3-medium-diffusers" in said
-    assert "Of Stable Diffusion 3 it takes folders and hub ids," in said
+    assert "It takes Stable Diffusion 3 and 3.5 in the same" in said
 
 
 def test_options_of_a_model_need_one(capsys: Output) -> None:

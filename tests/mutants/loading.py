@@ -222,6 +222,13 @@ MUTANTS = (
         ("tests/backends/test_joint_limits.py::test_cross_attention_is_missed_before_anything_is_done",),
     ),
     Mutant(
+        "Stable Diffusion 3's original order of shift and scale is turned round",
+        "pnpvideo/backends/single_file.py",
+        "if origin.halves_swapped:",
+        "if False:",
+        ("tests/backends/test_single_file3.py::test_the_network_of_every_version_is_converted_to_the_bit",),
+    ),
+    Mutant(
         "RF-Solver is refused where times between levels have no meaning",
         "pnpvideo/settings/effective.py",
         "if solver == RF and model.prediction != FLOW:",
