@@ -47,7 +47,7 @@ rm -rf "$folder/carried"
 mkdir "$folder/carried"
 cp -r "$folder/tokenizer" "$folder/caption-tokenizer" "$folder"/*.jsonl "$folder/carried"
 for checkpoint in "$folder"/*.pt; do
-    "$PYTHON" -m pnpvideo.miniature.recipe.carry "$checkpoint" "$folder/carried/$(basename "$checkpoint")"
+    "$PYTHON" -m pnpvideo.miniature.recipe.carry "$folder" "$(basename "$checkpoint" .pt)" "$folder/carried"
 done
 rm -f "$out"/trained.tar.part-*
 tar -c -C "$folder/carried" . | split -b "$PART" - "$out/trained.tar.part-"

@@ -33,7 +33,6 @@ EXCEPTIONS = {
     ("pnpvideo/backends/hub.py", "model_info"),
     (DOWNLOAD, "snapshot_download"),
     ("pnpvideo/miniature/recipe/stage.py", "torch.load"),  # a training's own state, which it wrote itself
-    ("pnpvideo/miniature/recipe/carry.py", "torch.load"),  # likewise
 }
 
 

@@ -20,7 +20,7 @@ from pnpvideo.miniature.recipe import stage as stage_module
 from pnpvideo.miniature.recipe.augmentation import PATCH, Augmentation, preprocess
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures, make_shards, training_instant, training_styles
 from pnpvideo.miniature.recipe.judge import patch_contents
-from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, train
+from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, keep_weights, train
 from pnpvideo.miniature.world import STYLES, render, trace_gbuffer
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
@@ -66,6 +66,7 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
         "--widths=8,8,16,16",
         *steps,
         "--precision=bf16",
+        f"--kept={folder / 'kept'}",
     ]
     with pytest.MonkeyPatch.context() as patch:
         start = f"--start-from={WEIGHTS}"
@@ -91,6 +92,19 @@ def test_shards_hold_renders_of_the_world(made: Path) -> None:
     fresh = (render([training_instant(3)], list(styles), 256)[styles[1]][0] * 255).round().to(torch.uint8)
     assert torch.equal(pictures.picture(3, 1), fresh)
     assert torch.equal(pictures.crop(3, 1, 8, 16, 24), fresh[:, 8:32, 16:40])
+
+
+def test_stages_begin_with_kept_weights(
+    made: Path, small_shards: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = keep_weights(made.parent, "autoencoder", tmp_path / "kept")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "data").symlink_to(made.parent / "data")
+    asked = ["recipe", "--folder", str(folder), "--scenes=4", "--half-size-scenes=2", "--art-scenes=0", "--batch=0.1"]
+    monkeypatch.setattr(sys, "argv", [*asked, "--only=autoencoder", f"--kept={kept.parent}"])
+    recipe.main()
+    assert (folder / kept.name).read_bytes() == kept.read_bytes() and not (folder / "autoencoder.pt").exists()
 
 
 def test_existing_shards_are_not_rendered_again(made: Path) -> None:

@@ -11,11 +11,18 @@ from diffusers import AutoencoderKL
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
-from pnpvideo.miniature.recipe.carry import carry
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
-from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, fastest_dtype, train
+from pnpvideo.miniature.recipe.stage import (
+    Stage,
+    TrainingSettings,
+    averaged_weights,
+    fastest_dtype,
+    is_begun,
+    keep_weights,
+    train,
+)
 from pnpvideo.miniature.recipe.warm_start import grow_autoencoder
 
 
@@ -196,12 +203,28 @@ def test_a_nan_loss_is_an_error_and_keeps_the_checkpoint(tmp_path: Path) -> None
     assert torch.load(tmp_path / "line.pt", weights_only=True)["step"] == 0
 
 
-def test_a_reduced_checkpoint_counts_as_a_finished_stage(tmp_path: Path) -> None:
+def test_a_finished_stage_is_not_trained_again_from_its_reduced_checkpoint(tmp_path: Path) -> None:
     far = time.monotonic() + 60
     assert train(line(20), tmp_path, far, "cpu", dtype=torch.float32)
     average = averaged_weights(tmp_path, "line")
-    carry(tmp_path / "line.pt", tmp_path / "smaller.pt")
-    (tmp_path / "smaller.pt").replace(tmp_path / "line.pt")
-    assert train(line(40), tmp_path, far, "cpu", dtype=torch.float32)
-    carried = averaged_weights(tmp_path, "line")
-    assert all(torch.equal(carried[name].float(), value.half().float()) for name, value in average.items())
+    path = keep_weights(tmp_path, "line", tmp_path / "kept")
+    assert path == tmp_path / "kept" / "line.safetensors" and is_begun(path.parent, "line")
+    assert train(line(40), path.parent, far, "cpu", dtype=torch.float32)
+    assert not (path.parent / "line.pt").exists()
+    kept = averaged_weights(path.parent, "line")
+    assert all(torch.equal(kept[name], value.half().float()) for name, value in average.items())
+
+
+def test_an_unfinished_stage_goes_on_from_its_reduced_checkpoint(tmp_path: Path) -> None:
+    stage = line(40)
+    assert train(stage, tmp_path, time.monotonic() + 60, "cpu", dtype=torch.float32)
+    saved = torch.load(tmp_path / "line.pt", weights_only=True)
+    torch.save({**saved, "step": 30, "done": False}, tmp_path / "line.pt")
+    keep_weights(tmp_path, "line", tmp_path / "kept")
+    assert train(line(40), tmp_path / "kept", time.monotonic() + 60, "cpu", dtype=torch.float32)
+    gone_on = torch.load(tmp_path / "kept" / "line.pt", weights_only=True)
+    assert (gone_on["step"], gone_on["start"], gone_on["done"]) == (40, 30, True)
+    assert gone_on["processor_seconds"] >= saved["processor_seconds"]
+    moved = gone_on["module"]["weight"] - saved["averaged"]["weight"]
+    assert 0 < float(moved.abs().max()) < 0.1  # ten small steps away from where it was
+    assert stage.rate_at(35, start=30) == pytest.approx(stage.rate * 6 / stage.warm_up)

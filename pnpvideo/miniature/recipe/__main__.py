@@ -3,10 +3,13 @@
 Each run resumes exactly where the last one stopped. When a stage is done, the next begins; after the last, the weights
 are exported. ``--only STAGE`` trains one stage, whose predecessors must be done, and exports nothing. DIR/pid holds the
 process number: the process may be stopped (SIGSTOP), continued (SIGCONT) and killed at any moment.
+
+Stages begin with the weights in ``kept/``, where there are any: what earlier machines trained.
 """
 
 import argparse
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +32,7 @@ from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, S
 from pnpvideo.miniature.recipe.denoiser import WIDTHS, denoiser_stage, load_latents, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.judge import JudgeWithPatchHead, judge_stage, new_judge
-from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, train
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, is_begun, kept_path, train
 from pnpvideo.miniature.recipe.tokenizer import new_tokenizer
 from pnpvideo.miniature.recipe.warm_start import copy_known_weights, grow_autoencoder
 
@@ -46,6 +49,8 @@ ART_SHARE = 0.25
 """Share of drawings in every batch of autoencoder and denoiser."""
 ART_SHARE_OF_TEXT = 0.4
 """Share of drawings in every batch of judge and captioner, which have to learn the names."""
+KEPT = Path(__file__).parent / "kept"
+"""Weights of the stages that have been trained so far (``keep_weights``)."""
 PRECISIONS = {"fastest": None, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -67,6 +72,7 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="end the stage, cooldown included, with this run")
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")
     parser.add_argument("--start-from", type=Path, help="an earlier edition to start from; the denoiser starts anew")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of weights that stages begin with")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="folder that receives the finished checkpoint")
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
@@ -94,6 +100,10 @@ class _Recipe:
         self.deadline = time.monotonic() + 60 * arguments.minutes
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pid").write_text(f"{os.getpid()}\n")
+        for name in STAGES:
+            kept = kept_path(arguments.kept, name)
+            if kept.exists() and not is_begun(self.folder, name):
+                shutil.copy(kept, self.folder)
         data = self.folder / "data"
         make_shards(data, arguments.scenes // SHARD, self.device, arguments.half_size_scenes // SHARD)
         pictures = Pictures(data, arguments.scenes, arguments.half_size_scenes)
@@ -180,13 +190,13 @@ class _Recipe:
 
     def trained_judge(self) -> CLIPModel:
         model = JudgeWithPatchHead(new_judge(self.tokenizer))
-        latest = "sight" if (self.folder / "sight.pt").exists() else "judge"
+        latest = "sight" if is_begun(self.folder, "sight") else "judge"
         model.load_state_dict(averaged_weights(self.folder, latest))
         return model.judge.eval().requires_grad_(False)
 
     def trained_autoencoder(self) -> AutoencoderKL:
         autoencoder = new_autoencoder()
-        latest = "whole-autoencoder" if (self.folder / "whole-autoencoder.pt").exists() else "autoencoder"
+        latest = "whole-autoencoder" if is_begun(self.folder, "whole-autoencoder") else "autoencoder"
         autoencoder.load_state_dict(averaged_weights(self.folder, latest))
         standardise_latents(autoencoder, [pictures for pictures, _ in self.sources])
         return autoencoder.eval()

@@ -1,29 +1,22 @@
-"""``python -m pnpvideo.miniature.recipe.carry CHECKPOINT SMALLER``: keep the averaged weights of a checkpoint, in fp16.
+"""``python -m pnpvideo.miniature.recipe.carry DIR STAGE FOLDER``: reduce a checkpoint to what another machine needs.
 
-The result counts as a finished stage: later stages start from it, but it cannot be trained further. It is small enough
-to be copied to another machine.
+Writes FOLDER/STAGE.safetensors, the averaged weights of DIR/STAGE.pt in fp16. The recipe starts from such files in
+``pnpvideo/miniature/recipe/kept``.
 """
 
 import argparse
 from pathlib import Path
 
-import torch
-
-
-def carry(checkpoint: Path, smaller: Path) -> None:
-    """Write the moving average of ``checkpoint`` in fp16, marked as done, to ``smaller``."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    averaged = {name: value.half() for name, value in saved["averaged"].items()}
-    counts = {key: saved[key] for key in ("step", "processor_seconds")}
-    torch.save({"averaged": averaged, "done": True, **counts}, smaller)
+from pnpvideo.miniature.recipe.stage import keep_weights
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("smaller", type=Path)
+    parser = argparse.ArgumentParser(prog="python -m pnpvideo.miniature.recipe.carry", description=__doc__)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where the recipe keeps its checkpoints")
+    parser.add_argument("stage", help="name of the stage, as in DIR/STAGE.pt")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="receives the file")
     arguments = parser.parse_args()
-    carry(arguments.checkpoint, arguments.smaller)
+    print(keep_weights(arguments.directory, arguments.stage, arguments.folder))
 
 
 if __name__ == "__main__":

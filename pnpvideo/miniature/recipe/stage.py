@@ -1,7 +1,9 @@
 """The training loop: one stage, which can be killed at any moment and resumes from its last checkpoint.
 
 Random numbers depend on (seed, step) alone, so an interrupted run gives the same weights as an uninterrupted one. A
-checkpoint holds the weights, their moving average, the state of the optimiser, the step and the processor time used.
+checkpoint (NAME.pt) holds the weights, their moving average, the state of the optimiser, the step and the processor
+time used. Where there is none, a stage begins with the reduced checkpoint NAME.safetensors, if there is one: the moving
+average in fp16, the step, and whether the stage is done (``keep_weights``). It is small enough for the repository.
 
 Either float32 or bfloat16 trains faster on a CPU: with AMX (recent Intel) bfloat16 is up to twice as fast, without it
 up to 1.8 times as slow. So a stage times a step of both first.
@@ -17,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pnpvideo.errors import PnPVideoError
@@ -50,10 +54,11 @@ class Stage:
     beta2: float = 0.98
     inspect: Callable[[nn.Module], dict[str, Any]] | None = None
 
-    def rate_at(self, step: int, time_left: float = 1.0) -> float:
-        """The learning rate of ``step``. time_left: share of the run's time that is left, if the stage ends with it."""
+    def rate_at(self, step: int, time_left: float = 1.0, start: int = 0) -> float:
+        """The learning rate of ``step``. time_left: share of the run's time that is left, if the stage ends with it.
+        start: step with which the optimiser began."""
         left = min(time_left, (self.steps - step) / self.steps)
-        return self.rate * min(1.0, (step + 1) / self.warm_up, left / self.cooldown)
+        return self.rate * min(1.0, (step - start + 1) / self.warm_up, left / self.cooldown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +98,23 @@ def train(
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, stage.rate, betas=(0.9, stage.beta2), weight_decay=0.01, fused=True)
     averaged = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
-    path, step, spent_before = folder / f"{stage.name}.pt", 0, 0.0
+    path, step, start, spent_before = folder / f"{stage.name}.pt", 0, 0, 0.0
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
-        step = saved["step"]
+        step, start = saved["step"], saved.get("start", 0)
         if step >= stage.steps or saved.get("done"):
             return True
         module.load_state_dict(saved["module"])
         optimiser.load_state_dict(saved["optimiser"])
         averaged, spent_before = saved["averaged"], saved["processor_seconds"]
+    elif kept_path(folder, stage.name).exists():
+        averaged, kept = _kept_weights(folder, stage.name)
+        step = start = int(kept["step"])
+        if step >= stage.steps or kept["done"]:
+            return True
+        averaged = {name: value.to(device) for name, value in averaged.items()}
+        module.load_state_dict(averaged)
+        spent_before = kept["processor_seconds"]
     log = _Log(folder / f"{stage.name}.jsonl", stage.batch * workers)
 
     def gradients(number: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
@@ -115,6 +128,7 @@ def train(
             "optimiser": optimiser.state_dict(),
             "averaged": averaged,
             "step": step,
+            "start": start,
             "done": done,
             "processor_seconds": spent_before + time.process_time() - began,
         }
@@ -131,7 +145,7 @@ def train(
         while step < stage.steps and time.monotonic() < deadline:
             for group in optimiser.param_groups:
                 time_left = max(0.0, deadline - time.monotonic()) / whole_time if fit else 1.0
-                group["lr"] = stage.rate_at(step, time_left)
+                group["lr"] = stage.rate_at(step, time_left, start)
             numbers = range(step * workers, (step + 1) * workers)
             found = list(pool.map(gradients, numbers) if workers > 1 else map(gradients, numbers))
             for parameter, *each in zip(parameters, *(grads for _, grads in found), strict=True):
@@ -157,10 +171,45 @@ def train(
     return done
 
 
+def is_begun(folder: Path, name: str) -> bool:
+    """Whether ``folder`` has weights of the stage, finished or not."""
+    return (folder / f"{name}.pt").exists() or kept_path(folder, name).exists()
+
+
 def averaged_weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """The moving average of a stage's weights, from its checkpoint."""
-    saved: dict[str, dict[str, Tensor]] = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
+    """The moving average of a stage's weights, float32, from its checkpoint or its reduced one."""
+    path = folder / f"{name}.pt"
+    if not path.exists():
+        return _kept_weights(folder, name)[0]
+    saved: dict[str, dict[str, Tensor]] = torch.load(path, map_location="cpu", weights_only=True)
     return saved["averaged"]
+
+
+def kept_path(folder: Path, name: str) -> Path:
+    """Path of the reduced checkpoint of a stage."""
+    return folder / f"{name}.safetensors"
+
+
+def keep_weights(folder: Path, name: str, target: Path) -> Path:
+    """Write TARGET/NAME.safetensors, the reduced checkpoint of a stage: its moving average in fp16; return its path.
+
+    A stage that is not done goes on from it with a new optimiser, so not as an uninterrupted run would.
+    """
+    saved = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
+    facts = {key: saved[key] for key in ("step", "done", "processor_seconds")}
+    path = kept_path(target, name)
+    target.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half().contiguous() for key, value in saved["averaged"].items()}
+    save_file(weights, path.with_suffix(".part"), {key: json.dumps(value) for key, value in facts.items()})
+    os.replace(path.with_suffix(".part"), path)
+    return path
+
+
+def _kept_weights(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights of a reduced checkpoint, float32, and its facts: step, done, processor_seconds."""
+    with safe_open(kept_path(folder, name), "pt") as file:
+        facts = {key: json.loads(value) for key, value in file.metadata().items()}
+        return {key: file.get_tensor(key).float() for key in file.keys()}, facts  # noqa: SIM118
 
 
 def autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
