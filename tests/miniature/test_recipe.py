@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration, CLIPModel, CLIPProcessor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
@@ -97,14 +98,22 @@ def test_shards_hold_renders_of_the_world(made: Path) -> None:
 def test_stages_begin_with_kept_weights(
     made: Path, small_shards: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = keep_weights(made.parent, "autoencoder", tmp_path / "kept")
+    names = ("whole-autoencoder", "sight", "captioner", "denoiser")
+    for name in names:
+        keep_weights(made.parent, name, tmp_path / "kept")
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "data").symlink_to(made.parent / "data")
-    asked = ["recipe", "--folder", str(folder), "--scenes=4", "--half-size-scenes=2", "--art-scenes=0", "--batch=0.1"]
-    monkeypatch.setattr(sys, "argv", [*asked, "--only=autoencoder", f"--kept={kept.parent}"])
+    asked = ["recipe", "--folder", str(folder), "--scenes=4", "--half-size-scenes=2", "--art-scenes=0"]
+    asked += ["--batch=0.1", "--widths=8,8,16,16", f"--kept={tmp_path / 'kept'}", f"--export={folder / 'made'}"]
+    monkeypatch.setattr(sys, "argv", asked + [f"--{name}-steps=2" for name in recipe.STAGES])
     recipe.main()
-    assert (folder / kept.name).read_bytes() == kept.read_bytes() and not (folder / "autoencoder.pt").exists()
+    assert not list(folder.glob("*.pt"))  # every stage was done already, "autoencoder" and "judge" by what follows them
+    exported = [path.relative_to(made) for path in made.rglob("*.safetensors")]
+    assert len(exported) > 4
+    for path in exported:
+        before, after = load_file(made / path), load_file(folder / "made" / path)
+        assert all(torch.allclose(before[name], after[name], atol=2e-2) for name in before)
 
 
 def test_existing_shards_are_not_rendered_again(made: Path) -> None:

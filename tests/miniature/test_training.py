@@ -13,7 +13,7 @@ from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branch
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
-from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, structure_loss
+from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, sharpness_loss, structure_loss
 from pnpvideo.miniature.recipe.stage import (
     Stage,
     TrainingSettings,
@@ -63,7 +63,7 @@ class Grey(Pictures):
         return self.noise[index, column, :, top : top + side, left : left + side]
 
 
-@pytest.mark.parametrize("loss", [structure_loss, contrast_loss, band_loss])
+@pytest.mark.parametrize("loss", [structure_loss, contrast_loss, sharpness_loss, band_loss])
 def test_losses_are_zero_for_the_truth_and_rise_with_blur(loss) -> None:
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
@@ -77,6 +77,14 @@ def test_only_the_contrast_loss_depends_on_contrast() -> None:
     assert float(structure_loss(fainter, x)) < 0.01 < 0.15 < float(contrast_loss(fainter, x))
     faint = contrast_loss(0.05 * fainter, 0.05 * x)
     assert float(faint) == pytest.approx(float(contrast_loss(fainter, x)), abs=0.1)  # as much as a bold one
+
+
+def test_the_sharpness_loss_compares_how_much_detail_there_is() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, other = (torch.rand(1, 3, 64, 64, generator=draw) * 2 - 1 for _ in range(2))
+    assert float(sharpness_loss(x, x)) == 0
+    assert float(sharpness_loss(0.5 * x, x)) == pytest.approx(0.5, abs=0.02)
+    assert float(sharpness_loss(other, x)) < 0.05 < 0.5 < float(contrast_loss(other, x))  # grain in another place
 
 
 def test_a_grown_autoencoder_computes_the_same_function() -> None:

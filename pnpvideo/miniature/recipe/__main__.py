@@ -45,6 +45,8 @@ STEPS = {
     "denoiser": 100000,
 }
 STAGES = tuple(STEPS)
+CONTINUED_BY = {"autoencoder": "whole-autoencoder", "judge": "sight"}
+"""Stages of the same weights: where the second has begun, the first is no longer needed."""
 ART_SHARE = 0.25
 """Share of drawings in every batch of autoencoder and denoiser."""
 ART_SHARE_OF_TEXT = 0.4
@@ -128,6 +130,8 @@ class _Recipe:
         }
         dtype = PRECISIONS[self.arguments.precision]
         for name in [self.arguments.only] if self.arguments.only else list(STAGES):
+            if name in CONTINUED_BY and self.latest(name) != name:
+                continue
             torch.manual_seed(STAGES.index(name))
             if not train(
                 stages[name](name),
@@ -151,7 +155,7 @@ class _Recipe:
     def autoencoder(self, name: str) -> Stage:
         """The stage on crops, and "whole-autoencoder", which continues it on whole pictures."""
         whole, model = name == "whole-autoencoder", new_autoencoder()
-        if whole:
+        if whole and is_begun(self.folder, "autoencoder"):
             model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
         elif self.arguments.start_from:
             model = grow_autoencoder(load_network(AutoencoderKL, self.arguments.start_from / "vae"), model)
@@ -163,7 +167,7 @@ class _Recipe:
         """The stage of both towers, and "sight", which trains the vision tower alone: the denoiser is trained on the
         text tower as it is after the first."""
         model, start = JudgeWithPatchHead(new_judge(self.tokenizer)), self.arguments.start_from
-        if name == "sight":
+        if name == "sight" and is_begun(self.folder, "judge"):
             model.load_state_dict(averaged_weights(self.folder, "judge"))
         elif start:
             earlier, reader = load_network(CLIPModel, start / "judge"), load_reader(CLIPTokenizer, start / "judge")
@@ -188,16 +192,18 @@ class _Recipe:
         unet, text_encoder = new_unet(self.arguments.widths), self.trained_judge().text_model.to(self.device)
         return denoiser_stage(unet, text_encoder, self.tokenizer, datasets, self.settings(name, 32, 6e-4))
 
+    def latest(self, name: str) -> str:
+        """Stage ``name``, or the one that continues it if that has begun."""
+        return CONTINUED_BY[name] if is_begun(self.folder, CONTINUED_BY[name]) else name
+
     def trained_judge(self) -> CLIPModel:
         model = JudgeWithPatchHead(new_judge(self.tokenizer))
-        latest = "sight" if is_begun(self.folder, "sight") else "judge"
-        model.load_state_dict(averaged_weights(self.folder, latest))
+        model.load_state_dict(averaged_weights(self.folder, self.latest("judge")))
         return model.judge.eval().requires_grad_(False)
 
     def trained_autoencoder(self) -> AutoencoderKL:
         autoencoder = new_autoencoder()
-        latest = "whole-autoencoder" if is_begun(self.folder, "whole-autoencoder") else "autoencoder"
-        autoencoder.load_state_dict(averaged_weights(self.folder, latest))
+        autoencoder.load_state_dict(averaged_weights(self.folder, self.latest("autoencoder")))
         standardise_latents(autoencoder, [pictures for pictures, _ in self.sources])
         return autoencoder.eval()
 

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, SIZE, Pictures, Sources
-from pnpvideo.miniature.recipe.losses import contrast_loss
+from pnpvideo.miniature.recipe.losses import contrast_loss, sharpness_loss
 from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
 from pnpvideo.store import fingerprint
 
@@ -23,6 +23,7 @@ HALF_SIZE_SHARE = 0.2
 """Share of crops from pictures at half size, whose detail is twice as fine."""
 BUSY_SHARE, CANDIDATES = 0.6, 3
 """Share of crops that are the busiest of CANDIDATES random ones."""
+SHARPNESS_WEIGHT = 0.5
 PRIOR_WEIGHT = 2e-4
 """Weight of the KL divergence of the latents from a standard normal."""
 
@@ -74,9 +75,10 @@ def autoencoder_stage(
 
 
 def reconstruction_loss(y: Tensor, x: Tensor) -> Tensor:
-    """Weighted sum of contrast loss, L1 and L2 between a result and its truth, (b, 3, h, w) in [-1, 1]."""
+    """Weighted sum of contrast, sharpness, L1 and L2 losses between a result and its truth, (b, 3, h, w) in [-1, 1]."""
     difference = y - x
-    return contrast_loss(y, x) + 0.3 * difference.abs().mean() + 3 * difference.square().mean()
+    pixels = 0.3 * difference.abs().mean() + 3 * difference.square().mean()
+    return contrast_loss(y, x) + SHARPNESS_WEIGHT * sharpness_loss(y, x) + pixels
 
 
 def random_square(pictures: Pictures, side: int, rng: torch.Generator) -> Tensor:
