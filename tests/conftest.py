@@ -1,7 +1,9 @@
 """A Stable Diffusion checkpoint of random weights, small enough for any test, and clips to translate."""
 
+import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +29,14 @@ LENGTH, WIDTH = 20, 16  # tokens, one a letter, with two for start and end; chan
 POOLED = 12  # channels of a text as a whole
 
 
-def pytest_configure() -> None:
-    """Heed signals that a shell's background job or nohup ignores: processes that tests start would inherit that."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the tests a store of their own, and heed the signals that a shell's background job or nohup ignores.
+
+    Processes that tests start inherit both. With the user's own store, a test could pass by what an earlier run left.
+    """
+    cache = tempfile.TemporaryDirectory(prefix="pnpvideo-tests-")
+    config.add_cleanup(cache.cleanup)
+    os.environ["XDG_CACHE_HOME"] = cache.name
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             signal.signal(getattr(signal, name), handler)

@@ -35,7 +35,7 @@ def command(source: Path, output: Path, checkpoint: Path, store: Path) -> list[s
     ]
 
 
-@pytest.mark.parametrize("stage", ["invert", "sample"])
+@pytest.mark.parametrize("stage", ["invert", pytest.param("sample", marks=pytest.mark.slow)])
 def test_a_killed_run_is_resumed_to_the_same_file(
     stage: str, checkpoint: Path, clip_of: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -230,7 +230,9 @@ def test_windows_attend_to_their_anchors(
             [(0, True, SELF), (0, False, SELF), (1, True, SELF), (1, False, RESIDUAL)],
         ),
         ({"attention_until": 0.5, "feature_until": 0.0}, [(0, True, SELF), (0, False, SELF), (1, True, SELF)]),
-        ({"method": "pix2pix-zero", "solver": "2m"}, [(0, True, SELF), (0, False, SELF)]),
+        pytest.param(
+            {"method": "pix2pix-zero", "solver": "2m"}, [(0, True, SELF), (0, False, SELF)], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_inversion_saw_serves_token_flow(

@@ -31,6 +31,8 @@ from pnpvideo.scratch import scratch_folder
 
 HARMLESS = ("position_ids",)
 """A buffer that old text encoders saved and no code reads."""
+ALIGNMENT = 64
+"""Bytes; what torch itself allocates by."""
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _SIDES = ("crop_size", "height", "longest_edge", "shortest_edge", "size", "width")
 _MOST_PIXELS, _MOST_COUNTED, _MOST_BUFFERED = 4096, 100_000, 1 << 28
@@ -71,7 +73,7 @@ def load_network(kind: Any, folder: Path, dtype: torch.dtype | None = None, unre
                 f"{folder}: {problem.replace('_', ' ')}, {len(keys)} in all, such as {keys[0]}; "
                 "the weights do not fit the architecture that config.json states"
             )
-    return found.eval().requires_grad_(False)
+    return _aligned(found).eval().requires_grad_(False)
 
 
 def build_network(kind: Any, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: Path) -> Any:
@@ -94,7 +96,19 @@ def build_network(kind: Any, config: Mapping[str, Any], tensors: Mapping[str, Te
             raise ModelError(
                 f"{source}: {problem} tensors of its {kind.__name__}, {len(names)} in all, such as {min(names)}"
             )
-    return found.eval().requires_grad_(False)
+    return _aligned(found).eval().requires_grad_(False)
+
+
+def _aligned(network: nn.Module) -> nn.Module:
+    """``network``, each of whose weights on the CPU starts at a multiple of ALIGNMENT bytes.
+
+    A weight that was mapped from a file starts where the file has it, and some processors round otherwise there: the
+    same weights in another file would draw another picture.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNMENT:
+            tensor.data = tensor.data.clone()
+    return network
 
 
 def load_reader(kind: Any, folder: Path) -> Any:

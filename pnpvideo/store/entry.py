@@ -167,6 +167,7 @@ def _read(folder: Path, part: PartRecord) -> "tuple[dict[str, Tensor], dict[str,
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise _Damaged("does not match its checksum")
-        return load(content), dict(part.meta)
+        # Copied to where torch aligns tensors: with others, some processors round otherwise.
+        return {name: tensor.clone() for name, tensor in load(content).items()}, dict(part.meta)
     except (OSError, SafetensorError) as error:
         raise _Damaged(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error

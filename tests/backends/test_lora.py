@@ -128,7 +128,10 @@ def merged(plain: StableDiffusion, *stated: tuple[Path, float]) -> tuple[nn.Modu
     return network, text
 
 
-@pytest.mark.parametrize("naming", list(NAMINGS))
+@pytest.mark.parametrize(
+    "naming",
+    [pytest.param(each, marks=pytest.mark.slow) if each in ("kohya", "first diffusers") else each for each in NAMINGS],
+)
 def test_merged_weights_follow_the_equation(
     naming: str, plain: StableDiffusion, parts: tuple[Factors, Factors], tmp_path: Path
 ) -> None:

@@ -114,7 +114,7 @@ def test_a_clip_gets_a_student_of_its_own(
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 
-@pytest.mark.parametrize("stage", ["teach", "train"])
+@pytest.mark.parametrize("stage", [pytest.param("teach", marks=pytest.mark.slow), "train"])
 def test_a_killed_distillation_goes_on_to_the_same_student(stage: str, checkpoint: Path, tmp_path: Path) -> None:
     inputs = tmp_path / "in"
     inputs.mkdir()

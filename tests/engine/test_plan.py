@@ -103,7 +103,9 @@ def test_a_slow_call_is_timed_once_with_one_frame(
     assert calls == asked
 
 
-@pytest.mark.parametrize("given", [{"steps": 20}, {"method": "sdedit", "strength": 1.0}, {"window": 3}])
+@pytest.mark.parametrize(
+    "given", [pytest.param({"steps": 20}, marks=pytest.mark.slow), {"method": "sdedit", "strength": 1.0}, {"window": 3}]
+)
 def test_the_disk_holds_what_was_said_within_a_fifth(
     given: dict[str, Any], clip_of: Clips, options: MakeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_engine_matches_the_reference(miniature: StableDiffusion) -> None:
     assert np.abs(np.subtract(plain, footage.source, dtype=float)).mean() > 3
 
 
+@pytest.mark.slow
 def test_the_table_compares_recipes_with_published_tokenflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recipes: dict[str, PublishedRecipe | dict[str, Any]] = {
         speed.PUBLISHED_TOKENFLOW: PublishedRecipe(kind="flow", inversion=8, steps=STEPS),

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.recipe import carry
 from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
 from pnpvideo.miniature.recipe.data import Pictures
@@ -221,6 +223,17 @@ def test_a_finished_stage_is_not_trained_again_from_its_reduced_checkpoint(tmp_p
     assert not (path.parent / "line.pt").exists()
     kept = averaged_weights(path.parent, "line")
     assert all(torch.equal(kept[name], value.half().float()) for name, value in average.items())
+
+
+def test_the_command_says_what_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(line(5), tmp_path, time.monotonic() + 60, "cpu", dtype=torch.float32)
+    monkeypatch.setattr("sys.argv", ["carry", str(tmp_path), "line", str(tmp_path / "kept")])
+    carry.main()
+    path = Path(capsys.readouterr().out.strip())
+    assert path == tmp_path / "kept" / "line.safetensors"
+    assert {value.dtype for value in load_file(path).values()} == {torch.float16}
 
 
 def test_an_unfinished_stage_goes_on_from_its_reduced_checkpoint(tmp_path: Path) -> None:
