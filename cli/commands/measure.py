@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,15 @@ def clip(
 @measure.command()
 @click.option("--model", default="miniature", show_default=True, help="Alias or folder of a checkpoint of the world.")
 @click.option("--quick", is_flag=True, help="Far fewer pictures: for a look.")
+@click.option(
+    "--drawings",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="On drawings by artists too; their packages are in this folder, where npm downloads missing ones.",
+)
 @json_option("Print one JSON object.")
 @verbosity_options
 @click.pass_context
-def model(context: click.Context, model: str, quick: bool, as_json: bool) -> None:
+def model(context: click.Context, model: str, quick: bool, drawings: Path | None, as_json: bool) -> None:
     """Examine a checkpoint of the procedural world on scenes that training never saw.
 
     Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
@@ -161,8 +167,14 @@ def model(context: click.Context, model: str, quick: bool, as_json: bool) -> Non
     from pnpvideo.measure.model import Exam, examine
 
     exam = Exam(pictures=2, judge_pictures=60, samples=12, round_trips=1, round_trip_steps=(50,)) if quick else Exam()
+    rows = examine(model, exam)
+    if drawings is not None:
+        from pnpvideo.measure.drawings import examine_drawings
+        from pnpvideo.miniature.art.sprites import Sprites
+
+        rows = chain(rows, examine_drawings(model, Sprites(drawings), exam))
     found = {}
-    for what, figure, unit in examine(model, exam):
+    for what, figure, unit in rows:
         found[what] = figure
         if not as_json:
             click.echo(f"{what}: {f'{100 * figure:.1f}%' if unit == 'share' else f'{figure:.2f} {unit}'}")

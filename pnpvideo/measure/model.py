@@ -59,12 +59,9 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
     found = []
     for style in STYLES:
         pictures = [training_picture(HELD_OUT + number, style, backend.size) for number in range(exam.pictures)]
-        back = [backend.decode(backend.encode(source)) for source in pictures]
-        found += [psnr(*pair) for pair in zip(back, pictures, strict=True)]
-        yield f"autoencoder, {style}", float(np.mean(found[-exam.pictures :])), "dB"
-        gradient, laplacian = sharpness([each[0] for each in back], [each[0] for each in pictures])
-        yield f"autoencoder, {style}, gradient kept", gradient, "share"
-        yield f"autoencoder, {style}, Laplacian kept", laplacian, "share"
+        rows = list(autoencoder_figures(backend, pictures, style))
+        found.append(rows[0][1])
+        yield from rows
     yield "autoencoder, all styles", float(np.mean(found)), "dB"
     folder = Path(resolve(model))
     judge = Judge(str(folder / "judge"))
@@ -80,6 +77,17 @@ def examine(model: str, exam: Exam) -> Iterator[tuple[str, float, str]]:
         corrected = f", corrections a step: {rounds}" if rounds else ""
         yield f"inversion and back, {steps} steps{corrected}", float(np.mean(trips)), "dB"
     yield f"one network evaluation of one frame, {torch.get_num_threads()} threads", evaluation_ms(backend), "ms"
+
+
+def autoencoder_figures(
+    backend: Backend, pictures: Sequence[np.ndarray], what: str
+) -> Iterator[tuple[str, float, str]]:
+    """PSNR, gradient and Laplacian of pictures (1, h, w, 3) after encoding and decoding, as rows of ``examine``."""
+    back = [backend.decode(backend.encode(source)) for source in pictures]
+    yield f"autoencoder, {what}", float(np.mean([psnr(*pair) for pair in zip(back, pictures, strict=True)])), "dB"
+    gradient, laplacian = sharpness([each[0] for each in back], [each[0] for each in pictures])
+    yield f"autoencoder, {what}, gradient kept", gradient, "share"
+    yield f"autoencoder, {what}, Laplacian kept", laplacian, "share"
 
 
 def evaluation_ms(backend: Backend, times: int = 15) -> float:
@@ -160,12 +168,17 @@ def read_caption(text: str) -> dict[str, str | None]:
 def sample_accuracy(backend: Backend, judge: Judge, exam: Exam) -> dict[str, float]:
     """Attribute -> share of samples, prompted with plain captions of unseen scenes, in which the judge finds it."""
     scenes, styles = [unseen_instant(n) for n in range(exam.samples)], [style_of(n) for n in range(exam.samples)]
+    prompts = [caption(scene, style) for scene, style in zip(scenes, styles, strict=True)]
+    return answer_accuracy(judge, draw(backend, prompts, exam), scenes, styles)
+
+
+def draw(backend: Backend, prompts: Sequence[str], exam: Exam) -> list[np.ndarray]:
+    """A picture for each prompt, (h, w, 3) uint8, with the guidance and steps of ``exam``."""
     pictures: list[np.ndarray] = []
-    for first in range(0, exam.samples, 8):
-        batch = zip(scenes[first : first + 8], styles[first : first + 8], strict=True)
-        prompts = [caption(scene, style) for scene, style in batch]
-        pictures += list(sample_pictures(backend, prompts, exam.sample_steps, exam.guidance, seed=first))
-    return answer_accuracy(judge, pictures, scenes, styles)
+    for first in range(0, len(prompts), 8):
+        batch = prompts[first : first + 8]
+        pictures += list(sample_pictures(backend, batch, exam.sample_steps, exam.guidance, seed=first))
+    return pictures
 
 
 def sample_pictures(backend: Backend, prompts: Sequence[str], steps: int, guidance: float, seed: int) -> np.ndarray:
