@@ -71,11 +71,13 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
     )
 
 
-def world_settings(usual: str, clips: int, length: int) -> Callable[[Command], Command]:
-    """Add the options of a benchmark on clips of the procedural world. clips, length: the defaults of both options."""
+def world_settings(usual: str, clips: int, length: int, shortest: int = 2) -> Callable[[Command], Command]:
+    """Add the options of a benchmark on clips whose translation is known. clips, length: defaults; shortest: length."""
     return together(
         click.option("--clips", type=click.IntRange(1), default=clips, show_default=True, help="Clips for each task."),
-        click.option("--length", type=click.IntRange(2), default=length, show_default=True, help="Frames of a clip."),
+        click.option(
+            "--length", type=click.IntRange(shortest), default=length, show_default=True, help="Frames of a clip."
+        ),
         click.option(
             "--task", "tasks", type=Task(), multiple=True, help="From a style to a style; may be given again."
         ),
@@ -89,17 +91,19 @@ def on_world(
     recipes: Mapping[str, Any],
     tasks: tuple[tuple[str, str], ...],
     benchmark: Callable[..., Any],
+    kind: Callable[..., Any] | None = None,
 ) -> Any:
-    """Run ``benchmark`` on clips of the procedural world, and return its results.
+    """Run ``benchmark`` on clips whose translation is known, and return its results.
 
-    asked: values of the options of ``world_settings``. recipes, tasks: the defaults.
+    asked: values of the options of ``world_settings``. recipes, tasks: the defaults. kind: of the benchmark's options;
+    None: WorldOptions.
     """
     base = resolve(given(context), asked["config"]).options()
     from pnpvideo.measure.pareto import check_plots
     from pnpvideo.measure.world import WorldOptions
 
     available = read_tables(asked["recipe_file"]) if asked["recipe_file"] else recipes
-    options = WorldOptions(
+    options = (kind or WorldOptions)(
         clips=asked["clips"],
         frames=asked["length"],
         size=asked["pixels"],

@@ -38,6 +38,24 @@ def world(context: click.Context, **asked: Any) -> None:
 
 
 @measure.command()
+@click.argument("packages", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@world_settings(usual="pnp and sdedit", clips=50, length=1, shortest=1)
+@click.pass_context
+def art(context: click.Context, packages: Path, **asked: Any) -> None:
+    """Translate drawings by artists, which exist in several looks, from one look to another, and measure the results.
+
+    DIR keeps their packages, Microsoft's Fluent emoji; npm downloads missing ones. Looks: flat, gradient, 3d. The names
+    are held out of all training. A clip of one frame is a still.
+    """
+    hush_libraries(context.ensure_object(Verbosity))
+    from pnpvideo.measure.art import ArtOptions, measure_art
+    from pnpvideo.measure.world import RECIPES
+    from pnpvideo.miniature.art.sprites import Sprites
+
+    on_world(context, asked, RECIPES, ArtOptions.tasks, partial(measure_art, Sprites(packages)), ArtOptions)
+
+
+@measure.command()
 @click.option("--pictures", type=click.IntRange(1), default=200, show_default=True, help="Pictures for each task.")
 @click.option("--length", type=click.IntRange(1), default=1, show_default=True, help="Frames of each; of 1, stills.")
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="Such as 'ball to cube'; may be given again.")

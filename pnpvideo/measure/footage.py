@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +25,21 @@ Autoencode = Callable[[list[np.ndarray]], list[np.ndarray]]
 BASELINES = ("truth", "source", "truth, autoencoder", "source, autoencoder", "source, blurred", "one colour")
 """Results without a method, to compare with: the ground truth and the untouched source, each also through the
 autoencoder, the source blurred, and its mean colour."""
+
+
+class TrueClip(Protocol):
+    """A clip of which the translation is known; see Footage."""
+
+    @property
+    def frames(self) -> int: ...
+    @property
+    def source(self) -> list[np.ndarray]: ...
+    @property
+    def truth(self) -> list[np.ndarray]: ...
+    @property
+    def source_prompt(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,7 @@ def pixels(picture: torch.Tensor) -> np.ndarray:
     return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def baselines(footage: Footage, autoencode: Autoencode | None = None) -> dict[str, list[np.ndarray]]:
+def baselines(footage: TrueClip, autoencode: Autoencode | None = None) -> dict[str, list[np.ndarray]]:
     """The frames of each of BASELINES. autoencode: encodes and decodes frames; None: two rows are omitted."""
     average = np.broadcast_to(np.mean(footage.source, (0, 1, 2)).astype(np.uint8), footage.source[0].shape)
     reconstructions = (

@@ -4,8 +4,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -24,7 +25,7 @@ from pnpvideo.measure.benchmark import (
     run_benchmark,
 )
 from pnpvideo.measure.figures import measure_all
-from pnpvideo.measure.footage import BASELINES, Footage, baselines
+from pnpvideo.measure.footage import BASELINES, Footage, TrueClip, baselines
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.world import STYLES, random_scene
@@ -32,6 +33,11 @@ from pnpvideo.option import plain
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.video.read import read
+
+if TYPE_CHECKING:
+    from pnpvideo.measure.art import ArtOptions
+
+F = TypeVar("F", bound=TrueClip)
 
 RECIPES: dict[str, dict[str, Any]] = {
     "pnp, each frame": {"method": "pnp", "coherence": "none"},
@@ -97,6 +103,19 @@ def measure_world(
     journal: a file of finished figures, with which an interrupted run resumes. Raises OptionError for an invalid
     recipe.
     """
+    return measure_translations(options, options.footage, measure_all, base, recipes, report, journal)
+
+
+def measure_translations(
+    options: "WorldOptions | ArtOptions",
+    footage: Callable[[tuple[str, str], int], F],
+    measure: Callable[[Judge, F, Frames], dict[str, float]],
+    base: Options,
+    recipes: dict[str, dict[str, Any]] | None = None,
+    report: Report = ignore,
+    journal: Path | None = None,
+) -> BenchmarkResult:
+    """``measure_world`` for any footage. footage: the clip of a task and a number. measure: the figures of a result."""
     recipes = RECIPES if recipes is None else recipes
     check_recipes(base, recipes, BASELINES, RESERVED_OPTIONS)
     backend = load_model(base, options.size)
@@ -108,8 +127,9 @@ def measure_world(
         @contextmanager
         def open_clip(number: int) -> Iterator[_Clip]:
             with tempfile.TemporaryDirectory() as folder:
-                footage = options.footage(styles, number)
-                yield _Clip(backend, judge, footage, make_translator(Path(folder), footage), base, recipes)
+                clip = footage(styles, number)
+                figures = partial(measure, judge, clip)
+                yield _Clip(backend, clip, make_translator(Path(folder), clip), figures, base, recipes)
 
         return BenchmarkTask(" to ".join(styles), open_clip, keys)
 
@@ -122,9 +142,9 @@ class _Clip:
     """One clip of the benchmark; see Subject."""
 
     backend: Backend
-    judge: Judge
-    footage: Footage
+    footage: TrueClip
     translate: Callable[[Options], Frames]
+    measure: Callable[[Frames], dict[str, float]]
     base: Options
     recipes: dict[str, dict[str, Any]]
 
@@ -135,10 +155,10 @@ class _Clip:
         return self.translate(self.base.changed(self.recipes[recipe])), {}
 
     def figures(self, name: str, frames: Frames) -> dict[str, float]:
-        return measure_all(self.judge, self.footage, frames)
+        return self.measure(frames)
 
 
-def make_translator(folder: Path, footage: Footage) -> Callable[[Options], Frames]:
+def make_translator(folder: Path, footage: TrueClip) -> Callable[[Options], Frames]:
     """A function that translates the footage's source; ``folder`` keeps inversions, which the recipes share."""
     source = folder / "source"
     source.mkdir()

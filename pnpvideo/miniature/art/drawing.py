@@ -45,20 +45,24 @@ def place_sprite(thing: ArtThing, sprite: np.ndarray, size: int) -> np.ndarray:
     whole[..., :3] *= whole[..., 3:]
     if thing.mirrored:
         whole = whole[:, ::-1]
-    wide = thing.size * size
-    while whole.shape[0] >= 2 * wide:  # halve large sprites first: interpolation alone would alias
+    while whole.shape[0] >= 2 * thing.size * size:  # halve large sprites first: interpolation alone would alias
         whole = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    scale, side = wide / whole.shape[0], whole.shape[0]
+    to_picture = pose(thing, whole.shape[0], size)[:2]
+    moved = cv2.warpAffine(np.ascontiguousarray(whole), to_picture, (size, size), flags=cv2.INTER_CUBIC)
+    return moved.clip(0, 1)
+
+
+def pose(thing: ArtThing, side: int, size: int) -> np.ndarray:
+    """The matrix (3, 3) from (x, y, 1) in a sprite ``side`` pixels wide to a picture of ``size`` pixels."""
+    scale, middle = thing.size * size / side, side / 2 - 0.5
     cos, sin = scale * np.cos(thing.angle), scale * np.sin(thing.angle)
-    middle = side / 2 - 0.5
-    to_picture = np.array(
+    return np.array(
         [
             [cos, -sin, thing.x * size - 0.5 - cos * middle + sin * middle],
             [sin, cos, thing.y * size - 0.5 - sin * middle - cos * middle],
+            [0, 0, 1],
         ]
     )
-    moved = cv2.warpAffine(np.ascontiguousarray(whole), to_picture, (size, size), flags=cv2.INTER_CUBIC)
-    return moved.clip(0, 1)
 
 
 def _ground_shadow(alpha: np.ndarray, soft: float) -> np.ndarray:
