@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -74,8 +73,7 @@ def try_wheel(wheel: Path, environment: Path) -> Path:
 
 def try_source(source: Path, python: Path, folder: Path) -> None:
     """Unpack a source distribution, install it as a clone is installed, and run TESTS in it."""
-    with tarfile.open(source) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(source, folder)
     (tree,) = folder.iterdir()
     run(python, "-m", "pip", "install", "-q", "-c", tree / "constraints.txt", "-e", f"{tree}[test]")
     run(python, "-m", "pytest", "-q", *TESTS, folder=tree)

@@ -189,7 +189,7 @@ def test_merging_equals_layers_beside_the_weights(
     found = model.embed("a fox")
     for ours, theirs, old in zip(values(found), values(expected), values(before), strict=True):
         assert float((ours - theirs).abs().max()) < 1e-4 < float((ours - old).abs().max())
-    assert float((model.predict(x, 500, found.batch()) - output).abs().max()) < 1e-4
+    assert float((model.predict(x, 500, found.batch()) - output).abs().max()) < 1e-3
     assert model.text.fingerprint != plain.text.fingerprint
 
 

@@ -224,7 +224,7 @@ def _files() -> Iterator[Seed]:
         yield Seed("direction (.pt)", "direction", {"ball2cube.pt": stream.getvalue()}, "ball2cube.pt")
     stream = io.BytesIO()
     torch.save(values, stream, _use_new_zipfile_serialization=False)
-    old = re.sub(rb"(?<=\0\0\0)\d{10,}", b"0" * 14, stream.getvalue())  # an address in memory
+    old = re.sub(rb"X.\0\0\0\d{6,}", b"X\x0e\0\0\0" + b"0" * 14, stream.getvalue(), flags=re.DOTALL)  # an address
     yield Seed("direction (.pt)", "direction", {"ball2cube.pt": old}, "ball2cube.pt")
     lines = b"a red ball\na blue ball on sand\n\nballs\n"
     yield Seed("sentences", "sentences", {"sentences.txt": lines}, "sentences.txt")

@@ -104,11 +104,30 @@ def test_a_missing_package_without_npm_is_an_error(tmp_path: Path, monkeypatch: 
         packages.fetch_package(tmp_path, packages.FLAT)
 
 
-def test_an_existing_archive_is_unpacked_without_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("filters", [True, False])
+def test_an_existing_archive_is_unpacked_without_npm(
+    filters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    if not filters:  # as before Python 3.11.4
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
     (tmp_path / "icons.json").write_text('{"icons": {"cat": {"body": "<g/>"}}}')
     with tarfile.open(
         tmp_path / f"iconify-json-fluent-emoji-flat-{packages.VERSIONS[packages.FLAT]}.tgz", "w:gz"
     ) as to:
         to.add(tmp_path / "icons.json", "package/icons.json")
     assert (packages.fetch_package(tmp_path, packages.FLAT) / "icons.json").exists()
+
+
+@pytest.mark.parametrize("name", ["../out.json", "/out.json"])
+def test_an_archive_that_leaves_its_folder_is_refused_before_python_3_11_4(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    archive = tmp_path / "art" / f"iconify-json-fluent-emoji-flat-{packages.VERSIONS[packages.FLAT]}.tgz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as to:
+        to.addfile(tarfile.TarInfo(name))
+    with pytest.raises(PnPVideoError, match="no plain file inside its folder"):
+        packages.fetch_package(archive.parent, packages.FLAT)
+    assert not list(tmp_path.rglob("out.json"))

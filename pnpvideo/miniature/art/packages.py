@@ -28,9 +28,21 @@ def fetch_package(folder: Path, name: str) -> Path:
         unpacked = place.with_suffix(".part")
         shutil.rmtree(unpacked, ignore_errors=True)
         with tarfile.open(archive) as files:
-            files.extractall(unpacked, filter="data")
+            _unpack(files, unpacked)
         unpacked.rename(place)
     return place / "package"
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack an archive's files, which may not leave ``folder``. Raises PnPVideoError."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    for member in archive:  # before Python 3.11.4
+        target = (folder / member.name).resolve()
+        if not target.is_relative_to(folder.resolve()) or not (member.isfile() or member.isdir()):
+            raise PnPVideoError(f"a package holds {member.name!r}, which is no plain file inside its folder")
+        archive.extract(member, folder)
 
 
 def _fetch(folder: Path, name: str, archive: Path) -> None:
