@@ -71,7 +71,7 @@ def benchmark_settings(usual: str) -> Callable[[Command], Command]:
     )
 
 
-def world_settings(usual: str, clips: int, length: int, shortest: int = 2) -> Callable[[Command], Command]:
+def clip_settings(usual: str, clips: int, length: int, shortest: int = 2) -> Callable[[Command], Command]:
     """Add the options of a benchmark on clips whose translation is known. clips, length: defaults; shortest: length."""
     return together(
         click.option("--clips", type=click.IntRange(1), default=clips, show_default=True, help="Clips for each task."),
@@ -85,7 +85,7 @@ def world_settings(usual: str, clips: int, length: int, shortest: int = 2) -> Ca
     )
 
 
-def on_world(
+def run_on_clips(
     context: click.Context,
     asked: Mapping[str, Any],
     recipes: Mapping[str, Any],
@@ -95,7 +95,7 @@ def on_world(
 ) -> Any:
     """Run ``benchmark`` on clips whose translation is known, and return its results.
 
-    asked: values of the options of ``world_settings``. recipes, tasks: the defaults. kind: of the benchmark's options;
+    asked: values of the options of ``clip_settings``. recipes, tasks: the defaults. kind: of the benchmark's options;
     None: WorldOptions.
     """
     base = resolve(given(context), asked["config"]).options()

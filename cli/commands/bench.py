@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import on_world, world_settings
+from ..benchmark import clip_settings, run_on_clips
 from ..verbosity import Verbosity, hush_libraries
 from .bench_suites import SUITE_COMMANDS
 
@@ -14,7 +14,7 @@ from .bench_suites import SUITE_COMMANDS
     subcommand_metavar="[BENCHMARK [ARGS]...]",
     short_help="Measure what a result costs on this machine, or run a public benchmark.",
 )
-@world_settings(usual="the published recipes, and each preset", clips=1, length=16)
+@clip_settings(usual="the published recipes, and each preset", clips=1, length=16)
 @click.pass_context
 def bench(context: click.Context, **asked: Any) -> None:
     """Translate clips of the procedural world by several recipes, one after another in one process, and print what each
@@ -41,7 +41,7 @@ def bench(context: click.Context, **asked: Any) -> None:
     from pnpvideo.measure.pareto import plot_pareto
     from pnpvideo.measure.speed import OUR_RECIPES, PUBLISHED_RECIPES, measure_speed
 
-    found = on_world(context, asked, {**PUBLISHED_RECIPES, **OUR_RECIPES}, (("cartoon", "photo"),), measure_speed)
+    found = run_on_clips(context, asked, {**PUBLISHED_RECIPES, **OUR_RECIPES}, (("cartoon", "photo"),), measure_speed)
     if asked["output"] is not None:
         plot_pareto(found.rows, asked["output"] / "speed.png", against="seconds", axes=("match", "structure", "warp"))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import JUDGE_HELP, benchmark_settings, on_world, only, run_benchmark, world_settings
+from ..benchmark import JUDGE_HELP, benchmark_settings, clip_settings, only, run_benchmark, run_on_clips
 from ..settings import given, read_tables, resolve, settings
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
@@ -20,7 +20,7 @@ def measure() -> None:
 
 
 @measure.command()
-@world_settings(usual="pnp and sdedit", clips=16, length=8)
+@clip_settings(usual="pnp and sdedit", clips=16, length=8)
 @click.pass_context
 def world(context: click.Context, **asked: Any) -> None:
     """Translate clips of the procedural world, where the truth is known, by several recipes, and measure them.
@@ -32,14 +32,14 @@ def world(context: click.Context, **asked: Any) -> None:
     from pnpvideo.measure.pareto import plot_pareto
     from pnpvideo.measure.world import RECIPES, WorldOptions, measure_world
 
-    found = on_world(context, asked, RECIPES, WorldOptions.tasks, measure_world)
+    found = run_on_clips(context, asked, RECIPES, WorldOptions.tasks, measure_world)
     if asked["output"] is not None:
         plot_pareto(found.rows, asked["output"] / "pareto.png")
 
 
 @measure.command()
 @click.argument("packages", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@world_settings(usual="pnp and sdedit", clips=50, length=1, shortest=1)
+@clip_settings(usual="pnp and sdedit", clips=50, length=1, shortest=1)
 @click.pass_context
 def art(context: click.Context, packages: Path, **asked: Any) -> None:
     """Translate drawings by artists, which exist in several looks, from one look to another, and measure the results.
@@ -52,7 +52,7 @@ def art(context: click.Context, packages: Path, **asked: Any) -> None:
     from pnpvideo.measure.world import RECIPES
     from pnpvideo.miniature.art.sprites import Sprites
 
-    on_world(context, asked, RECIPES, ArtOptions.tasks, partial(measure_art, Sprites(packages)), ArtOptions)
+    run_on_clips(context, asked, RECIPES, ArtOptions.tasks, partial(measure_art, Sprites(packages)), ArtOptions)
 
 
 @measure.command()

@@ -13,16 +13,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pnpvideo.errors import OptionError
 from pnpvideo.events import Report, ignore
-from pnpvideo.measure.benchmark import SPLITS, BenchmarkResult, check_split
+from pnpvideo.measure.benchmark import SPLITS, BenchmarkResult
 from pnpvideo.measure.fidelity import fidelity, worst_block
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.judge_measures import edit_success, structure_distance
 from pnpvideo.measure.motion import Motion
 from pnpvideo.measure.sharpness import sharpness
 from pnpvideo.measure.temporal import warp_error
-from pnpvideo.measure.world import measure_translations
+from pnpvideo.measure.world import ClipOptions, measure_translations
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.drawing import draw_scene, place_sprite, pose
 from pnpvideo.miniature.art.names import held_out_names, training_names
@@ -32,25 +31,16 @@ from pnpvideo.settings.options import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArtOptions:
-    """The clips of the benchmark.
+class ArtOptions(ClipOptions):
+    """Clips or, of one frame, stills of drawings, in their looks; see ``ClipOptions``.
 
-    clips: number for each task. frames: of each; 1: stills. size: width and height in pixels. tasks: pairs of looks
-    (source, target). split: "held-out" (names that are held out) or "tuning" (trained names). judge: see Judge.
+    split: "held-out" shows the names that are held out of training, "tuning" trained ones.
     """
 
     clips: int = 50
     frames: int = 1
-    size: int = 256
     tasks: tuple[tuple[str, str], ...] = (("flat", "3d"), ("gradient", "3d"))
-    split: str = "held-out"
-    judge: str = "miniature"
-
-    def __post_init__(self) -> None:
-        check_split(self.split, "clips", self.clips)
-        for look in (look for task in self.tasks for look in task):
-            if look not in LOOKS:
-                raise OptionError(f"there is no look {look!r}; accepted: {', '.join(LOOKS)}")
+    styles = LOOKS
 
     def footage(self, task: tuple[str, str], number: int, sprites: Sprites) -> "ArtFootage":
         """Clip ``number`` of a task."""
@@ -138,7 +128,7 @@ def _motion(earlier: ArtInstant, front: np.ndarray, later: ArtInstant, front_lat
     return Motion(np.moveaxis(there - places, -1, 0), inside & same)
 
 
-def measure_drawn(judge: Judge, footage: ArtFootage, result: Sequence[np.ndarray]) -> dict[str, float]:
+def measure_drawing(judge: Judge, footage: ArtFootage, result: Sequence[np.ndarray]) -> dict[str, float]:
     """The measures of ``result``, frames (size, size, 3) uint8 in the footage's order; of stills, without motion."""
     found = {
         **edit_success(judge, result, footage.prompt, footage.source_prompt),
@@ -165,4 +155,4 @@ def measure_art(
     def footage(task: tuple[str, str], number: int) -> ArtFootage:
         return options.footage(task, number, sprites)
 
-    return measure_translations(options, footage, measure_drawn, base, recipes, report, journal)
+    return measure_translations(options, footage, measure_drawing, base, recipes, report, journal)

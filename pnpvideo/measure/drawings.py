@@ -37,16 +37,16 @@ def examine_drawings(model: str, sprites: Sprites, exam: Exam) -> Iterator[tuple
         pictures = [draw_scene(scene, look, sprites, backend.size)[None] for scene in scenes]
         yield from autoencoder_figures(backend, pictures, f"{look} drawings")
     judge = Judge(str(Path(resolve(model)) / "judge"))
-    names, looks = chosen(exam.judge_pictures)
-    seen = [draw_scene(portrait(name), look, sprites) for name, look in zip(names, looks, strict=True)]
+    names, looks = spread_names(exam.judge_pictures)
+    seen = [draw_scene(single(name), look, sprites) for name, look in zip(names, looks, strict=True)]
     yield f"judge, drawings named at rank {RANK} or better", share_found(judge, seen, names, looks), "share"
-    names, looks = chosen(exam.samples)
-    prompts = [art_caption(portrait(name), look) for name, look in zip(names, looks, strict=True)]
+    names, looks = spread_names(exam.samples)
+    prompts = [art_caption(single(name), look) for name, look in zip(names, looks, strict=True)]
     drawn = draw(backend, prompts, exam)
     yield f"drawn by name, at rank {RANK} or better", share_found(judge, drawn, names, looks), "share"
 
 
-def chosen(count: int) -> tuple[list[Name], list[str]]:
+def spread_names(count: int) -> tuple[list[Name], list[str]]:
     """``count`` trained names, spread evenly over all, and their looks, which take turns."""
     names = training_names()
     return (
@@ -55,7 +55,7 @@ def chosen(count: int) -> tuple[list[Name], list[str]]:
     )
 
 
-def portrait(name: Name) -> ArtInstant:
+def single(name: Name) -> ArtInstant:
     """One thing alone in the middle, on white."""
     return ArtInstant(things=(ArtThing(name=name, x=0.5, y=0.5, size=0.7),), backdrop=PlainBackdrop(colour="white"))
 
@@ -69,7 +69,7 @@ def share_found(judge: Judge, pictures: Sequence[np.ndarray], names: Sequence[Na
     columns = {name: number for number, name in enumerate(known)}
     for look in dict.fromkeys(looks):
         mine = [number for number, each in enumerate(looks) if each == look]
-        cosines = judge.cosines([pictures[number] for number in mine], [art_caption(portrait(n), look) for n in known])
+        cosines = judge.cosines([pictures[number] for number in mine], [art_caption(single(n), look) for n in known])
         true = torch.tensor([columns[names[number]] for number in mine])
         better = cosines > cosines.gather(1, true[:, None])
         found += (better.sum(1) < RANK).tolist()

@@ -27,7 +27,7 @@ BASELINES = ("truth", "source", "truth, autoencoder", "source, autoencoder", "so
 autoencoder, the source blurred, and its mean colour."""
 
 
-class TrueClip(Protocol):
+class KnownClip(Protocol):
     """A clip of which the translation is known; see Footage."""
 
     @property
@@ -149,7 +149,7 @@ def pixels(picture: torch.Tensor) -> np.ndarray:
     return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def baselines(footage: TrueClip, autoencode: Autoencode | None = None) -> dict[str, list[np.ndarray]]:
+def baselines(footage: KnownClip, autoencode: Autoencode | None = None) -> dict[str, list[np.ndarray]]:
     """The frames of each of BASELINES. autoencode: encodes and decodes frames; None: two rows are omitted."""
     average = np.broadcast_to(np.mean(footage.source, (0, 1, 2)).astype(np.uint8), footage.source[0].shape)
     reconstructions = (

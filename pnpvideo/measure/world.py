@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -25,7 +25,7 @@ from pnpvideo.measure.benchmark import (
     run_benchmark,
 )
 from pnpvideo.measure.figures import measure_all
-from pnpvideo.measure.footage import BASELINES, Footage, TrueClip, baselines
+from pnpvideo.measure.footage import BASELINES, Footage, KnownClip, baselines
 from pnpvideo.measure.journal import Journal
 from pnpvideo.measure.judge import Judge
 from pnpvideo.miniature.world import STYLES, random_scene
@@ -34,10 +34,7 @@ from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.video.read import read
 
-if TYPE_CHECKING:
-    from pnpvideo.measure.art import ArtOptions
-
-F = TypeVar("F", bound=TrueClip)
+F = TypeVar("F", bound=KnownClip)
 
 RECIPES: dict[str, dict[str, Any]] = {
     "pnp, each frame": {"method": "pnp", "coherence": "none"},
@@ -66,25 +63,36 @@ RESERVED_OPTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorldOptions:
-    """The clips of a benchmark.
+class ClipOptions:
+    """The clips of a benchmark of translations.
 
     clips: number for each task. frames: of each clip. size: width and height in pixels. tasks: pairs of styles (source,
-    target). split: "held-out" or "tuning". judge: see Judge.
+    target), of ``styles``. split: "held-out" or "tuning". judge: see Judge.
     """
 
-    clips: int = 16
-    frames: int = 8
+    clips: int
+    frames: int
     size: int = 256
-    tasks: tuple[tuple[str, str], ...] = (("cartoon", "photo"), ("sketch", "photo"))
+    tasks: tuple[tuple[str, str], ...]
     split: str = "held-out"
     judge: str = "miniature"
+    styles: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
         check_split(self.split, "clips", self.clips)
         for style in (style for task in self.tasks for style in task):
-            if style not in STYLES:
-                raise OptionError(f"the world has no style {style!r}; accepted: {', '.join(STYLES)}")
+            if style not in self.styles:
+                raise OptionError(f"there is no style {style!r}; accepted: {', '.join(self.styles)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldOptions(ClipOptions):
+    """Clips of the procedural world, in its styles; see ``ClipOptions``."""
+
+    clips: int = 16
+    frames: int = 8
+    tasks: tuple[tuple[str, str], ...] = (("cartoon", "photo"), ("sketch", "photo"))
+    styles = tuple(STYLES)
 
     def footage(self, task: tuple[str, str], number: int) -> Footage:
         """Clip ``number`` of a task."""
@@ -107,7 +115,7 @@ def measure_world(
 
 
 def measure_translations(
-    options: "WorldOptions | ArtOptions",
+    options: ClipOptions,
     footage: Callable[[tuple[str, str], int], F],
     measure: Callable[[Judge, F, Frames], dict[str, float]],
     base: Options,
@@ -142,7 +150,7 @@ class _Clip:
     """One clip of the benchmark; see Subject."""
 
     backend: Backend
-    footage: TrueClip
+    footage: KnownClip
     translate: Callable[[Options], Frames]
     measure: Callable[[Frames], dict[str, float]]
     base: Options
@@ -158,7 +166,7 @@ class _Clip:
         return self.measure(frames)
 
 
-def make_translator(folder: Path, footage: TrueClip) -> Callable[[Options], Frames]:
+def make_translator(folder: Path, footage: KnownClip) -> Callable[[Options], Frames]:
     """A function that translates the footage's source; ``folder`` keeps inversions, which the recipes share."""
     source = folder / "source"
     source.mkdir()

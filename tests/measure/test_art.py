@@ -8,7 +8,7 @@ import pytest
 from pnpvideo.cli.main import main
 
 from pnpvideo.errors import OptionError
-from pnpvideo.measure.art import ArtFootage, ArtOptions, measure_art, measure_drawn
+from pnpvideo.measure.art import ArtFootage, ArtOptions, measure_art, measure_drawing
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.motion import Motion
 from pnpvideo.measure.temporal import warp_error
@@ -53,10 +53,10 @@ def test_things_in_front_hide_others() -> None:
 
 def test_the_truth_scores_perfectly_and_the_source_does_not() -> None:
     clip, judge = footage("turn", frames=2), Judge()
-    truth, source = (measure_drawn(judge, clip, each) for each in (clip.truth, clip.source))
+    truth, source = (measure_drawing(judge, clip, each) for each in (clip.truth, clip.source))
     assert truth["psnr"] == np.inf and truth["sharp_inside"] == truth["laplacian"] == 1 and truth["worst"] == 0
     assert source["psnr"] < 30 and source["structure"] == pytest.approx(0, abs=1e-6)
-    assert "warp" not in measure_drawn(judge, replace(clip, frames=1), clip.truth[:1])
+    assert "warp" not in measure_drawing(judge, replace(clip, frames=1), clip.truth[:1])
 
 
 def test_splits_have_their_own_names() -> None:
@@ -65,7 +65,7 @@ def test_splits_have_their_own_names() -> None:
         assert {thing.name for thing in clip.scene.start.things} <= set(names)
         assert clip.source_prompt.split(" of ")[1] == clip.prompt.split(" of ")[1]
         assert clip.prompt.startswith("a 3d render of") and clip.source_prompt.startswith("a gradient drawing of")
-    with pytest.raises(OptionError, match="no look 'oil'"):
+    with pytest.raises(OptionError, match="no style 'oil'"):
         ArtOptions(tasks=(("flat", "oil"),))
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from pnpvideo.cli.main import main
 
-from pnpvideo.measure.drawings import RANK, chosen, examine_drawings, portrait, share_found
+from pnpvideo.measure.drawings import RANK, examine_drawings, share_found, single, spread_names
+from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.model import Exam
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.names import Name, held_out_names, training_names
@@ -28,7 +29,7 @@ class Squares(Sprites):
         return np.full((SIDE, SIDE, 4), 255, np.uint8)
 
 
-class RankingJudge:
+class RankingJudge(Judge):
     """Ranks the name number n, of which the picture is n everywhere, at ``rank``; the others above it are arbitrary."""
 
     def __init__(self, rank: int) -> None:
@@ -51,15 +52,15 @@ def test_a_name_is_found_at_rank_5_or_better(rank: int, share: float) -> None:
     judge, names = RankingJudge(rank), training_names()
     pictures = [np.full((4, 4, 3), number, np.uint8) for number in (3, 200, 0)]
     named = [names[3], names[200], names[0]]
-    assert share_found(judge, pictures, named, ["flat", "3d", "flat"]) == share  # type: ignore[arg-type]
-    assert judge.texts == [art_caption(portrait(name), "3d") for name in names]  # the look of the last group
+    assert share_found(judge, pictures, named, ["flat", "3d", "flat"]) == share
+    assert judge.texts == [art_caption(single(name), "3d") for name in names]  # the look of the last group
 
 
 def test_names_are_spread_and_looks_take_turns() -> None:
-    names, looks = chosen(9)
+    names, looks = spread_names(9)
     assert len(set(names)) == 9 and not set(names) & set(held_out_names())
     assert looks == [*LOOKS] * 3
-    assert len(set(chosen(1000)[0])) == len(training_names())
+    assert len(set(spread_names(1000)[0])) == len(training_names())
 
 
 def test_the_autoencoder_sees_held_out_names_and_the_judge_trained_ones(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_the_autoencoder_sees_held_out_names_and_the_judge_trained_ones(tmp_path
     assert all(figure > 15 for _, figure, unit in rows if unit == "dB")
     assert all(0 <= figure <= 1 for what, figure, _ in rows if "rank" in what)
     trained = sprites.asked[-3:]
-    assert set(trained) == set(chosen(3)[0]) and set(sprites.asked[:-3]) <= set(held_out_names())
+    assert set(trained) == set(spread_names(3)[0]) and set(sprites.asked[:-3]) <= set(held_out_names())
 
 
 def test_the_option_adds_rows(

@@ -21,7 +21,7 @@ from pnpvideo.miniature.recipe.stage import (
     TrainingSettings,
     averaged_weights,
     fastest_dtype,
-    is_begun,
+    has_weights,
     keep_weights,
     train,
 )
@@ -218,7 +218,7 @@ def test_a_finished_stage_is_not_trained_again_from_its_reduced_checkpoint(tmp_p
     assert train(line(20), tmp_path, far, "cpu", dtype=torch.float32)
     average = averaged_weights(tmp_path, "line")
     path = keep_weights(tmp_path, "line", tmp_path / "kept")
-    assert path == tmp_path / "kept" / "line.safetensors" and is_begun(path.parent, "line")
+    assert path == tmp_path / "kept" / "line.safetensors" and has_weights(path.parent, "line")
     assert train(line(40), path.parent, far, "cpu", dtype=torch.float32)
     assert not (path.parent / "line.pt").exists()
     kept = averaged_weights(path.parent, "line")

@@ -32,7 +32,7 @@ from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, S
 from pnpvideo.miniature.recipe.denoiser import WIDTHS, denoiser_stage, load_latents, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.judge import JudgeWithPatchHead, judge_stage, new_judge
-from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, is_begun, kept_path, train
+from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, has_weights, kept_path, train
 from pnpvideo.miniature.recipe.tokenizer import new_tokenizer
 from pnpvideo.miniature.recipe.warm_start import copy_known_weights, grow_autoencoder
 
@@ -104,7 +104,7 @@ class _Recipe:
         (self.folder / "pid").write_text(f"{os.getpid()}\n")
         for name in STAGES:
             kept = kept_path(arguments.kept, name)
-            if kept.exists() and not is_begun(self.folder, name):
+            if kept.exists() and not has_weights(self.folder, name):
                 shutil.copy(kept, self.folder)
         data = self.folder / "data"
         make_shards(data, arguments.scenes // SHARD, self.device, arguments.half_size_scenes // SHARD)
@@ -155,7 +155,7 @@ class _Recipe:
     def autoencoder(self, name: str) -> Stage:
         """The stage on crops, and "whole-autoencoder", which continues it on whole pictures."""
         whole, model = name == "whole-autoencoder", new_autoencoder()
-        if whole and is_begun(self.folder, "autoencoder"):
+        if whole and has_weights(self.folder, "autoencoder"):
             model.load_state_dict(averaged_weights(self.folder, "autoencoder"))
         elif self.arguments.start_from:
             model = grow_autoencoder(load_network(AutoencoderKL, self.arguments.start_from / "vae"), model)
@@ -167,7 +167,7 @@ class _Recipe:
         """The stage of both towers, and "sight", which trains the vision tower alone: the denoiser is trained on the
         text tower as it is after the first."""
         model, start = JudgeWithPatchHead(new_judge(self.tokenizer)), self.arguments.start_from
-        if name == "sight" and is_begun(self.folder, "judge"):
+        if name == "sight" and has_weights(self.folder, "judge"):
             model.load_state_dict(averaged_weights(self.folder, "judge"))
         elif start:
             earlier, reader = load_network(CLIPModel, start / "judge"), load_reader(CLIPTokenizer, start / "judge")
@@ -194,7 +194,7 @@ class _Recipe:
 
     def latest(self, name: str) -> str:
         """Stage ``name``, or the one that continues it if that has begun."""
-        return CONTINUED_BY[name] if is_begun(self.folder, CONTINUED_BY[name]) else name
+        return CONTINUED_BY[name] if has_weights(self.folder, CONTINUED_BY[name]) else name
 
     def trained_judge(self) -> CLIPModel:
         model = JudgeWithPatchHead(new_judge(self.tokenizer))

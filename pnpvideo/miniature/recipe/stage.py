@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pnpvideo.errors import PnPVideoError
@@ -171,7 +171,7 @@ def train(
     return done
 
 
-def is_begun(folder: Path, name: str) -> bool:
+def has_weights(folder: Path, name: str) -> bool:
     """Whether ``folder`` has weights of the stage, finished or not."""
     return (folder / f"{name}.pt").exists() or kept_path(folder, name).exists()
 
@@ -207,9 +207,10 @@ def keep_weights(folder: Path, name: str, target: Path) -> Path:
 
 def _kept_weights(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights of a reduced checkpoint, float32, and its facts: step, done, processor_seconds."""
-    with safe_open(kept_path(folder, name), "pt") as file:
+    path = kept_path(folder, name)
+    with safe_open(path, "pt") as file:
         facts = {key: json.loads(value) for key, value in file.metadata().items()}
-        return {key: file.get_tensor(key).float() for key in file.keys()}, facts  # noqa: SIM118
+    return {key: value.float() for key, value in load_file(path).items()}, facts
 
 
 def autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
