@@ -4,15 +4,19 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.attention_processor import Attention
 from safetensors.torch import load_file
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.recipe import attention as attention_module
 from pnpvideo.miniature.recipe import carry
 from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
-from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, standardise_latents
+from pnpvideo.miniature.recipe.attention import TrainingAttention, attention_with_kept_map
+from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, encode_pictures, standardise_latents
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, sharpness_loss, structure_loss
@@ -57,6 +61,12 @@ class Grey(Pictures):
         draw = torch.Generator().manual_seed(0)
         self.count = self.scenes = 10
         self.noise = torch.randint(64, 192, (10, 3, 3, 256, 256), generator=draw, dtype=torch.uint8)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.noise[index]
+
+    def half_size(self, index: int) -> torch.Tensor:
+        return self.noise[index, :, :, ::2, ::2]
 
     def picture(self, index: int, column: int) -> torch.Tensor:
         return self.noise[index, column]
@@ -120,6 +130,24 @@ def test_standardised_latents_decode_to_the_same_pictures() -> None:
     assert model.config.scaling_factor == 1.0
 
 
+def test_cached_latents_are_those_of_every_picture_and_its_mirror_image(tmp_path: Path) -> None:
+    world, model = Grey(), small_autoencoder((8, 8, 8, 8))
+    model.register_to_config(scaling_factor=0.5)
+    for half_size in (False, True):
+        path = tmp_path / f"{half_size}.npy"
+        encode_pictures(model, world, path, "cpu", half_size=half_size, workers=2)
+        latents = torch.from_numpy(np.load(path)).float()
+        assert latents.shape == (10, 3, 2, 4, 16 if half_size else 32, 16 if half_size else 32)
+        x = (world.half_size(7) if half_size else world[7])[1:2].float() / 127.5 - 1
+        with torch.no_grad():
+            for mirrored, picture in enumerate((x, x.flip(3))):
+                expected = 0.5 * model.encode(picture).latent_dist.mean[0]
+                assert torch.allclose(latents[7, 1, mirrored], expected, atol=2e-3)
+        made = path.stat().st_mtime_ns
+        encode_pictures(model, world, path, "cpu", half_size=half_size)
+        assert path.stat().st_mtime_ns == made
+
+
 def test_the_autoencoder_loss_depends_on_the_generator_alone() -> None:
     stage = autoencoder_stage(
         "autoencoder",
@@ -130,6 +158,38 @@ def test_the_autoencoder_loss_depends_on_the_generator_alone() -> None:
     )
     losses = [float(stage.loss(3, torch.Generator().manual_seed(3)).detach()) for _ in range(2)]
     assert losses[0] == losses[1] and losses[0] > 0
+
+
+def test_attention_with_kept_map_equals_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_module, "CHUNK", 2 * 20 * 7)  # several parts, the last one shorter
+    rng = torch.Generator().manual_seed(0)
+    query, key, value = (
+        torch.randn(1, 5, count, 8, generator=rng, dtype=torch.float64).requires_grad_() for count in (20, 7, 7)
+    )
+    expected = ((query @ key.mT) / 8**0.5).softmax(-1) @ value
+    found = attention_with_kept_map(query, key, value)
+    assert torch.allclose(found, expected, atol=1e-12)
+    weight = torch.randn(found.shape, generator=rng, dtype=torch.float64)
+    inputs = (query, key, value)
+    for a, b in zip(
+        torch.autograd.grad((found * weight).sum(), inputs),
+        torch.autograd.grad((expected * weight).sum(), inputs),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("words", [None, 5])
+def test_training_attention_computes_what_diffusers_does(words: int | None) -> None:
+    torch.manual_seed(0)
+    attention = Attention(query_dim=16, cross_attention_dim=words and 12, heads=2, dim_head=8)
+    hidden, context = torch.randn(3, 10, 16), words and torch.randn(3, words, 12)
+    expected = attention(hidden, context)
+    attention.set_processor(TrainingAttention())
+    assert torch.allclose(attention(hidden, context), expected, atol=1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention(hidden, context)
+    assert found.dtype == torch.bfloat16 and torch.allclose(found.float(), expected, atol=0.02)
 
 
 def test_the_denoiser_begins_with_every_branch_at_zero() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from pnpvideo.errors import PnPVideoError
 
 THREE_D, GRADIENT, FLAT = "@lobehub/fluent-emoji-3d", "@iconify-json/fluent-emoji", "@iconify-json/fluent-emoji-flat"
-VERSIONS = {THREE_D: "1.1.0", GRADIENT: "1.2.7", FLAT: "1.2.6"}
+ANIMATED = "@lobehub/fluent-emoji-anim-1"
+"""Animations of the 3D drawings; the recipe does not train on them."""
+VERSIONS = {THREE_D: "1.1.0", GRADIENT: "1.2.7", FLAT: "1.2.6", ANIMATED: "1.0.0"}
 
 
 def fetch_package(folder: Path, name: str) -> Path:

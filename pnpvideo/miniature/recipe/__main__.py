@@ -42,10 +42,11 @@ STEPS = {
     "judge": 4000,
     "sight": 6000,
     "captioner": 8000,
+    "half-size-denoiser": 5000,
     "denoiser": 100000,
 }
 STAGES = tuple(STEPS)
-CONTINUED_BY = {"autoencoder": "whole-autoencoder", "judge": "sight"}
+CONTINUED_BY = {"autoencoder": "whole-autoencoder", "judge": "sight", "half-size-denoiser": "denoiser"}
 """Stages of the same weights: where the second has begun, the first is no longer needed."""
 ART_SHARE = 0.25
 """Share of drawings in every batch of autoencoder and denoiser."""
@@ -126,6 +127,7 @@ class _Recipe:
             "judge": self.judge,
             "sight": self.judge,
             "captioner": self.captioner,
+            "half-size-denoiser": self.denoiser,
             "denoiser": self.denoiser,
         }
         dtype = PRECISIONS[self.arguments.precision]
@@ -184,13 +186,17 @@ class _Recipe:
         return captioner_stage(captioner, self.caption_tokenizer, self.text_sources, self.settings(name, 64, 1e-3))
 
     def denoiser(self, name: str) -> Stage:
-        autoencoder, datasets = self.trained_autoencoder(), []
+        """The stage at half size, where a sample costs a fifth, and "denoiser", which continues it at full size."""
+        half, autoencoder, datasets = name == "half-size-denoiser", self.trained_autoencoder(), []
         for number, (pictures, share) in enumerate(self.sources):
-            path = self.folder / f"latents-{'art' if number else 'world'}.npy"
-            encode_pictures(autoencoder, pictures, path, self.device)
+            path = self.folder / f"{'half-size-' if half else ''}latents-{'art' if number else 'world'}.npy"
+            encode_pictures(autoencoder, pictures, path, self.device, half_size=half, workers=self.arguments.workers)
             datasets.append(load_latents(path, pictures, self.tokenizer, share, self.device))
         unet, text_encoder = new_unet(self.arguments.widths), self.trained_judge().text_model.to(self.device)
-        return denoiser_stage(unet, text_encoder, self.tokenizer, datasets, self.settings(name, 32, 6e-4))
+        if not half and has_weights(self.folder, "half-size-denoiser"):
+            unet.load_state_dict(averaged_weights(self.folder, "half-size-denoiser"))
+        settings = self.settings(name, 64 if half else 32, 6e-4)
+        return denoiser_stage(name, unet, text_encoder, self.tokenizer, datasets, settings)
 
     def latest(self, name: str) -> str:
         """Stage ``name``, or the one that continues it if that has begun."""

@@ -1,6 +1,7 @@
 """The autoencoder's stages: AutoencoderKL on crops, then on whole pictures; and caching of its latents."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, SIZE, Pictures, Sources
+from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, SHARD, SIZE, Pictures, Sources
 from pnpvideo.miniature.recipe.losses import contrast_loss, sharpness_loss
 from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
 from pnpvideo.store import fingerprint
@@ -99,8 +100,8 @@ def random_square(pictures: Pictures, side: int, rng: torch.Generator) -> Tensor
 
 
 @torch.no_grad()
-def standardise_latents(model: AutoencoderKL, pictures: Sequence[Pictures], count: int = 32) -> None:
-    """Normalise each latent channel to mean 0 and deviation 1, measured on ``count`` pictures of each source.
+def standardise_latents(model: AutoencoderKL, pictures: Sequence[Pictures], count: int = SHARD) -> None:
+    """Normalise each latent channel to mean 0 and deviation 1, measured on the first ``count`` scenes of each source.
 
     The scale is folded into the 1 x 1 convolutions on either side of the latent, so decoded pictures do not change and
     ``scaling_factor`` is 1. Every channel then has the same signal-to-noise ratio in the denoiser.
@@ -108,7 +109,7 @@ def standardise_latents(model: AutoencoderKL, pictures: Sequence[Pictures], coun
     chosen = [
         source.picture(index, index % LOOKS_PER_SCENE)
         for source in pictures
-        for index in range(0, len(source), max(1, len(source) // count))
+        for index in range(min(count, len(source)))
     ]
     device = next(model.parameters()).device
     latents = [model.encode(x.to(device)[None].float() / 127.5 - 1).latent_dist.mean for x in chosen]
@@ -124,26 +125,34 @@ def standardise_latents(model: AutoencoderKL, pictures: Sequence[Pictures], coun
 
 
 @torch.no_grad()
-def encode_pictures(model: AutoencoderKL, pictures: Pictures, path: Path, device: str) -> None:
+def encode_pictures(
+    model: AutoencoderKL, pictures: Pictures, path: Path, device: str, *, half_size: bool = False, workers: int = 1
+) -> None:
     """Save the latents of every picture and its mirror image as .npy, (scenes, LOOKS_PER_SCENE, 2, c, h, w) fp16.
 
-    Does nothing if the stamp beside the file says that it was made from the same weights and pictures.
+    half_size: of the pictures at half size. workers: threads, each of which encodes a scene at a time. Does nothing if
+    the stamp beside the file says that it was made from the same weights and pictures.
     """
     encoder = {
         name: value for name, value in model.state_dict().items() if name.startswith(("encoder.", "quant_conv."))
     }
-    channels, side = model.config.latent_channels, SIZE // 8
-    stamp = fingerprint(encoder, model.config.scaling_factor, len(pictures), SIZE)
+    size, scenes = (SIZE // 2, pictures.scenes) if half_size else (SIZE, len(pictures))
+    stamp = fingerprint(encoder, model.config.scaling_factor, scenes, size)
     stamp_path = path.with_suffix(".stamp")
     if path.exists() and stamp_path.exists() and stamp_path.read_text() == stamp:
         return
-    model = model.to(device).eval()
-    latents = np.empty((len(pictures), LOOKS_PER_SCENE, 2, channels, side, side), np.float16)
-    for index in range(len(pictures)):
-        x = pictures[index].to(device).float() / 127.5 - 1
-        both = torch.cat((x, x.flip(3)))
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    latents = np.empty((scenes, LOOKS_PER_SCENE, 2, model.config.latent_channels, size // 8, size // 8), np.float16)
+
+    @torch.no_grad()
+    def encode(index: int) -> None:
+        x = (pictures.half_size if half_size else pictures.__getitem__)(index).to(device).float() / 127.5 - 1
+        both = torch.cat((x, x.flip(3))).contiguous(memory_format=torch.channels_last)
         mean = model.encode(both).latent_dist.mean * model.config.scaling_factor
         latents[index] = mean.unflatten(0, (2, LOOKS_PER_SCENE)).transpose(0, 1).cpu().numpy()
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(encode, range(scenes)))
     temporary = path.with_suffix(".part.npy")
     np.save(temporary, latents)
     stamp_path.unlink(missing_ok=True)

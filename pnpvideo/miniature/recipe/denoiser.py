@@ -1,4 +1,4 @@
-"""The denoiser's stage: the UNet on cached latents at full size; the text encoder stays frozen."""
+"""The denoiser's stages: the UNet on cached latents, at half size first; the text encoder stays frozen."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels
+from pnpvideo.miniature.recipe.attention import TrainingAttention
 from pnpvideo.miniature.recipe.autoencoder import LATENT_CHANNELS
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures
 from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
@@ -23,7 +23,7 @@ from pnpvideo.miniature.recipe.tokenizer import LENGTH, WIDTH
 EMPTY_CAPTION_SHARE, MIN_SNR = 0.1, 5.0
 WIDTHS = (48, 96, 128, 128)
 PROBE_SCENES = 16
-"""The last scenes of the first dataset, which are not trained on but used to examine the network."""
+"""The first scenes of the first dataset, which are not trained on but used to examine the network."""
 WORDINGS = 4
 """Captions of each picture."""
 
@@ -44,15 +44,15 @@ def load_latents(
     latents: Path, pictures: Pictures, tokenizer: CLIPTokenizer, share: float, device: str
 ) -> LatentDataset:
     """Load cached latents, and tokenise WORDINGS captions of every picture: the plain one first, then random ones."""
+    cached = torch.from_numpy(np.load(latents, mmap_mode="c"))  # copied on write, so that torch may hold it
     texts = [
         pictures.caption(index, column, Random(f"{index} {column} {wording}") if wording else None)
-        for index in range(len(pictures))
+        for index in range(len(cached))
         for column in range(LOOKS_PER_SCENE)
         for wording in range(WORDINGS)
     ]
     tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
-    shaped = tokens.reshape(len(pictures), LOOKS_PER_SCENE, WORDINGS, LENGTH)
-    cached = torch.from_numpy(np.load(latents, mmap_mode="c"))  # copied on write, so that torch may hold it
+    shaped = tokens.reshape(len(cached), LOOKS_PER_SCENE, WORDINGS, LENGTH)
     return LatentDataset(cached.to(device), shaped.to(device), share)
 
 
@@ -105,6 +105,7 @@ def new_scheduler() -> DDIMScheduler:
 
 
 def denoiser_stage(
+    name: str,
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
@@ -113,16 +114,15 @@ def denoiser_stage(
 ) -> Stage:
     """Train to predict epsilon with min-SNR weighting (arXiv 2303.09556), one caption in ten empty.
 
-    The table of ``ablate_levels`` is logged every hour, from the last scenes of the first dataset.
+    The table of ``ablate_levels`` is logged every hour, from the first scenes of the first dataset.
     """
     batch, device = settings.batch, settings.device
-    scenes = [len(dataset.latents) for dataset in datasets]
-    probe_scenes = range(scenes[0] - min(PROBE_SCENES, scenes[0] // 2), scenes[0])
-    scenes[0] = probe_scenes.start
+    probe_scenes = range(min(PROBE_SCENES, len(datasets[0].latents) // 2))
+    starts = [len(probe_scenes)] + [0] * (len(datasets) - 1)
     alphas = new_scheduler().alphas_cumprod.to(device)
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids.to(device)
     shares = torch.tensor([dataset.share for dataset in datasets])
-    unet.set_attn_processor(AttnProcessor2_0())
+    unet.set_attn_processor(TrainingAttention())
     unet.to(memory_format=torch.channels_last)
 
     def context(tokens: Tensor) -> Tensor:
@@ -136,8 +136,9 @@ def denoiser_stage(
 
         x, tokens = [], []
         counts = torch.multinomial(shares, batch, replacement=True, generator=rng).bincount(minlength=len(datasets))
-        for dataset, below, count in zip(datasets, scenes, counts.tolist(), strict=True):
-            index, column = randint(below, count), randint(LOOKS_PER_SCENE, count)
+        for dataset, start, count in zip(datasets, starts, counts.tolist(), strict=True):
+            index = start + randint(len(dataset.latents) - start, count)
+            column = randint(LOOKS_PER_SCENE, count)
             x.append(dataset.latents[index, column, randint(2, count)].float())
             tokens.append(dataset.tokens[index, column, randint(WORDINGS, count)])
         latent, captions = torch.cat(x), torch.cat(tokens)
@@ -160,7 +161,7 @@ def denoiser_stage(
         alphas=alphas,
     )
     return Stage(
-        name="denoiser",
+        name=name,
         module=unet,
         loss=loss,
         batch=batch,
