@@ -148,8 +148,7 @@ def train(
                 group["lr"] = stage.rate_at(step, time_left, start)
             numbers = range(step * workers, (step + 1) * workers)
             found = list(pool.map(gradients, numbers) if workers > 1 else map(gradients, numbers))
-            for parameter, *each in zip(parameters, *(grads for _, grads in found), strict=True):
-                parameter.grad = None if each[0] is None else torch.stack(each).mean(0)
+            _set_mean_gradients(parameters, [grads for _, grads in found])
             loss = float(torch.stack([value for value, _ in found]).mean())
             if loss != loss:
                 raise PnPVideoError(f"the loss of {stage.name} is not a number at step {step}; {path} is from before")
@@ -225,6 +224,18 @@ def fastest_dtype(device: str, seconds: Callable[[torch.dtype], float]) -> tuple
         return torch.bfloat16, {}
     measured = {dtype: seconds(dtype) for dtype in (torch.float32, torch.bfloat16)}
     return min(measured, key=measured.__getitem__), {str(dtype): round(value, 4) for dtype, value in measured.items()}
+
+
+def _set_mean_gradients(parameters: list[nn.Parameter], found: list[tuple[Tensor | None, ...]]) -> None:
+    """Give every parameter the mean of its gradients, one from each worker."""
+    first, *others = ([gradient for gradient in each if gradient is not None] for each in found)
+    for other in others:  # not in place: parameters may share a gradient
+        first = list(torch._foreach_add(first, other))
+    if others:
+        torch._foreach_div_(first, len(found))
+    means = iter(first)
+    for parameter, gradient in zip(parameters, found[0], strict=True):
+        parameter.grad = None if gradient is None else next(means)
 
 
 def _average(averaged: dict[str, Tensor], module: nn.Module, step: int) -> None:
