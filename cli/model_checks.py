@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import torch
 
 from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.branches import IDLE, Branch, decoder_branches
 from pnpvideo.backends.load import load
 from pnpvideo.errors import NotFiniteError, PnPVideoError
 from pnpvideo.events import Report
+from pnpvideo.injection import Role
 from pnpvideo.settings.options import Options
 
 from .checks import Check
@@ -40,7 +42,10 @@ def examine_model(options: Options, report: Report) -> Iterator[Check]:
         found=f"{_gib(holds.weights)} of weights, {_gib(holds.call)} for a call with one frame, {_gib(holds.picture)} "
         "to decode one",
     )
-    yield _call(backend)
+    call = _call(backend)
+    yield call
+    if call.ok and (branches := decoder_branches(backend)):
+        yield Check(name="structure", ok=True, found=_structure(backend, branches))
 
 
 def _call(backend: Backend) -> Check:
@@ -56,6 +61,21 @@ def _call(backend: Backend) -> Check:
         return Check(name="call", ok=False, found=str(error), fix="try --dtype bfloat16, or another --device")
     seconds = time.monotonic() - started
     return Check(name="call", ok=True, found=f"{seconds:.2g} s for the first call with one frame of that size")
+
+
+def _structure(backend: Backend, branches: tuple[Branch, ...]) -> str:
+    """Which layers' features are injected for structure, and whether their branches contribute."""
+    layers = {site.layer for site in backend.sites if Role.STRUCTURE_FEATURES in site.roles}
+    chosen = [branch for branch in branches if branch.layer in layers]
+    said = "; ".join(
+        f"decoder layer {each.layer}: its branch is {each.share:.1%} of the stream, {each.from_picture:.0%} of it from "
+        "the picture"
+        for each in chosen
+    )
+    if max(branch.weight for branch in chosen) >= IDLE:
+        return said
+    active = [branch.layer for branch in branches if branch.weight >= IDLE][:3]
+    return f'{said}; it is idle, the first that are not are {active}: name them as "structure_layers" in pnpvideo.json'
 
 
 def _gib(count: int) -> str:

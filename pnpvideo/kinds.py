@@ -242,6 +242,19 @@ class Shares(Kind):
 
 
 @dataclass(frozen=True)
+class Layers(Kind):
+    """Layers of a network, counted from 0, such as [4, 7]; at least one."""
+
+    metavar: ClassVar[str] = "[N,...]"
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, list | tuple) or not value:
+            raise OptionError(f"{name} is {value!r}; accepted is a list of layers, such as [4, 7]")
+        for layer in value:
+            Whole(0).check(name, layer)
+
+
+@dataclass(frozen=True)
 class Bytes(Whole):
     """A number of bytes; as text with K, M, G or T, powers of 1,024: ``8G``, ``2.5G``."""
 

@@ -56,7 +56,7 @@ class StableDiffusion(LatentModel):
         self._check(parts.source)
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
-        self.sites = tuple(sites_of(self.network))
+        self.sites = tuple(sites_of(self.network, self.card.structure_layers))
         told = self.network.config.time_cond_proj_dim
         self._told = None if told is None else embedded(GUIDANCE_TOLD, told).to(device, dtype)
 

@@ -51,7 +51,7 @@ class StableDiffusion3(LatentModel):
         super().__init__(parts, device, dtype, compile)
         config = self.network.config
         self.multiple = self.factor * int(config.patch_size)
-        self.sites = tuple(joint_sites(self.network))
+        self.sites = tuple(joint_sites(self.network, self.card.structure_layers))
         self.size = int(config.sample_size) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:

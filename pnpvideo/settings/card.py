@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pnpvideo.errors import OptionError
-from pnpvideo.kinds import Real, Text
+from pnpvideo.kinds import Layers, Real, Text
 from pnpvideo.methods.registry import METHODS
 from pnpvideo.option import Spec
 from pnpvideo.settings.options import KNOWN
@@ -22,7 +22,7 @@ def _recommendable() -> dict[str, Spec]:
 
 
 RECOMMENDABLE = _recommendable()
-FACTS = {"outside_notice": Text(), "familiar_error": Real(0.0, 100.0)}
+FACTS = {"outside_notice": Text(), "familiar_error": Real(0.0, 100.0), "structure_layers": Layers()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,15 @@ class Card:
     recommended: option -> value (see RECOMMENDABLE for which). outside_notice: the message for a picture outside the
     training domain. familiar_error: mean squared error of the network's noise estimate above which a picture is outside
     (see engine.pictures.warn_if_unfamiliar). learned_words: all words of its training captions, from the file beside
-    the card (see backends.learned_words); empty: unknown.
+    the card (see backends.learned_words); empty: unknown. structure_layers: the decoder layers, or a transformer's
+    blocks, whose residual features are injected for structure; None: those of the published method.
     """
 
     recommended: Mapping[str, Any] = field(default_factory=dict)
     outside_notice: str | None = None
     familiar_error: float = 0.0
     learned_words: frozenset[str] = frozenset()
+    structure_layers: tuple[int, ...] | None = None
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], usual: Mapping[str, Any]) -> Card:
@@ -54,6 +56,8 @@ class Card:
             else:
                 raise OptionError(f"{name!r} is no recommendation; known are: {', '.join([*RECOMMENDABLE, *FACTS])}")
         facts = {name: value for name, value in given.items() if name in FACTS}
+        if "structure_layers" in facts:
+            facts["structure_layers"] = tuple(facts["structure_layers"])
         return cls(recommended={**usual, **{name: given[name] for name in given if name not in FACTS}}, **facts)
 
     def with_words(self, words: Iterable[str]) -> Card:

@@ -169,6 +169,19 @@ def test_a_model_is_loaded_and_asked_once(checkpoint: Path, capsys: Output) -> N
     assert found["precision"] == "bfloat16 on cpu"
     assert "self-attention" in found["sites"] and "cross-attention" in found["sites"]
     assert "GiB of weights" in found["memory"] and "s for the first call" in found["call"]
+    assert found["structure"].startswith("decoder layer 4: its branch is ")
+
+
+def test_idle_layers_of_structure_are_said(checkpoint: Path, tmp_path: Path, capsys: Output) -> None:
+    idle = Path(shutil.copytree(checkpoint, tmp_path / "idle"))
+    (weights,) = (idle / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    blocks = [name for name in tensors if ".resnets." in name and ".conv2." in name and not name.startswith("down")]
+    save_file({**tensors, **{name: 0 * tensors[name] for name in blocks if "up_blocks.3" not in name}}, weights)
+    assert main(["doctor", str(idle), "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "decoder layer 4: its branch is 0.0% of the stream" in said
+    assert 'it is idle, the first that are not are [9, 10, 11]: name them as "structure_layers"' in said
 
 
 def test_stable_diffusion_3_is_loaded_and_asked_once(joint_checkpoint: Path, capsys: Output) -> None:

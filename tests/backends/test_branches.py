@@ -1,0 +1,86 @@
+"""How much a decoder's residual branches contribute, and the card's choice of layers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from pnpvideo.backends.branches import IDLE, decoder_branches
+from pnpvideo.backends.load import load
+from pnpvideo.errors import ModelError
+from pnpvideo.injection import Role, with_role
+from pnpvideo.settings.card import Card
+from pnpvideo.settings.options import Runtime
+
+CPU = Runtime(device="cpu")
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def recommend(folder: Path, **card: object) -> None:
+    (folder / "pnpvideo.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def test_a_branch_that_is_cut_is_idle(copy: Path) -> None:
+    (weights,) = (copy / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    for name in ("weight", "bias"):
+        tensors[f"up_blocks.1.resnets.1.conv2.{name}"].zero_()
+    save_file(tensors, weights)
+    branches = decoder_branches(load(str(copy), CPU))
+    assert [branch.layer for branch in branches] == list(range(12))
+    assert branches[4].share == branches[4].weight == 0 < IDLE
+    others = [branch for branch in branches if branch.layer != 4]
+    assert all(branch.share > 0 and 0 < branch.from_picture <= 1 for branch in others)
+
+
+def test_a_branch_that_sees_no_picture_takes_nothing_from_it(copy: Path) -> None:
+    (weights,) = (copy / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    tensors["up_blocks.3.resnets.2.conv2.weight"].zero_()
+    tensors["up_blocks.3.resnets.2.conv2.bias"].fill_(1.0)
+    save_file(tensors, weights)
+    last = decoder_branches(load(str(copy), CPU))[-1]
+    assert last.share > 0.1 and last.from_picture == pytest.approx(0, abs=1e-9)
+
+
+def test_a_card_names_the_layers_of_structure(copy: Path) -> None:
+    def layers() -> list[int]:
+        return [site.layer for site in with_role(load(str(copy), CPU).sites, Role.STRUCTURE_FEATURES)]
+
+    assert layers() == [4]
+    recommend(copy, structure_layers=[4, 7])
+    assert layers() == [4, 7]
+    attention = with_role(load(str(copy), CPU).sites, Role.STRUCTURE_ATTENTION)
+    assert min(site.layer for site in attention) == 4  # which the card does not move
+    recommend(copy, structure_layers=[12])
+    with pytest.raises(ModelError, match="structure_layers has 12; the network has decoder layers 0 to 11"):
+        load(str(copy), CPU)
+
+
+@pytest.mark.parametrize("wrong", [[], 4, [-1], [1.5], ["4"]])
+def test_a_card_with_other_layers_is_refused(copy: Path, wrong: object) -> None:
+    recommend(copy, structure_layers=wrong)
+    with pytest.raises(ModelError, match="structure_layers"):
+        load(str(copy), CPU)
+
+
+def test_a_transformer_has_blocks_instead(joint_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(joint_checkpoint, tmp_path / "copy"))
+    recommend(folder, structure_layers=[1])
+    backend = load(str(folder), CPU)
+    assert [site.layer for site in with_role(backend.sites, Role.STRUCTURE_FEATURES)] == [1]
+    assert decoder_branches(backend) == ()
+    recommend(folder, structure_layers=[99])
+    with pytest.raises(ModelError, match="blocks 0 to"):
+        load(str(folder), CPU)
+
+
+def test_the_card_keeps_layers_as_a_fact() -> None:
+    card = Card.from_mapping({"structure_layers": [4, 7], "guidance": 2.0}, {})
+    assert card.structure_layers == (4, 7) and card.recommended == {"guidance": 2.0}
