@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="threads that share a batch; on a CPU one a core")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fastest", help="timed when a run begins")
     parser.add_argument(
-        "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 48,96,128,128"
+        "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 48,96,128,64"
     )
     parser.add_argument("--fit", action="store_true", help="end the stage, cooldown included, with this run")
     parser.add_argument("--only", choices=STAGES, help="train this stage alone")

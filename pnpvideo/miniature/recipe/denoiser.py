@@ -21,7 +21,7 @@ from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
 from pnpvideo.miniature.recipe.tokenizer import LENGTH, WIDTH
 
 EMPTY_CAPTION_SHARE, MIN_SNR = 0.1, 5.0
-WIDTHS = (48, 96, 128, 128)
+WIDTHS = (48, 96, 128, 64)
 PROBE_SCENES = 16
 """The first scenes of the first dataset, which are not trained on but used to examine the network."""
 WORDINGS = 4
