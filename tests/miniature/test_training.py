@@ -309,3 +309,15 @@ def test_an_unfinished_stage_goes_on_from_its_reduced_checkpoint(tmp_path: Path)
     moved = gone_on["module"]["weight"] - saved["averaged"]["weight"]
     assert 0 < float(moved.abs().max()) < 0.1  # ten small steps away from where it was
     assert stage.rate_at(35, start=30) == pytest.approx(stage.rate * 6 / stage.warm_up)
+
+
+def test_an_unfinished_stage_is_kept_with_few_digits(tmp_path: Path) -> None:
+    weights = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    whole = {"module": {}, "averaged": {"weight": weights}, "step": 3, "processor_seconds": 1.0}
+    for done in (False, True):
+        torch.save({**whole, "done": done}, tmp_path / "line.pt")
+        kept = load_file(keep_weights(tmp_path, "line", tmp_path / str(done)))["weight"]
+        assert kept.dtype == torch.float16 and kept.isfinite().all()
+        off = float(((kept.float() - weights) / weights).abs().max())
+        assert off < 1e-3 if done else 1e-3 < off <= 2**-6 + 1e-3
+        assert len(set((kept.view(torch.int16) & 31).tolist())) == (32 if done else 1)

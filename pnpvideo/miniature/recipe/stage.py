@@ -30,6 +30,9 @@ AVERAGE_POWER = 6.94
 """Exponent of the moving average (Karras et al. 2024, arXiv 2312.02696, eq. 123): about the last tenth of all steps
 counts."""
 
+KEPT_DIGITS = 6
+"""Binary digits of the weights of an unfinished stage in the repository: they are off by 1.6% at most."""
+
 Loss = Callable[[int, torch.Generator], Tensor]
 """(step, generator) -> the mean loss of one batch."""
 
@@ -192,16 +195,25 @@ def kept_path(folder: Path, name: str) -> Path:
 def keep_weights(folder: Path, name: str, target: Path) -> Path:
     """Write TARGET/NAME.safetensors, the reduced checkpoint of a stage: its moving average in fp16; return its path.
 
-    A stage that is not done goes on from it with a new optimiser, so not as an uninterrupted run would.
+    A stage that is not done goes on from it with a new optimiser, so not as an uninterrupted run would. Its weights are
+    rounded to KEPT_DIGITS, with which git compresses them to half the size.
     """
     saved = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
     facts = {key: saved[key] for key in ("step", "done", "processor_seconds")}
     path = kept_path(target, name)
     target.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half().contiguous() for key, value in saved["averaged"].items()}
+    if not saved["done"]:
+        weights = {key: _rounded(value, KEPT_DIGITS) for key, value in weights.items()}
     save_file(weights, path.with_suffix(".part"), {key: json.dumps(value) for key, value in facts.items()})
     os.replace(path.with_suffix(".part"), path)
     return path
+
+
+def _rounded(x: Tensor, digits: int) -> Tensor:
+    """``x`` with so many binary digits, the leading one included."""
+    mantissa, exponent = torch.frexp(x.float())
+    return torch.ldexp((mantissa * 2**digits).round() / 2**digits, exponent).to(x.dtype)
 
 
 def _kept_weights(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
