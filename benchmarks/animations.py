@@ -9,19 +9,17 @@ structure distance. There is no ground truth.
 
 import argparse
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from pnpvideo.backends.load import load
 from pnpvideo.measure.clip import measure_clip
 from pnpvideo.measure.figures import nanmean
 from pnpvideo.measure.sheet import SheetRow, draw_sheet
+from pnpvideo.miniature.art.animation import animation
 from pnpvideo.miniature.art.captions import LOOK_WORDS, with_article
-from pnpvideo.miniature.art.names import Name, held_out_names
-from pnpvideo.miniature.art.packages import ANIMATED, fetch_package
+from pnpvideo.miniature.art.names import held_out_names
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 from pnpvideo.video.read import read
@@ -37,10 +35,7 @@ NAMES = (
     "bottle with popping cork",
 )
 """Held-out names whose drawing moves."""
-SIZE, SIDE = 256, 216
-"""Pixels: of a frame, and of the drawing in its middle."""
 BACKDROP = "light blue"
-COLOUR = (173, 219, 250)
 
 
 def main() -> None:
@@ -53,7 +48,7 @@ def main() -> None:
     parser.add_argument("--coherence", default="flow")
     parser.add_argument("--sheet", type=Path, help="write frames of sources and results there")
     asked = parser.parse_args()
-    package, backend = fetch_package(asked.directory, ANIMATED), load("miniature")
+    backend = load("miniature")
     names = {name.text: name for name in held_out_names()}
     rows: list[dict[str, float]] = []
     shown: list[SheetRow] = []
@@ -62,7 +57,7 @@ def main() -> None:
             folder = Path(temporary)
             source = folder / "source"
             source.mkdir()
-            for index, frame in enumerate(clip(package, names[text], asked.frames)):
+            for index, frame in enumerate(animation(asked.directory, names[text], asked.frames, backdrop=BACKDROP)):
                 Image.fromarray(frame).save(source / f"{index:03}.png")
             source_prompt, prompt = (describe(text, look) for look in ("3d", asked.look))
             options = Options.from_flat(
@@ -90,17 +85,6 @@ def main() -> None:
 def describe(text: str, look: str) -> str:
     """The prompt of a clip in ``look``."""
     return f"{LOOK_WORDS[look][0]} {with_article(text)} on a plain {BACKDROP} background"
-
-
-def clip(package: Path, name: Name, frames: int) -> Iterator[np.ndarray]:
-    """The first ``frames`` frames of the animation of ``name`` on the backdrop, (SIZE, SIZE, 3) uint8."""
-    with Image.open(package / "assets" / f"{name.code}.webp") as animation:
-        for index in range(frames):
-            animation.seek(index)
-            sprite = animation.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-            picture = Image.new("RGB", (SIZE, SIZE), COLOUR)
-            picture.paste(sprite, ((SIZE - SIDE) // 2, (SIZE - SIDE) // 2), sprite)
-            yield np.asarray(picture)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pnpvideo.cli.verbosity import Verbosity, hush_libraries
@@ -50,31 +51,43 @@ def pixels(path: Path) -> np.ndarray:
     return np.stack([frame.pixels for frame in read(path).frames()])
 
 
+def descriptions() -> dict[str, dict[str, Any]]:
+    """The samples by name: clips of the procedural world, and those that artists drew, whose truth nobody knows."""
+    files = [SAMPLES / "captions.json", SAMPLES / "drawings.json"]
+    return {name: words for file in files for name, words in json.loads(file.read_text(encoding="utf-8")).items()}
+
+
 def demonstrate(name: str, options: Options, folder: Path) -> None:
-    """Translate sample ``name`` into ``folder`` and compare it with its ground truth. Raises PnPVideoError."""
+    """Translate sample ``name`` into ``folder`` and compare it with its ground truth, if there is one. Raises
+    PnPVideoError."""
     from pnpvideo.pipeline import translate  # loads the network's libraries, which takes seconds
 
-    words = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))[name]
+    words = descriptions()[name]
     source, truth = SAMPLES / f"{name}.mp4", SAMPLES / f"{name}.truth.mp4"
+    known = [truth] if truth.exists() else []
     folder.mkdir(parents=True, exist_ok=True)
     print(f"translating {source.name}: {words['source_prompt']!r} into {words['prompt']!r}", flush=True)
     started = time.monotonic()
     result = translate(source, words["prompt"], folder / "demo.mp4", options, report=PlainProgress())
     seconds = time.monotonic() - started
 
-    clips = {"source": pixels(source), "result": pixels(result.output), "ground\ntruth": pixels(truth)}
+    clips = {"source": pixels(source), "result": pixels(result.output)}
+    if known:
+        clips["ground\ntruth"] = pixels(truth)
     sheet = folder / "demo.png"
     with published(sheet) as building:
         contact_sheet(clips).save(building)
-    before, after = (psnr(clips[row], clips["ground\ntruth"]) for row in ("source", "result"))
-    print(f"translated {words['frames']} frames, {words['drawings']} drawings, in {seconds:.0f} s")
-    print(f"PSNR to the ground truth: source {before:.1f} dB, result {after:.1f} dB")
+    drawings = f", {words['drawings']} drawings," if "drawings" in words else ""
+    print(f"translated {words['frames']} frames{drawings} in {seconds:.0f} s")
+    if known:
+        before, after = (psnr(clips[row], clips["ground\ntruth"]) for row in ("source", "result"))
+        print(f"PSNR to the ground truth: source {before:.1f} dB, result {after:.1f} dB")
     print(f"result: {result.output}")
     print(f"sheet:  {sheet}")
     write_file(folder / "demo.json", json.dumps(result.report, indent=2).encode())
     page = write_page(
         source,
-        [result.output, truth],
+        [result.output, *known],
         folder / "demo.html",
         ComparisonOptions(prompt=words["prompt"], overwrite=True),
         run_reports=[folder / "demo.json"],
@@ -90,7 +103,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, help="denoising steps (default: the preset's)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the result (default: out)")
     options = parser.parse_args(arguments)
-    captions = json.loads((SAMPLES / "captions.json").read_text(encoding="utf-8"))
+    captions = descriptions()
     if options.name not in captions:
         parser.error(f"no sample is called {options.name!r}; there are: {', '.join(captions)}")
     hush_libraries(Verbosity())

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pnpvideo.miniature.art.names import held_out_names
 from pnpvideo.miniature.world import Instant, Scene, trace_gbuffer
 from pnpvideo.miniature.world.geometry import FIRST_THING
 from pnpvideo.video.pixels import psnr
 from pnpvideo.video.probe import probe
 from pnpvideo.video.read import read
-from samples import demo
+from samples import demo, drawings
 from samples.clips import FOLDER, SAMPLES, SIZE, Sample, SampleShot
 from samples.render import main, pictures
 
@@ -101,11 +102,31 @@ def test_numbered_examples_name_samples_and_captions_that_exist(script: Path) ->
         assert {shown, words[used[0]]["prompt"]} <= texts
 
 
+@pytest.mark.parametrize("name", drawings.CLIPS)
+def test_a_drawn_clip_is_as_described(name: str) -> None:
+    stated = json.loads((FOLDER / "drawings.json").read_text(encoding="utf-8"))
+    assert stated == json.loads(json.dumps({sample: drawings.description(sample) for sample in drawings.CLIPS}))
+    found = probe(FOLDER / f"{name}.mp4")
+    assert (found.width, found.height, found.fps, found.frames) == (SIZE, SIZE, 12, stated[name]["frames"])
+    assert (FOLDER / f"{name}.mp4").stat().st_size <= MOST_BYTES
+    assert "MIT License" in (FOLDER / "drawings.LICENSE").read_text(encoding="utf-8")
+    assert drawings.CLIPS[name] in {held_out.text for held_out in held_out_names()}
+
+
 def test_demo_reports_a_missing_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "no-model"
     assert demo.main(["--model", str(missing), "--out", str(tmp_path / "out")]) == 4
     assert "no-model" in capsys.readouterr().err
     assert not (tmp_path / "out" / "demo.mp4").exists()
+
+
+@pytest.mark.slow
+def test_demo_of_a_drawn_clip_has_no_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--name", "fish", "--steps", "1", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "translated 24 frames in " in said and "PSNR" not in said
+    assert len(list(read(tmp_path / "demo.mp4").frames())) == 24
+    assert 2 * SIZE < np.asarray(Image.open(tmp_path / "demo.png")).shape[0] < 3 * SIZE
 
 
 @pytest.mark.slow

@@ -6,13 +6,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.art import packages
+from pnpvideo.miniature.art.animation import animation
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.drawing import draw_scene, place_sprite
 from pnpvideo.miniature.art.names import Name, all_names, held_out_names, training_names
-from pnpvideo.miniature.art.scene import ArtInstant, ArtScene, ArtThing, PlainBackdrop, random_art
+from pnpvideo.miniature.art.scene import BACKDROP_COLOURS, ArtInstant, ArtScene, ArtThing, PlainBackdrop, random_art
 from pnpvideo.miniature.art.sprites import LOOKS, SIDE, Sprites, rasterise_svg
 from pnpvideo.miniature.recipe.data import training_art_instant
 from pnpvideo.miniature.world import Instant
@@ -131,3 +133,38 @@ def test_an_archive_that_leaves_its_folder_is_refused_before_python_3_11_4(
     with pytest.raises(PnPVideoError, match="no plain file inside its folder"):
         packages.fetch_package(archive.parent, packages.FLAT)
     assert not list(tmp_path.rglob("out.json"))
+
+
+def animated(folder: Path, frames: int) -> None:
+    """A package whose cat is a white square that steps to the right in every frame."""
+    assets = folder / f"lobehub-fluent-emoji-anim-1-{packages.VERSIONS[packages.ANIMATED]}" / "package" / "assets"
+    assets.mkdir(parents=True)
+    pictures = []
+    for index in range(frames):
+        pixels = np.zeros((64, 64, 4), np.uint8)
+        pixels[16:48, 4 * index : 4 * index + 16] = 255
+        pictures.append(Image.fromarray(pixels))
+    pictures[0].save(
+        assets / f"{CAT.code}.webp", save_all=True, append_images=pictures[1:], duration=40, lossless=True, disposal=2
+    )
+
+
+def test_an_animation_stands_on_its_backdrop(tmp_path: Path) -> None:
+    animated(tmp_path, 9)
+    frames = animation(tmp_path, CAT, 5, every=2, backdrop="red", size=128)
+    assert len(frames) == 5 and frames[0].shape == (128, 128, 3)
+    red = tuple(round(255 * value) for value in BACKDROP_COLOURS["red"])
+    columns = []
+    for frame in frames:
+        assert tuple(frame[0, 0]) == tuple(frame[-1, -1]) == red
+        columns.append(np.nonzero(frame[64].min(1) > 200)[0].mean())
+    step = 2 * 4 * 109 / 64  # of two frames, on a drawing 109 pixels wide
+    assert np.diff(columns) == pytest.approx([step] * 4, abs=1)
+
+
+def test_a_drawing_that_does_not_move_long_enough_is_refused(tmp_path: Path) -> None:
+    animated(tmp_path, 9)
+    with pytest.raises(PnPVideoError, match="has 9 frames; 6, one in 2, need 11"):
+        animation(tmp_path, CAT, 6, every=2)
+    with pytest.raises(PnPVideoError, match="no animation of 'dog'"):
+        animation(tmp_path, Name("dog", "dog", "1f415", False), 2)
