@@ -32,6 +32,7 @@ from pnpvideo.miniature.recipe.data import SHARD, SIZE, ArtPictures, Pictures, S
 from pnpvideo.miniature.recipe.denoiser import WIDTHS, denoiser_stage, load_latents, new_unet
 from pnpvideo.miniature.recipe.export import export, export_captioner, export_judge
 from pnpvideo.miniature.recipe.judge import JudgeWithPatchHead, judge_stage, new_judge
+from pnpvideo.miniature.recipe.memory import reuse_freed_memory
 from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings, averaged_weights, has_weights, kept_path, train
 from pnpvideo.miniature.recipe.tokenizer import new_tokenizer
 from pnpvideo.miniature.recipe.warm_start import copy_known_weights, grow_autoencoder
@@ -85,6 +86,7 @@ def main() -> None:
         if scenes % SHARD:
             flag = flag.replace("_", "-")
             parser.error(f"--{flag} is {scenes}; accepted are multiples of {SHARD}, the scenes of a shard")
+    reuse_freed_memory()
     _Recipe(arguments).run()
 
 
