@@ -16,7 +16,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.measure.judge import Judge, Tower, model_type
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe import __main__ as recipe
-from pnpvideo.miniature.recipe import data
+from pnpvideo.miniature.recipe import data, samples
 from pnpvideo.miniature.recipe import stage as stage_module
 from pnpvideo.miniature.recipe.augmentation import PATCH, Augmentation, preprocess
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures, make_shards, training_instant, training_styles
@@ -29,10 +29,13 @@ from pnpvideo.words.caption import Captioner
 
 @pytest.fixture(scope="module")
 def small_shards() -> object:
-    """Shards of two scenes, rendered here: a pool of processes would be started for nothing."""
+    """Shards of two scenes, rendered here: a pool of processes would be started for nothing. Sheets of three pictures,
+    drawn in one step."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (data, recipe):
             patch.setattr(module, "SHARD", 2)
+        patch.setattr(samples, "COUNT", 3)
+        patch.setattr(samples, "STEPS", 1)
         patch.setattr(multiprocessing, "get_context", lambda _: NoPool())
         yield
 
@@ -77,6 +80,7 @@ def made(small_shards: object, tmp_path_factory: pytest.TempPathFactory) -> Path
         patch.setattr(sys, "argv", [*asked, start, f"--export={folder / 'made'}"])
         recipe.main()
     assert not (folder / "never").exists()
+    assert {path.name for path in folder.glob("*.png")} == {"half-size-denoiser-2.png", "denoiser-2.png"}
     return folder / "made"
 
 

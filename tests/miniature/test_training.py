@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import Attention
+from PIL import Image
 from safetensors.torch import load_file
 
 from pnpvideo.errors import PnPVideoError
@@ -22,6 +23,7 @@ from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, encode_pict
 from pnpvideo.miniature.recipe.data import Pictures
 from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, sharpness_loss, structure_loss
+from pnpvideo.miniature.recipe.samples import SampleSheet, sheet_captions
 from pnpvideo.miniature.recipe.stage import (
     Stage,
     TrainingSettings,
@@ -239,13 +241,29 @@ def test_the_faster_dtype_is_chosen() -> None:
 
 def test_the_log_counts_samples_per_hour(tmp_path: Path) -> None:
     stage = line()
-    stage.inspect = lambda module: {"weights": float(next(module.parameters()).detach().abs().sum())}
+    stage.inspect = lambda module, path: {"weights": float(next(module.parameters()).detach().abs().sum())}
     assert train(stage, tmp_path, time.monotonic() + 60, "cpu", workers=2)
     rows = [json.loads(row) for row in (tmp_path / "line.jsonl").read_text().splitlines()]
     assert set(rows[0]["seconds_a_batch"]) == {"torch.float32", "torch.bfloat16"}
     assert [row["samples"] for row in rows if "samples" in row] == [100 * 32, 200 * 32]
     assert all(row["samples_an_hour"] > 0 and row["samples_a_processor_hour"] > 0 for row in rows if "samples" in row)
-    assert rows[-1]["weights"] > 0 and rows[-1]["step"] == 200
+    saved = torch.load(tmp_path / "line.pt", weights_only=True)
+    weights = {name: float(saved[name]["weight"].abs().sum()) for name in ("averaged", "module")}
+    assert rows[-1]["weights"] == pytest.approx(weights["averaged"]) != pytest.approx(weights["module"], abs=1e-6)
+    assert rows[-1]["step"] == 200
+
+
+def test_the_sheet_shows_a_picture_for_each_caption(tmp_path: Path) -> None:
+    captions = sheet_captions(art=True)
+    assert len(set(captions)) > 20 and sum("background" in text for text in captions) >= 3
+    assert not any("3d" in text for text in sheet_captions(art=False))
+    unet = new_unet((8, 8, 16, 16))
+    context = torch.zeros(2, 4, unet.config.cross_attention_dim)
+    autoencoder = small_autoencoder((8, 8, 8, 8), channels=unet.config.in_channels)
+    SampleSheet(captions[:2], context, context[:1], autoencoder, new_scheduler()).draw(unet, 8, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 2 * 192
+        assert np.asarray(sheet).std() > 1
 
 
 def test_the_rate_is_constant_between_warm_up_and_cooldown() -> None:

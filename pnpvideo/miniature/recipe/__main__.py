@@ -198,7 +198,7 @@ class _Recipe:
         if not half and has_weights(self.folder, "half-size-denoiser"):
             unet.load_state_dict(averaged_weights(self.folder, "half-size-denoiser"))
         settings = self.settings(name, *((64, 1e-3) if half else (32, 6e-4)))
-        return denoiser_stage(name, unet, text_encoder, self.tokenizer, datasets, settings)
+        return denoiser_stage(name, unet, text_encoder, self.tokenizer, datasets, settings, autoencoder)
 
     def latest(self, name: str) -> str:
         """Stage ``name``, or the one that continues it if that has begun."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels
 from pnpvideo.miniature.recipe.attention import TrainingAttention
 from pnpvideo.miniature.recipe.autoencoder import LATENT_CHANNELS
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures
+from pnpvideo.miniature.recipe.samples import SampleSheet, sheet_captions
 from pnpvideo.miniature.recipe.stage import Stage, TrainingSettings
 from pnpvideo.miniature.recipe.tokenizer import LENGTH, WIDTH
 
@@ -111,10 +112,12 @@ def denoiser_stage(
     tokenizer: CLIPTokenizer,
     datasets: Sequence[LatentDataset],
     settings: TrainingSettings,
+    autoencoder: AutoencoderKL | None = None,
 ) -> Stage:
     """Train to predict epsilon with min-SNR weighting (arXiv 2303.09556), one caption in ten empty.
 
-    The table of ``ablate_levels`` is logged every hour, from the first scenes of the first dataset.
+    The table of ``ablate_levels`` is logged every hour, from the first scenes of the first dataset. autoencoder:
+    decodes a sheet of pictures, which is written then too.
     """
     batch, device = settings.batch, settings.device
     probe_scenes = range(min(PROBE_SCENES, len(datasets[0].latents) // 2))
@@ -160,6 +163,18 @@ def denoiser_stage(
         context=context(datasets[0].tokens[list(probe_scenes), columns, 0]),
         alphas=alphas,
     )
+    sheet = None
+    if autoencoder is not None:
+        captions = sheet_captions(art=len(datasets) > 1)
+        read = tokenizer(captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
+        contexts = context(read.input_ids.to(device)), context(empty)
+        sheet = SampleSheet(captions, *contexts, autoencoder, new_scheduler())
+
+    def inspect(module: nn.Module, path: Path) -> dict[str, Any]:
+        if sheet is not None:
+            sheet.draw(unet, probe.latents.shape[-1], path)
+        return ablate_levels(unet, probe)
+
     return Stage(
         name=name,
         module=unet,
@@ -169,5 +184,5 @@ def denoiser_stage(
         rate=settings.rate,
         warm_up=150,
         beta2=0.999,
-        inspect=lambda module: ablate_levels(module, probe),
+        inspect=inspect,
     )

@@ -42,8 +42,8 @@ class Stage:
     """A network, its loss and its learning-rate schedule.
 
     batch: samples in each call of ``loss``. steps: length of the stage. rate: learning rate of AdamW, constant after
-    ``warm_up`` steps, falling linearly to 0 over the last ``cooldown`` share of the steps. inspect: figures of the
-    network that are logged every hour.
+    ``warm_up`` steps, falling linearly to 0 over the last ``cooldown`` share of the steps. inspect: (network, path
+    of a picture that it may write) -> figures of the averaged weights, which are logged every hour.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Stage:
     warm_up: int = 100
     cooldown: float = 0.2
     beta2: float = 0.98
-    inspect: Callable[[nn.Module], dict[str, Any]] | None = None
+    inspect: Callable[[nn.Module, Path], dict[str, Any]] | None = None
 
     def rate_at(self, step: int, time_left: float = 1.0, start: int = 0) -> float:
         """The learning rate of ``step``. time_left: share of the run's time that is left, if the stage ends with it.
@@ -138,6 +138,12 @@ def train(
         torch.save(state, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
 
+    def inspect(call: Callable[[nn.Module, Path], dict[str, Any]]) -> None:
+        trained = {name: value.clone() for name, value in module.state_dict().items()}
+        module.eval().load_state_dict(averaged)
+        log.write(step, **call(module, folder / f"{stage.name}-{step}.png"))
+        module.train().load_state_dict(trained)
+
     if dtype is None:
         dtype, seconds = fastest_dtype(device, lambda each: _batch_seconds(stage, parameters, step, device, each))
         log.write(step, precision=str(dtype), seconds_a_batch=seconds)
@@ -161,7 +167,7 @@ def train(
             _average(averaged, module, step)
             log.add(loss, step)
             if stage.inspect and time.monotonic() - inspected_at > INSPECT_SECONDS:
-                log.write(step, **stage.inspect(module))
+                inspect(stage.inspect)
                 inspected_at = time.monotonic()
             if time.monotonic() - saved_at > SAVE_SECONDS:
                 save()
@@ -169,7 +175,7 @@ def train(
     done = fit or step >= stage.steps
     save(done)
     if stage.inspect and done:
-        log.write(step, **stage.inspect(module))
+        inspect(stage.inspect)
     return done
 
 
