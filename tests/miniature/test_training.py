@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.recipe import attention as attention_module
-from pnpvideo.miniature.recipe import carry
+from pnpvideo.miniature.recipe import carry, memory
 from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
 from pnpvideo.miniature.recipe.attention import TrainingAttention, attention_with_kept_map
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, encode_pictures, standardise_latents
@@ -262,8 +262,9 @@ def test_the_sheet_shows_a_picture_for_each_caption(tmp_path: Path) -> None:
     autoencoder = small_autoencoder((8, 8, 8, 8), channels=unet.config.in_channels)
     SampleSheet(captions[:2], context, context[:1], autoencoder, new_scheduler()).draw(unet, 8, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.width > 2 * 192
-        assert np.asarray(sheet).std() > 1
+        pixels = np.asarray(sheet)
+    assert pixels.shape == (64, 6 * 64, 3) and (pixels[:, 128:] == 255).all()
+    assert all(pixels[:, left : left + 64].std() > 1 for left in (0, 64))
 
 
 def test_the_rate_is_constant_between_warm_up_and_cooldown() -> None:
@@ -347,7 +348,7 @@ def test_freed_memory_is_kept_for_the_next_tensor() -> None:
     """In a process of its own, for it is changed for good: the second large block costs few page faults."""
     code = (
         "import resource\n"
-        "from pnpvideo.miniature.recipe.memory import reuse_freed_memory\n"
+        f"from {memory.__name__} import reuse_freed_memory\n"
         "print(int(reuse_freed_memory()))\n"
         "for _ in range(2):\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"

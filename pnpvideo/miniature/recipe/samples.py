@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from PIL import Image
 from torch import Tensor
 
-from pnpvideo.measure.sheet import SheetRow, draw_sheet
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.sprites import LOOKS
 from pnpvideo.miniature.recipe.data import HELD_OUT, training_art_instant
@@ -40,7 +40,7 @@ class SampleSheet:
 
     @torch.no_grad()
     def draw(self, unet: UNet2DConditionModel, side: int, path: Path) -> None:
-        """Sample every caption with STEPS steps of DDIM, and write the sheet. side: of the latents, in cells."""
+        """Sample every caption with STEPS steps of DDIM, and write the pictures row by row. side: of the latents."""
         x = torch.randn(
             (len(self.captions), int(unet.config.in_channels), side, side), generator=torch.Generator().manual_seed(0)
         ).to(self.context.device)
@@ -51,8 +51,9 @@ class SampleSheet:
             x = self.scheduler.step(without + GUIDANCE * (found - without), timestep, x).prev_sample
         decoded = self.autoencoder.to(x.device).decode(x / self.autoencoder.config.scaling_factor).sample
         pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        rows = [
-            SheetRow(list(np.asarray(pixels[start : start + COLUMNS])), headings=self.captions[start : start + COLUMNS])
-            for start in range(0, len(pixels), COLUMNS)
-        ]
-        draw_sheet(rows, width=192).save(path)
+        count, height, width, _ = pixels.shape
+        rows = -(-count // COLUMNS)
+        sheet = np.full((rows * COLUMNS, height, width, 3), 255, np.uint8)
+        sheet[:count] = pixels
+        grid = sheet.reshape(rows, COLUMNS, height, width, 3).transpose(0, 2, 1, 3, 4)
+        Image.fromarray(grid.reshape(rows * height, COLUMNS * width, 3)).save(path)
