@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 
 from pnpvideo.backends.backend import Backend
-from pnpvideo.backends.branches import IDLE, Branch, decoder_branches
+from pnpvideo.backends.influence import IDLE, influences
 from pnpvideo.backends.load import load
 from pnpvideo.errors import NotFiniteError, PnPVideoError
 from pnpvideo.events import Report
-from pnpvideo.injection import Role
+from pnpvideo.injection import Kind, Role, select, with_role
 from pnpvideo.settings.options import Options
 
 from .checks import Check
@@ -44,8 +44,8 @@ def examine_model(options: Options, report: Report) -> Iterator[Check]:
     )
     call = _call(backend)
     yield call
-    if call.ok and (branches := decoder_branches(backend)):
-        yield Check(name="structure", ok=True, found=_structure(backend, branches))
+    if call.ok:
+        yield _structure(backend)
 
 
 def _call(backend: Backend) -> Check:
@@ -63,19 +63,17 @@ def _call(backend: Backend) -> Check:
     return Check(name="call", ok=True, found=f"{seconds:.2g} s for the first call with one frame of that size")
 
 
-def _structure(backend: Backend, branches: tuple[Branch, ...]) -> str:
-    """Which layers' features are injected for structure, and whether their branches contribute."""
-    layers = {site.layer for site in backend.sites if Role.STRUCTURE_FEATURES in site.roles}
-    chosen = [branch for branch in branches if branch.layer in layers]
-    said = "; ".join(
-        f"decoder layer {each.layer}: its branch is {each.share:.1%} of the stream, {each.from_picture:.0%} of it from "
-        "the picture"
-        for each in chosen
-    )
-    if max(branch.weight for branch in chosen) >= IDLE:
-        return said
-    active = [branch.layer for branch in branches if branch.weight >= IDLE][:3]
-    return f'{said}; it is idle, the first that are not are {active}: name them as "structure_layers" in pnpvideo.json'
+def _structure(backend: Backend) -> Check:
+    """Whether the features that are injected for structure have an influence on what the network predicts."""
+    chosen = with_role(backend.sites, Role.STRUCTURE_FEATURES)
+    found = influences(backend, chosen)
+    layers = ", ".join(f"{site.part} layer {site.layer}: {found[site]:.0%}" for site in chosen)
+    said = f"features that two pictures exchange change the prediction by {layers} of the pictures' difference"
+    if max(found.values()) < IDLE:
+        others = [site for site in select(backend.sites, Kind.RESIDUAL, chosen[0].part) if site not in found]
+        active = [site.layer for site, influence in influences(backend, others).items() if influence >= IDLE]
+        said += f'; idle. Not idle: {active}; name some as "structure_layers" in pnpvideo.json'
+    return Check(name="structure", ok=True, found=said)
 
 
 def _gib(count: int) -> str:

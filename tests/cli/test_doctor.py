@@ -1,6 +1,7 @@
 """pnpvideo doctor and models: what they find, and what they say when something is missing."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -169,7 +170,7 @@ def test_a_model_is_loaded_and_asked_once(checkpoint: Path, capsys: Output) -> N
     assert found["precision"] == "bfloat16 on cpu"
     assert "self-attention" in found["sites"] and "cross-attention" in found["sites"]
     assert "GiB of weights" in found["memory"] and "s for the first call" in found["call"]
-    assert found["structure"].startswith("decoder layer 4: its branch is ")
+    assert "change the prediction by decoder layer 4: " in found["structure"]
 
 
 def test_idle_layers_of_structure_are_said(checkpoint: Path, tmp_path: Path, capsys: Output) -> None:
@@ -180,8 +181,9 @@ def test_idle_layers_of_structure_are_said(checkpoint: Path, tmp_path: Path, cap
     save_file({**tensors, **{name: 0 * tensors[name] for name in blocks if "up_blocks.3" not in name}}, weights)
     assert main(["doctor", str(idle), "--device", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert "decoder layer 4: its branch is 0.0% of the stream" in said
-    assert 'it is idle, the first that are not are [9, 10, 11]: name them as "structure_layers"' in said
+    assert "change the prediction by decoder layer 4: 0% of the pictures' difference; idle" in said
+    (active,) = re.findall(r'Not idle: \[(.*?)\]; name some as "structure_layers"', said)
+    assert set(filter(None, active.split(", "))) <= {"9", "10", "11"}
 
 
 def test_stable_diffusion_3_is_loaded_and_asked_once(joint_checkpoint: Path, capsys: Output) -> None:

@@ -1,16 +1,18 @@
-"""How much a decoder's residual branches contribute, and the card's choice of layers."""
+"""The influence of a layer's features, and the card's choice of layers."""
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from pnpvideo.backends.branches import IDLE, decoder_branches
+from pnpvideo.backends.backend import Backend
+from pnpvideo.backends.influence import influences
 from pnpvideo.backends.load import load
 from pnpvideo.errors import ModelError
-from pnpvideo.injection import Role, with_role
+from pnpvideo.injection import Kind, Role, Site, select, with_role
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.options import Runtime
 
@@ -26,27 +28,30 @@ def recommend(folder: Path, **card: object) -> None:
     (folder / "pnpvideo.json").write_text(json.dumps(card), encoding="utf-8")
 
 
-def test_a_branch_that_is_cut_is_idle(copy: Path) -> None:
+def residuals(backend: Backend, layers: Sequence[int]) -> tuple[Site, ...]:
+    return select(backend.sites, Kind.RESIDUAL, "decoder", layers)
+
+
+def test_a_branch_that_is_cut_has_no_influence(copy: Path) -> None:
     (weights,) = (copy / "unet").glob("*.safetensors")
     tensors = load_file(weights)
     for name in ("weight", "bias"):
         tensors[f"up_blocks.1.resnets.1.conv2.{name}"].zero_()
     save_file(tensors, weights)
-    branches = decoder_branches(load(str(copy), CPU))
-    assert [branch.layer for branch in branches] == list(range(12))
-    assert branches[4].share == branches[4].weight == 0 < IDLE
-    others = [branch for branch in branches if branch.layer != 4]
-    assert all(branch.share > 0 and 0 < branch.from_picture <= 1 for branch in others)
+    backend = load(str(copy), CPU)
+    cut, whole = influences(backend, residuals(backend, [4, 11])).values()
+    assert cut == 0 < whole
+    assert not any(module._forward_hooks for module in backend.network.modules())
 
 
-def test_a_branch_that_sees_no_picture_takes_nothing_from_it(copy: Path) -> None:
+def test_a_branch_that_sees_no_picture_has_no_influence(copy: Path) -> None:
     (weights,) = (copy / "unet").glob("*.safetensors")
     tensors = load_file(weights)
     tensors["up_blocks.3.resnets.2.conv2.weight"].zero_()
     tensors["up_blocks.3.resnets.2.conv2.bias"].fill_(1.0)
     save_file(tensors, weights)
-    last = decoder_branches(load(str(copy), CPU))[-1]
-    assert last.share > 0.1 and last.from_picture == pytest.approx(0, abs=1e-9)
+    backend = load(str(copy), CPU)
+    assert list(influences(backend, residuals(backend, [11])).values()) == pytest.approx([0], abs=1e-6)
 
 
 def test_a_card_names_the_layers_of_structure(copy: Path) -> None:
@@ -75,7 +80,7 @@ def test_a_transformer_has_blocks_instead(joint_checkpoint: Path, tmp_path: Path
     recommend(folder, structure_layers=[1])
     backend = load(str(folder), CPU)
     assert [site.layer for site in with_role(backend.sites, Role.STRUCTURE_FEATURES)] == [1]
-    assert decoder_branches(backend) == ()
+    assert min(influences(backend, with_role(backend.sites, Role.STRUCTURE_FEATURES)).values()) > 0
     recommend(folder, structure_layers=[99])
     with pytest.raises(ModelError, match="blocks 0 to"):
         load(str(folder), CPU)
