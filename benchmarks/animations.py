@@ -17,8 +17,8 @@ from pnpvideo.backends.load import load
 from pnpvideo.measure.clip import measure_clip
 from pnpvideo.measure.figures import nanmean
 from pnpvideo.measure.sheet import SheetRow, draw_sheet
-from pnpvideo.miniature.art.animation import animation
-from pnpvideo.miniature.art.captions import LOOK_WORDS, with_article
+from pnpvideo.miniature.art.animation import animation, animation_caption
+from pnpvideo.miniature.art.captions import LOOK_WORDS
 from pnpvideo.miniature.art.names import held_out_names
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
@@ -35,7 +35,6 @@ NAMES = (
     "bottle with popping cork",
 )
 """Held-out names whose drawing moves."""
-BACKDROP = "light blue"
 
 
 def main() -> None:
@@ -57,9 +56,9 @@ def main() -> None:
             folder = Path(temporary)
             source = folder / "source"
             source.mkdir()
-            for index, frame in enumerate(animation(asked.directory, names[text], asked.frames, backdrop=BACKDROP)):
+            for index, frame in enumerate(animation(asked.directory, names[text], asked.frames)):
                 Image.fromarray(frame).save(source / f"{index:03}.png")
-            source_prompt, prompt = (describe(text, look) for look in ("3d", asked.look))
+            source_prompt, prompt = (animation_caption(names[text], look) for look in ("3d", asked.look))
             options = Options.from_flat(
                 {"source_prompt": source_prompt, "store": folder / "store", "coherence": asked.coherence}
             )
@@ -80,11 +79,6 @@ def main() -> None:
     print(f"{'mean':20}", "  ".join(f"{key} {nanmean([row[key] for row in rows]):.3f}" for key in rows[0]))
     if asked.sheet is not None:
         draw_sheet(shown, f"3d animations, and their translation: {asked.look}").save(asked.sheet)
-
-
-def describe(text: str, look: str) -> str:
-    """The prompt of a clip in ``look``."""
-    return f"{LOOK_WORDS[look][0]} {with_article(text)} on a plain {BACKDROP} background"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from pnpvideo.miniature.art.animation import animation
-from pnpvideo.miniature.art.captions import LOOK_WORDS, with_article
+from pnpvideo.miniature.art.animation import animation, animation_caption
+from pnpvideo.miniature.art.captions import with_article
 from pnpvideo.miniature.art.names import held_out_names
 from samples.clips import FOLDER, SIZE
 from samples.render import write
@@ -21,10 +21,10 @@ CLIPS = {"fish": "tropical fish"}
 
 def description(name: str) -> dict[str, object]:
     """The entry of a clip in drawings.json."""
-    thing = f"{with_article(CLIPS[name])} on a plain {BACKDROP} background"
+    drawing = {each.text: each for each in held_out_names()}[CLIPS[name]]
     return {
-        "source_prompt": f"{LOOK_WORDS['3d'][0]} {thing}",
-        "prompt": f"{LOOK_WORDS['flat'][0]} {thing}",
+        "source_prompt": animation_caption(drawing, "3d", BACKDROP),
+        "prompt": animation_caption(drawing, "flat", BACKDROP),
         "frames": FRAMES,
         "note": f"{with_article(CLIPS[name])} swims, drawn by Microsoft's artists (MIT licence)",
     }

@@ -260,7 +260,7 @@ def test_the_sheet_shows_a_picture_for_each_caption(tmp_path: Path) -> None:
     unet = new_unet((8, 8, 16, 16))
     context = torch.zeros(2, 4, unet.config.cross_attention_dim)
     autoencoder = small_autoencoder((8, 8, 8, 8), channels=unet.config.in_channels)
-    SampleSheet(captions[:2], context, context[:1], autoencoder, new_scheduler()).draw(unet, 8, tmp_path / "sheet.png")
+    SampleSheet(context, context[:1], autoencoder, new_scheduler()).draw(unet, 8, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
     assert pixels.shape == (64, 6 * 64, 3) and (pixels[:, 128:] == 255).all()

@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.names import Name
 from pnpvideo.miniature.art.packages import ANIMATED, fetch_package
-from pnpvideo.miniature.art.scene import BACKDROP_COLOURS
+from pnpvideo.miniature.art.scene import BACKDROP_COLOURS, ArtInstant, ArtThing, PlainBackdrop
 
 SHARE = 0.85
 """Width of the drawing, as a share of the picture's."""
@@ -35,6 +36,12 @@ def animation(
                 f"{(frames - 1) * every + 1}"
             )
         return [_placed(opened, index * every, ground, side) for index in range(frames)]
+
+
+def animation_caption(name: Name, look: str, backdrop: str = "light blue") -> str:
+    """Describe an animation of ``name`` in ``look``, as the recipe's captions do."""
+    thing = ArtThing(name=name, x=0.5, y=0.5, size=SHARE)
+    return art_caption(ArtInstant(things=(thing,), backdrop=PlainBackdrop(colour=backdrop)), look)
 
 
 def _placed(opened: Image.Image, index: int, ground: Image.Image, side: int) -> np.ndarray:

@@ -168,7 +168,7 @@ def denoiser_stage(
         captions = sheet_captions(art=len(datasets) > 1)
         read = tokenizer(captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
         contexts = context(read.input_ids.to(device)), context(empty)
-        sheet = SampleSheet(captions, *contexts, autoencoder, new_scheduler())
+        sheet = SampleSheet(*contexts, autoencoder, new_scheduler())
 
     def inspect(module: nn.Module, path: Path) -> dict[str, Any]:
         if sheet is not None:

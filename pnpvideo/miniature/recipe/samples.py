@@ -29,10 +29,9 @@ def sheet_captions(art: bool) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class SampleSheet:
-    """captions: of the pictures; context: their text embeddings, (n, tokens, width); empty: of the empty caption, (1,
-    tokens, width); scheduler: the training's."""
+    """context: text embeddings of n captions, (n, tokens, width); empty: of the empty one, (1, tokens, width);
+    scheduler: the training's."""
 
-    captions: list[str]
     context: Tensor
     empty: Tensor
     autoencoder: AutoencoderKL
@@ -42,7 +41,7 @@ class SampleSheet:
     def draw(self, unet: UNet2DConditionModel, side: int, path: Path) -> None:
         """Sample every caption with STEPS steps of DDIM, and write the pictures row by row. side: of the latents."""
         x = torch.randn(
-            (len(self.captions), int(unet.config.in_channels), side, side), generator=torch.Generator().manual_seed(0)
+            (len(self.context), int(unet.config.in_channels), side, side), generator=torch.Generator().manual_seed(0)
         ).to(self.context.device)
         empty = self.empty.expand_as(self.context)
         self.scheduler.set_timesteps(STEPS)
