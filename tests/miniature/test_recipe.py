@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor, BlipForConditionalGeneration, CLIPModel, CLIPProcessor
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.errors import PnPVideoError
 from pnpvideo.measure.judge import Judge, Tower, model_type
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.miniature.recipe import __main__ as recipe
@@ -22,6 +24,7 @@ from pnpvideo.miniature.recipe.augmentation import PATCH, Augmentation, preproce
 from pnpvideo.miniature.recipe.data import LOOKS_PER_SCENE, Pictures, make_shards, training_instant, training_styles
 from pnpvideo.miniature.recipe.judge import patch_contents
 from pnpvideo.miniature.recipe.stage import Stage, averaged_weights, keep_weights, train
+from pnpvideo.miniature.recipe.workers import Gradients, batch_workers
 from pnpvideo.miniature.world import STYLES, render, trace_gbuffer
 from pnpvideo.miniature.world.shapes import SHAPES
 from pnpvideo.words.caption import Captioner
@@ -36,7 +39,8 @@ def small_shards() -> object:
             patch.setattr(module, "SHARD", 2)
         patch.setattr(samples, "COUNT", 3)
         patch.setattr(samples, "STEPS", 1)
-        patch.setattr(multiprocessing, "get_context", lambda _: NoPool())
+        contexts = multiprocessing.get_context
+        patch.setattr(multiprocessing, "get_context", lambda kind: NoPool() if kind == "spawn" else contexts(kind))
         yield
 
 
@@ -228,6 +232,58 @@ def test_workers_average_their_gradients(tmp_path: Path) -> None:
         found.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
     assert torch.allclose(found[0], found[1], atol=1e-6)
     assert found[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("fault", ["raises", "is killed"])
+def test_a_worker_that_fails_ends_the_training_with_an_error(fault: str, tmp_path: Path) -> None:
+    module, parent = torch.nn.Linear(3, 1), os.getpid()
+
+    def loss(step: int, draw: torch.Generator) -> torch.Tensor:
+        if step >= 6 and os.getpid() != parent:
+            if fault == "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError("no memory")
+        return module(torch.randn(4, 3, generator=draw)).square().mean()
+
+    stage = Stage(name="line", module=module, loss=loss, batch=4, steps=50, rate=1e-2)
+    with pytest.raises(PnPVideoError, match="no memory" if fault == "raises" else "a worker of the training has ended"):
+        train(stage, tmp_path, time.monotonic() + 60, "cpu", workers=2, dtype=torch.float32)
+    assert not multiprocessing.active_children()
+
+
+def test_without_forks_one_process_computes_all_batches() -> None:
+    asked: list[int] = []
+
+    def gradients(number: int) -> Gradients:
+        asked.append(number)
+        return torch.tensor(float(number)), (torch.full((1, 3), float(number)), None)
+
+    with batch_workers(gradients, torch.nn.Linear(3, 1), 3, "meta") as workers:
+        found = workers.batches(2)
+    assert asked == [6, 7, 8] and workers.processor_seconds == 0
+    assert [float(loss) for loss, _ in found] == [6, 7, 8]
+
+
+def test_forks_compute_the_other_batches_with_the_parameters_as_they_are_now() -> None:
+    module = torch.nn.Linear(3, 1)
+
+    def gradients(number: int) -> Gradients:
+        weight = number * module.weight.detach() + float(os.getpid() == parent)
+        return torch.tensor(float(number)), (weight.clone(), None)
+
+    parent = os.getpid()
+    with batch_workers(gradients, module, 3, "cpu") as workers:
+        for step, value in enumerate((1.0, 5.0)):
+            with torch.no_grad():
+                module.weight.fill_(value)
+            found = [grads for _, grads in workers.batches(step)]
+            assert [float(weight[0, 0]) for weight, _ in found] == [
+                3 * step * value + 1,
+                (3 * step + 1) * value,
+                (3 * step + 2) * value,
+            ]
+            assert all(bias is None for _, bias in found)
+    assert not multiprocessing.active_children()
 
 
 def test_an_interrupted_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--art-scenes", type=int, default=4000, help="scenes of drawings; 0: none")
     parser.add_argument("--art", type=Path, help="folder of the packages of drawings; default: FOLDER/art")
     parser.add_argument("--batch", type=float, default=1.0, help="multiple of the batches meant for a CPU")
-    parser.add_argument("--workers", type=int, default=1, help="threads that share a batch; on a CPU one a core")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share a batch; on a CPU one a core")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fastest", help="timed when a run begins")
     parser.add_argument(
         "--widths", type=_widths, default=WIDTHS, help="channels of the denoiser's levels: 48,96,128,64"

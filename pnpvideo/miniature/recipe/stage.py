@@ -13,7 +13,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pnpvideo.errors import PnPVideoError
+from pnpvideo.miniature.recipe.workers import BatchWorkers, Gradients, batch_workers
 
 SAVE_SECONDS, LOG_STEPS, INSPECT_SECONDS = 120, 100, 3600
 AVERAGE_POWER = 6.94
@@ -90,11 +90,11 @@ def train(
 ) -> bool:
     """Train until ``stage`` is done or time.monotonic() passes ``deadline``; True if it is done.
 
-    folder: receives NAME.pt (the checkpoint) and NAME.jsonl (the log), and is read to resume. workers: threads that
-    compute one batch of each step each, whose gradients are averaged, because a network this small does not use two
-    cores; to resume with another number is possible, but changes the batches. dtype: of autocast; None: the faster of
-    float32 and bfloat16. fit: end the stage with this run, the cooldown included. Raises PnPVideoError if the loss is
-    NaN.
+    folder: receives NAME.pt (the checkpoint) and NAME.jsonl (the log), and is read to resume. workers: batches of each
+    step, whose gradients are averaged; on a CPU each has a process of its own, because a network this small does not
+    use two cores. To resume with another number is possible, but changes the batches. dtype: of autocast; None: the
+    faster of float32 and bfloat16. fit: end the stage with this run, the cooldown included. Raises PnPVideoError if the
+    loss is NaN, or if a worker ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = stage.module.to(device).train()
@@ -120,7 +120,7 @@ def train(
         spent_before = kept["processor_seconds"]
     log = _Log(folder / f"{stage.name}.jsonl", stage.batch * workers)
 
-    def gradients(number: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    def gradients(number: int) -> Gradients:
         with autocast(device, dtype):
             loss = stage.loss(number, torch.Generator().manual_seed(number))
         return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -133,7 +133,7 @@ def train(
             "step": step,
             "start": start,
             "done": done,
-            "processor_seconds": spent_before + time.process_time() - began,
+            "processor_seconds": spent_before + log.spent(),
         }
         torch.save(state, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
@@ -147,16 +147,16 @@ def train(
     if dtype is None:
         dtype, seconds = fastest_dtype(device, lambda each: _batch_seconds(stage, parameters, step, device, each))
         log.write(step, precision=str(dtype), seconds_a_batch=seconds)
-    began, saved_at = time.process_time(), time.monotonic()
+    saved_at = time.monotonic()
     inspected_at = saved_at - INSPECT_SECONDS if step else saved_at
     whole_time = max(1e-9, deadline - saved_at)
-    with ThreadPoolExecutor(workers) as pool:
+    with batch_workers(gradients, module, workers, device) as pool:
+        log.begin(pool)
         while step < stage.steps and time.monotonic() < deadline:
             for group in optimiser.param_groups:
                 time_left = max(0.0, deadline - time.monotonic()) / whole_time if fit else 1.0
                 group["lr"] = stage.rate_at(step, time_left, start)
-            numbers = range(step * workers, (step + 1) * workers)
-            found = list(pool.map(gradients, numbers) if workers > 1 else map(gradients, numbers))
+            found = pool.batches(step)
             _set_mean_gradients(parameters, [grads for _, grads in found])
             loss = float(torch.stack([value for value, _ in found]).mean())
             if loss != loss:
@@ -280,13 +280,21 @@ class _Log:
     def __init__(self, path: Path, batch: int) -> None:
         self.path, self.batch = path, batch
         self.losses: list[float] = []
-        self.clock, self.processor = time.monotonic(), time.process_time()
+
+    def begin(self, workers: BatchWorkers) -> None:
+        """Start the clocks."""
+        self.workers, self.began = workers, time.process_time()
+        self.clock, self.processor = time.monotonic(), 0.0
+
+    def spent(self) -> float:
+        """Processor seconds of this process and its workers since ``begin``."""
+        return time.process_time() - self.began + self.workers.processor_seconds
 
     def add(self, loss: float, step: int) -> None:
         self.losses.append(loss)
         if step % LOG_STEPS:
             return
-        clock, processor = time.monotonic(), time.process_time()
+        clock, processor = time.monotonic(), self.spent()
         samples = 3600 * self.batch * len(self.losses)
         self.write(
             step,
