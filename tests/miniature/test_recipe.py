@@ -243,7 +243,8 @@ def test_a_worker_that_fails_ends_the_training_with_an_error(fault: str, tmp_pat
             if fault == "is killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise RuntimeError("no memory")
-        return module(torch.randn(4, 3, generator=draw)).square().mean()
+        found: torch.Tensor = module(torch.randn(4, 3, generator=draw)).square().mean()
+        return found
 
     stage = Stage(name="line", module=module, loss=loss, batch=4, steps=50, rate=1e-2)
     with pytest.raises(PnPVideoError, match="no memory" if fault == "raises" else "a worker of the training has ended"):
@@ -277,7 +278,7 @@ def test_forks_compute_the_other_batches_with_the_parameters_as_they_are_now() -
             with torch.no_grad():
                 module.weight.fill_(value)
             found = [grads for _, grads in workers.batches(step)]
-            assert [float(weight[0, 0]) for weight, _ in found] == [
+            assert [float(weight[0, 0]) for weight, _ in found if weight is not None] == [
                 3 * step * value + 1,
                 (3 * step + 1) * value,
                 (3 * step + 2) * value,
