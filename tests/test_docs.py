@@ -191,8 +191,8 @@ def test_the_code_of_a_walk_through_runs(section: str, desk: Path, monkeypatch: 
     codes = [block.text for block in blocks(EXTENDING) if block.section == section and block.language == "python"]
     assert codes
     for code in codes:
-        named = re.match(r"# (pnpvideo/\S+)\.py\n", code)
-        module = ModuleType(named[1].replace("/", ".") if named else "example")
+        named = re.match(r"# ((?:pnpvideo|cli)/\S+)\.py\n", code)
+        module = ModuleType(re.sub(r"^cli\.", "pnpvideo.cli.", named[1].replace("/", ".")) if named else "example")
         if named:
             assert not (ROOT / f"{named[1]}.py").exists(), "the example is a part of the package by now"
             module.__package__ = module.__name__.rpartition(".")[0]
@@ -267,7 +267,7 @@ def test_files_that_pages_name_exist() -> None:
     """Paths into the tree in backticks, from the tree's root or from pnpvideo/."""
     for page in ("CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md", "docs/world.md", "docs/measures.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
-        new = set(re.findall(r"^# (pnpvideo/\S+\.py)$", text, re.MULTILINE))
+        new = set(re.findall(r"^# ((?:pnpvideo|cli)/\S+\.py)$", text, re.MULTILINE))
         for name in set(re.findall(r"`((?:[\w-]+/)+[\w-]*(?:\.\w+)?)`", text)) - new:
             if name.startswith(("DIR/", "out/")):  # made by commands
                 continue

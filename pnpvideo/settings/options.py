@@ -296,7 +296,7 @@ class Runtime:
         Spec(
             kind=Bytes(1),
             section="speed and memory",
-            help="Such as 8G: keep within, by smaller network calls and windows.",
+            help="Limit of memory, such as 8G; batches and windows are made smaller to keep within it.",
         ),
     )
     store: Path | None = option(
@@ -352,7 +352,7 @@ class Runtime:
         Spec(
             kind=Bytes(0),
             section="machine",
-            help="Such as 20G: after the run, remove what was used longest ago from the store until it is no larger.",
+            help="Limit of the store, such as 20G: after the run, the least recently used entries are removed.",
         ),
         compare=False,
     )
