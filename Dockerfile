@@ -2,7 +2,8 @@
 #
 #   docker build -t pnpvideo .
 #   docker build -t pnpvideo:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
-#   docker run --rm -v "$PWD:/clips" -v pnpvideo-cache:/cache pnpvideo translate wolf.mp4 "an oil painting" -o out.mp4
+#   docker run --rm -v "$PWD:/clips" -v pnpvideo-cache:/cache pnpvideo translate wolf.mp4 "an oil painting of a wolf" \
+#       --model sd15 -o out.mp4
 #   docker run --rm --gpus all -v "$PWD:/clips" -v pnpvideo-cache:/cache pnpvideo:cuda plan wolf.mp4 --model sd15
 
 ARG PYTHON=3.11

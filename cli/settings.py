@@ -30,6 +30,10 @@ ELSEWHERE: dict[str, Any] = {"source_prompt": "-", "change": ("-", "-")}
 """Placeholders, when a file is checked, for options that its own may require and that flags may still set."""
 EDITS_ONLY = ("change", "change_strength")
 """Options of ``edit`` that commands with a prompt do not have."""
+SHARED = frozenset(
+    ("picked", "config", "student", "explain", "as_json", "progress", "quiet", "verbose", "offline", "help", "help_all")
+)
+"""Parameters that many commands have, for files of options, messages and help; a command's help lists them last."""
 
 
 class Parsed(click.ParamType[Any]):
@@ -80,10 +84,10 @@ class SectionedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {"": [], **{name: [] for name in SECTIONS}}
         for param in self.get_params(ctx):
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
-                section = getattr(param, "section", "usual" if param.name == "output" else "")
+                section = getattr(param, "section", "" if param.name in SHARED else "usual")
                 sections[section].append(record)
         shown = SECTIONS if ctx.meta.get("pnpvideo.help_all") else ("usual",)
-        titles = {"usual": "Usual options", "": "Files of options, messages and help"}
+        titles = {"usual": "Usual options", "": "Other options"}
         for name in (*shown, ""):
             if sections[name]:
                 with formatter.section(titles.get(name, name.capitalize())):

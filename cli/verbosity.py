@@ -76,7 +76,7 @@ def _restore(before: str | None) -> None:
 
 def verbosity_options(command: Command) -> Command:
     """Add -q and -v, which set the Verbosity in ``click.Context.obj``, and --offline."""
-    quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Say only errors.")
+    quiet = click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Show errors only.")
     verbose = click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Show where an error came from."
     )
@@ -87,7 +87,7 @@ def verbosity_options(command: Command) -> Command:
         envvar="PNPVIDEO_OFFLINE",
         expose_value=False,
         callback=_stay_offline,
-        help="Ask no network: models are those on this machine.",
+        help="Use no network, only models that are on this machine.",
     )
     return quiet(verbose(offline(command)))
 

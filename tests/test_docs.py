@@ -24,6 +24,7 @@ from pnpvideo.cli.main import pnpvideo as commands
 from safetensors.torch import load_file
 
 import pnpvideo
+from pnpvideo.settings.card import FACTS, RECOMMENDABLE, Card
 from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.options import OptionGroups
 from pnpvideo.video.ffmpeg import executable
@@ -36,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md",
     "docs/quickstart.md",
+    "docs/own-checkpoint.md",
     "docs/editing.md",
     "docs/checkpoints.md",
     "docs/control.md",
@@ -47,6 +49,7 @@ PAGES = (
 )
 """In the order in which a newcomer reads them."""
 SLOW = (
+    "docs/own-checkpoint.md",
     "docs/checkpoints.md",
     "docs/control.md",
     "docs/editing.md",
@@ -188,8 +191,8 @@ def test_the_code_of_a_walk_through_runs(section: str, desk: Path, monkeypatch: 
     codes = [block.text for block in blocks(EXTENDING) if block.section == section and block.language == "python"]
     assert codes
     for code in codes:
-        named = re.match(r"# (pnpvideo/\S+)\.py\n", code)
-        module = ModuleType(named[1].replace("/", ".") if named else "example")
+        named = re.match(r"# ((?:pnpvideo|cli)/\S+)\.py\n", code)
+        module = ModuleType(re.sub(r"^cli\.", "pnpvideo.cli.", named[1].replace("/", ".")) if named else "example")
         if named:
             assert not (ROOT / f"{named[1]}.py").exists(), "the example is a part of the package by now"
             module.__package__ = module.__name__.rpartition(".")[0]
@@ -249,7 +252,10 @@ def flags(command: click.Command) -> set[str]:
     return own.union(*(flags(one) for one in inner), {"--help", "--help-all"})
 
 
-@pytest.mark.parametrize("page", [*PAGES[:-1], "docs/concepts.md", "docs/measures.md", "docs/architecture.md"])
+NAMES_FLAGS = ("concepts", "methods", "troubleshooting", "card", "limits", "measures", "architecture")
+
+
+@pytest.mark.parametrize("page", [*PAGES[:-1], *(f"docs/{name}.md" for name in NAMES_FLAGS)])
 def test_flags_that_a_page_names_exist(page: str) -> None:
     text = re.sub(r"python -m (?!pnpvideo ).*", "", (ROOT / page).read_text(encoding="utf-8"))  # of other programs
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
@@ -261,8 +267,39 @@ def test_files_that_pages_name_exist() -> None:
     """Paths into the tree in backticks, from the tree's root or from pnpvideo/."""
     for page in ("CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md", "docs/world.md", "docs/measures.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
-        new = set(re.findall(r"^# (pnpvideo/\S+\.py)$", text, re.MULTILINE))
+        new = set(re.findall(r"^# ((?:pnpvideo|cli)/\S+\.py)$", text, re.MULTILINE))
         for name in set(re.findall(r"`((?:[\w-]+/)+[\w-]*(?:\.\w+)?)`", text)) - new:
             if name.startswith(("DIR/", "out/")):  # made by commands
                 continue
             assert any((root / name).exists() for root in (ROOT, ROOT / "pnpvideo")), f"{page} names {name}"
+
+
+def table_rows(page: str, first: str) -> dict[str, list[str]]:
+    """The rows of the tables of ``page`` whose first column has the heading ``first``: its text -> the other cells."""
+    rows: dict[str, list[str]] = {}
+    heading = ""
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        heading = (heading or cells[0]) if cells else ""
+        if heading == first and cells[0] != first and not cells[0].startswith("-"):
+            rows[cells[0].strip("`")] = cells[1:]
+    return rows
+
+
+def test_the_table_of_aliases_has_their_sources_sizes_and_licences() -> None:
+    rows = table_rows("docs/own-checkpoint.md", "alias")
+    assert list(rows) == list(ALIASES)
+    for name, (_, source, download, licence) in rows.items():
+        alias = ALIASES[name]
+        assert licence == alias.licence
+        if alias.gigabytes:
+            assert (source, download) == (f"`{alias.source}`", f"{alias.gigabytes:g} GB")
+
+
+def test_the_page_on_cards_has_every_key() -> None:
+    assert set(table_rows("docs/card.md", "key")) == {*RECOMMENDABLE, *FACTS}
+
+
+def test_the_example_of_a_card_is_one() -> None:
+    (text,) = (block.text for block in blocks("docs/card.md") if block.language == "json")
+    Card.from_mapping(json.loads(text), {})

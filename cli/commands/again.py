@@ -19,8 +19,8 @@ UNEXPLAINED = "input, model, options, versions and machine are those of then"
 
 @click.command(cls=SectionedCommand, short_help="Make a result again, and compare it with the first.")
 @click.argument("path", metavar="SIDECAR", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what is made here.")
-@click.option("--input", "source", type=click.Path(path_type=Path), help="Where the input lies now, if it was moved.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder in which the new result is kept.")
+@click.option("--input", "source", type=click.Path(path_type=Path), help="Path of the input, if it was moved.")
 @settings(("device", "dtype", "batch", "memory", "store", "overwrite"))
 @json_option("Print one JSON object: whether it is the same, its hash, and what differs.")
 @progress_option
@@ -31,9 +31,9 @@ def again(
 ) -> None:
     """Make the result of SIDECAR again: the JSON file that translate and edit write beside their output.
 
-    It says whether the result is the same bit for bit and, if not, what is other than then: input, model, options,
-    versions or machine. Exits with 1 if it is not the same. Without -o, nothing is left behind. The store is used as by
-    every run; with --store and an empty folder, everything is computed anew.
+    It says whether the result is the same bit for bit and, if not, what has changed: input, model, options, versions or
+    machine. Exits with 1 if it is not the same. Without -o, nothing is kept. The store is used as in every run; with
+    --store and an empty folder, everything is computed again.
 
     \b
     pnpvideo again out.mp4.json

@@ -54,8 +54,8 @@ def batch(
     """Translate every row of JOBS, a TOML, YAML, JSONL or CSV file: input, prompt (or from and to), output and options.
 
     Everything is checked before any work begins. Then each row is translated; one that fails does not stop the others,
-    and the command exits with 7 and says which failed. What is done stands in a journal beside JOBS, so that the same
-    command goes on where it was interrupted and does only what is left.
+    and the command exits with 7 and says which failed. A journal beside JOBS records what is done, so that the
+    same command continues after an interruption and does only what is left.
 
     Flags and PNPVIDEO_* variables override the rows, rows override JOBS' defaults, and those override the files of
     options that translate reads.

@@ -74,8 +74,8 @@ def _command(name: str, title: str, reads: str) -> click.Command:
 
     run.__doc__ = (
         f"Run {title} on its own data. {reads}\n\nPrints a table for each mode, with the published rows beside it, and "
-        "what made it. Figures whose judge is missing are left out, and it is said how to get it. --output keeps the "
-        "results, and lets an interrupted run go on."
+        "the settings. Figures whose judge is missing are left out, and the command says how to get it. --output keeps "
+        "the results, and lets an interrupted run continue."
     )
     return click.command(name, short_help=f"{title}.")(run)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
 @click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
 @click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
-@setting("method", usual=USUAL_EDIT, type=click.Choice(EDITS), envvar=None, help="How the rest is kept.")
+@setting("method", type=click.Choice(EDITS), envvar=None, help=f"How the rest is kept.  [default: {USUAL_EDIT}]")
 @settings(without=("change", "method", "generate"))
 @pick_option
 @config_option

@@ -166,7 +166,7 @@ def clip(
 
 @measure.command()
 @click.option("--model", default="miniature", show_default=True, help="Alias or folder of a checkpoint of the world.")
-@click.option("--quick", is_flag=True, help="Far fewer pictures: for a look.")
+@click.option("--quick", is_flag=True, help="Far fewer pictures, for a rough look.")
 @click.option(
     "--drawings",
     type=click.Path(file_okay=False, path_type=Path),
@@ -178,7 +178,7 @@ def clip(
 def model(context: click.Context, model: str, quick: bool, drawings: Path | None, as_json: bool) -> None:
     """Examine a checkpoint of the procedural world on scenes that training never saw.
 
-    Its autoencoder, its judge, its captioner, what it draws from words, and inversion and back.
+    Its autoencoder, its judge, its captioner, what it draws from prompts, and round trips of inversion and sampling.
     """
     hush_libraries(context.ensure_object(Verbosity))
     from pnpvideo.measure.figures import replace_nonfinite

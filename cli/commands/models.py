@@ -54,7 +54,8 @@ def models(context: click.Context, as_json: bool) -> None:
 def fetch(context: click.Context, model: str, half: bool, progress: str, as_json: bool) -> None:
     """Fetch a checkpoint now, so that later runs need no network. NAME is an alias or a hub id.
 
-    What is whole in the cache of the hub is not fetched again. Hashes are compared with those that the hub states.
+    Files that are complete in the cache of the hub are not fetched again. Hashes are compared with those that the hub
+    states.
     """
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)

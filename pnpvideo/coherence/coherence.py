@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # options are read before torch is loaded
     from pnpvideo.injection import Edit, Site
 
 KEYFRAME_EVERY = Spec(
-    kind=Whole(1), section="coherence", metavar="FRAMES", help="Frames a keyframe stands for; one is drawn from each."
+    kind=Whole(1), section="coherence", metavar="FRAMES", help="One keyframe is drawn from each so many frames."
 )
 
 

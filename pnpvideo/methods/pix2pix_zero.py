@@ -43,7 +43,7 @@ class Pix2PixZero(Method):
             section="look",
             otherwise=1.0,
             card=True,
-            help="pix2pix-zero: share of the steps that are guided so.",
+            help="pix2pix-zero: share of the steps that are guided by attention maps.",
         ),
     )
     update: str = option(

@@ -65,9 +65,9 @@ class PlugAndPlay(Method):
             section="look",
             otherwise=1.0,
             card=True,
-            help="pnp: share of the noise levels up to which the source is inverted, and from which the result is "
-            "sampled; 1: pure noise. Less is faster, keeps more of the source, and other shares of steps are of what "
-            "is left. Without it, 0.5 for flow matching.",
+            help="pnp: share of the noise levels that inversion goes up and sampling comes down; 1: from pure noise. "
+            "Less is faster and keeps more of the source. --attention-until and --feature-until are then shares of the "
+            "remaining steps. Without it, 0.5 for flow matching.",
         ),
     )
 

@@ -54,7 +54,12 @@ class Sampling:
     """Inversion, sampling and guidance."""
 
     preset: str = option(
-        USUAL, Spec(kind=Choice(tuple(PRESETS)), section="usual", help="What a run spends where nothing else is set.")
+        USUAL,
+        Spec(
+            kind=Choice(tuple(PRESETS)),
+            section="usual",
+            help="Steps, solver and spacing where nothing else sets them; draft is fastest, best takes longest.",
+        ),
     )
     steps: int | None = option(
         None,
@@ -67,8 +72,9 @@ class Sampling:
         Spec(
             kind=Choice((SECOND_ORDER, DDIM, RF)),
             section="look",
-            help="Second order up and down; DDIM, which a regularised inversion uses; or RF-Solver up, of two calls a "
-            "step, for flow matching. Without it, the preset's.",
+            help="2m: second order, for inversion and sampling. ddim: first order, the default where the inversion is "
+            "regularised. rf: RF-Solver for inversion, two network calls a step, for flow matching only. Without it, "
+            "the preset's.",
         ),
     )
     spacing: str | None = option(
@@ -76,8 +82,8 @@ class Sampling:
         Spec(
             kind=Choice((KARRAS, CHECKPOINT)),
             section="look",
-            help="Levels even in the third root of the noise, or the checkpoint's, as DDIM uses; without it, the "
-            "preset's.",
+            help="karras: noise levels evenly spaced in the third root of the noise. checkpoint: the checkpoint's own "
+            "timesteps, the default with ddim. Without it, the preset's.",
         ),
     )
     guidance: float | None = option(
@@ -151,8 +157,8 @@ class Region:
         Spec(
             kind=Switch(),
             section="look",
-            help="The same, with a mask of where the network attends to what changes: in edit --from, else the first "
-            "--direction.",
+            help="Like --mask, with a mask that is found automatically: the places that the network attends to for the "
+            "word that changes (--from of edit, else the word of the first --direction).",
         ),
     )
 
@@ -290,7 +296,7 @@ class Runtime:
         Spec(
             kind=Bytes(1),
             section="speed and memory",
-            help="Such as 8G: keep within, by smaller network calls and windows.",
+            help="Limit of memory, such as 8G; batches and windows are made smaller to keep within it.",
         ),
     )
     store: Path | None = option(
@@ -346,7 +352,7 @@ class Runtime:
         Spec(
             kind=Bytes(0),
             section="machine",
-            help="Such as 20G: after the run, remove what was used longest ago from the store until it is no larger.",
+            help="Limit of the store, such as 20G: after the run, the least recently used entries are removed.",
         ),
         compare=False,
     )

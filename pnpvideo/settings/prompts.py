@@ -45,7 +45,11 @@ class Prompts:
     )
     change_strength: float = option(
         1.0,
-        Spec(kind=Real(-1000.0, 1000.0), section="look", help="How far the change goes; above 1, beyond."),
+        Spec(
+            kind=Real(-1000.0, 1000.0),
+            section="look",
+            help="Strength of the change from --from to --to; above 1 goes beyond it.",
+        ),
     )
     directions: tuple[tuple[str, float], ...] = option(
         (),

@@ -7,6 +7,7 @@ import sys
 import pytest
 from pnpvideo.cli.main import main
 
+from pnpvideo.methods.registry import USUAL_EDIT
 from pnpvideo.option import SECTIONS, flag_of
 from pnpvideo.settings.options import KNOWN
 
@@ -33,7 +34,21 @@ def test_help_shows_about_ten_usual_options_first(capsys: Output, command: str) 
     first, *rest = found
     assert first == "Usual options" and 8 <= len(found[first]) <= 14
     assert command == "plan" or "--output" in found[first][:3]
-    assert rest == ["Files of options, messages and help"] and "--help-all" in found[rest[0]]
+    assert rest == ["Other options"] and "--help-all" in found[rest[0]]
+
+
+@pytest.mark.parametrize(
+    ("command", "own"), [("edit", "--from"), ("preview", "--grid"), ("tune", "--trials"), ("batch", "--dry-run")]
+)
+def test_options_of_the_command_itself_are_usual_options(capsys: Output, command: str, own: str) -> None:
+    found = shown(capsys, command, "--help")
+    assert own in found["Usual options"]
+    assert "--config" in found["Other options"] and "--quiet" in found["Other options"]
+
+
+def test_help_of_edit_says_which_method_is_the_default(capsys: Output) -> None:
+    assert main(["edit", "--help"]) == 0
+    assert f"[default:{USUAL_EDIT}]" in "".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,8 +16,8 @@ HEAD = """# Formats
 Written by `python -m tests.formats docs/formats.md`, which makes a file of each kind, reads it, writes each output and
 reads it back. Change the code, not this page; `tests/test_formats.py` compares the two.
 
-A file is known by its first bytes, not by its name. All pixels become 8 bits of RGB, with alpha where a table says so.
-*Exact*: bit for bit, and times as the file states them. *Close*: what a lossy codec makes of smooth pictures.
+A file is recognised by its first bytes, not by its name. All pixels become 8 bits of RGB, with alpha where a table says
+so. *Exact*: bit for bit, and times as the file states them. *Close*: what a lossy codec makes of smooth pictures.
 """
 READ = """## Videos that are read
 
@@ -26,7 +26,7 @@ READ = """## Videos that are read
 SEEN = """
 ## Pictures and animations that are read
 
-A folder of such pictures is a clip, 24 a second unless its frames carry times, as ours do.
+A folder of such pictures is a clip, 24 a second unless its frames carry times, as those written by pnpvideo do.
 
 | format | extensions | pixels | delays | alpha | colour | loop |
 |---|---|---|---|---|---|---|"""
@@ -34,9 +34,9 @@ KEPT = "\nWhat else each format keeps:\n"
 WROTE = """
 ## Outputs
 
-The extension chooses. *Over white*: what is transparent is composited over white. *On or off*: what is transparent in
-part becomes wholly so or not at all. The times that were asked for are on no container's clock. *with alpha*: the
-encoder of transparent pictures.
+The extension decides the format. *Over white*: transparent parts are composited over white. *On or off*: a pixel
+becomes fully transparent or opaque. *Times*: how closely a container keeps times that do not fall on the ticks of its
+clock; those of the test do not. *With alpha*: the encoder of transparent pictures.
 
 | output | encoder | with alpha | times | alpha | colour | sound copied | else transcoded to | subtitles | loop |
 |---|---|---|---|---|---|---|---|---|---|"""
