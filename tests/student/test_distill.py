@@ -89,6 +89,26 @@ def test_a_run_that_was_stopped_uses_its_pairs_and_its_training(
     assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
+def test_another_prompt_into_the_same_output_is_another_student(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    """The finished training of the first prompt is not taken for that of the second."""
+    first = distill(inputs, "a fox", tmp_path / "student", options, how)
+    events: list[Event] = []
+    replacing = replace(options, overwrite=True)
+    second = distill(inputs, "zzz qq", tmp_path / "student", replacing, how, report=events.append)
+    fresh = distill(inputs, "zzz qq", tmp_path / "fresh", options, how)
+    one, two, three = (student.network.state_dict() for student in (first, second, fresh))
+    assert all(torch.equal(two[name], three[name]) for name in two)
+    assert not all(torch.equal(one[name], two[name]) for name in one)
+    assert [event.stage for event in events if isinstance(event, Progress)].count("train") == 6
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert "training begins anew: the saved one is of other examples or another recipe" in told
+    events.clear()
+    distill(inputs, "zzz qq", tmp_path / "student", replacing, how, report=events.append)
+    assert not [event for event in events if isinstance(event, Progress) and event.stage == "train"]
+
+
 def test_training_is_saved_and_goes_on(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
     train(examples, replace(recipe, steps=3), tmp_path / "state.safetensors", None)
     events: list[Event] = []
