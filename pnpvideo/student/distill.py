@@ -184,7 +184,7 @@ def _pairs(
 
     examiner = Examiner(gain, overlap_of(teacher.backend, how.thing)) if how.thing else Examiner(gain)
     pictures = read_pictures(inputs, size, how.per_clip, report)
-    recipe = {**teacher.recipe(), "judge": how.judge, "thing": how.thing}
+    recipe = {**teacher.recipe(), "judge": judge.fingerprint, "thing": how.thing}
     return list(make_pairs(pictures, teacher, examiner, work, recipe, how.pairs, report))
 
 
