@@ -57,10 +57,11 @@ def run_report(
 
 
 def file_hashes(options: Options) -> dict[str, str]:
-    """Hashes of the files that options name: the mask, the directions and the controls, by path as text."""
-    control = options.control
-    named = [options.region.mask, *(Path(file) for file, _ in options.prompts.directions), *control.brought()]
+    """Hashes of the files that options name, by path as text: mask, directions, controls, and a captioner's folder."""
+    control, prompts = options.control, options.prompts
+    named = [options.region.mask, *(Path(file) for file, _ in prompts.directions), *control.brought()]
     named += [Path(each.model) for each in control.stated()]
+    named += [Path(prompts.captioner)] if prompts.captioner else []
     return {str(path): content_hash(path) for path in named if path is not None and path.exists()}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,18 @@ from pnpvideo.settings.card import Card
 
 if TYPE_CHECKING:
     from pnpvideo.backends.controlnet import ControlNetwork
+
+
+class TextBlock(NamedTuple):
+    """Tokens ``first`` to ``stop`` - 1 of a text, which hold all of it once; places count from the text's first token.
+
+    word: where a phrase begins, None where it is not said. end: of the token that ends the text; padding follows.
+    """
+
+    first: int
+    stop: int
+    word: int | None
+    end: int
 
 
 class Text(Protocol):
@@ -41,8 +53,8 @@ class Text(Protocol):
         """Is ``word`` one token?"""
         ...
 
-    def end(self, text: str) -> int:
-        """Where the token stands that ends ``text``: what follows it is padding."""
+    def blocks(self, text: str, phrase: str) -> tuple[TextBlock, ...]:
+        """Where ``phrase`` first stands and where ``text`` ends, in the tokens of each tokenizer that reads it."""
         ...
 
     def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
@@ -62,7 +74,10 @@ class Text(Protocol):
 
 
 def part_by_end(end_of: Callable[[str], int], length: int, parts: Sequence[str]) -> tuple[int | None, ...]:
-    """Text.part_of_tokens for texts of ``length`` tokens, from Text.end: a part ends where the text up to it does."""
+    """Text.part_of_tokens for texts of ``length`` tokens, a part ends where the text up to it does.
+
+    end_of: text -> the place of the token that ends it.
+    """
     found: list[int | None] = [None] * length
     first = 1
     for index in range(len(parts)):

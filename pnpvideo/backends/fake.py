@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pnpvideo.backends.backend import part_by_end
+from pnpvideo.backends.backend import TextBlock, part_by_end
 from pnpvideo.backends.footprint import Footprint
 from pnpvideo.diffusion.prediction import Prediction
 from pnpvideo.diffusion.schedule import Schedule
@@ -50,6 +50,9 @@ class FakeText:
 
     def end(self, text: str) -> int:
         return min(1 + len(text.split()), self.length - 1)
+
+    def blocks(self, text: str, phrase: str) -> tuple[TextBlock, ...]:
+        return (TextBlock(0, self.length, next(iter(self.positions(text, phrase)), None), self.end(text)),)
 
     def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
         return part_by_end(self.end, self.length, parts)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from transformers import CLIPTokenizer
 
-from pnpvideo.backends.backend import part_by_end
+from pnpvideo.backends.backend import TextBlock, part_by_end
 from pnpvideo.errors import ModelError
 
 
@@ -66,6 +66,10 @@ class PromptTokenizer:
     def end(self, text: str) -> int:
         """Where the token stands that ends ``text``: what follows it is padding."""
         return len(self._ids(text)) - 1
+
+    def blocks(self, text: str, phrase: str) -> tuple[TextBlock, ...]:
+        """See backend.Text: one block, of all tokens."""
+        return (TextBlock(0, self.length, next(iter(self.positions(text, phrase)), None), self.end(text)),)
 
     def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
         """See backend.Text."""

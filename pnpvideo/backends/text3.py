@@ -1,5 +1,6 @@
 """The three text encoders of Stable Diffusion 3 (arXiv 2403.03206, section 4 and appendix B.3)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, T5EncoderModel, T5TokenizerFast
 
+from pnpvideo.backends.backend import TextBlock
 from pnpvideo.backends.checkpoint import TEXT_PARTS
 from pnpvideo.backends.fingerprint import fingerprint
 from pnpvideo.backends.loading import load_reader
@@ -30,7 +32,7 @@ T5_LENGTH = 256
 class ThreeTextTowers:
     """See backend.Text. First the tokens of both CLIPs, side by side and padded with zeros to ``width``, then T5's.
 
-    Where there is no T5, its tokens are zeros. Places of words are those of CLIP's tokens; weights are of both.
+    Where there is no T5, its tokens are zeros. ``positions`` are of CLIP's tokens; blocks and weights are of both.
     """
 
     def __init__(self, clips: tuple[TextTower, TextTower], t5: "tuple[Any, Any] | None", width: int) -> None:
@@ -73,8 +75,20 @@ class ThreeTextTowers:
     def known(self, word: str) -> bool:
         return self.words.known(word)
 
-    def end(self, text: str) -> int:
-        return self.words.end(text)
+    def blocks(self, text: str, phrase: str) -> tuple[TextBlock, ...]:
+        return (*self.words.blocks(text, phrase), *self._block_of_t5(text, phrase))
+
+    def _block_of_t5(self, text: str, phrase: str) -> tuple[TextBlock, ...]:
+        """T5's block; the phrase begins with the token in which its first character is, whole words only, any case."""
+        if self.t5 is None:
+            return ()
+        first, told = self.words.length, self._read_by_t5([text], return_offsets_mapping=True)
+        end = int(told.attention_mask[0].sum()) - 1
+        words = r"\s+".join(re.escape(word) for word in phrase.split())
+        said = re.search(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE) if words else None
+        stops = [] if said is None else [stop > said.start() for stop in told.offset_mapping[0, :end, 1].tolist()]
+        word = first + stops.index(True) if any(stops) else None
+        return (TextBlock(first, first + T5_LENGTH, word, first + end),)
 
     def part_of_tokens(self, parts: Sequence[str]) -> tuple[int | None, ...]:
         return (*self.words.part_of_tokens(parts), *self._part_by_t5(parts))

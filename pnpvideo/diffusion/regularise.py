@@ -25,7 +25,7 @@ class Regularisation:
     rounds: int = 5
     ac_steps: int = 5
     ac_weight: float = 20.0
-    """Size of a step on L_ac, at most (see _step_size)."""
+    """Size of the ``ac_steps`` steps on L_ac together, at most: as in the authors' code, each has its share of it."""
     kl_weight: float = 20.0
     """Size of a step on L_kl."""
     pyramid_gain: float = 2.0
@@ -44,19 +44,19 @@ class Regularisation:
                 shifts = draw_shifts(sizes, random)
                 gradient = autocorrelation_gradient(noise, shifts, self.pyramid_gain)
                 loss = autocorrelation(noise, shifts, self.pyramid_gain)
-                noise = noise - _step_size(self.ac_weight, loss, gradient) * gradient
+                noise = noise - _step_size(self.ac_weight / self.ac_steps, loss, gradient) * gradient
             noise = noise - self.kl_weight * kl_gradient(noise)
         return noise
 
 
-def _step_size(weight: float, loss: Tensor, gradient: Tensor) -> Tensor:
-    """``weight``, but at most Polyak's step, loss / |gradient|^2, for each sample: (n, 1, 1, 1).
+def _step_size(size: float, loss: Tensor, gradient: Tensor) -> Tensor:
+    """``size``, but at most Polyak's step, loss / |gradient|^2, for each sample: (n, 1, 1, 1).
 
     A deviation from the paper: correlated noise of gain 2 grows with each level of the pyramid, and a step of fixed
     size would diverge.
     """
     squared_norm = gradient.square().flatten(1).sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return (loss / squared_norm).clamp(max=weight).reshape(-1, 1, 1, 1)
+    return (loss / squared_norm).clamp(max=size).reshape(-1, 1, 1, 1)
 
 
 def pyramid_sizes(noise: Tensor, smallest: int) -> list[tuple[int, int]]:

@@ -78,6 +78,10 @@ class Schedule:
             noises=self.noises[: level + 1],
         )
 
+    def ending_clean(self) -> "Schedule":
+        """The same levels, but the one at 0 has no noise, which a variance-preserving scheduler may leave there."""
+        return replace(self, signals=(1.0, *self.signals[1:]), noises=(0.0, *self.noises[1:]))
+
     def timestep(self, level: float) -> float:
         """What the network is told as time at ``level`` in 1 ... steps; between two levels, in proportion.
 

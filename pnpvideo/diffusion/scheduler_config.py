@@ -27,6 +27,16 @@ FLOW_VARIANTS = (
     "stochastic_sampling",
 )
 """Settings of a flow-matching scheduler that are refused where they are on."""
+CLEAN_BY_DEFAULT = {
+    "DDIMScheduler": True,
+    "DDIMParallelScheduler": True,
+    "DDIMInverseScheduler": True,
+    "LCMScheduler": True,
+    "TCDScheduler": True,
+    "PNDMScheduler": False,
+}
+"""Schedulers of diffusers that have set_alpha_to_one, which says whether their last step ends without any noise, and
+its default. All others end so, whatever a config says: those of SDXL have the key, and Euler's class ignores it."""
 PREDICTIONS = (Prediction.EPSILON, Prediction.VELOCITY, Prediction.SAMPLE)
 
 
@@ -49,7 +59,9 @@ def schedule_from_config(config: Mapping[str, Any], steps: int, spacing: str = "
         raise ModelError(f"the scheduler's prediction_type is {stated!r}; known: {', '.join(known)}")
     alphas = _alphas(config, train)
     timesteps = SPACINGS[spacing](config, train, steps, alphas)
-    clean = 1.0 if _flag(config, "set_alpha_to_one", True) else float(alphas[0])
+    scheduler = str(config.get("_class_name", "DDIMScheduler"))
+    usual = CLEAN_BY_DEFAULT.get(scheduler)
+    clean = 1.0 if usual is None or _flag(config, "set_alpha_to_one", usual) else float(alphas[0])
     return Schedule.variance_preserving(timesteps, (clean, *(float(alphas[t]) for t in timesteps)), known[stated])
 
 

@@ -33,7 +33,8 @@ class RecordedTrajectory:
 class ForwardProcess:
     """Clean latents under one noise, x = signal x0 + noise eps (DDPM's forward process, arXiv 2006.11239, eq. 4).
 
-    The same eps serves all levels, and all frames if it has one frame only.
+    The same eps serves all levels, and all frames if it has one frame only. Level 0 is x0 itself, also where the
+    schedule ends in a little noise.
     """
 
     x0: Tensor
@@ -43,7 +44,7 @@ class ForwardProcess:
     schedule: Schedule
 
     def at(self, level: int) -> Tensor:
-        return self.schedule.mix(self.x0, self.eps, level)
+        return self.schedule.mix(self.x0, self.eps, level) if level else self.x0
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ConcatenatedTrajectory:
 
 @dataclass(frozen=True)
 class RenoisedTrajectory:
-    """Clean latents under another noise at each level: x = signal x0 + noise eps(level)."""
+    """Clean latents under another noise at each level: x = signal x0 + noise eps(level); level 0 is x0 itself."""
 
     x0: Tensor
     """Clean latents (f, c, h, w)."""
@@ -68,4 +69,4 @@ class RenoisedTrajectory:
     schedule: Schedule
 
     def at(self, level: int) -> Tensor:
-        return self.schedule.mix(self.x0, self.noise(level), level)
+        return self.schedule.mix(self.x0, self.noise(level), level) if level else self.x0

@@ -11,7 +11,7 @@ from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend
 
 BLOCK = 2**24
-"""The most cosine similarities in memory at once during the search for nearest tokens."""
+"""The most cosine similarities, of 4 bytes each, in memory at once during the search for nearest tokens."""
 
 
 class Correspondences:
@@ -54,15 +54,14 @@ class Correspondences:
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         site, lanes, keyframes = call.site, call.lanes, call.moment.keyframes
-        features = F.normalize(call.hidden.float(), dim=2).to(call.hidden.dtype)
         if lanes.frames == keyframes:
-            self._keyframes[site] = features
+            self._keyframes[site] = call.hidden
             return attend(call)
         found = self._found.setdefault(site, {})
         for row, frame in enumerate(lanes.frames):
             (past, _), (following, _) = neighbours(self.times, keyframes, frame)
-            back = correspondence(features[row], self._keyframes[site][past])
-            ahead = back if following == past else correspondence(features[row], self._keyframes[site][following])
+            back = correspondence(call.hidden[row], self._keyframes[site][past])
+            ahead = back if following == past else correspondence(call.hidden[row], self._keyframes[site][following])
             found[frame] = torch.stack((back, ahead))
         return attend(call)
 
@@ -129,9 +128,14 @@ class TokenPropagation:
 
 
 def correspondence(features: Tensor, keyframe: Tensor) -> Tensor:
-    """Indices (n,) of the tokens of ``keyframe`` (m, c) nearest to those of ``features`` (n, c); all unit vectors."""
+    """Indices (n,) of the tokens of ``keyframe`` (m, c) nearest by cosine to those of ``features`` (n, c).
+
+    Compared in fp32 whatever the tokens are in: in half precision many cosines of a smooth picture's tokens are equal,
+    and the first of the equals, which lies up and left of the nearest one, would be taken.
+    """
+    units = F.normalize(keyframe.float(), dim=1).mT
     rows = max(1, BLOCK // len(keyframe))
-    return torch.cat([(block @ keyframe.mT).argmax(1) for block in features.split(rows)])
+    return torch.cat([(F.normalize(block.float(), dim=1) @ units).argmax(1) for block in features.split(rows)])
 
 
 def neighbours(

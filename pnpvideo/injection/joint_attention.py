@@ -4,7 +4,7 @@ Edits see the picture's tokens alone, as in self-attention. The text's tokens ar
 what an edit decides; as queries they read what they would read without edits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,14 +109,14 @@ def _pictures(heads: int, text: TextTokens | None, call: AttentionCall, lane: st
         keys, values = [*keys, text.k[lane]], [*values, text.v[lane]]
     if len({len(part) for part in (q, *keys, *values)}) == 1:
         return _sdpa(heads, q, torch.cat(keys, 1), torch.cat(values, 1))
-    frames = range(len(q))  # one by one, so that shared keys are never repeated in memory
-    k, v = ([torch.cat([_of(part, f) for part in parts], 1) for f in frames] for parts in (keys, values))
-    return torch.cat([_sdpa(heads, q[f : f + 1], k[f], v[f]) for f in frames])
+    return torch.cat(  # frame by frame, so that shared keys are in memory once more at most
+        [_sdpa(heads, q[f : f + 1], _joined(keys, f), _joined(values, f)) for f in range(len(q))]
+    )
 
 
-def _of(part: Tensor, frame: int) -> Tensor:
-    """The tokens of one frame, or those that all frames share."""
-    return part if len(part) == 1 else part[frame : frame + 1]
+def _joined(parts: Sequence[Tensor], frame: int) -> Tensor:
+    """The tokens of one frame and those that all frames share, one part after the other: (1, tokens, channels)."""
+    return torch.cat([part if len(part) == 1 else part[frame : frame + 1] for part in parts], 1)
 
 
 def _sdpa(heads: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

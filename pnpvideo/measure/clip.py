@@ -1,7 +1,8 @@
 """Measure a result against its source, without ground truth: text agreement, structure, consistency and motion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 
 from pnpvideo.backends.device import choose_device
 from pnpvideo.errors import InputError, OptionError
-from pnpvideo.measure.judge import Judge, Tower, model_type
+from pnpvideo.measure.judge import BATCH, Judge, Tower, model_type
 from pnpvideo.measure.judge_measures import structure_distance
-from pnpvideo.measure.motion import Motion, estimated_motions
-from pnpvideo.measure.temporal import warp_error
+from pnpvideo.measure.temporal import MotionComparison
+from pnpvideo.video.clip import Clip
 from pnpvideo.video.pixels import composite_over_white, resize
 from pnpvideo.video.read import read
 
@@ -54,44 +55,74 @@ def measure_clip(
     """Measure ``result`` against ``source``, clips or stills with equally many frames.
 
     judges: a CLIP model and, for structure, optionally a ViT instead of CLIP's own vision tower; aliases, folders or
-    hub ids. If sizes differ, the source is resized to the result's. Raises InputError, OptionError and ModelError.
+    hub ids. If sizes differ, the source is resized to the result's. Both are read once, in step, so memory does not
+    grow with their length. Raises InputError, OptionError and ModelError.
     """
     device = str(choose_device(device))
-    theirs, ours = _frames(source), _frames(result)
-    if len(theirs) != len(ours):
-        raise InputError(
-            f"{source} has {len(theirs)} frames and {result} has {len(ours)}; both must have equally many, "
-            "as what translate writes has: compare the result with the very clip it was made from"
-        )
-    (height, width), (tall, wide) = ours[0].shape[:2], theirs[0].shape[:2]
-    if min(height, width) < MIN_SIZE:
-        raise InputError(f"{result} is {width}x{height}; accepted are frames of at least {MIN_SIZE} pixels a side")
-    if abs(width * tall - wide * height) > 0.02 * wide * height:
-        raise InputError(f"{source} is {wide}x{tall} and {result} is {width}x{height}; they must have one aspect")
-    theirs = [resize(frame, (width, height)) for frame in theirs]
+    pairs = _pairs(read(Path(source)), read(Path(result)), source, result)
+    first = next(pairs)
     judge, tower = load_judges(judges, device)
-    prompts = [prompt] if source_prompt is None else [prompt, source_prompt]
-    cosines, source_cosines = judge.cosines(ours, prompts), judge.cosines(theirs, prompts)
-    vectors, source_vectors = judge.embed_pictures(ours), judge.embed_pictures(theirs)
-    is_clip = len(ours) > 1
-    motions = estimated_motions(theirs) if is_clip else []
+    texts = judge.embed_texts([prompt] if source_prompt is None else [prompt, source_prompt])
+    found, source_found, distances, motion = (
+        list[torch.Tensor](),
+        list[torch.Tensor](),
+        list[float](),
+        MotionComparison(),
+    )
+    some = [first, *islice(pairs, BATCH - 1)]
+    while some:
+        theirs, ours = zip(*some, strict=True)
+        found.append(judge.embed_pictures(ours))
+        source_found.append(judge.embed_pictures(theirs))
+        for one, other in some:
+            distances.append(structure_distance(tower, [other], [one]))
+            motion.add(one, other)
+        some = list(islice(pairs, BATCH))
+    vectors, source_vectors = torch.cat(found), torch.cat(source_found)
+    cosines, source_cosines = vectors @ texts.T, source_vectors @ texts.T
+    is_clip = len(vectors) > 1
     return ClipFigures(
-        frames=len(ours),
+        frames=len(vectors),
         text=100 * float(cosines[:, 0].mean()),
         text_of_source=100 * float(source_cosines[:, 0].mean()),
         success=float((cosines[:, 0] > cosines[:, 1]).float().mean()) if source_prompt is not None else None,
         consistency=_mean_neighbour_cosine(vectors) if is_clip else None,
         consistency_of_source=_mean_neighbour_cosine(source_vectors) if is_clip else None,
         consistency_all=mean_pair_cosine(vectors) if is_clip else None,
-        structure=structure_distance(tower, ours, theirs),
-        warp=warp_error(ours, motions) if is_clip else None,
-        warp_of_source=warp_error(theirs, motions) if is_clip else None,
-        motion=-end_point_error(estimated_motions(ours), motions) if is_clip else None,
+        structure=float(np.mean(distances)),
+        warp=motion.warp if is_clip else None,
+        warp_of_source=motion.warp_of_source if is_clip else None,
+        motion=motion.motion if is_clip else None,
     )
 
 
-def _frames(path: Path | str) -> list[np.ndarray]:
-    return [composite_over_white(frame.pixels) for frame in read(Path(path)).frames()]
+def _pairs(theirs: Clip, ours: Clip, source: Path | str, result: Path | str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Frames of source and result (h, w, 3) uint8 in step, of the result's size. Raises InputError if they do not fit.
+
+    Where a file does not state its number of frames, only the end says whether both have equally many.
+    """
+    _check_counts(theirs.info.frames, ours.info.frames, source, result)
+    count_of_source, count_of_result, checked = 0, 0, False
+    for one, other in zip_longest(theirs.frames(), ours.frames()):
+        count_of_source, count_of_result = count_of_source + (one is not None), count_of_result + (other is not None)
+        if one is None or other is None:
+            continue  # to the end of the longer one, which the message states
+        (height, width), (tall, wide) = other.pixels.shape[:2], one.pixels.shape[:2]
+        if not checked and min(height, width) < MIN_SIZE:
+            raise InputError(f"{result} is {width}x{height}; accepted are frames of at least {MIN_SIZE} pixels a side")
+        if not checked and abs(width * tall - wide * height) > 0.02 * wide * height:
+            raise InputError(f"{source} is {wide}x{tall} and {result} is {width}x{height}; they must have one aspect")
+        checked = True
+        yield resize(composite_over_white(one.pixels), (width, height)), composite_over_white(other.pixels)
+    _check_counts(count_of_source, count_of_result, source, result)
+
+
+def _check_counts(theirs: int | None, ours: int | None, source: Path | str, result: Path | str) -> None:
+    if theirs is not None and ours is not None and theirs != ours:
+        raise InputError(
+            f"{source} has {theirs} frames and {result} has {ours}; both must have equally many, "
+            "as what translate writes has: compare the result with the very clip it was made from"
+        )
 
 
 def load_judges(names: Sequence[str], device: str) -> tuple[Judge, Tower]:
@@ -114,8 +145,3 @@ def mean_pair_cosine(vectors: torch.Tensor) -> float:
     """Mean cosine of all pairs of different frames: (|sum of unit vectors|^2 - n) / (n (n - 1))."""
     count = len(vectors)
     return float((vectors.sum(0).square().sum() - vectors.square().sum()) / (count * (count - 1)))
-
-
-def end_point_error(ours: Sequence[Motion], theirs: Sequence[Motion]) -> float:
-    """Mean distance of two flows, in pixels, over all pixels and frames."""
-    return float(np.mean([np.hypot(*(a.flow - b.flow)).mean() for a, b in zip(ours, theirs, strict=True)]))

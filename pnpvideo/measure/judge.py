@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer, ViTModel
 
-from pnpvideo.backends.fingerprint import verify
+from pnpvideo.backends.fingerprint import fingerprint, verify
 from pnpvideo.backends.hub import fetch
 from pnpvideo.backends.loading import load_network, load_reader
 from pnpvideo.backends.model_files import check_files, read_json, weights_of
@@ -26,7 +26,7 @@ class Judge:
     """A CLIP model. model: "miniature", a folder or a hub id. Raises ModelError."""
 
     def __init__(self, model: str = "miniature", device: str = "cpu") -> None:
-        folder = folder_of(model)
+        folder = self.folder = folder_of(model)
         if model_type(model) != "clip":
             raise ModelError(
                 f"{model} is of type {model_type(model)!r}; accepted judges are a CLIP model, and a ViT for structure"
@@ -39,6 +39,11 @@ class Judge:
         self.tower = Tower(
             _Preprocessor(folder), self.network.vision_model, _last_projection(self.network.vision_model)
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the files of its folder. Raises ModelError if one cannot be read."""
+        return fingerprint(self.folder, ("",))
 
     @torch.no_grad()
     def embed_pictures(self, pictures: Sequence[np.ndarray]) -> Tensor:

@@ -37,21 +37,29 @@ def exact_motion(scene: Scene, start: float, end: float, size: int) -> Motion:
 
 
 def estimated_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
-    """Motion between two frames (h, w, 3) uint8 by DIS optical flow (arXiv 1603.03590).
-
-    Pixels are not visible where forward and backward flow do not cancel, |f + b| > 0.01 (|f| + |b|) + 0.5 pixels, and
-    at motion boundaries, |grad u|^2 + |grad v|^2 > 0.01 |f| + 0.002, as in published warp errors.
-    """
+    """Motion between two frames (h, w, 3) uint8 by DIS optical flow (arXiv 1603.03590), see ``visible_pixels``."""
     forward, backward = _dis(earlier, later), _dis(later, earlier)
-    returned = Motion(forward, np.ones(earlier.shape[:2], bool)).undo(np.moveaxis(backward, 0, 2))
+    return Motion(forward, visible_pixels(forward, backward))
+
+
+def visible_pixels(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
+    """Where two estimated flows (2, h, w), to the later frame and back, agree on a pixel of the earlier one: (h, w).
+
+    Not where they do not cancel, |f + b|^2 > 0.01 (|f|^2 + |b|^2) + 0.5 square pixels with b at the place that f leads
+    to, nor at motion boundaries, |grad u|^2 + |grad v|^2 > 0.01 |f|^2 + 0.002, as in published warp errors (Sundaram
+    and others, 2010, section 4; arXiv 1604.08610), nor outside the frame. Slopes are central differences.
+    """
+    height, width = forward.shape[1:]
+    returned = Motion(forward, np.ones((height, width), bool)).undo(np.moveaxis(backward, 0, 2))
     back = np.moveaxis(returned, 2, 0)
-    lost = _length(forward + back) > 0.01 * (_length(forward) + _length(back)) + 0.5
+    lost = _square(forward + back) > 0.01 * (_square(forward) + _square(back)) + 0.5
     slopes = sum(np.square(slope) for part in forward for slope in np.gradient(part))
-    border = slopes > 0.01 * _length(forward) + 0.002
-    rows, columns = np.mgrid[: earlier.shape[0], : earlier.shape[1]]
+    border = slopes > 0.01 * _square(forward) + 0.002
+    rows, columns = np.mgrid[:height, :width]
     x, y = columns + forward[0], rows + forward[1]
-    inside = (x >= 0) & (y >= 0) & (x <= earlier.shape[1] - 1) & (y <= earlier.shape[0] - 1)
-    return Motion(forward, inside & ~lost & ~border)
+    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    visible: np.ndarray = inside & ~lost & ~border
+    return visible
 
 
 def estimated_motions(frames: Sequence[np.ndarray]) -> list[Motion]:
@@ -66,6 +74,7 @@ def _dis(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.asarray(method.calc(one, other, start)), 2, 0)
 
 
-def _length(flow: np.ndarray) -> np.ndarray:
-    length: np.ndarray = np.hypot(flow[0], flow[1])
-    return length
+def _square(flow: np.ndarray) -> np.ndarray:
+    """Squared length of each pixel's motion."""
+    square: np.ndarray = np.square(flow).sum(0)
+    return square

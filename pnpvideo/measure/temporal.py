@@ -1,11 +1,11 @@
-"""Temporal consistency: warp error, drift and flicker, by the motion of the source."""
+"""Temporal consistency: warp error, drift, flicker and likeness of motion, by the motion of the source."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from pnpvideo.measure.motion import Motion
+from pnpvideo.measure.motion import Motion, estimated_motion
 
 
 def warp_error(frames: Sequence[np.ndarray], motions: Sequence[Motion]) -> float:
@@ -22,7 +22,44 @@ def warp_error(frames: Sequence[np.ndarray], motions: Sequence[Motion]) -> float
         for (earlier, later), motion in zip(pairwise(frames), motions, strict=True)
         if motion.visible.any()
     ]
-    return float(np.mean(errors)) if errors else float("nan")
+    return _mean(errors)
+
+
+class MotionComparison:
+    """Compare the motion of a result with its source's, frame by frame; two frames of each are held at most.
+
+    warp, warp_of_source: as ``warp_error`` of all frames by the source's estimated motion. motion: minus the mean
+    end-point error, in pixels, between the estimated flows of source and result. All are NaN before the second frame.
+    """
+
+    def __init__(self) -> None:
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+        self._warps: list[float] = []
+        self._warps_of_source: list[float] = []
+        self._distances: list[float] = []
+
+    def add(self, source: np.ndarray, result: np.ndarray) -> None:
+        """Take the next frame of both, (h, w, 3) uint8 of one size."""
+        if self._before is not None:
+            source_before, result_before = self._before
+            motion, own = estimated_motion(source_before, source), estimated_motion(result_before, result)
+            self._distances.append(float(np.hypot(*(own.flow - motion.flow)).mean()))
+            if motion.visible.any():
+                self._warps.append(difference(result_before, result, motion))
+                self._warps_of_source.append(difference(source_before, source, motion))
+        self._before = source, result
+
+    @property
+    def warp(self) -> float:
+        return _mean(self._warps)
+
+    @property
+    def warp_of_source(self) -> float:
+        return _mean(self._warps_of_source)
+
+    @property
+    def motion(self) -> float:
+        return -_mean(self._distances)
 
 
 def drift(frames: Sequence[np.ndarray], overall_motion: Motion) -> float:
@@ -60,3 +97,7 @@ def flicker(frames: Sequence[np.ndarray], still: np.ndarray) -> float:
         np.abs(later.astype(np.int16) - earlier.astype(np.int16))[still].mean() for earlier, later in pairwise(frames)
     ]
     return float(np.mean(changes))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -23,9 +23,9 @@ class FlowEdit(Method):
 
     Algorithm 1 of the paper updates clean latents Z: Z <- Z + (t_to - t) (V_target(X_t + Z - X) - V_source(X_t)), where
     X_t is X with noise. The latents of a run here are x = X_t + Z - X. A step is a DDIM step of x, which is Euler's on
-    V, then x <- x + X_to - (the same step of X_t). For flow-matching models that is the method as published; for others
+    V, then x <- X_to + x - (the same step of X_t). For flow-matching models that is the method as published; for others
     it is its probability-flow form, in z = x / (signal + noise) with V = eps - x0. All frames of a shot share a step's
-    noise.
+    noise. The last step ends at t = 0, without noise, whatever level a checkpoint's scheduler ends at.
     """
 
     strength: float = option(0.6, STRENGTH)
@@ -42,6 +42,9 @@ class FlowEdit(Method):
     def source_lanes(self) -> tuple[str, ...]:
         return ("source",) if self.source_guidance == 1.0 else ("source", "empty")
 
+    def levels(self, schedule: Schedule) -> Schedule:
+        return schedule.ending_clean()
+
     def trajectory(self, x0: Tensor, noise: Callable[[int], Tensor], schedule: Schedule) -> Trajectory:
         from pnpvideo.diffusion.trajectory import RenoisedTrajectory
 
@@ -57,4 +60,4 @@ class FlowEdit(Method):
         return outputs["empty"] + self.source_guidance * (outputs["source"] - outputs["empty"])
 
     def after_step(self, x: Tensor, source: Tensor, stepped: Tensor) -> Tensor:
-        return x + (source - stepped)
+        return source + (x - stepped)

@@ -16,12 +16,12 @@ from pnpvideo.settings.options import Options
 from pnpvideo.student.apply import Applier
 from pnpvideo.student.examples import Examples, read_examples
 from pnpvideo.student.inputs import read_pictures
-from pnpvideo.student.losses import EncoderTower, Tower
+from pnpvideo.student.losses import EncoderTower
 from pnpvideo.student.network import parameters_of
 from pnpvideo.student.pairs import Examiner, Filter, Pair, make_pairs
 from pnpvideo.student.student_file import Student, StudentCard, save_student
 from pnpvideo.student.teacher import EngineTeacher, overlap_of
-from pnpvideo.student.train import Recipe, Training, load_training, save_training
+from pnpvideo.student.train import Recipe, Training, lesson_of, load_training, save_training
 from pnpvideo.video.pixels import psnr
 
 TRAINING = "training.safetensors"
@@ -117,11 +117,18 @@ def split(pairs: list[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
     )
 
 
-def train(examples: Examples, recipe: Recipe, state: Path, tower: Tower | None, report: Report = ignore) -> Training:
-    """Train to the recipe's last step; ``state`` is saved twice a minute, and an interrupted run goes on from it."""
-    training = load_training(state, recipe)
+def train(
+    examples: Examples, recipe: Recipe, state: Path, tower: EncoderTower | None, report: Report = ignore
+) -> Training:
+    """Train to the recipe's last step; ``state`` is saved twice a minute, and an interrupted run goes on from it.
+
+    A state of other examples, another tower or another recipe is replaced.
+    """
+    training = load_training(state, recipe, lesson=lesson_of(examples, tower))
     if 0 < training.step < recipe.steps:
         report(Notice(message=f"training goes on at step {training.step}"))
+    elif training.step == 0 and state.exists():
+        report(Notice(message="training begins anew: the saved one is of other examples or another recipe"))
     saved = time.monotonic()
     for figures in training.steps(examples, tower):
         report(Progress(stage="train", done=figures.step, total=recipe.steps, unit="step"))
@@ -156,7 +163,7 @@ def examine(student: Student, held_out: list[Pair], work: Path, judge: Judge) ->
     }
 
 
-def autoencoder_tower(backend: Backend) -> Tower | None:
+def autoencoder_tower(backend: Backend) -> EncoderTower | None:
     """The encoder of the model's autoencoder as a tower; None if the model has none of diffusers' kind."""
     autoencoder = getattr(backend, "vae", None)
     return None if autoencoder is None else EncoderTower(autoencoder.encoder)
@@ -177,7 +184,7 @@ def _pairs(
 
     examiner = Examiner(gain, overlap_of(teacher.backend, how.thing)) if how.thing else Examiner(gain)
     pictures = read_pictures(inputs, size, how.per_clip, report)
-    recipe = {**teacher.recipe(), "judge": how.judge, "thing": how.thing}
+    recipe = {**teacher.recipe(), "judge": judge.fingerprint, "thing": how.thing}
     return list(make_pairs(pictures, teacher, examiner, work, recipe, how.pairs, report))
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pnpvideo.store import fingerprint
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
@@ -38,6 +40,13 @@ class EncoderTower:
 
     def __init__(self, encoder: nn.Module, depth: int = 3) -> None:
         self.encoder, self.depth = encoder, depth
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights that decide the features."""
+        blocks = [f"down_blocks.{number}." for number in range(self.depth)]
+        used = ("conv_in.", *blocks)
+        return fingerprint({name: value for name, value in self.encoder.state_dict().items() if name.startswith(used)})
 
     def __call__(self, pictures: Tensor) -> list[Tensor]:
         x: Tensor = self.encoder.conv_in(pictures)  # type: ignore[operator]

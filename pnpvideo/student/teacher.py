@@ -13,6 +13,7 @@ from pnpvideo.diffusion.noise import seeded_noise
 from pnpvideo.diffusion.trajectory import ForwardProcess
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.edits.word_mask import word_mask
+from pnpvideo.engine.keys import FORMAT
 from pnpvideo.engine.region import tokens_of
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
@@ -21,6 +22,7 @@ from pnpvideo.injection import Kind, Lanes, Moment, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.option import plain
 from pnpvideo.pipeline import translated
+from pnpvideo.report import file_hashes
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.student.pairs import Taught
@@ -56,10 +58,19 @@ class EngineTeacher:
         return Taught(pixels=pixels, text=plain_text(text), source_text=plain_text(texts["source"]))
 
     def recipe(self) -> dict[str, Any]:
-        """What the teacher's results depend on, JSON-ready."""
+        """What the teacher's results depend on, JSON-ready: weights, prompt, options, and contents of files they name.
+
+        keys: version of what the engine computes from these, see engine.keys.
+        """
         ignored = ("store", "store_limit", "overwrite", "frames", "memory", "batch", "window", "decoder")
         options = {name: value for name, value in plain(self.options.flat()).items() if name not in ignored}
-        return {"model": self.backend.fingerprint, "prompt": self.prompt, "options": options}
+        return {
+            "model": self.backend.fingerprint,
+            "prompt": self.prompt,
+            "options": options,
+            "files": file_hashes(self.options),
+            "keys": FORMAT,
+        }
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, Notice) and event.message not in self._said:

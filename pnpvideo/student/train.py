@@ -15,10 +15,11 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pnpvideo.errors import InputError, NotFiniteError
+from pnpvideo.store import fingerprint
 from pnpvideo.store.durable import replace_file
 from pnpvideo.student.discriminator import Discriminator, discriminator_loss, generator_loss, gradient_penalty
 from pnpvideo.student.examples import Batch, Drawing, Examples, imagined_motions
-from pnpvideo.student.losses import Tower, Weights, perceptual_loss, temporal_loss
+from pnpvideo.student.losses import EncoderTower, Tower, Weights, perceptual_loss, temporal_loss
 from pnpvideo.student.network import SHAPES, Generator, Shape, channels_last, fastest_dtype
 
 STATE_FORMAT = "pnpvideo student training 1"
@@ -70,13 +71,15 @@ class Figures:
 class Training:
     """A student under training: generator, its moving average, discriminator and both optimisers after ``step`` steps.
 
-    seconds: that all steps took, in this and in earlier sessions. Weights, losses and the gradient penalty are float32;
+    lesson: fingerprint of what it learns from, see ``lesson_of``; a saved state is of one lesson. seconds: that all
+    steps took, in this and in earlier sessions. Weights, losses and the gradient penalty are float32;
     where bfloat16 is faster, the networks multiply in it. Raises nothing by itself; ``steps`` raises NotFiniteError if
     a loss is NaN or infinite.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
-        self.recipe, self.device, self.step, self.seconds = recipe, torch.device(device), 0, 0.0
+    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu", lesson: str = "") -> None:
+        self.recipe, self.device, self.lesson = recipe, torch.device(device), lesson
+        self.step, self.seconds = 0, 0.0
         self._dtype = fastest_dtype(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
@@ -208,19 +211,25 @@ class Training:
         return value.to(self.device)
 
 
+def lesson_of(examples: Examples, tower: EncoderTower | None) -> str:
+    """Fingerprint of everything that a student learns from besides its recipe: the examples and the tower's weights."""
+    pictures = (torch.from_numpy(examples.source), torch.from_numpy(examples.target))
+    return fingerprint(pictures, examples.motions, None if tower is None else tower.fingerprint)
+
+
 def save_training(training: Training, path: Path) -> None:
     """Write the state to ``path`` as safetensors; the file is replaced whole. Raises OSError."""
     about = {"format": STATE_FORMAT, "step": str(training.step), "seconds": str(training.seconds)}
-    about["recipe"] = json.dumps(training.recipe.plain())
+    about |= {"recipe": json.dumps(training.recipe.plain()), "lesson": training.lesson}
     replace_file(path, to_bytes(training.tensors(), metadata=about))
 
 
-def load_training(path: Path, recipe: Recipe, device: torch.device | str = "cpu") -> Training:
-    """The training saved at ``path``; a new one if there is no file, or one of another recipe but for its steps.
+def load_training(path: Path, recipe: Recipe, device: torch.device | str = "cpu", lesson: str = "") -> Training:
+    """The training saved at ``path``; a new one if there is no file, or one of another lesson or recipe.
 
-    Raises InputError if the file is damaged.
+    A recipe may differ in its number of steps. Raises InputError if the file is damaged.
     """
-    training = Training(recipe, device)
+    training = Training(recipe, device, lesson)
     if not path.exists():
         return training
     try:
@@ -228,7 +237,8 @@ def load_training(path: Path, recipe: Recipe, device: torch.device | str = "cpu"
             about = file.metadata() or {}
             if about.get("format") != STATE_FORMAT:
                 raise InputError(f"{path} is no saved training of a student; move it away, or name another folder")
-            if _but_steps(json.loads(about["recipe"])) != _but_steps(json.loads(json.dumps(recipe.plain()))):
+            same_recipe = _but_steps(json.loads(about["recipe"])) == _but_steps(json.loads(json.dumps(recipe.plain())))
+            if not same_recipe or about.get("lesson") != lesson:
                 return training
             training.restore({name: file.get_tensor(name) for name in file.keys()}, int(about["step"]))  # noqa: SIM118
             training.seconds = float(about["seconds"])

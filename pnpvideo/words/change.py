@@ -33,7 +33,7 @@ class ChangeDirections:
 
     def _load_or_build(self, source: str, target: str) -> EditDirection:
         first, second = template_pairs(source, target, self.text.known)
-        key = fingerprint(FORMAT, self.text.fingerprint, first.sentences, second.sentences)
+        key = fingerprint(FORMAT, self.text.fingerprint, source, target, first.sentences, second.sentences)
         about = {"change": f"{source} to {target}", "model": self.model}
         with self.store.entry("direction", key, about) as entry:
             if (stored := entry.get("direction")) is not None:

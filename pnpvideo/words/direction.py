@@ -5,13 +5,12 @@ Most of its norm lies at padding tokens, so it belongs to one text encoder, toke
 and another one refuses it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from pnpvideo.backends.backend import Text
+from pnpvideo.backends.backend import Text, TextBlock
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.injection import Conditioning
 from pnpvideo.words.mean_embedding import mean_embedding
@@ -26,11 +25,11 @@ TENSORS = ("delta", "word", "end", "pooled")
 class EditDirection:
     """``delta`` (tokens, channels), fp32, is added to the embedding of the text that describes the picture.
 
-    word, end: the same difference, counted from the source's word and from the end of the text on (see MeanEmbedding);
-    None if unknown. pooled: the difference (channels,) of the texts' pooled parts; None where they have none.
-    source, target: the two concepts. encoder: fingerprint of the text encoder and its tokenizer; "" in files of the
-    reference project, which do not state it. counts: for each concept how many sentences were used, under "kept", and
-    how many were dropped, by reason.
+    word, end: the same difference, counted in each block from the source's word and from the end of the text on (see
+    MeanEmbedding); None if unknown. pooled: the difference (channels,) of the texts' pooled parts; None where they have
+    none. source, target: the two concepts. encoder: fingerprint of the text encoder and its tokenizer; "" in files of
+    the reference project, which do not state it. counts: for each concept how many sentences were used, under "kept",
+    and how many were dropped, by reason.
     """
 
     delta: Tensor
@@ -42,13 +41,20 @@ class EditDirection:
     pooled: Tensor | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def delta_at(self, word: int, end: int) -> Tensor:
-        """Return the difference (tokens, channels) for a text whose word begins, and which ends, at these tokens."""
+    def delta_at(self, blocks: Sequence[TextBlock]) -> Tensor:
+        """Return the difference (tokens, channels) for a text whose word begins, and which ends, as ``blocks`` say.
+
+        Tokens of a block without the word, or of no block, have that of ``delta``.
+        """
         if self.word is None or self.end is None:
             return self.delta
-        length = len(self.delta)
-        before = torch.zeros_like(self.delta[:word])
-        return torch.cat((before, self.word[: end - word], self.end[: length - end]))
+        found = self.delta.clone()
+        for first, stop, word, end in blocks:
+            if word is not None:
+                found[first:word] = 0
+                found[word:end] = self.word[first : first + end - word]
+                found[end:stop] = self.end[first : first + stop - end]
+        return found
 
     def check_encoder(self, encoder: str, shape: tuple[int, int], pooled: int | None = None) -> None:
         """Raise ModelError unless the direction fits ``encoder``, whose texts have ``shape`` (tokens, channels).
@@ -92,8 +98,8 @@ def apply_directions(
     pooled part moves along the direction's own, if that has one.
     """
     for direction, strength in directions:
-        places = text.positions(prompt, direction.source) if placement == "word" and direction.source else ()
-        delta = direction.delta_at(places[0], text.end(prompt)) if places else direction.delta
+        blocks = text.blocks(prompt, direction.source) if placement == "word" and direction.source else ()
+        delta = direction.delta_at(blocks)
         tokens, pooled = embedding.tokens + strength * delta.to(embedding.tokens), embedding.pooled
         if pooled is not None and direction.pooled is not None:
             pooled = pooled + strength * direction.pooled.to(pooled)
@@ -119,7 +125,7 @@ def build_direction(
     second = mean_embedding(
         text, target.sentences, target.concept, batch, lambda count: progress(len(source.sentences) + count)
     )
-    has_word = min(first.reach[0], second.reach[0]) > 0
+    has_word = all(min(one[0], other[0]) > 0 for one, other in zip(first.reach, second.reach, strict=True))
     counts = {side.concept: {"kept": len(side.sentences), **side.dropped} for side in (source, target)}
     return EditDirection(
         delta=second.start - first.start,

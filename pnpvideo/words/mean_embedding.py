@@ -2,7 +2,8 @@
 
 Counting from the start is as published (arXiv 2302.03027, section 3.1). But the word stands elsewhere in each sentence,
 so its own difference is spread over a dozen tokens; counted from the word on, and from the token that ends the text on,
-it is not. A causal text encoder has no difference before the word.
+it is not. A causal text encoder has no difference before the word; that of one which reads both ways is left out.
+Where several tokenizers read a text, each has a block of the tokens, and rows count from its beginning (see TextBlock).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,15 +20,16 @@ from pnpvideo.errors import OptionError
 class MeanEmbedding:
     """Three means, each (tokens, channels), fp32; pooled: that of the pooled parts (channels,), where there are any.
 
-    start: row r is of token r. word: row r is of the r-th token after the concept's first, as far as that lies before
-    the sentence's end. end: row r is of the r-th token after the one that ends the text.
-    reach: how many rows of ``word`` and of ``end`` any sentence had; the rows beyond repeat the last of these.
+    start: row r is of token r. word: in each block, row r is of the r-th token after the concept's first, as far as
+    that lies before the sentence's end. end: in each block, row r is of the r-th token after the one that ends the
+    text. reach: for each block how many rows of ``word`` and of ``end`` any sentence had; the rows beyond repeat the
+    last of these.
     """
 
     start: Tensor
     word: Tensor
     end: Tensor
-    reach: tuple[int, int]
+    reach: tuple[tuple[int, int], ...]
     pooled: Tensor | None = None
 
 
@@ -59,19 +61,25 @@ def mean_embedding(
             whole = read.pooled.double().sum(0)
             pooled = whole if pooled is None else pooled + whole
         for sentence, tokens in zip(some, embeddings, strict=True):
-            end, places = text.end(sentence), text.positions(sentence, concept)
-            spans = {"end": tokens[end:], "word": tokens[places[0] : end] if places else tokens[:0]}
-            for name, span in spans.items():
-                sums[name][: len(span)] += span
-                counts[name][: len(span)] += 1
+            for block in text.blocks(sentence, concept):
+                word = block.end if block.word is None else block.word
+                spans = {"end": tokens[block.end : block.stop], "word": tokens[word : block.end]}
+                for name, span in spans.items():
+                    rows = slice(block.first, block.first + len(span))
+                    sums[name][rows] += span
+                    counts[name][rows] += 1
         progress(min(first + batch, len(sentences)))
-    reach = {name: int((count > 0).sum()) for name, count in counts.items()}
-    means = {name: _repeat_last(sums[name] / counts[name].clamp_min(1), reach[name]) for name in sums}
+    means, reach = {name: sums[name] / counts[name].clamp_min(1) for name in sums}, []
+    for block in text.blocks(sentences[0], concept):
+        rows = slice(block.first, block.stop)
+        reach.append((int((counts["word"][rows] > 0).sum()), int((counts["end"][rows] > 0).sum())))
+        for name, rows_seen in zip(("word", "end"), reach[-1], strict=True):
+            means[name][rows] = _repeat_last(means[name][rows], rows_seen)
     return MeanEmbedding(
         start=(start / len(sentences)).float(),
         word=means["word"].float(),
         end=means["end"].float(),
-        reach=(reach["word"], reach["end"]),
+        reach=tuple(reach),
         pooled=None if pooled is None else (pooled / len(sentences)).float(),
     )
 

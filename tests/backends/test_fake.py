@@ -73,4 +73,5 @@ def test_texts_are_read_word_by_word() -> None:
     assert text.pieces("one two three four five six seven eight") == ("one", "two", "three", "four", "five", "six")
     assert text.truncation("one two three four five six seven eight") == "seven eight"
     assert text.part_of_tokens(["a ", "red fox"]) == (None, 0, 1, 1, None, None, None, None)
-    assert text.end("a red fox") == 4 and text.known("fox") and not text.known("red fox")
+    assert text.blocks("a red fox", "fox") == ((0, 8, 3, 4),) and text.blocks("a red fox", "hen") == ((0, 8, None, 4),)
+    assert text.known("fox") and not text.known("red fox")

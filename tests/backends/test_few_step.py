@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
+from diffusers import (
+    EulerDiscreteScheduler,
+    LatentConsistencyModelPipeline,
+    LCMScheduler,
+    PNDMScheduler,
+    UNet2DConditionModel,
+)
 from safetensors.torch import save_file
 
 from pnpvideo.backends.checkpoint import describe
-from pnpvideo.backends.few_step import few_step_hint
+from pnpvideo.backends.few_step import as_few_step, few_step_hint
 from pnpvideo.backends.load import load
 from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
@@ -20,6 +26,8 @@ from pnpvideo.errors import OptionError
 from pnpvideo.events import Event, Notice
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.effective import effective
+from pnpvideo.settings.options import LCM as LCM_KIND
+from pnpvideo.settings.options import TURBO as TURBO_KIND
 from pnpvideo.settings.options import Customization, Options, Runtime
 
 LCM = {"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -57,6 +65,18 @@ def test_a_few_step_checkpoint_is_known_by_its_scheduler(
     expected = (4, "ddim", "checkpoint", 1.0, 2) if few else (12, "2m", "karras", 7.5, 0)
     found = known.steps, known.solver, known.spacing, known.guidance, known.inversion_rounds
     assert found == expected
+
+
+@pytest.mark.parametrize("distilled", [LCM_KIND, TURBO_KIND])
+@pytest.mark.parametrize("extra", [{}, {"set_alpha_to_one": False}])
+@pytest.mark.parametrize("base", [PNDMScheduler, EulerDiscreteScheduler])
+def test_another_scheduler_ends_as_diffusers_exchanges_it(base: Any, extra: dict[str, bool], distilled: str) -> None:
+    """A key that the base's class does not know is known to LCM's again, and not to Euler's."""
+    config = {**LCM, "_class_name": base.__name__, **extra}
+    wanted = {LCM_KIND: LCMScheduler, TURBO_KIND: EulerDiscreteScheduler}[distilled]
+    theirs = wanted.from_config(base.from_config(config).config)
+    noise = float(1 - theirs.final_alpha_cumprod) ** 0.5 if distilled == LCM_KIND else float(theirs.sigmas[-1])
+    assert schedule_from_config(as_few_step(config, distilled), 4).noises[0] == pytest.approx(noise, abs=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 7, 50])

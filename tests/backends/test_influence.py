@@ -5,14 +5,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.influence import influences
 from pnpvideo.backends.load import load
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError
-from pnpvideo.injection import Kind, Role, Site, select, with_role
+from pnpvideo.injection import Conditioning, Kind, Role, Site, select, with_role
 from pnpvideo.settings.card import Card
 from pnpvideo.settings.options import Runtime
 
@@ -52,6 +56,31 @@ def test_a_branch_that_sees_no_picture_has_no_influence(copy: Path) -> None:
     save_file(tensors, weights)
     backend = load(str(copy), CPU)
     assert list(influences(backend, residuals(backend, [11])).values()) == pytest.approx([0], abs=1e-6)
+
+
+class Listening(StableDiffusion):
+    """Notes the clean latents, and the timestep and latents of the latest call."""
+
+    def encode(self, pixels: np.ndarray) -> Tensor:
+        self.clean = super().encode(pixels)
+        return self.clean
+
+    def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
+        self.called = timestep, x
+        return super().predict(x, timestep, context)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_influence_is_that_of_the_middle_whatever_the_spacing(spacing: str, checkpoint: Path) -> None:
+    """Under one noise, the latents differ as the clean ones do, times the signal of the timestep that is told."""
+    backend = Listening(str(checkpoint), torch.device("cpu"), torch.float32)
+    backend.scheduler_config = {**backend.scheduler_config, "timestep_spacing": spacing}
+    influences(backend, ())
+    timestep, noisy = backend.called
+    assert 440 <= timestep <= 560
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64).square()
+    signal = float((1 - betas[: int(timestep) + 1]).prod().sqrt())
+    assert torch.allclose(noisy[0] - noisy[1], signal * (backend.clean[0] - backend.clean[1]), atol=1e-5)
 
 
 def test_a_card_names_the_layers_of_structure(copy: Path) -> None:

@@ -127,9 +127,31 @@ def test_it_is_loaded_by_its_folder_and_described_without_weights(folder: Path, 
 def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
     text = load_three_texts(folder, WIDTH, CPU, torch.float32)
     assert text.positions("a fox", "fox") == text.words.positions("a fox", "fox") and text.known("a")
-    assert text.end("") == 1 and text.pieces("ab") == ("a", "b") and text.truncation("a") == ""
+    assert text.pieces("ab") == ("a", "b") and text.truncation("a") == ""
     with pytest.raises(ModelError, match="the network reads text of width 16"):
         load_three_texts(folder, 16, CPU, torch.float32)
+
+
+def test_each_tokenizer_has_a_block_of_the_tokens(backend: StableDiffusion3) -> None:
+    """A letter is a token; T5 has one more where a word begins, which is of the word, and none for the start."""
+    text = backend.text
+    with_t5 = text.t5 is not None
+    for prompt, phrase, clip, t5 in (
+        ("a fox sits", "fox", (0, LENGTH, 2, 9), (LENGTH, LENGTH + T5_LENGTH, LENGTH + 2, LENGTH + 11)),
+        ("a  Fox", "fox", (0, LENGTH, 2, 5), None),
+        ("a red fox", "red fox", (0, LENGTH, 2, 8), (LENGTH, LENGTH + T5_LENGTH, LENGTH + 2, LENGTH + 10)),
+        ("a foxy hen", "fox", (0, LENGTH, None, 9), (LENGTH, LENGTH + T5_LENGTH, None, LENGTH + 11)),
+        ("", "fox", (0, LENGTH, None, 1), None),
+        (
+            20 * "b" + " fox",
+            "fox",
+            (0, LENGTH, None, LENGTH - 1),
+            (LENGTH, LENGTH + T5_LENGTH, LENGTH + 21, LENGTH + 25),
+        ),
+    ):
+        found = text.blocks(prompt, phrase)
+        assert found[0] == clip and len(found) == 1 + with_t5
+        assert not with_t5 or t5 is None or found[1] == t5, (prompt, found)
 
 
 def test_weights_in_a_prompt_act_on_the_tokens_of_all_encoders(folder: Path, backend: StableDiffusion3) -> None:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pnpvideo.diffusion.noise import level_random
 from pnpvideo.diffusion.regularise import (
     Regularisation,
     autocorrelation,
@@ -96,6 +97,24 @@ def test_the_papers_gain_does_more() -> None:
     before = correlated(64, 9)
     one, two = (neighbours_correlate(Regularisation(pyramid_gain=gain)(before, 0)) for gain in (1.0, 2.0))
     assert neighbours_correlate(before) - two > 4 * (neighbours_correlate(before) - one)
+
+
+def test_small_steps_are_those_of_the_authors_code() -> None:
+    """ddim_inv.py: five times {five steps on L_ac, each of a fifth of 20, one of 20 on L_kl}, here by autograd. With a
+    gain of 1 no step is as long as Polyak's."""
+    before, level = correlated(32, 3), 5
+    sizes, random, expected = pyramid_sizes(before, 8), level_random(level), before
+    for _ in range(5):
+        for _ in range(5):
+            x = expected.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(plain_autocorrelation(x, draw_shifts(sizes, random), 1.0), x)
+            expected = expected - 20 * slope / 5
+        x = expected.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(x.var() + x.mean() ** 2 - 1 - torch.log(x.var() + 1e-7), x)
+        expected = expected - 20 * slope
+    found = Regularisation(pyramid_gain=1.0)(before, level)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert float((found - before).abs().max()) > 1e-3
 
 
 def test_white_noise_stays() -> None:

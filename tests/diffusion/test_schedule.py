@@ -30,6 +30,15 @@ def test_a_shift_moves_all_levels_of_flow_matching_but_its_ends(shift: float) ->
         assert shifted.timestep(level) == pytest.approx(shifted.noises[level])
 
 
+def test_a_schedule_can_be_made_to_end_clean() -> None:
+    schedule = Schedule.variance_preserving((20.0, 500.0), (0.9991, 0.98, 0.3), Prediction.VELOCITY)
+    clean = schedule.ending_clean()
+    assert (clean.signals[0], clean.noises[0]) == (1.0, 0.0) and schedule.noises[0] > 0
+    assert clean.signals[1:] == schedule.signals[1:] and clean.noises[1:] == schedule.noises[1:]
+    assert (clean.timesteps, clean.prediction) == (schedule.timesteps, schedule.prediction)
+    assert clean.ending_clean() == clean
+
+
 def test_flow_matching_ends_in_pure_noise_whatever_its_first_level() -> None:
     for steps in range(1, 60):
         schedule = Schedule.flow_matching(steps, 3.0, first=0.003)

@@ -1,13 +1,15 @@
 """Schedules from diffusers configs: the timesteps are diffusers' own, and what makes no schedule is refused."""
 
+import inspect
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
 from pnpvideo.diffusion.prediction import Prediction
-from pnpvideo.diffusion.scheduler_config import SPACINGS, schedule_from_config
+from pnpvideo.diffusion.scheduler_config import CLEAN_BY_DEFAULT, SPACINGS, schedule_from_config
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.kinds import Choice
 from pnpvideo.settings.options import KNOWN
@@ -61,6 +63,39 @@ def test_signal_and_noise_are_those_of_diffusers(from_one: bool) -> None:
     assert ours.signals == pytest.approx([float(alpha) ** 0.5 for alpha in alphas], rel=1e-4)
     assert ours.noises == pytest.approx([(1 - float(alpha)) ** 0.5 for alpha in alphas], rel=1e-4)
     assert ours.prediction is Prediction.EPSILON
+
+
+def test_the_schedulers_that_say_whether_they_end_clean_are_those_of_diffusers() -> None:
+    """By their signatures; those of a kind of video model are not read."""
+    found: dict[str, bool] = {}
+    for name in dir(diffusers):
+        if name.endswith("Scheduler") and "CogVideoX" not in name and isinstance(getattr(diffusers, name), type):
+            stated = inspect.signature(getattr(diffusers, name)).parameters.get("set_alpha_to_one")
+            found |= {} if stated is None else {name: stated.default}
+    assert found == CLEAN_BY_DEFAULT
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of diffusers
+@pytest.mark.parametrize("extra", [{}, {"set_alpha_to_one": False}, {"set_alpha_to_one": True}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(diffusers.DDIMScheduler, diffusers.PNDMScheduler, diffusers.LCMScheduler),
+        *(diffusers.EulerDiscreteScheduler, diffusers.EulerAncestralDiscreteScheduler),
+        *(diffusers.DPMSolverMultistepScheduler, diffusers.HeunDiscreteScheduler),
+    ],
+)
+def test_the_last_level_is_as_clean_as_diffusers_has_it(kind: Any, extra: dict[str, bool]) -> None:
+    """SDXL's published config has the key, and a class that does not know it."""
+    config = {**CONFIG, "_class_name": kind.__name__, **extra}
+    theirs = kind.from_config(config)
+    if hasattr(theirs, "final_alpha_cumprod"):
+        noise = float(1 - theirs.final_alpha_cumprod) ** 0.5
+    else:
+        theirs.set_timesteps(10)
+        sigma = float(theirs.sigmas[-1])
+        noise = sigma / (1 + sigma**2) ** 0.5
+    assert schedule_from_config(config, 10).noises[0] == pytest.approx(noise, abs=1e-4)
 
 
 def test_zero_terminal_snr_ends_in_pure_noise() -> None:

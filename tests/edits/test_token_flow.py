@@ -73,6 +73,21 @@ def test_correspondence_is_the_largest_cosine() -> None:
         assert torch.equal(correspondence(*unit), expected)  # in blocks of two tokens
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_tokens_of_half_precision_are_compared_exactly(dtype: torch.dtype) -> None:
+    """Neighbouring tokens of a smooth picture differ by less than half precision resolves in a cosine near 1."""
+    place = torch.linspace(0, 3, 400, dtype=torch.float64)
+    draw = torch.Generator().manual_seed(0)
+    waves = torch.stack([torch.sin(float(k) * place + k) for k in range(1, 33)], 1)
+    keyframe = (4 + waves).to(dtype)
+    frame = (keyframe[::3].double() * (1 + torch.rand(134, 1, generator=draw, dtype=torch.float64))).to(dtype)
+    exact = torch.cosine_similarity(frame.double()[:, None], keyframe.double()[None], dim=2)
+    found = correspondence(frame, keyframe)
+    lost = exact.max(1).values - exact.gather(1, found[:, None])[:, 0]
+    assert lost.max() < 1e-6
+    assert torch.equal(found, exact.argmax(1))
+
+
 @pytest.mark.parametrize("count", [24, 2**15 + 8])
 def test_what_is_kept_of_a_step_is_what_was_found(count: int) -> None:
     """Frame 1 is its keyframe, reversed; the last token of a large picture is past 16 bits."""

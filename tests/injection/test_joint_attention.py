@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.errors import ModelError
@@ -135,6 +136,54 @@ def test_shared_and_further_keys_are_read_by_every_frame(joint_backend: StableDi
     assert torch.allclose(found, expected, atol=1e-6)
     first = replace(call, extra={"positive": (k[1:], v[1:])})
     assert torch.allclose(attend_joint(module, text, first)[:1], expected[:1], atol=1e-6)
+
+
+class AttentionCalls(TorchFunctionMode):
+    """Counts the elements that are concatenated before each attention: (those since the one before) of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: list[int] = []
+        self._since = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function is torch.cat:
+            self._since += result.numel()
+        if function is F.scaled_dot_product_attention:
+            self.before.append(self._since)
+            self._since = 0
+        return result
+
+
+@pytest.mark.parametrize("extra", [0, 2])
+def test_shared_keys_are_joined_with_one_frames_text_at_a_time(extra: int, joint_backend: StableDiffusion3) -> None:
+    """Five keyframes: bit for bit the published equation frame by frame, and never five copies of the shared keys."""
+    module, site = joint_backend.network.transformer_blocks[1].attn, joint_backend.sites[0]
+    generator = torch.Generator().manual_seed(0)
+    frames, lane = 5, "positive"
+    hidden, words = (torch.randn((frames, n, 16), generator=generator) for n in (6, 3))
+    call, text = joint_call(module, site, MOMENT, Lanes((lane,), tuple(range(frames))), hidden, words)
+    assert text is not None
+    k, v = (value[lane].flatten(0, 1).unsqueeze(0) for value in (call.k, call.v))
+    more = torch.randn((2, 1, 6 * extra, 16), generator=generator)
+    shared = replace(call, k={lane: k}, v={lane: v}, extra={lane: (more[0], more[1])} if extra else {})
+    with AttentionCalls() as calls, torch.no_grad():
+        found = attend_joint(module, text, shared)
+    tokens = (frames + extra) * 6 + 3
+    assert calls.before == [2 * tokens * 16] * frames
+
+    def heads(value: Tensor) -> Tensor:
+        return value.unflatten(2, (module.heads, -1)).transpose(1, 2)
+
+    expected = []
+    for frame in range(frames):
+        own = slice(frame, frame + 1)
+        keys = torch.cat([k, *([more[0]] if extra else []), text.k[lane][own]], 1)
+        values = torch.cat([v, *([more[1]] if extra else []), text.v[lane][own]], 1)
+        expected.append(F.scaled_dot_product_attention(heads(call.q[lane][own]), heads(keys), heads(values)))
+    with torch.no_grad():
+        assert torch.equal(found, module.to_out[0](torch.cat(expected).transpose(1, 2).flatten(2)))
 
 
 def test_layers_that_compute_more_are_refused(joint_backend: StableDiffusion3) -> None:

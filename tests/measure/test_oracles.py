@@ -1,5 +1,6 @@
 """Every measure scores the truth as perfect, and falls for the defect that it is there to detect."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from pnpvideo.measure.footage import Footage, baselines, blur
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.judge_measures import structure_distance
 from pnpvideo.measure.masks import mask_agreement
-from pnpvideo.measure.motion import Motion, estimated_motion
+from pnpvideo.measure.motion import Motion, estimated_motion, visible_pixels
 from pnpvideo.measure.outline import REACH, outline_error
 from pnpvideo.measure.sharpness import gradient, laplacian, sharpness
 from pnpvideo.measure.temporal import drift, flicker, warp_error
@@ -214,6 +215,41 @@ def test_estimated_motion_is_the_exact_one_where_both_see(footage: Footage) -> N
     assert moving.sum() > 200
     away = np.hypot(*(exact.flow - guess.flow))[moving]
     assert np.median(away) < 1.5 < np.median(np.hypot(*exact.flow[:, moving]))
+
+
+def test_visible_pixels_are_those_of_the_published_conditions() -> None:
+    """Ruder and others, 2016, pixel by pixel, on flows of which each condition excludes some."""
+    height, width = 24, 32
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    u, v = 4 + 0.05 * x + 3 * (x > 16), -2 + 0.3 * np.maximum(0, y - 16)
+    forward = np.stack([u, v]).astype(np.float32)
+    backward = -forward - np.stack([0.06 * y, 0.3 * np.sin(x / 3)]).astype(np.float32)
+    found = visible_pixels(forward, backward)
+    reasons: list[str] = []
+    for row in range(1, height - 1):
+        for column in range(1, width - 1):
+            f = forward[:, row, column]
+            place = column + f[0], row + f[1]
+            if not (0 <= place[0] <= width - 1 and 0 <= place[1] <= height - 1):
+                reason = "outside"
+            else:
+                left, top = min(int(place[0]), width - 2), min(int(place[1]), height - 2)
+                right, down = place[0] - left, place[1] - top
+                upper, lower = (
+                    (1 - right) * backward[:, line, left] + right * backward[:, line, left + 1]
+                    for line in (top, top + 1)
+                )
+                b = (1 - down) * upper + down * lower
+                across = (forward[:, row, column + 1] - forward[:, row, column - 1]) / 2
+                along = (forward[:, row + 1, column] - forward[:, row - 1, column]) / 2
+                excess = ((f + b) ** 2).sum() - 0.01 * ((f**2).sum() + (b**2).sum()) - 0.5
+                slope = (across**2).sum() + (along**2).sum() - 0.01 * (f**2).sum() - 0.002
+                if abs(excess) < 0.05 or abs(slope) < 1e-3:  # OpenCV's places are in steps of a 32nd of a pixel
+                    continue
+                reason = "lost" if excess > 0 else "border" if slope > 0 else "visible"
+            reasons.append(reason)
+            assert found[row, column] == (reason == "visible"), (row, column, reason)
+    assert min(Counter(reasons)[reason] for reason in ("outside", "lost", "border", "visible")) > 10, Counter(reasons)
 
 
 def plain_ssim(a: np.ndarray, b: np.ndarray) -> float:

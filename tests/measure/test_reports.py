@@ -1,6 +1,9 @@
 """Reports of the measures: tables, JSON, plots, contact sheets and the commands."""
 
+import gc
 import json
+import weakref
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,14 +19,21 @@ from pnpvideo.measure import world
 from pnpvideo.measure.clip import measure_clip
 from pnpvideo.measure.figures import replace_nonfinite, table
 from pnpvideo.measure.footage import BASELINES
+from pnpvideo.measure.judge import Judge
+from pnpvideo.measure.judge_measures import structure_distance
 from pnpvideo.measure.model import read_caption, style_of
+from pnpvideo.measure.motion import estimated_motions
 from pnpvideo.measure.pareto import marker_and_colour, pareto_front, plot_pareto
 from pnpvideo.measure.sheet import SheetRow, contact_sheet, draw_sheet
+from pnpvideo.measure.temporal import MotionComparison, warp_error
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.recipe.data import HELD_OUT, TUNING
 from pnpvideo.miniature.world import caption, random_scene
 from pnpvideo.miniature.world.questions import answers
 from pnpvideo.pipeline import translate
+from pnpvideo.video.clip import ClipInfo
+from pnpvideo.video.read import read
+from pnpvideo.video.write import Writer
 
 ROWS = {
     "source": {"match": -3.0, "edges": 0.9, "masks": 0.9, "warp": 3e-3},
@@ -186,6 +196,50 @@ def test_frames_that_do_not_match_are_refused(tmp_path: Path) -> None:
     source, result = folder_of(tmp_path / "a", moving(3, 1)), folder_of(tmp_path / "b", moving(2, 1))
     with pytest.raises(InputError, match=r"has 3 frames and .* has 2"):
         measure_clip(source, result, "a ball")
+
+
+def test_a_number_of_frames_that_only_the_end_shows_is_refused_too(tmp_path: Path) -> None:
+    for name, count in (("a.mkv", 3), ("b.mkv", 5)):
+        info = ClipInfo(path=None, kind="video", width=96, height=96, fps=Fraction(10))
+        with Writer(tmp_path / name, info) as writer:
+            for index, frame in enumerate(moving(count, 1)):
+                writer.append(frame, Fraction(index, 10), Fraction(1, 10))
+    assert read(tmp_path / "a.mkv").info.frames is None
+    with pytest.raises(InputError, match=r"a\.mkv has 3 frames and .*b\.mkv has 5;"):
+        measure_clip(tmp_path / "a.mkv", tmp_path / "b.mkv", "a ball")
+
+
+def test_clips_in_parts_have_the_figures_of_whole_lists(tmp_path: Path) -> None:
+    """35 frames are more than are embedded at once; a source of twice the size is scaled."""
+    source, result, count = moving(35, 2), moving(35, 1, seed=1), 35
+    large = [np.kron(frame, np.ones((2, 2, 1), np.uint8)) for frame in source]
+    found = measure_clip(folder_of(tmp_path / "a", large), folder_of(tmp_path / "b", result), "a ball")
+    judge, motions, own = Judge(), estimated_motions(source), estimated_motions(result)
+    vectors = judge.embed_pictures(result)
+    cosines = (vectors @ vectors.T).double()
+    assert found.frames == count
+    assert found.text == pytest.approx(100 * float(judge.cosines(result, ["a ball"]).mean()), abs=1e-4)
+    assert found.text_of_source == pytest.approx(100 * float(judge.cosines(source, ["a ball"]).mean()), abs=1e-4)
+    assert found.consistency == pytest.approx(float(cosines.diagonal(1).clamp(min=0).mean()), abs=1e-5)
+    every = (float(cosines.sum()) - float(cosines.trace())) / (count * (count - 1))
+    assert found.consistency_all == pytest.approx(every, abs=1e-5)
+    assert found.structure == pytest.approx(structure_distance(judge.tower, result, source))
+    assert found.warp == pytest.approx(warp_error(result, motions))
+    assert found.warp_of_source == pytest.approx(warp_error(source, motions))
+    apart = [np.hypot(*(one.flow - other.flow)).mean() for one, other in zip(own, motions, strict=True)]
+    assert found.motion == pytest.approx(-np.mean(apart))
+
+
+def test_motion_is_compared_with_two_frames_in_memory() -> None:
+    comparison, alive = MotionComparison(), list[weakref.ref[np.ndarray]]()
+    assert np.isnan(comparison.warp) and np.isnan(comparison.motion)
+    for theirs, ours in zip(moving(6, 2), moving(6, 1), strict=True):
+        one, other = theirs.copy(), ours.copy()
+        alive += [weakref.ref(one), weakref.ref(other)]
+        comparison.add(one, other)
+    del one, other
+    gc.collect()
+    assert [found() is not None for found in alive] == [False] * 10 + [True] * 2
 
 
 def test_clips_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:

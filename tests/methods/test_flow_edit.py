@@ -12,6 +12,7 @@ from pnpvideo.coherence.coherence import Place
 from pnpvideo.coherence.independent import Independent
 from pnpvideo.diffusion.noise import shot_noise
 from pnpvideo.diffusion.prediction import Prediction
+from pnpvideo.diffusion.schedule import Schedule
 from pnpvideo.engine.inversion import source_trajectory
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.engine.sampling import sample_window
@@ -25,6 +26,14 @@ from pnpvideo.words.script import Script
 MEANS = {"dusk": (-0.3, -0.2, 0.1), "noon": (0.2, 0.3, 0.0), "": (0.05, -0.1, 0.0)}
 SHAPE = (3, 8, 8)
 SEED, SHOT = 7, 2
+
+
+class NotQuiteClean(FakeBackend):
+    """Its schedule keeps a little noise at level 0, as Stable Diffusion's own does."""
+
+    def schedule(self, steps: int, spacing: str = "checkpoint") -> Schedule:
+        found = super().schedule(steps, spacing)
+        return replace(found, signals=(0.9991**0.5, *found.signals[1:]), noises=(0.0009**0.5, *found.noises[1:]))
 
 
 def edited(
@@ -52,9 +61,10 @@ def edited(
 def reference(
     backend: FakeBackend, x0: Tensor, steps: int, start: int, guidance: float, source_guidance: float
 ) -> Tensor:
-    """Algorithm 1 with n_avg = 1 and n_min = 0, in the paper's variables: t = noise / (signal + noise)."""
+    """Algorithm 1 with n_avg = 1 and n_min = 0, in the paper's variables: t = noise / (signal + noise), at last 0."""
     schedule = backend.schedule(steps)
     times = [n / (s + n) for s, n in zip(schedule.signals, schedule.noises, strict=True)]
+    times[0] = 0.0
     total = [s + n for s, n in zip(schedule.signals, schedule.noises, strict=True)]
 
     def velocity(z: Tensor, level: int, text: str, scale: float) -> Tensor:
@@ -76,12 +86,13 @@ def reference(
     return z_edit
 
 
+@pytest.mark.parametrize("kind", [FakeBackend, NotQuiteClean])
 @pytest.mark.parametrize("prediction", Prediction)
 @pytest.mark.parametrize(("guidance", "source_guidance"), [(1.0, 1.0), (3.0, 1.0), (3.0, 1.5)])
 def test_the_latents_are_those_of_the_paper(
-    prediction: Prediction, guidance: float, source_guidance: float, tmp_path: Path
+    prediction: Prediction, guidance: float, source_guidance: float, kind: type[FakeBackend], tmp_path: Path
 ) -> None:
-    backend = FakeBackend(MEANS, prediction=prediction)
+    backend = kind(MEANS, prediction=prediction)
     method = FlowEdit(strength=0.7, source_guidance=source_guidance)
     x0, found = edited(backend, method, 10, tmp_path, guidance)
     expected = reference(backend, x0, 10, 7, guidance, source_guidance)
@@ -98,10 +109,13 @@ def test_from_pure_noise_a_gaussian_moves_by_the_difference_of_the_means(tmp_pat
         assert torch.allclose(found - x0, shift.reshape(1, 3, 1, 1).expand_as(x0), atol=1e-4)
 
 
-def test_equal_prompts_change_nothing(tmp_path: Path) -> None:
-    backend = FakeBackend({"dusk": MEANS["dusk"], "noon": MEANS["dusk"]})
+@pytest.mark.parametrize("kind", [FakeBackend, NotQuiteClean])
+@pytest.mark.parametrize("prediction", Prediction)
+def test_equal_prompts_change_nothing(kind: type[FakeBackend], prediction: Prediction, tmp_path: Path) -> None:
+    """To the bit, and without a trace of the noise in which the scheduler ends."""
+    backend = kind({"dusk": MEANS["dusk"], "noon": MEANS["dusk"]}, prediction=prediction)
     x0, found = edited(backend, FlowEdit(strength=0.9), 6, tmp_path, 1.0)
-    assert torch.allclose(found, x0, atol=1e-5)
+    assert torch.equal(found, x0)
 
 
 def test_all_frames_share_the_noise_of_a_step(tmp_path: Path) -> None:

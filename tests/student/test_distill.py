@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice, Progress, ignore
+from pnpvideo.miniature import WEIGHTS
 from pnpvideo.settings.options import Options
 from pnpvideo.student.distill import Distillation, distill, split, train
 from pnpvideo.student.examples import Examples
@@ -87,6 +90,46 @@ def test_a_run_that_was_stopped_uses_its_pairs_and_its_training(
     assert "sample" not in stages
     weights, others = whole.network.state_dict(), resumed.network.state_dict()
     assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_another_prompt_into_the_same_output_is_another_student(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    """The finished training of the first prompt is not taken for that of the second."""
+    first = distill(inputs, "a fox", tmp_path / "student", options, how)
+    events: list[Event] = []
+    replacing = replace(options, overwrite=True)
+    second = distill(inputs, "zzz qq", tmp_path / "student", replacing, how, report=events.append)
+    fresh = distill(inputs, "zzz qq", tmp_path / "fresh", options, how)
+    one, two, three = (student.network.state_dict() for student in (first, second, fresh))
+    assert all(torch.equal(two[name], three[name]) for name in two)
+    assert not all(torch.equal(one[name], two[name]) for name in one)
+    assert [event.stage for event in events if isinstance(event, Progress)].count("train") == 6
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert "training begins anew: the saved one is of other examples or another recipe" in told
+    events.clear()
+    distill(inputs, "zzz qq", tmp_path / "student", replacing, how, report=events.append)
+    assert not [event for event in events if isinstance(event, Progress) and event.stage == "train"]
+
+
+def test_pairs_of_another_judge_are_made_anew(
+    inputs: Path, options: Options, how: Distillation, tmp_path: Path
+) -> None:
+    """The judge's folder counts by its contents: moved, it is the same judge; changed at its place, it is another."""
+    judge = Path(shutil.copytree(WEIGHTS / "judge", tmp_path / "judge"))
+
+    def pairs(model: Path) -> int:
+        """How many the journal has after a run."""
+        chosen = replace(how, judge=str(model), recipe=replace(how.recipe, steps=1))
+        distill(inputs, "a fox", tmp_path / "student", replace(options, overwrite=True), chosen)
+        return len((tmp_path / "student-work" / "pairs.jsonl").read_text("utf-8").splitlines())
+
+    assert pairs(judge) == 3
+    moved = judge.rename(tmp_path / "moved")
+    assert pairs(moved) == 3
+    weights = load_file(moved / "model.safetensors")
+    save_file({name: value * 1.01 for name, value in weights.items()}, moved / "model.safetensors", {"format": "pt"})
+    assert pairs(moved) == 6
 
 
 def test_training_is_saved_and_goes_on(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:

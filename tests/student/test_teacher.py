@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from pnpvideo.student.teacher import EngineTeacher, exchanged, overlap_of, thing
 from pnpvideo.video.clip import ClipInfo
 from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
+from pnpvideo.words.direction import direction_from_templates
+from pnpvideo.words.direction_file import save_direction
 
 from .conftest import pictures
 
@@ -66,6 +69,26 @@ def test_pairs_depend_on_what_changes_pictures_and_on_nothing_else(backend: Stab
     assert EngineTeacher(backend, quick.changed({"overwrite": True, "batch": 3}), "a fox").recipe() == recipe
     assert EngineTeacher(backend, quick.changed({"steps": 3}), "a fox").recipe() != recipe
     assert EngineTeacher(backend, quick, "a cat").recipe() != recipe
+
+
+def test_pairs_depend_on_the_contents_of_files(backend: StableDiffusion, quick: Options, tmp_path: Path) -> None:
+    """A direction, a mask or a captioner that is replaced at its place."""
+    direction, mask, captioner = tmp_path / "d.safetensors", tmp_path / "mask.png", tmp_path / "captioner"
+    save_direction(direction_from_templates(backend.text, "ball", "cube"), direction)
+    mask.write_bytes(b"one")
+    captioner.mkdir()
+    (captioner / "config.json").write_text("{}")
+    named = {"directions": ((str(direction), 1.0),), "mask": mask, "captioner": str(captioner)}
+    teacher = EngineTeacher(backend, quick.changed(named), "a fox")
+    recipes = [teacher.recipe(), teacher.recipe()]
+    save_direction(direction_from_templates(backend.text, "ball", "tree"), direction)
+    recipes.append(teacher.recipe())
+    mask.write_bytes(b"two")
+    recipes.append(teacher.recipe())
+    (captioner / "config.json").write_text('{"model_type": "blip"}')
+    recipes.append(teacher.recipe())
+    assert recipes[0] == recipes[1]
+    assert len({json.dumps(recipe, sort_keys=True) for recipe in recipes}) == 4
 
 
 def test_masks_of_one_picture_overlap_wholly(backend: StableDiffusion) -> None:

@@ -7,8 +7,8 @@ import torch
 
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.student.examples import Examples, Motions
-from pnpvideo.student.losses import Weights
-from pnpvideo.student.train import Recipe, Training, load_training, save_training
+from pnpvideo.student.losses import EncoderTower, Weights
+from pnpvideo.student.train import Recipe, Training, lesson_of, load_training, save_training
 
 from .conftest import pictures
 
@@ -48,6 +48,46 @@ def test_more_steps_go_on_and_another_recipe_begins_anew(examples: Examples, rec
     save_training(training, tmp_path / "state.safetensors")
     assert load_training(tmp_path / "state.safetensors", replace(recipe, steps=9)).step == 6
     assert load_training(tmp_path / "state.safetensors", replace(recipe, seed=1)).step == 0
+
+
+def test_another_lesson_begins_anew(examples: Examples, recipe: Recipe, tmp_path: Path) -> None:
+    """A state that is of no stated lesson, as of earlier versions, is of another one too."""
+    path, lesson = tmp_path / "state.safetensors", lesson_of(examples, None)
+    training = Training(recipe, lesson=lesson)
+    list(training.steps(examples))
+    save_training(training, path)
+    assert load_training(path, recipe, lesson=lesson).step == 6
+    assert load_training(path, recipe, lesson=lesson_of(replace(examples, target=examples.source), None)).step == 0
+    assert load_training(path, recipe).step == 0
+    save_training(Training(recipe), path)
+    assert load_training(path, recipe, lesson=lesson).lesson == lesson
+
+
+def test_a_lesson_is_its_pictures_its_motions_and_its_tower(examples: Examples) -> None:
+    def tower(seed: int, depth: int = 1) -> EncoderTower:
+        torch.manual_seed(seed)
+        encoder = torch.nn.Module()
+        encoder.conv_in = torch.nn.Conv2d(3, 4, 3)
+        encoder.down_blocks = torch.nn.ModuleList([torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 4, 3)])
+        return EncoderTower(encoder, depth)
+
+    still = Motions(examples.source, examples.source, np.zeros((6, 2, 32, 32), np.float16), np.ones((6, 32, 32), bool))
+    lessons = [
+        lesson_of(examples, None),
+        lesson_of(Examples(examples.source[1:], examples.target[1:]), None),
+        lesson_of(Examples(examples.target, examples.source), None),
+        lesson_of(replace(examples, motions=still), None),
+        lesson_of(examples, tower(0)),
+        lesson_of(examples, tower(1)),
+        lesson_of(examples, tower(0, depth=2)),
+    ]
+    assert len(set(lessons)) == len(lessons)
+    again = Examples(examples.source.copy(), examples.target.copy())
+    assert lesson_of(again, None) == lessons[0] and lesson_of(again, tower(0)) == lessons[4]
+    one, other = tower(0), tower(0)
+    with torch.no_grad():
+        other.encoder.down_blocks[1].weight.add_(1.0)  # type: ignore[index, union-attr]
+    assert one.fingerprint == other.fingerprint  # which the first block's features do not depend on
 
 
 def test_the_seed_decides_the_student(examples: Examples, recipe: Recipe) -> None:

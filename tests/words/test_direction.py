@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
+from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
 from pnpvideo.errors import InputError, ModelError, OptionError
 from pnpvideo.words.direction import EditDirection, apply_directions, build_direction, direction_from_templates
 from pnpvideo.words.direction_file import load_direction, save_direction
 from pnpvideo.words.phrases import extend_to_phrase
 from pnpvideo.words.sentences import SentenceSet
+from tests.joint import LENGTH
 
 
 def sides(first: list[str], second: list[str]) -> tuple[SentenceSet, SentenceSet]:
@@ -63,6 +65,45 @@ def test_a_direction_enters_at_its_word(backend: StableDiffusion) -> None:
     cow = backend.embed("a cow")
     other = apply_directions(backend.text, "a cow", cow, [(built, 1.0)]).tokens - cow.tokens
     assert torch.allclose(other, built.delta, atol=1e-5)  # where the word is not said
+
+
+@pytest.mark.parametrize("prompt", ["a hen", "so a hen", "a hen sits on it", "hen"])
+def test_a_direction_enters_at_its_word_for_each_encoder(prompt: str, joint_backend: StableDiffusion3) -> None:
+    """By hand: CLIP has a token for the start and one a letter, T5 one where a word begins and one a letter."""
+    text = joint_backend.text
+    built = build_direction(text, *sides(["a hen"], ["a fox"]))
+    hen, fox = (joint_backend.embed(sentence).tokens for sentence in ("a hen", "a fox"))
+    plain = joint_backend.embed(prompt)
+    found = apply_directions(text, prompt, plain, [(built, 1.0)]).tokens - plain.tokens
+    words = prompt.split()
+    index = words.index("hen")
+    clip_word, t5_word = 1 + len("".join(words[:index])), sum(1 + len(word) for word in words[:index])
+    clip_end, t5_end = 1 + len("".join(words)), sum(1 + len(word) for word in words)
+    for rows, first, stop, at, ends, there, then in (
+        (slice(clip_word, clip_word + 3), 0, LENGTH, clip_word, clip_end, 2, 5),
+        (slice(LENGTH + t5_word, LENGTH + t5_word + 4), LENGTH, text.length, LENGTH + t5_word, LENGTH + t5_end, 2, 6),
+    ):
+        true = fox[first:stop] - hen[first:stop]
+        assert not found[first:at].any()
+        assert torch.allclose(found[rows], true[there : there + rows.stop - rows.start], atol=1e-5)
+        end, length = ends - first, stop - first
+        shared = length - max(end, then)
+        assert torch.allclose(found[ends : ends + shared], true[then : then + shared], atol=1e-5)
+    if prompt == "a hen":
+        assert torch.allclose(found[:LENGTH], fox[:LENGTH] - hen[:LENGTH], atol=1e-5)
+
+
+def test_an_encoder_that_does_not_read_the_word_gets_the_difference_from_the_start(
+    joint_backend: StableDiffusion3,
+) -> None:
+    """CLIP has read its last token before the word comes, T5 has not."""
+    text, prompt = joint_backend.text, 20 * "b" + " hen"
+    built = build_direction(text, *sides(["a hen"], ["a fox"]))
+    plain = joint_backend.embed(prompt)
+    found = apply_directions(text, prompt, plain, [(built, 1.0)]).tokens - plain.tokens
+    assert torch.allclose(found[:LENGTH], built.delta[:LENGTH], atol=1e-5) and built.word is not None
+    assert not found[LENGTH : LENGTH + 21].any()
+    assert torch.allclose(found[LENGTH + 21 : LENGTH + 25], built.word[LENGTH : LENGTH + 4], atol=1e-5)
 
 
 def test_at_its_word_a_direction_is_nearer_to_the_word_itself() -> None:

@@ -13,7 +13,7 @@ def test_each_mean_is_over_the_sentences_that_reach_so_far(backend: StableDiffus
     found = mean_embedding(backend.text, sentences, "hen", batch=1)
     first, second = backend.text.embeds(sentences).tokens
     assert torch.allclose(found.start, (first + second) / 2, atol=1e-6)
-    assert found.reach == (7, backend.text.length - 5)  # "hensits"; the end of "a hen" stands at token 5
+    assert found.reach == ((7, backend.text.length - 5),)  # "hensits"; the end of "a hen" stands at token 5
     assert torch.allclose(found.word[0], (first[2] + second[1]) / 2, atol=1e-6)
     assert torch.allclose(found.word[3], second[4], atol=1e-6)  # only the second has a token there
     assert torch.allclose(found.end[0], (first[5] + second[8]) / 2, atol=1e-6)
@@ -23,7 +23,7 @@ def test_each_mean_is_over_the_sentences_that_reach_so_far(backend: StableDiffus
 def test_a_sentence_without_the_concept_counts_for_start_and_end(backend: StableDiffusion) -> None:
     found = mean_embedding(backend.text, ["a cow"], "hen")
     (embedding,) = backend.text.embeds(["a cow"]).tokens
-    assert found.reach == (0, backend.text.length - 5) and not found.word.any()
+    assert found.reach == ((0, backend.text.length - 5),) and not found.word.any()
     assert torch.allclose(found.start, embedding, atol=1e-6)
 
 

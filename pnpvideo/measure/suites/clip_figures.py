@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from pnpvideo.measure.clip import end_point_error, mean_pair_cosine
+from pnpvideo.measure.clip import mean_pair_cosine
 from pnpvideo.measure.judge import Judge
-from pnpvideo.measure.motion import estimated_motions
 from pnpvideo.measure.suites.judges import Judges
 from pnpvideo.measure.suites.mode import Mode
-from pnpvideo.measure.temporal import warp_error
+from pnpvideo.measure.temporal import MotionComparison
 
 
 def clip_figures(
@@ -44,10 +43,10 @@ def text_figures(
 def motion_figures(source: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> dict[str, float]:
     """``warp``: warp error by the flow of the source, in [0, 1]^2 units. ``motion``: minus the mean end-point error, in
     pixels, between the flows of result and source. Flow is DIS in both modes. NaN for one frame."""
-    if len(frames) < 2:
-        return {"warp": float("nan"), "motion": float("nan")}
-    motions = estimated_motions(source)
-    return {"warp": warp_error(frames, motions), "motion": -end_point_error(estimated_motions(frames), motions)}
+    comparison = MotionComparison()
+    for theirs, ours in zip(source, frames, strict=True):
+        comparison.add(theirs, ours)
+    return {"warp": comparison.warp, "motion": comparison.motion}
 
 
 def _neighbours(vectors: Tensor, mode: Mode) -> float:

@@ -35,7 +35,7 @@ def load_judges(clip: str = CLIP, dino: str = DINO, lpips: Path | None = None, d
     words, tower, perceptual = None, None, None
     try:
         words = Judge(clip, device)
-        protocol["CLIP"] = _named(clip, fingerprint(folder_of(clip), ("",)))
+        protocol["CLIP"] = _named(clip, words.fingerprint)
     except ModelError as error:
         missing["CLIP"] = str(error)
     try:
