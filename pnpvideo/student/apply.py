@@ -14,7 +14,7 @@ from pnpvideo.settings.options import Reading
 from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
 from pnpvideo.student.threads import Ahead, Workers
-from pnpvideo.video.destination import check_output
+from pnpvideo.video.destination import check_output, report_left_out
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
 from pnpvideo.video.write import Writer
 
@@ -77,6 +77,7 @@ def apply(
     """
     clip = (reading or Reading()).open(input, report)
     check_output(output, clip.info, overwrite)
+    report_left_out(clip, output, report)
     with (
         Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
         Workers(applier, applier.threads(clip.info.frames)) as workers,

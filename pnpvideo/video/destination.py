@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 from pnpvideo.errors import OutputError, printable
+from pnpvideo.events import Notice, Report
 from pnpvideo.publish import LONGEST_NAME_BYTES
 from pnpvideo.video import picture_formats
-from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.codec_arguments import missing_encoders
-from pnpvideo.video.formats import FORMATS, Format, format_of
+from pnpvideo.video.clip import Clip, ClipInfo
+from pnpvideo.video.codec_arguments import missing_encoders, sound_encoders, subtitle_encoders
+from pnpvideo.video.formats import FORMATS, UNREADABLE, Format, format_of
 
 
 def resolve_output(path: str | Path) -> tuple[Path, Format]:
@@ -61,6 +62,21 @@ def check_place(path: str | Path, source: Path | None, overwrite: bool = False) 
         raise OutputError(f"{name}: its folder cannot be written to: {error.strerror}; name another output") from error
 
 
+def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
+    """Report the sound and subtitle tracks of the clip that the output will not have."""
+    _, form = resolve_output(path)
+    for number, (sound, encoder) in enumerate(zip(clip.info.audio, sound_encoders(form, clip.info.audio), strict=True)):
+        if encoder is None and form.audio:
+            unknown = "is in a codec that ffmpeg does not know"
+            which = unknown if sound.codec == UNREADABLE else f"({sound.codec}) cannot be decoded by ffmpeg"
+            report(Notice(message=f"sound track {number} {which}; it is left out"))
+    encoders = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
+    for number, (subtitle, encoder) in enumerate(zip(clip.info.subtitles, encoders, strict=True)):
+        if encoder is None:
+            why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
+            report(Notice(message=f"subtitle track {number} ({subtitle.codec}) is left out: {why}"))
+
+
 def check_existing(target: Path, form: Format, overwrite: bool) -> None:
     """Raise OutputError if something exists at ``target`` that must not be replaced.
 
@@ -101,6 +117,6 @@ def _check_format(name: str, form: Format, source: ClipInfo) -> None:
             f"{name}: {float(source.fps):g} frames a second are beyond what {suffix} can time "
             f"({float(1 / shortest):g}); name another format"
         )
-    missing = missing_encoders(form, source.alpha, [track.codec for track in source.audio])
+    missing = missing_encoders(form, source.alpha, source.audio)
     if missing:
         raise OutputError(f"{name}: this ffmpeg lacks the encoder {', '.join(missing)}; name another format")

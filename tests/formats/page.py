@@ -36,7 +36,8 @@ WROTE = """
 
 The extension chooses. *Over white*: what is transparent is composited over white. *On or off*: what is transparent in
 part becomes wholly so or not at all. The times that were asked for are on no container's clock. *with alpha*: the
-encoder of transparent pictures.
+encoder of transparent pictures. Sound that is transcoded has at most 8 channels in the result. A sound track that
+cannot be copied and that ffmpeg cannot decode is left out, with a notice.
 
 | output | encoder | with alpha | times | alpha | colour | sound copied | else transcoded to | subtitles | loop |
 |---|---|---|---|---|---|---|---|---|---|"""
