@@ -76,7 +76,9 @@ class DecordVideo:
             if index >= start:
                 if picture.shape[1::-1] != size:
                     picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-                yield Frame(index, self.edges_seconds[index] - self.edges_seconds[start], picture)
+                begin, end = self.edges_seconds[index : index + 2]
+                is_last = index + 2 == len(self.edges_seconds)
+                yield Frame(index, begin - self.edges_seconds[start], picture, end - begin if is_last else None)
 
     def _reader(self) -> Any:
         try:
