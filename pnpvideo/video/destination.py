@@ -1,7 +1,9 @@
 """Check where a result goes before the heavy work begins."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pnpvideo.errors import OutputError, printable
@@ -45,6 +47,23 @@ def check_place(path: str | Path, source: Path | None, overwrite: bool = False) 
     and one that exists (unless ``overwrite``). source: the input; None if nothing is read.
     """
     target, form = resolve_output(path)
+    with reachable(target):
+        _check_place(target, form, source, overwrite)
+
+
+@contextlib.contextmanager
+def reachable(target: Path) -> Iterator[None]:
+    """Turn what the system refuses while an output is checked, such as to enter its folder, into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{printable(str(target))} cannot be written: {error.strerror or error}; name an output in a "
+            "folder that you may enter, list and write to"
+        ) from error
+
+
+def _check_place(target: Path, form: Format, source: Path | None, overwrite: bool) -> None:
     name = printable(str(target))
     if len(os.fsencode(target.name)) > LONGEST_NAME_BYTES:
         raise OutputError(f"{name}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
@@ -55,7 +74,7 @@ def check_place(path: str | Path, source: Path | None, overwrite: bool = False) 
             raise OutputError(f"{name} is the input itself; name another output")
         if target.resolve() in source.resolve().parents:
             raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
-    check_existing(target, form, overwrite)
+    _check_existing(target, form, overwrite)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
@@ -82,6 +101,11 @@ def check_existing(target: Path, form: Format, overwrite: bool) -> None:
 
     Even with ``overwrite``, only a regular file or a folder of frames may be replaced. An empty folder always may.
     """
+    with reachable(target):
+        _check_existing(target, form, overwrite)
+
+
+def _check_existing(target: Path, form: Format, overwrite: bool) -> None:
     name = printable(str(target))
     if not os.path.lexists(target):
         return

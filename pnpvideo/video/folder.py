@@ -104,6 +104,16 @@ def _share_range(members: list[Still]) -> tuple[Still, ...]:
 
 def _list_members(folder: Path) -> list[Path]:
     """The files that are frames, in natural order. Raises InputError for anything else in the folder."""
+    try:
+        return _checked_members(folder)
+    except OSError as error:
+        raise InputError(
+            f"the folder {printable(str(folder))} cannot be read: {error.strerror}; give yourself the right to "
+            "list and enter it"
+        ) from error
+
+
+def _checked_members(folder: Path) -> list[Path]:
     entries = [
         entry
         for entry in folder.iterdir()
