@@ -41,8 +41,8 @@ class DecordVideo:
         """
         if not isinstance(source, VideoStream) or not _is_supported(source):
             raise InputError(
-                f"{printable(str(source.info.path))}: decord reads opaque mp4, mov, mkv, webm and avi in SDR only; "
-                "use decoder ffmpeg"
+                f"{printable(str(source.info.path))}: decord reads opaque mp4, mov, mkv, webm and avi in SDR only, "
+                "none that are interlaced; use decoder ffmpeg"
             )
         video = cls(stream=source, edges_seconds=tuple(source.edges()))
         reader, count = video._reader(), len(video.edges_seconds) - 1
@@ -99,4 +99,9 @@ class DecordVideo:
 
 
 def _is_supported(source: VideoStream) -> bool:
-    return source.track.demuxer in DEMUXERS and not source.info.alpha and not source.track.tone_filters
+    return (
+        source.track.demuxer in DEMUXERS
+        and not source.info.alpha
+        and not source.track.tone_filters
+        and not source.track.deinterlaced
+    )
