@@ -87,7 +87,7 @@ def translate(
     check_output(output, clip.info if clip else None, options.overwrite)
     pictures = None
     if options.runtime.preview_every is not None:
-        pictures = step_picture_path(options.runtime.preview_file, Path(output), clip.info.path if clip else None)
+        pictures = step_picture_path(options.runtime.preview_file, output, clip.info.path if clip else None)
     if clip is not None:
         report_left_out(clip, output, report)
     region = options.region

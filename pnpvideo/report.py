@@ -44,7 +44,7 @@ def run_report(
         "seconds": round(seconds, 3),
         "seconds_by_stage": {stage: round(value, 3) for stage, value in run.timings.items()},
         "model_fingerprint": run.backend.fingerprint,
-        "output": str(writer.path),
+        "output": writer.output,
         "output_sha256": _hash_if_there(writer.path),
         "files_sha256": file_hashes(options),
         "versions": {

@@ -36,8 +36,9 @@ class Sidecar:
 
     @property
     def output_name(self) -> str:
-        """The name of the result, without its folder."""
-        return Path(str(self.facts["output"])).name
+        """The name of the result, without its folder; a slash at its end says that it is a folder."""
+        output = str(self.facts["output"])
+        return Path(output).name + "/" * output.endswith("/")
 
 
 def sidecar_path(output: Path | str) -> Path:

@@ -19,7 +19,7 @@ from ..verbosity import Verbosity, hush_libraries, verbosity_options
 @click.command(short_help="Translate with a student, at the speed of video.")
 @click.argument("student", metavar="STUDENT", type=click.Path(path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), required=True, help="What to write.")
+@click.option("-o", "--output", type=click.Path(readable=False, allow_dash=True), required=True, help="What to write.")
 @click.option("--size", type=click.IntRange(32), help="Short side in pixels.  [default: the student's own]")
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
 @click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1 or mps.")
@@ -32,7 +32,7 @@ def apply(
     context: click.Context,
     student: Path,
     source: Path,
-    output: Path,
+    output: str,
     raw: str | None,
     overwrite: bool,
     **_stated: Any,
@@ -48,7 +48,7 @@ def apply(
     """
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)
-    if raw is None and "-" in (str(source), str(output)):
+    if raw is None and "-" in (str(source), output):
         raise click.UsageError("a pipe (-) carries raw frames: give their size with --raw WxH")
     if raw is None:
         from pnpvideo.video.destination import check_place
@@ -96,11 +96,11 @@ def _raw_source(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _raw_sink(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
-    if str(path) == "-":
+def _raw_sink(path: str, overwrite: bool) -> Iterator[BinaryIO]:
+    if path == "-":
         yield sys.stdout.buffer
         return
     from pnpvideo.publish import published
 
-    with published(path, overwrite=overwrite) as place, open(place, "wb") as file:
+    with published(Path(path), overwrite=overwrite) as place, open(place, "wb") as file:
         yield file

@@ -61,7 +61,7 @@ def taken_over(row: Row, key: str, journal: Journal) -> Row:
 def _errors(rows: Sequence[Row], unread: Mapping[int, PnPVideoError]) -> Iterator[tuple[Row, PnPVideoError]]:
     for row in rows:
         try:
-            check_run(row.input, row.prompt, Path(row.output), row.options)
+            check_run(row.input, row.prompt, row.output, row.options)
         except PnPVideoError as error:
             yield row, error
         else:

@@ -18,13 +18,25 @@ from pnpvideo.video.formats import FORMATS, UNREADABLE, Format, format_of
 def resolve_output(path: str | Path) -> tuple[Path, Format]:
     """The output's path and format. A name that ends in a separator or has no extension is a folder of PNGs.
 
-    Raises OutputError for an empty path, a NUL character and an unknown extension.
+    A folder that is named by a link, or by "..", is the folder itself, since a result takes its place. Raises
+    OutputError for an empty path, a NUL character, an unknown extension, and the folder in which this process runs.
     """
     text = os.fspath(path)
     if not text or "\0" in text:
         raise OutputError(f"the output path is {text!r}; accepted is the path of a file or folder")
     target = Path(text)
-    return target, FORMATS[""] if text.endswith(("/", os.sep)) else format_of(target)
+    form = FORMATS[""] if text.endswith(("/", os.sep)) or target.name == ".." else format_of(target)
+    if form.route != "folder":
+        return target, form
+    real = Path(os.path.realpath(target))
+    if real == Path(os.path.realpath(".")):
+        raise OutputError(f"{printable(text)} is the current folder, which cannot be replaced; name another folder")
+    return (real if target.name == ".." or target.is_symlink() else target), form
+
+
+def describe_output(target: Path, form: Format) -> str:
+    """The text that names this output again: a folder whose name looks like a file's ends in a slash."""
+    return f"{target}/" if form.route == "folder" and target.suffix else str(target)
 
 
 def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = False) -> None:

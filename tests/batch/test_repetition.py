@@ -40,6 +40,19 @@ def test_an_untouched_run_is_the_same(sidecar: Path, tmp_path: Path) -> None:
     assert again(tmp_path / "new.png.json", values=elsewhere(tmp_path)).same
 
 
+def test_a_folder_whose_name_looks_like_a_files_is_made_again(
+    sidecar: Path, tmp_path: Path, options: MakeOptions
+) -> None:
+    translate(tmp_path / "in.png", "a fox", f"{tmp_path}/frames.v2/", options())
+    facts = json.loads((tmp_path / "frames.v2.json").read_text("utf-8"))
+    assert facts["output"] == f"{tmp_path}/frames.v2/" and f"{tmp_path}/frames.v2/ --" in facts["command"]
+    assert again(tmp_path / "frames.v2.json", values={"store": tmp_path / "store"}).same
+    kept = again(tmp_path / "frames.v2.json", f"{tmp_path}/new.v3/", values={"store": tmp_path / "store"})
+    assert kept.same and kept.output == tmp_path / "new.v3" and (tmp_path / "new.v3.json").exists()
+    with pytest.raises(OptionError, match="is of another format"):
+        again(sidecar, f"{tmp_path}/new.png/")
+
+
 def test_another_input_is_named(sidecar: Path, tmp_path: Path) -> None:
     Image.new("RGB", (48, 32), (9, 90, 200)).save(tmp_path / "other.png")
     made = again(sidecar, input=tmp_path / "other.png", values=elsewhere(tmp_path))

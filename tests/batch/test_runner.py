@@ -98,6 +98,12 @@ def test_an_input_without_permission_is_named_with_its_row(
     assert done.returncode == 3 and "row 2 (03.png)" in done.stderr and "Permission denied" in done.stderr
 
 
+def test_an_output_with_a_slash_at_its_end_is_a_folder(folder: Path, jobs: Jobs, common: Common) -> None:
+    path = jobs('[[rows]]\ninput = "in/00.png"\noutput = "out/frames.v2/"\n')
+    assert states(path, common) == ["done"] and states(path, common) == ["done before"]
+    assert [each.name for each in (folder / "out/frames.v2").iterdir()] == ["000000.png"]
+
+
 def test_a_row_writes_what_translate_writes(
     folder: Path, jobs: Jobs, common: Common, checkpoint: Path, backend: StableDiffusion
 ) -> None:

@@ -84,6 +84,19 @@ def test_an_output_that_exists_is_kept_unless_told_otherwise(picture: Path, caps
     assert sorted(os.listdir()) == ["in.png", "out.png"]
 
 
+def test_a_slash_at_the_end_says_that_the_output_is_a_folder(picture: Path, capsys: Output) -> None:
+    assert translate(picture, "frames.v2") == 6 and "cannot write .v2" in only_line(capsys)
+    assert translate(picture, "frames.v2/") == 4, "the next thing to fail is the model"
+    capsys.readouterr()
+    words = ["edit", str(picture), "--from", "a", "--to", "b", "--model", str(Path("no model").absolute())]
+    assert main([*words, "-o", "frames.v2/"]) == 4
+
+
+def test_the_current_folder_is_no_output(picture: Path, capsys: Output) -> None:
+    assert translate(picture.absolute(), ".") == 6
+    assert "is the current folder, which cannot be replaced" in only_line(capsys)
+
+
 @pytest.mark.parametrize("output", ["missing/out.png", "out.xyz", "in.png/out.png"])
 def test_an_output_that_cannot_be_written_is_refused(picture: Path, capsys: Output, output: str) -> None:
     assert translate(picture, output) == 6
