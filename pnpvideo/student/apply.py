@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnpvideo.backends.device import choose_device
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
@@ -26,13 +27,14 @@ class Applier:
     """A student that is ready to translate pictures one after another.
 
     precision: "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies matrices in it (AMX), and on
-    GPUs. size: short side in pixels at which it works; None: that of its training.
+    GPUs. size: short side in pixels at which it works; None: that of its training. Raises DeviceError for a device that
+    is not there.
     """
 
     def __init__(
         self, student: Student, *, device: torch.device | str = "cpu", precision: str = "auto", size: int | None = None
     ) -> None:
-        self.device = torch.device(device)
+        self.device = choose_device(device) if isinstance(device, str) else device
         named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         self.dtype = fastest_dtype(self.device) if precision == "auto" else named[precision]
         self.network = channels_last(student.network).to(self.device, self.dtype)

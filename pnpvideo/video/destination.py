@@ -87,10 +87,29 @@ def _check_place(target: Path, form: Format, source: Path | None, overwrite: boo
         if target.resolve() in source.resolve().parents:
             raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
     _check_existing(target, form, overwrite)
+    _check_writable(target)
+
+
+def _check_writable(target: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise OutputError(f"{name}: its folder cannot be written to: {error.strerror}; name another output") from error
+        raise OutputError(
+            f"{printable(str(target))}: its folder cannot be written to: {error.strerror}; name another output"
+        ) from error
+
+
+def check_file(target: Path, overwrite: bool) -> None:
+    """Raise OutputError for a place where no file can go, of whatever kind."""
+    name = printable(str(target))
+    with reachable(target):
+        if not target.parent.is_dir():
+            raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{name} exists and is no regular file; name another output")
+        if os.path.lexists(target) and not overwrite:
+            raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
+        _check_writable(target)
 
 
 def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
