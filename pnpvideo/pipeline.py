@@ -21,7 +21,7 @@ from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.report import run_report
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import Options
-from pnpvideo.sidecar import write_sidecar
+from pnpvideo.sidecar import settle_sidecar
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
 from pnpvideo.video.conditions import Conditions
@@ -124,9 +124,8 @@ def translate(
     translator.finish()
     if (limit := options.runtime.store_limit) is not None:
         run.store.prune(limit)
-    facts = run_report(input, prompt, options, writer, translator, time.monotonic() - started)
-    if options.runtime.sidecar:
-        write_sidecar(facts, options, report)
+    facts = run_report(input, prompt, options, writer.output, translator, time.monotonic() - started)
+    settle_sidecar(facts, options, report)
     return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
 
 

@@ -12,7 +12,6 @@ from pnpvideo import __version__
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.option import plain
 from pnpvideo.settings.options import Options
-from pnpvideo.video.write import Writer
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg")
 """Whose versions may change a result."""
@@ -22,11 +21,14 @@ def run_report(
     input: Path | str | None,
     prompt: str | None,
     options: Options,
-    writer: Writer,
+    output: str,
     translator: ClipTranslator,
     seconds: float,
 ) -> dict[str, Any]:
-    """options: as the user gave them. "resolved" has the values that the run used, "origins" who decided each."""
+    """options: as the user gave them. output: what names the result, see ``describe_output``.
+
+    "resolved" has the values that the run used, "origins" who decided each.
+    """
     run = translator.run
     used = run.options.flat() | {
         "device": str(run.backend.device),
@@ -44,8 +46,8 @@ def run_report(
         "seconds": round(seconds, 3),
         "seconds_by_stage": {stage: round(value, 3) for stage, value in run.timings.items()},
         "model_fingerprint": run.backend.fingerprint,
-        "output": writer.output,
-        "output_sha256": _hash_if_there(writer.path),
+        "output": output,
+        "output_sha256": _hash_if_there(output),
         "files_sha256": file_hashes(options),
         "versions": {
             "python": platform.python_version(),

@@ -46,6 +46,28 @@ def sidecar_path(output: Path | str) -> Path:
     return Path(f"{Path(output)}.json")
 
 
+def settle_sidecar(facts: Mapping[str, Any], options: Options, report: Report) -> None:
+    """Write the sidecar of a published result if the options ask for one, else remove that of a former result."""
+    if options.runtime.sidecar:
+        write_sidecar(facts, options, report)
+    else:
+        remove_sidecar(facts["output"], report)
+
+
+def remove_sidecar(output: Path | str, report: Report) -> None:
+    """Remove the sidecar of what stood at ``output`` before, as it says how another result was made; no other file."""
+    path = sidecar_path(output)
+    if not _is_sidecar(path):
+        return
+    try:
+        path.unlink()
+        report(Notice(message=f"{printable(str(path))} was the sidecar of the former result, and is removed"))
+    except OSError as error:
+        report(
+            Notice(message=f"{printable(str(path))} is the sidecar of the former result; remove it: {error.strerror}")
+        )
+
+
 def write_sidecar(facts: Mapping[str, Any], options: Options, report: Report) -> None:
     """Write the sidecar of a published result. facts: see ``report.run_report``; options: as the user set them.
 
@@ -86,6 +108,7 @@ def command(facts: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
     is_edit = facts["prompt"] is None
     words = ["pnpvideo", "edit" if is_edit else "translate"]
     words += ["--from", change[0], "--to", change[1]] if change else []
+    words += ["--student"] if facts.get("student") else []
     named = {"method": facts["options"]["method"], **stated} if is_edit else stated  # edit has a default of its own
     for name, value in named.items():
         words += _flags(name, value)

@@ -56,7 +56,12 @@ def _repeat(read: Sidecar, source: Path | None, output: Path | str, options: Opt
     check_run(source, read.prompt, output, options)
     from pnpvideo.pipeline import translate
 
-    facts = translate(source, read.prompt, output, options, report=report).report
+    if read.facts.get("student") and source is not None:
+        from pnpvideo.student.clip import translate_clip
+
+        facts = translate_clip(source, read.prompt, output, options, report=report).report
+    else:
+        facts = translate(source, read.prompt, output, options, report=report).report
     return Repetition(
         output=Path(facts["output"]),
         same=facts["output_sha256"] == read.facts["output_sha256"],

@@ -12,9 +12,11 @@ from pnpvideo.backends.device import choose_device
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
+from pnpvideo.sidecar import remove_sidecar
 from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
 from pnpvideo.student.threads import Ahead, Workers
+from pnpvideo.video.clip import Clip
 from pnpvideo.video.destination import check_output, report_left_out
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
 from pnpvideo.video.write import Writer
@@ -75,11 +77,21 @@ def apply(
 ) -> Path:
     """Translate a clip, still or folder of frames with a student; times, sound and alpha stay. Returns the path.
 
-    Raises PnPVideoError, and leaves the output path as it was.
+    The sidecar of a result that stood there before is removed, since it does not say how this one was made. Raises
+    PnPVideoError, and leaves the output path as it was.
     """
     clip = (reading or Reading()).open(input, report)
     check_output(output, clip.info, overwrite)
     report_left_out(clip, output, report)
+    path = write_translated(applier, clip, output, overwrite=overwrite, report=report)
+    remove_sidecar(path, report)
+    return path
+
+
+def write_translated(
+    applier: Applier, clip: Clip, output: Path | str, *, overwrite: bool = False, report: Report = ignore
+) -> Path:
+    """Translate the frames of an open clip and write them to ``output``, whose path is returned."""
     with (
         Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
         Workers(applier, applier.threads(clip.info.frames)) as workers,

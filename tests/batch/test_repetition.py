@@ -14,6 +14,7 @@ from pnpvideo.batch.repetition import again
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
+from pnpvideo.student.clip import translate_clip
 
 MakeOptions = Callable[..., Options]
 
@@ -51,6 +52,19 @@ def test_a_folder_whose_name_looks_like_a_files_is_made_again(
     assert kept.same and kept.output == tmp_path / "new.v3" and (tmp_path / "new.v3.json").exists()
     with pytest.raises(OptionError, match="is of another format"):
         again(sidecar, f"{tmp_path}/new.png/")
+
+
+def test_a_translation_with_a_student_is_made_again_with_one(
+    tmp_path: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnpvideo.student.clip.STEPS", 3)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"in/{number}.png")
+    translate_clip(tmp_path / "in", "a fox", tmp_path / "out", options(size=64))
+    made = again(tmp_path / "out.json", values={"store": tmp_path / "store"})
+    assert made.same and made.differences == ()
 
 
 def test_another_input_is_named(sidecar: Path, tmp_path: Path) -> None:
