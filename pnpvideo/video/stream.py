@@ -14,6 +14,8 @@ from pnpvideo.video.clip import ClipInfo, Frame
 from pnpvideo.video.decode_pass import TIMES_ONLY, RawFormat, decode
 from pnpvideo.video.video_track import VideoTrack
 
+HD_LINES = 720
+"""From so many rows on, video without a colour matrix is BT.709, as players have it; with fewer, BT.601."""
 STATES_DURATIONS = ("mov", "matroska")
 """Containers that state how long each frame is shown; of others ffmpeg guesses it."""
 SHORTEST_SECONDS = Fraction(1, 30)
@@ -106,6 +108,8 @@ class VideoStream:
 
     def _raw_format(self, frame_bytes: int) -> RawFormat:
         scale = f"scale={self.info.width}:{self.info.height}:flags=bicubic+accurate_rnd+full_chroma_int"
+        if self.info.colour.matrix is None and self.track.stored_size[1] >= HD_LINES:
+            scale += ":in_color_matrix=bt709"  # else ffmpeg assumes BT.601
         return RawFormat(
             filters=(*self.track.tone_filters, scale),
             pixel_format="rgba" if self.info.alpha else "rgb24",

@@ -19,6 +19,7 @@ reads it back. Change the code, not this page; `tests/test_formats.py` compares 
 A file is known by its first bytes, not by its name. All pixels become 8 bits of RGB, with alpha where a table says so.
 *Exact*: bit for bit, and times as the file states them. *Close*: what a lossy codec makes of smooth pictures.
 
+Video that does not state its colour matrix is taken for BT.709 from 720 rows on, and for BT.601 below, as players do.
 Video whose frames are flagged as interlaced, by the first four of them, is deinterlaced, with a notice: of the two
 fields of a frame one whole frame is made, so the number of frames and their times stay.
 """

@@ -111,6 +111,33 @@ def test_a_last_frame_that_is_not_decoded_last_has_its_duration_from_the_tracks_
         assert list(read(tmp_path / name).frames())[-1].duration_seconds == 5
 
 
+@pytest.mark.parametrize(
+    ("size", "matrix"),
+    [("1280x720", "bt709"), ("720x1280", "bt709"), ("720x576", "smpte170m"), ("1270x718", "smpte170m")],
+)
+def test_untagged_colours_are_read_as_players_read_them_and_written_as_they_were_read(
+    size: str, matrix: str, make: Make, tmp_path: Path
+) -> None:
+    green, purple = (30, 160, 60), (150, 40, 170)
+    halves = (
+        f"color=0x{bytes(green).hex()}:s={size}[a];color=0x{bytes(purple).hex()}:s={size}[b];[a][b]hstack,crop=iw/2"
+    )
+    untagged = f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p,setparams=colorspace=unknown"
+    path = make("a.mp4", "-filter_complex", f"{halves},{untagged}", "-frames:v", "2", "-c:v", "libx264", "-crf", "5")
+    clip = read(path)
+    frames = list(clip.frames())
+    assert clip.info.colour.matrix is None
+    with Writer(tmp_path / "b.mp4", clip.info) as writer:
+        for frame in frames:
+            writer.append(frame.pixels, frame.pts_seconds)
+    written = read(tmp_path / "b.mp4")
+    assert written.info.colour.matrix == "bt709"
+    for pixels in (frames[0].pixels, next(written.frames()).pixels):
+        middle = pixels.shape[1] // 2
+        for half, colour in ((pixels[:, : middle - 8], green), (pixels[:, middle + 8 :], purple)):
+            assert np.abs(half.reshape(-1, 3).mean(0) - colour).max() < 6
+
+
 def test_missing_frames_of_a_span_are_an_error_or_a_notice(make: Make) -> None:
     path, events = make("a.mkv", *CLIP), list[Event]()
     with pytest.raises(DecodeError, match=r"frames 20:30 were asked for, and decoding ended before 25"):
