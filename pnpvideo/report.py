@@ -12,6 +12,7 @@ from pnpvideo import __version__
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.option import plain
 from pnpvideo.settings.options import Options
+from pnpvideo.video import folder_entries
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg")
 """Whose versions may change a result."""
@@ -77,11 +78,11 @@ def _hash_if_there(path: Path | str | None) -> str | None:
 
 
 def content_hash(path: Path) -> str:
-    """sha256 of a file, or of a folder of frames: of the names and hashes of its files, without hidden ones."""
+    """sha256 of a file, or of a folder of frames: of the names and hashes of its files, without what does not count."""
     if not path.is_dir():
         return file_hash(path)
     digest = hashlib.sha256()
-    for member in sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith(".")):
+    for member in sorted(each for each in folder_entries.counted(path) if each.is_file()):
         digest.update(f"{file_hash(member)} {member.name}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Report
 from pnpvideo.publish import LONGEST_NAME_BYTES
-from pnpvideo.video import picture_formats
+from pnpvideo.video import folder_entries
 from pnpvideo.video.clip import Clip, ClipInfo
 from pnpvideo.video.codec_arguments import missing_encoders, sound_encoders, subtitle_encoders
 from pnpvideo.video.formats import FORMATS, UNREADABLE, Format, format_of
@@ -130,7 +130,8 @@ def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
 def check_existing(target: Path, form: Format, overwrite: bool) -> None:
     """Raise OutputError if something exists at ``target`` that must not be replaced.
 
-    Even with ``overwrite``, only a regular file or a folder of frames may be replaced. An empty folder always may.
+    Even with ``overwrite``, only a regular file or a folder of frames may be replaced, with what file managers noted in
+    it. An empty folder always may.
     """
     with reachable(target):
         _check_existing(target, form, overwrite)
@@ -147,8 +148,11 @@ def _check_existing(target: Path, form: Format, overwrite: bool) -> None:
         raise OutputError(f"{name} exists and is no folder; name another output")
     elif not any(target.iterdir()):
         return
-    elif any(entry.suffix.lower() not in picture_formats.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
-        raise OutputError(f"the folder {name} holds other things than frames; name another output")
+    elif others := folder_entries.kept(target):
+        raise OutputError(
+            f"the folder {name} holds other things than frames, such as {printable(others[0].name)}; move them away, "
+            "or name another output"
+        )
     if not overwrite:
         raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
 
