@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from pnpvideo.explore.picks import Pick
     from pnpvideo.settings.options import Options
 
+OUTPUT = click.Path(readable=False)
+"""An output as it was typed: a slash at its end says that it is a folder, which a Path would lose."""
 explain_option = click.option(
     "--explain", is_flag=True, help="Print the value of every option and who set it, and do nothing else."
 )
+output_option = click.option("-o", "--output", type=OUTPUT, help="File or folder to write.  [required]")
 student_option = click.option(
     "--student",
     is_flag=True,
@@ -32,13 +35,13 @@ def run(
     context: click.Context,
     source: Path | None,
     prompt: str | None,
-    output: Path | None,
+    output: str | None,
     stated: Stated,
     picked: "Pick | None" = None,
 ) -> None:
     """Translate ``source`` into ``output``, or with --explain print the options only.
 
-    prompt: None for an edit, which the options state. picked: the cell of --pick.
+    prompt: None for an edit, which the options state. output: as it was typed. picked: the cell of --pick.
     """
     verbosity, as_json = context.ensure_object(Verbosity), bool(context.params["as_json"])
     options = stated.options()

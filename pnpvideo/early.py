@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pnpvideo.settings.options import Options
 
 
-def check_run(source: Path | None, prompt: str | None, output: Path, options: "Options") -> None:
+def check_run(source: Path | None, prompt: str | None, output: Path | str, options: "Options") -> None:
     """Raise the error that translating ``source`` into ``output`` would end with, as far as names and files tell."""
     from pnpvideo.video.destination import check_place
     from pnpvideo.words.prompt_weights import check_weights

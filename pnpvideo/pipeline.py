@@ -21,14 +21,12 @@ from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.report import run_report
 from pnpvideo.settings.effective import without_effect
 from pnpvideo.settings.options import Options
-from pnpvideo.sidecar import write_sidecar
+from pnpvideo.sidecar import settle_sidecar
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Clip, ClipInfo, Frame, Shot
-from pnpvideo.video.codec_arguments import subtitle_encoders
 from pnpvideo.video.conditions import Conditions
-from pnpvideo.video.destination import check_output, resolve_output
+from pnpvideo.video.destination import check_output, report_left_out
 from pnpvideo.video.drawings import Drawings, find_held_drawings
-from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.masks import Masks
 from pnpvideo.video.pixels import to_display, working_size
 from pnpvideo.video.shots import shots
@@ -89,9 +87,9 @@ def translate(
     check_output(output, clip.info if clip else None, options.overwrite)
     pictures = None
     if options.runtime.preview_every is not None:
-        pictures = step_picture_path(options.runtime.preview_file, Path(output), clip.info.path if clip else None)
+        pictures = step_picture_path(options.runtime.preview_file, output, clip.info.path if clip else None)
     if clip is not None:
-        _report_left_out(clip, output, report)
+        report_left_out(clip, output, report)
     region = options.region
     masks = None if region.mask is None or clip is None else Masks(region.mask, clip, options.reading.frames, report)
     report(Progress(stage="load", done=0, total=1, unit="model"))
@@ -126,9 +124,8 @@ def translate(
     translator.finish()
     if (limit := options.runtime.store_limit) is not None:
         run.store.prune(limit)
-    facts = run_report(input, prompt, options, writer, translator, time.monotonic() - started)
-    if options.runtime.sidecar:
-        write_sidecar(facts, options, report)
+    facts = run_report(input, prompt, options, writer.output, translator, time.monotonic() - started)
+    settle_sidecar(facts, options, report)
     return Result(output=writer.path, clip=clip.info if clip else None, report=facts)
 
 
@@ -196,11 +193,7 @@ def open_input(input: Path | str | None, options: Options, report: Report) -> Cl
         return None
     if input is None:
         raise OptionError("no input was given; name a clip or a still, or ask for generate with a source prompt")
-    clip = options.reading.open(input, report)
-    for number, track in enumerate(clip.info.audio):
-        if track.codec == UNREADABLE:
-            report(Notice(message=f"sound track {number} is in a codec that ffmpeg cannot read; it is left out"))
-    return clip
+    return options.reading.open(input, report)
 
 
 def prepare_run(
@@ -212,16 +205,6 @@ def prepare_run(
     fitted = fit_memory(backend, options, info.frames, size, report)
     about = {"clip": Path(input or "").name, "model": options.model, "size": f"{size[0]} x {size[1]}"}
     return Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report), conditions
-
-
-def _report_left_out(clip: Clip, output: Path | str, report: Report) -> None:
-    """Report the subtitle tracks that the output will not have."""
-    _, container = resolve_output(output)
-    encoders = subtitle_encoders(container, [track.codec for track in clip.info.subtitles], clip.span is not None)
-    for number, (track, encoder) in enumerate(zip(clip.info.subtitles, encoders, strict=True)):
-        if encoder is None:
-            why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
-            report(Notice(message=f"subtitle track {number} ({track.codec}) is left out: {why}"))
 
 
 def _generated_info(backend: Backend, options: Options) -> ClipInfo:

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -149,10 +150,13 @@ def _hidden(target: Path, ending: str) -> str:
 
 
 def _recover(target: Path) -> None:
-    """Remove what killed runs left of this target, whose lock is ours; a folder that was taken away is put back."""
-    prefix = _hidden(target, "")
+    """Remove what killed runs left of this target, whose lock is ours; a folder that was taken away is put back.
+
+    The random letters have no dot: what else begins with the target's name and a dot is another target's.
+    """
+    own = re.compile(re.escape(_hidden(target, "")) + r"[^.]+\.part")
     for left in target.absolute().parent.iterdir():
-        if left.name.startswith(prefix) and left.name.endswith(".part") and left.is_dir() and not left.is_symlink():
+        if own.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
             if not os.path.lexists(target) and (left / "old").is_dir():
                 os.replace(left / "old", target)
             shutil.rmtree(left, ignore_errors=True)

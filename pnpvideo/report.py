@@ -12,7 +12,7 @@ from pnpvideo import __version__
 from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.option import plain
 from pnpvideo.settings.options import Options
-from pnpvideo.video.write import Writer
+from pnpvideo.video import folder_entries
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "pillow", "imageio-ffmpeg")
 """Whose versions may change a result."""
@@ -22,11 +22,14 @@ def run_report(
     input: Path | str | None,
     prompt: str | None,
     options: Options,
-    writer: Writer,
+    output: str,
     translator: ClipTranslator,
     seconds: float,
 ) -> dict[str, Any]:
-    """options: as the user gave them. "resolved" has the values that the run used, "origins" who decided each."""
+    """options: as the user gave them. output: what names the result, see ``describe_output``.
+
+    "resolved" has the values that the run used, "origins" who decided each.
+    """
     run = translator.run
     used = run.options.flat() | {
         "device": str(run.backend.device),
@@ -44,8 +47,8 @@ def run_report(
         "seconds": round(seconds, 3),
         "seconds_by_stage": {stage: round(value, 3) for stage, value in run.timings.items()},
         "model_fingerprint": run.backend.fingerprint,
-        "output": str(writer.path),
-        "output_sha256": _hash_if_there(writer.path),
+        "output": output,
+        "output_sha256": _hash_if_there(output),
         "files_sha256": file_hashes(options),
         "versions": {
             "python": platform.python_version(),
@@ -76,11 +79,11 @@ def _hash_if_there(path: Path | str | None) -> str | None:
 
 
 def content_hash(path: Path) -> str:
-    """sha256 of a file, or of a folder of frames: of the names and hashes of its files, without hidden ones."""
+    """sha256 of a file, or of a folder of frames: of the names and hashes of its files, without what does not count."""
     if not path.is_dir():
         return file_hash(path)
     digest = hashlib.sha256()
-    for member in sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith(".")):
+    for member in sorted(each for each in folder_entries.counted(path) if each.is_file()):
         digest.update(f"{file_hash(member)} {member.name}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

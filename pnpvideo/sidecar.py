@@ -36,13 +36,36 @@ class Sidecar:
 
     @property
     def output_name(self) -> str:
-        """The name of the result, without its folder."""
-        return Path(str(self.facts["output"])).name
+        """The name of the result, without its folder; a slash at its end says that it is a folder."""
+        output = str(self.facts["output"])
+        return Path(output).name + "/" * output.endswith("/")
 
 
 def sidecar_path(output: Path | str) -> Path:
     """``out.mp4.json`` for ``out.mp4``; for a folder of frames ``frames``, ``frames.json`` beside it."""
     return Path(f"{Path(output)}.json")
+
+
+def settle_sidecar(facts: Mapping[str, Any], options: Options, report: Report) -> None:
+    """Write the sidecar of a published result if the options ask for one, else remove that of a former result."""
+    if options.runtime.sidecar:
+        write_sidecar(facts, options, report)
+    else:
+        remove_sidecar(facts["output"], report)
+
+
+def remove_sidecar(output: Path | str, report: Report) -> None:
+    """Remove the sidecar of what stood at ``output`` before, as it says how another result was made; no other file."""
+    path = sidecar_path(output)
+    if not _is_sidecar(path):
+        return
+    try:
+        path.unlink()
+        report(Notice(message=f"{printable(str(path))} was the sidecar of the former result, and is removed"))
+    except OSError as error:
+        report(
+            Notice(message=f"{printable(str(path))} is the sidecar of the former result; remove it: {error.strerror}")
+        )
 
 
 def write_sidecar(facts: Mapping[str, Any], options: Options, report: Report) -> None:
@@ -85,6 +108,7 @@ def command(facts: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
     is_edit = facts["prompt"] is None
     words = ["pnpvideo", "edit" if is_edit else "translate"]
     words += ["--from", change[0], "--to", change[1]] if change else []
+    words += ["--student"] if facts.get("student") else []
     named = {"method": facts["options"]["method"], **stated} if is_edit else stated  # edit has a default of its own
     for name, value in named.items():
         words += _flags(name, value)

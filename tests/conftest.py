@@ -1,8 +1,10 @@
 """A Stable Diffusion checkpoint of random weights, small enough for any test, and clips to translate."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,6 +199,24 @@ def clip_of(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def as_user() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """as_user(*words): the command, run by a user whom the modes of files bind; root gives up its rights for it."""
+    prefix: list[str] = []
+    if os.name != "posix":
+        pytest.skip("modes")
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may read and write everywhere, and setpriv is not installed")
+        prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "pnpvideo", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+    return run
 
 
 @pytest.fixture

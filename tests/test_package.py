@@ -48,7 +48,7 @@ OBSERVERS = {
     "inspect": ("cli",),
     "measure": ("cli", "compare", "explore", "inspect", "student"),
     "miniature": ("cli", "measure"),
-    "student": ("cli",),
+    "student": ("batch", "cli"),
     "ui": ("cli",),
 }
 """They import what they need, and are imported by the rooms named here only, and by samples and tests."""

@@ -163,6 +163,16 @@ def test_what_is_there_stays_unless_it_may_be_overwritten(tmp_path: Path) -> Non
     assert target.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_run_leaves_alone_what_another_builds_whose_name_begins_as_its_own(tmp_path: Path) -> None:
+    with Publication(tmp_path / "out.mp4") as running:
+        running.path.write_bytes(b"first")
+        with published(tmp_path / "out") as path:
+            path.mkdir()
+        assert running.path.read_bytes() == b"first"
+        running.publish(overwrite=False)
+    assert (tmp_path / "out.mp4").read_bytes() == b"first"
+
+
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No space left"), published(tmp_path / "a.png") as path:
         path.write_bytes(b"half")

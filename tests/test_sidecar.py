@@ -49,6 +49,19 @@ def test_no_sidecar_is_written_where_none_is_wanted(picture: Path, options: Make
     assert not (tmp_path / "out.png.json").exists()
 
 
+def test_the_sidecar_of_a_result_that_is_replaced_goes_with_it(
+    picture: Path, options: MakeOptions, tmp_path: Path
+) -> None:
+    heard: list[Event] = []
+    translate(picture, "a fox", tmp_path / "out.png", options())
+    translate(picture, "a hen", tmp_path / "out.png", options(sidecar=False, overwrite=True), report=heard.append)
+    assert not (tmp_path / "out.png.json").exists()
+    assert any("out.png.json was the sidecar of the former result" in str(event) for event in heard)
+    (tmp_path / "out.png.json").write_text("{}", "utf-8")
+    translate(picture, "a hen", tmp_path / "out.png", options(sidecar=False, overwrite=True))
+    assert (tmp_path / "out.png.json").read_text("utf-8") == "{}"  # nobody's sidecar
+
+
 def test_the_sidecar_of_a_folder_lies_beside_it(picture: Path, options: MakeOptions, tmp_path: Path) -> None:
     translate(picture, "a fox", f"{tmp_path}/frames/", options())
     assert [path.name for path in (tmp_path / "frames").iterdir()] == ["000000.png"]

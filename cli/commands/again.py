@@ -11,6 +11,7 @@ import click
 from pnpvideo.events import Notice, Progress
 
 from ..render import progress_option, rendering
+from ..run import OUTPUT
 from ..settings import SectionedCommand, given, settings
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
@@ -19,7 +20,7 @@ UNEXPLAINED = "input, model, options, versions and machine are those of then"
 
 @click.command(cls=SectionedCommand, short_help="Make a result again, and compare it with the first.")
 @click.argument("path", metavar="SIDECAR", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder in which the new result is kept.")
+@click.option("-o", "--output", type=OUTPUT, help="File or folder in which the new result is kept.")
 @click.option("--input", "source", type=click.Path(path_type=Path), help="Path of the input, if it was moved.")
 @settings(("device", "dtype", "batch", "memory", "store", "overwrite"))
 @json_option("Print one JSON object: whether it is the same, its hash, and what differs.")
@@ -27,7 +28,7 @@ UNEXPLAINED = "input, model, options, versions and machine are those of then"
 @verbosity_options
 @click.pass_context
 def again(
-    context: click.Context, path: Path, output: Path | None, source: Path | None, as_json: bool, **asked: Any
+    context: click.Context, path: Path, output: str | None, source: Path | None, as_json: bool, **asked: Any
 ) -> None:
     """Make the result of SIDECAR again: the JSON file that translate and edit write beside their output.
 

@@ -1,5 +1,6 @@
 """pnpvideo apply: translate with a student, at the speed of video."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from pnpvideo.backends.device import check_device_name
 from pnpvideo.early import check_input
 from pnpvideo.errors import InputError
 from pnpvideo.events import Notice, Progress
@@ -19,10 +21,10 @@ from ..verbosity import Verbosity, hush_libraries, verbosity_options
 @click.command(short_help="Translate with a student, at the speed of video.")
 @click.argument("student", metavar="STUDENT", type=click.Path(path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), required=True, help="What to write.")
+@click.option("-o", "--output", type=click.Path(readable=False, allow_dash=True), required=True, help="What to write.")
 @click.option("--size", type=click.IntRange(32), help="Short side in pixels.  [default: the student's own]")
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
-@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1 or mps.")
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--raw", metavar="WxH", help="INPUT and output are raw frames (RGB, 8 bits) of this size; - is a pipe.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace the output if it exists.")
 @progress_option
@@ -32,7 +34,7 @@ def apply(
     context: click.Context,
     student: Path,
     source: Path,
-    output: Path,
+    output: str,
     raw: str | None,
     overwrite: bool,
     **_stated: Any,
@@ -48,14 +50,19 @@ def apply(
     """
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)
-    if raw is None and "-" in (str(source), str(output)):
+    if raw is None and "-" in (str(source), output):
         raise click.UsageError("a pipe (-) carries raw frames: give their size with --raw WxH")
-    if raw is None:
-        from pnpvideo.video.destination import check_place
+    from pnpvideo.video.destination import check_file, check_place
 
+    asked = context.params
+    check_device_name(asked["device"])
+    if raw is None:
         check_input(source)
         check_place(output, source, overwrite)
-    asked = context.params
+    else:
+        size = _raw_size(raw)
+        if output != "-":
+            check_file(Path(output), overwrite)
     with rendering(asked["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.student.apply import Applier, apply_raw
@@ -69,7 +76,7 @@ def apply(
             report(Notice(message=f"wrote {path}"))
             return
         with _raw_source(source) as frames, _raw_sink(output, overwrite) as sink:
-            count = apply_raw(applier, frames, sink, _raw_size(raw))
+            count = apply_raw(applier, frames, sink, size)
         report(Notice(message=f"{count} frames"))
 
 
@@ -77,10 +84,11 @@ def _raw_size(text: str) -> tuple[int, int]:
     """(width, height) of "256x256"."""
     from pnpvideo.video.clip import MAX_PIXELS
 
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and 0 < int(width) * int(height) <= MAX_PIXELS):
+    found = re.fullmatch(r"([0-9]{1,8})x([0-9]{1,8})", text)
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < width * height <= MAX_PIXELS:
         raise click.BadParameter(f"{text!r} is not the size of a frame; accepted is WIDTHxHEIGHT, such as 256x256")
-    return int(width), int(height)
+    return width, height
 
 
 @contextmanager
@@ -96,11 +104,11 @@ def _raw_source(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _raw_sink(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
-    if str(path) == "-":
+def _raw_sink(path: str, overwrite: bool) -> Iterator[BinaryIO]:
+    if path == "-":
         yield sys.stdout.buffer
         return
     from pnpvideo.publish import published
 
-    with published(path, overwrite=overwrite) as place, open(place, "wb") as file:
+    with published(Path(path), overwrite=overwrite) as place, open(place, "wb") as file:
         yield file

@@ -9,7 +9,7 @@ from pnpvideo.methods.registry import EDITS, USUAL_EDIT
 
 from ..pick import pick_option, read_pick, under
 from ..render import progress_option
-from ..run import explain_option, run, student_option
+from ..run import explain_option, output_option, run, student_option
 from ..settings import SectionedCommand, Stated, change_of, config_option, given, read_file, resolve, setting, settings
 from ..verbosity import json_option, verbosity_options
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand, short_help="Change one thing into another, with no prompt.")
 @click.argument("source", metavar="INPUT", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
+@output_option
 @click.option("--from", "before", metavar="CONCEPT", help="What is there: ball, red, cartoon, at night.")
 @click.option("--to", "after", metavar="CONCEPT", help="What it becomes: cube, blue, photo, at sunset.")
 @setting("method", type=click.Choice(EDITS), envvar=None, help=f"How the rest is kept.  [default: {USUAL_EDIT}]")
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def edit(
     context: click.Context,
     source: Path | None,
-    output: Path | None,
+    output: str | None,
     picked: str | None,
     config: Path | None,
     **asked: Any,

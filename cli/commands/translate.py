@@ -7,14 +7,14 @@ import click
 
 from ..pick import pick_option, read_pick, under, words_of
 from ..render import progress_option
-from ..run import explain_option, run, student_option
+from ..run import explain_option, output_option, run, student_option
 from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import json_option, verbosity_options
 
 
 @click.command(cls=SectionedCommand, short_help="Translate a clip or a still with a prompt.")
 @click.argument("words", nargs=-1, metavar="INPUT PROMPT")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to write.  [required]")
+@output_option
 @settings(without=EDITS_ONLY)
 @pick_option
 @config_option
@@ -27,7 +27,7 @@ from ..verbosity import json_option, verbosity_options
 def translate(
     context: click.Context,
     words: tuple[str, ...],
-    output: Path | None,
+    output: str | None,
     picked: str | None,
     config: Path | None,
     **_stated: Any,

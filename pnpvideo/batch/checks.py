@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pnpvideo.batch.journal import Journal
@@ -39,9 +39,12 @@ def check_places(rows: Sequence[Row], others: Iterable[Path]) -> None:
                 raise OptionError(f"{row}: output {printable(row.output)} {how} {what}; name another output")
 
 
-def check_each(rows: Sequence[Row], report: Report) -> None:
-    """Raise the first error that a row would end with, as far as names and files tell; notices name the others'."""
-    found = [*_errors(rows)]
+def check_each(rows: Sequence[Row], report: Report, unread: Mapping[int, PnPVideoError] | None = None) -> None:
+    """Raise the first error that a row would end with, as far as names and files tell; notices name the others'.
+
+    unread: errors of rows, by number, whose files could not be read before; a row's other errors come first.
+    """
+    found = [*_errors(rows, unread or {})]
     for row, error in found[1:]:
         report(Notice(message=f"{row}: {error}"))
     if found:
@@ -55,12 +58,15 @@ def taken_over(row: Row, key: str, journal: Journal) -> Row:
     return row.begun() if journal.was_begun(key) else row
 
 
-def _errors(rows: Sequence[Row]) -> Iterator[tuple[Row, PnPVideoError]]:
+def _errors(rows: Sequence[Row], unread: Mapping[int, PnPVideoError]) -> Iterator[tuple[Row, PnPVideoError]]:
     for row in rows:
         try:
-            check_run(row.input, row.prompt, Path(row.output), row.options)
+            check_run(row.input, row.prompt, row.output, row.options)
         except PnPVideoError as error:
             yield row, error
+        else:
+            if row.number in unread:
+                yield row, unread[row.number]
 
 
 def read_by(row: Row) -> list[Path]:

@@ -46,19 +46,24 @@ def again(
     options = Options.from_flat({**read.values, **values}, origins)
     source = _find_input(read, input)
     if output is not None:
-        return _repeat(read, source, _checked(Path(output), read), options, report)
+        return _repeat(read, source, _checked(output, read), options, report)
     with scratch_folder() as folder:
-        made = _repeat(read, source, folder / read.output_name, options.changed({"sidecar": False}), report)
+        made = _repeat(read, source, f"{folder}/{read.output_name}", options.changed({"sidecar": False}), report)
     return Repetition(output=None, same=made.same, output_sha256=made.output_sha256, differences=made.differences)
 
 
-def _repeat(read: Sidecar, source: Path | None, output: Path, options: Options, report: Report) -> Repetition:
+def _repeat(read: Sidecar, source: Path | None, output: Path | str, options: Options, report: Report) -> Repetition:
     check_run(source, read.prompt, output, options)
     from pnpvideo.pipeline import translate
 
-    facts = translate(source, read.prompt, output, options, report=report).report
+    if read.facts.get("student") and source is not None:
+        from pnpvideo.student.clip import translate_clip
+
+        facts = translate_clip(source, read.prompt, output, options, report=report).report
+    else:
+        facts = translate(source, read.prompt, output, options, report=report).report
     return Repetition(
-        output=output,
+        output=Path(facts["output"]),
         same=facts["output_sha256"] == read.facts["output_sha256"],
         output_sha256=facts["output_sha256"],
         differences=tuple(_differences(read.facts, facts)),
@@ -79,10 +84,10 @@ def _find_input(read: Sidecar, input: Path | str | None) -> Path | None:
     return found
 
 
-def _checked(output: Path, read: Sidecar) -> Path:
+def _checked(output: Path | str, read: Sidecar) -> Path | str:
     """Raises OptionError for an output of another format, which could not be the same."""
-    before = Path(read.output_name).suffix
-    if output.suffix.lower() != before.lower():
+    before, now = ("" if str(name).endswith("/") else Path(name).suffix.lower() for name in (read.output_name, output))
+    if now != before:
         raise OptionError(
             f"{printable(str(output))} is of another format than the result, {printable(read.output_name)}; "
             f"name an output {f'that ends in {printable(before)}' if before else 'without an extension'}"

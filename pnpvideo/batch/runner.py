@@ -13,7 +13,7 @@ from pnpvideo.batch.checks import check_each, check_places, taken_over
 from pnpvideo.batch.journal import DONE, FAILED, STARTED, Journal, journal_path, locked
 from pnpvideo.batch.rows import Common, Row, read_rows
 from pnpvideo.batch.work import Engine, OneProcess, Outcome, outcome_of
-from pnpvideo.errors import PnPVideoError, printable
+from pnpvideo.errors import InputError, PnPVideoError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
 from pnpvideo.option import plain
 from pnpvideo.sidecar import is_repeated
@@ -94,7 +94,7 @@ def row_key(row: Row, hashes: Hashes, folder: Path) -> str:
 
 
 class Hashes:
-    """Hashes of files and models, each computed once."""
+    """Hashes of files and models, each computed once. What is no file or folder has an empty one. Raises OSError."""
 
     def __init__(self) -> None:
         self._files: dict[Path, str] = {}
@@ -104,7 +104,8 @@ class Hashes:
         from pnpvideo.report import content_hash
 
         if path not in self._files:
-            self._files[path] = content_hash(path) if path.exists() else ""
+            is_readable = path.is_file() or path.is_dir()  # a pipe would be waited for
+            self._files[path] = content_hash(path) if is_readable else ""
         return self._files[path]
 
     def of_model(self, model: str) -> str:
@@ -128,16 +129,21 @@ class _Batch:
         self.outcomes: dict[int, Outcome] = {}
         self.left: list[tuple[str, Row]] = []
         self.shares: dict[int, float] = {}
+        unread: dict[int, PnPVideoError] = {}
         try:
             check_places(rows, [path, journal.path])
             for row in rows:
-                key = row_key(row, hashes, path.absolute().parent)
+                try:
+                    key = row_key(row, hashes, path.absolute().parent)
+                except OSError as error:
+                    unread[row.number] = InputError(f"{printable(str(error))}; make it readable")
+                    key = ""
                 if (line := journal.done(key, Path(row.output))) is None:
                     self.left.append((key, taken_over(row, key, journal)))
                 else:
                     known = outcome_of(row, "done before", output_sha256=line["output_sha256"])
                     self.outcomes[row.number] = known
-            check_each([row for _, row in self.left], report)
+            check_each([row for _, row in self.left], report, unread)
         except PnPVideoError as error:
             raise type(error)(f"{printable(str(path))}: {error}") from error
         self.keys = {row.number: key for key, row in self.left}

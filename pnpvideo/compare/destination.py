@@ -1,13 +1,12 @@
 """Where a comparison goes: checked before the work begins, and described when it is done."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pnpvideo.compare.options import ComparisonOptions
-from pnpvideo.errors import OptionError, OutputError, printable
-from pnpvideo.video.destination import check_place
+from pnpvideo.errors import OptionError
+from pnpvideo.video.destination import check_file, check_place
 
 PAGE_SUFFIXES = (".html", ".htm")
 """Extensions of pages; every other output is a clip."""
@@ -41,14 +40,4 @@ def check_output(target: Path, inputs: Sequence[Path], options: ComparisonOption
         for path in inputs:
             check_place(target, path if path.exists() else None, options.overwrite)
         return
-    name = printable(str(target))
-    if not target.parent.is_dir():
-        raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{name} exists and is no regular file; name another output")
-    if target.exists() and not options.overwrite:
-        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
-    try:
-        tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        raise OutputError(f"{name}: its folder cannot be written to: {error.strerror}; name another output") from error
+    check_file(target, options.overwrite)

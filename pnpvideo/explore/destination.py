@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pnpvideo.errors import OptionError, OutputError, printable
-from pnpvideo.video.destination import check_place
+from pnpvideo.video.destination import check_file, check_place, reachable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -31,19 +31,18 @@ def _check_picture(path: Path, source: Path, overwrite: bool) -> None:
 
 def check_record(path: Path, overwrite: bool) -> None:
     """Raise OutputError if no JSON file can be written to ``path``."""
-    name = printable(str(path))
     if path.suffix.lower() != ".json":
-        raise OutputError(f"{name}: the options are written as JSON; accepted: .json")
-    if not path.parent.is_dir():
-        raise OutputError(f"{name}: the folder {printable(str(path.parent))} does not exist; make it first")
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{name} exists and is no regular file; name another output")
-    if os.path.lexists(path) and not overwrite:
-        raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
+        raise OutputError(f"{printable(str(path))}: the options are written as JSON; accepted: .json")
+    check_file(path, overwrite)
 
 
 def check_cells_folder(path: Path, overwrite: bool) -> None:
     """Raise OutputError if the folder cannot take the cells of a preview; only cells in it are ever replaced."""
+    with reachable(path):
+        _check_cells_folder(path, overwrite)
+
+
+def _check_cells_folder(path: Path, overwrite: bool) -> None:
     name = printable(str(path))
     if not path.parent.is_dir():
         raise OutputError(f"{name}: the folder {printable(str(path.parent))} does not exist; make it first")

@@ -94,4 +94,4 @@ def flat_stated(options: Options) -> dict[str, Any]:
 
 
 def _json(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(record, indent=2) + "\n").encode()

@@ -85,7 +85,7 @@ class Tuning:
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> None:
         """Write the trials as JSON; ``pick`` takes the best, or any by its number. Raises OutputError."""
-        content = json.dumps(self.record, indent=2, ensure_ascii=False) + "\n"
+        content = json.dumps(self.record, indent=2) + "\n"
         write_file(Path(path), content.encode(), overwrite=overwrite)
 
 

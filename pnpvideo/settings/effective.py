@@ -128,10 +128,11 @@ class _Decision:
         return given
 
 
-def without_effect(options: Options, frames: int | None) -> list[str]:
+def without_effect(options: Options, frames: int | None, unused: Mapping[str, str] | None = None) -> list[str]:
     """Messages about options that the user set and that change nothing.
 
-    options: resolved (see ``effective``). frames: of the input; None: unknown.
+    options: resolved (see ``effective``). frames: of the input; None: unknown. unused: further options that the caller
+    does not use, with the reasons.
     """
     chosen = options.flat()
     of_methods = {name for method in METHODS.values() for name in specs(method)}
@@ -160,6 +161,7 @@ def without_effect(options: Options, frames: int | None) -> list[str]:
     draws_keyframes = options.coherence.anchored and frames != 1
     if not options.generate and not draws_keyframes:
         reasons |= options.method.without_effect()
+    reasons |= unused or {}
     relevant = {name: why for name, why in reasons.items() if name in options.unread or _is_set(options, name)}
     return [f"{name} is set, and has no effect: {why}" for name, why in relevant.items()]
 

@@ -51,7 +51,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write the manifest to ``path``, atomically. Raises OSError."""
-        body = json.dumps(asdict(self), ensure_ascii=False)
+        body = json.dumps(asdict(self))  # in ASCII: names of files need not be text
         record = {"format": FORMAT, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         replace_file(path, json.dumps(record).encode())
 

@@ -92,12 +92,18 @@ class Store:
                 yield True
 
     def list(self) -> list[EntryInfo]:
-        """Return all entries, the least recently used first."""
+        """Return all entries, the least recently used first. Raises StoreError for a folder that cannot be read."""
         entries = []
-        for kind in KINDS:
-            for folder in (self.root / kind).glob("*"):
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # just removed, or not an entry
-                    entries.append(_info(kind, folder))
+        try:
+            for kind in KINDS:
+                for folder in (self.root / kind).glob("*"):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # just removed, or not an entry
+                        entries.append(_info(kind, folder))
+        except OSError as error:
+            raise StoreError(
+                f"the store in {printable(str(self.root))} cannot be read: {error.strerror}; choose a folder that you "
+                "may enter and list with --store"
+            ) from error
         return sorted(entries, key=lambda info: (info.last_used, info.kind, info.key))
 
     def clear(self, kind: str | None = None, key: str | None = None) -> int:

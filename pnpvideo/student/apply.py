@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnpvideo.backends.device import choose_device
 from pnpvideo.errors import InputError, NotFiniteError
 from pnpvideo.events import Progress, Report, ignore
 from pnpvideo.settings.options import Reading
+from pnpvideo.sidecar import remove_sidecar
 from pnpvideo.student.network import channels_last, fastest_dtype
 from pnpvideo.student.student_file import Student
 from pnpvideo.student.threads import Ahead, Workers
-from pnpvideo.video.destination import check_output
+from pnpvideo.video.clip import Clip
+from pnpvideo.video.destination import check_output, report_left_out
 from pnpvideo.video.pixels import composite_over_white, resize, to_display, working_size
 from pnpvideo.video.write import Writer
 
@@ -26,13 +29,14 @@ class Applier:
     """A student that is ready to translate pictures one after another.
 
     precision: "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies matrices in it (AMX), and on
-    GPUs. size: short side in pixels at which it works; None: that of its training.
+    GPUs. size: short side in pixels at which it works; None: that of its training. Raises DeviceError for a device that
+    is not there.
     """
 
     def __init__(
         self, student: Student, *, device: torch.device | str = "cpu", precision: str = "auto", size: int | None = None
     ) -> None:
-        self.device = torch.device(device)
+        self.device = choose_device(device) if isinstance(device, str) else device
         named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         self.dtype = fastest_dtype(self.device) if precision == "auto" else named[precision]
         self.network = channels_last(student.network).to(self.device, self.dtype)
@@ -73,10 +77,21 @@ def apply(
 ) -> Path:
     """Translate a clip, still or folder of frames with a student; times, sound and alpha stay. Returns the path.
 
-    Raises PnPVideoError, and leaves the output path as it was.
+    The sidecar of a result that stood there before is removed, since it does not say how this one was made. Raises
+    PnPVideoError, and leaves the output path as it was.
     """
     clip = (reading or Reading()).open(input, report)
     check_output(output, clip.info, overwrite)
+    report_left_out(clip, output, report)
+    path = write_translated(applier, clip, output, overwrite=overwrite, report=report)
+    remove_sidecar(path, report)
+    return path
+
+
+def write_translated(
+    applier: Applier, clip: Clip, output: Path | str, *, overwrite: bool = False, report: Report = ignore
+) -> Path:
+    """Translate the frames of an open clip and write them to ``output``, whose path is returned."""
     with (
         Writer(output, clip.info, overwrite=overwrite, span_seconds=clip.span_seconds) as writer,
         Workers(applier, applier.threads(clip.info.frames)) as workers,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pnpvideo import pipeline
 from pnpvideo.backends.backend import Backend
@@ -22,9 +23,12 @@ from pnpvideo.engine.shot import ClipTranslator
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.pipeline import Result
+from pnpvideo.report import run_report
+from pnpvideo.settings.effective import effective, without_effect
 from pnpvideo.settings.options import Options
+from pnpvideo.sidecar import settle_sidecar
 from pnpvideo.store import Store
-from pnpvideo.student.apply import Applier, apply
+from pnpvideo.student.apply import Applier, write_translated
 from pnpvideo.student.examples import Drawing, Examples, Motions
 from pnpvideo.student.keyframes import choose_keyframes, joined, neighbours
 from pnpvideo.student.losses import Weights
@@ -32,7 +36,7 @@ from pnpvideo.student.network import SHAPES, Generator
 from pnpvideo.student.student_file import Student, StudentCard
 from pnpvideo.student.train import Recipe, Training
 from pnpvideo.video.clip import Clip, Shot
-from pnpvideo.video.destination import check_output
+from pnpvideo.video.destination import check_output, describe_output, report_left_out, resolve_output
 from pnpvideo.video.drawings import Drawings
 from pnpvideo.video.pixels import psnr, to_working, working_size
 from pnpvideo.video.shots import shots
@@ -44,6 +48,12 @@ SHARING = 8
 the pictures looked the same."""
 STEPS = 600
 """Steps of training at most; on two cores half a minute."""
+UNUSED = {
+    **dict.fromkeys(("coherence", "keyframe_every"), "the keyframes of a student share their attention"),
+    **dict.fromkeys(("preview_every", "preview_file", "preview_vae"), "a student gives no pictures on its way"),
+    "memory": "the keyframes of a student are not fitted into a limit",
+}
+"""Options that translating with a student does not use, and why."""
 GAIN = 0.2
 """dB by which a look at the held-back keyframes must be better to count."""
 
@@ -107,9 +117,9 @@ def translate_clip(
 ) -> Result:
     """Translate a clip as ``pipeline.translate`` does, but only its keyframes by the engine.
 
-    Falls back to the engine for all frames, and says so, where the student is worse than ``how.least_psnr``. Raises
-    PnPVideoError, and leaves the output path as it was. OptionError for options that the student cannot follow: a mask,
-    keep_background, generate.
+    The report and the sidecar are those of a translation, with the figures of the student. Falls back to the engine for
+    all frames, and says so, where the student is worse than ``how.least_psnr``. Raises PnPVideoError, and leaves the
+    output path as it was. OptionError for options that the student cannot follow: a mask, keep_background, generate.
     """
     how, started = how or ClipStudent(), time.monotonic()
     if options.region.mask is not None or options.region.keep_background or options.generate:
@@ -121,11 +131,14 @@ def translate_clip(
         )
     clip = options.reading.open(input, report)
     check_output(output, clip.info, options.overwrite)
+    report_left_out(clip, output, report)
     backend = backend or load(options.model, options.runtime, report, options.customization)
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
-    lesson = _lesson(clip, prompt, options, backend, how, size, report)
+    for message in without_effect(effective(options, backend), clip.info.frames, UNUSED):
+        report(Notice(message=message))
+    lesson, translator = _lesson(clip, prompt, options, backend, how, size, report)
     translated = time.monotonic()
-    network, score, steps = learn(lesson, how, report)
+    network, score, steps = learn(lesson, how, report, device=backend.device)
     learned = time.monotonic()
     if score is not None and score < how.least_psnr:
         report(
@@ -136,15 +149,13 @@ def translate_clip(
         )
         return pipeline.translate(input, prompt, output, options, backend=backend, report=report)
     card = StudentCard(shape=network.shape, size=size, about=prompt or "a change")
-    path = apply(
-        Applier(Student(network, card)),
-        input,
-        output,
-        reading=options.reading,
-        overwrite=options.overwrite,
-        report=report,
-    )
+    applier = Applier(Student(network, card), device=backend.device)
+    path = write_translated(applier, clip, output, overwrite=options.overwrite, report=report)
+    if (limit := options.runtime.store_limit) is not None:
+        translator.run.store.prune(limit)
+    named, seconds = describe_output(*resolve_output(output)), time.monotonic() - started
     facts: dict[str, Any] = {
+        **run_report(input, prompt, options, named, translator, seconds),
         "student": {
             "keyframes": len(lesson.source),
             "held_back": len(lesson.held_back),
@@ -153,17 +164,20 @@ def translate_clip(
             "seconds_of_keyframes": round(translated - started, 2),
             "seconds_of_training": round(learned - translated, 2),
             "seconds_of_applying": round(time.monotonic() - learned, 2),
-        }
+        },
     }
+    settle_sidecar(facts, options, report)
     return Result(output=path, clip=clip.info, report=facts)
 
 
-def learn(lesson: Lesson, how: ClipStudent, report: Report = ignore) -> tuple[Generator, float | None, int]:
+def learn(
+    lesson: Lesson, how: ClipStudent, report: Report = ignore, *, device: torch.device | str = "cpu"
+) -> tuple[Generator, float | None, int]:
     """Train until the held-back keyframes gain no more: (the best network, its PSNR there in dB, steps).
 
     The PSNR is None where no keyframe could be held back; then all of the recipe's steps are taken.
     """
-    training = Training(how.recipe)
+    training = Training(how.recipe, device)
     best, score, since, steps = copy.deepcopy(training.average), None, 0, 0
     for figures in training.steps(lesson.examples()):
         report(Progress(stage="train", done=figures.step, total=how.recipe.steps, unit="step"))
@@ -186,7 +200,8 @@ def learn(lesson: Lesson, how: ClipStudent, report: Report = ignore) -> tuple[Ge
 def _score(network: Generator, lesson: Lesson) -> float:
     """PSNR of the student on the held-back keyframes, in dB."""
     card = StudentCard(shape=network.shape, size=(lesson.source.shape[2], lesson.source.shape[1]), about="")
-    applier = Applier(Student(copy.deepcopy(network), card), precision="float32")
+    device = next(network.parameters()).device
+    applier = Applier(Student(copy.deepcopy(network), card), device=device, precision="float32")
     made = np.stack([applier(lesson.source[index]) for index in lesson.held_back])
     return psnr(made, lesson.target[list(lesson.held_back)])
 
@@ -199,9 +214,10 @@ def _lesson(
     how: ClipStudent,
     size: tuple[int, int],
     report: Report,
-) -> Lesson:
+) -> tuple[Lesson, ClipTranslator]:
     """Choose the keyframes of each part of each shot and translate them together, with joint attention."""
-    joint = replace(options, coherence=JointAttention(keyframe_every=SHARING))
+    origins = {**options.origins, "coherence": "student", "keyframe_every": "student"}
+    joint = replace(options, coherence=JointAttention(keyframe_every=SHARING), origins=origins)
     run = Run.of(backend, joint, Store(options.runtime.store, report=report), report)
     translator = ClipTranslator(run, prompt)
     sources: list[np.ndarray] = []
@@ -220,4 +236,4 @@ def _lesson(
     translator.finish()
     source, target = np.concatenate(sources), np.concatenate(targets)
     held_back = (len(source) // 2,) if len(source) >= 4 else ()
-    return Lesson(source, target, held_back, joined(motions))
+    return Lesson(source, target, held_back, joined(motions)), translator

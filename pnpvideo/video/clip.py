@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +16,8 @@ MAX_PIXELS = 2**26
 """Pixels of one frame: 8192 x 8192, a raw frame of 192 MiB. Files whose headers state more are refused undecoded."""
 MAX_FRAMES = 2_000_000
 """Frames of one clip: 18 hours at 30 frames a second."""
+
+_SOUND = re.compile(r", (\d+) Hz, ([^,]+)")
 
 Kind = Literal["video", "animation", "still", "folder"]
 
@@ -49,6 +52,18 @@ class AudioTrack:
 
     codec: str
     description: str
+
+    @property
+    def rate_hz(self) -> int | None:
+        """Samples per second; None if ffmpeg does not say."""
+        found = _SOUND.search(self.description)
+        return int(found[1]) if found else None
+
+    @property
+    def layout(self) -> str:
+        """Channels in ffmpeg's words: "stereo", "5.1(side)", "9 channels"; empty if ffmpeg does not say."""
+        found = _SOUND.search(self.description)
+        return found[2].strip() if found else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 """ffmpeg's options for the tracks of an output: pictures, sound and subtitles."""
 
+import re
 from collections.abc import Sequence
 
 from pnpvideo.video import ffmpeg
-from pnpvideo.video.clip import Colour
-from pnpvideo.video.formats import TEXT_SUBTITLES, UNREADABLE, Format
+from pnpvideo.video.clip import AudioTrack, Colour
+from pnpvideo.video.formats import LOWEST_MP3_HZ, TEXT_SUBTITLES, Format
 
 MATRICES = {
     "bt709": "bt709",
@@ -15,6 +16,8 @@ MATRICES = {
     "bt2020nc": "bt2020",
 }
 """Colour matrices in ffmpeg's names, and the scale filter's names for those that it can convert."""
+_WIDE_LAYOUT = re.compile(r"\d+\.\d\.\d|cube|hexadecagonal|22\.2|\d+ channels \(.+\)")
+"""Layouts of channels, in ffmpeg's names, that the encoders of AAC or FLAC do not take."""
 _GIF_FILTERS = (
     "split[frame][seen];[seen]palettegen=stats_mode=single:reserve_transparent={alpha}[palette];"
     "[frame][palette]paletteuse=new=1:alpha_threshold=128:dither=sierra2_4a"
@@ -60,34 +63,57 @@ def _output_tags(colour: Colour) -> tuple[str, str, str]:
     return colour.matrix, colour.primaries or "unknown", colour.transfer or "unknown"
 
 
-def missing_encoders(form: Format, alpha: bool, audio: Sequence[str]) -> list[str]:
-    """Encoders that the output needs and this ffmpeg lacks. audio: the codecs of the source's sound tracks."""
+def missing_encoders(form: Format, alpha: bool, audio: Sequence[AudioTrack]) -> list[str]:
+    """Encoders that the output needs and this ffmpeg lacks. audio: the source's sound tracks."""
     if form.route != "ffmpeg":
         return []
     needed = {(form.alpha_encoder if alpha and form.alpha else form.encoder)[1]}
-    if form.transcode and any(codec not in form.audio for codec in audio if codec != UNREADABLE):
-        needed.add(form.transcode[0])
+    needed.update(encoder for encoder in sound_encoders(form, audio) if encoder not in ("copy", None))
     return sorted(needed - ffmpeg.encoders())
 
 
-def audio_arguments(form: Format, audio: Sequence[str]) -> list[str]:
-    """Options for the sound tracks of ffmpeg's second input, by their codecs: copy them, or transcode them.
+def sound_encoders(form: Format, audio: Sequence[AudioTrack]) -> list[str | None]:
+    """For each sound track: "copy", the encoder that transcodes it, or None if the output does not include it.
 
-    Tracks in a codec that ffmpeg does not know are left out.
+    That is a track that the container cannot hold as it is, and whose codec ffmpeg cannot decode or does not know.
     """
-    if not form.audio:
-        return []
-    arguments, readable = [], [index for index, codec in enumerate(audio) if codec != UNREADABLE]
-    for number, index in enumerate(readable):
-        arguments += ["-map", f"1:a:{index}"]
-        codec = audio[index]
-        if codec in form.audio:
-            arguments += [f"-c:a:{number}", "copy"]
-        else:
-            arguments += [f"-c:a:{number}", *form.transcode[:1], *_for_track(form.transcode[1:], number)]
-            if form.transcode[0] == "libopus":  # it takes these layouts only
-                arguments += [f"-filter:a:{number}", "aformat=channel_layouts=7.1|5.1|stereo|mono"]
+
+    def encoder(track: AudioTrack) -> str | None:
+        if not form.audio:
+            return None
+        slow_mp3 = track.codec == "mp3" and (track.rate_hz or LOWEST_MP3_HZ) < LOWEST_MP3_HZ
+        if track.codec in form.audio and not (slow_mp3 and form.muxer == "mp4"):
+            return "copy"
+        return form.transcode[0] if track.codec in ffmpeg.decodable_codecs() else None
+
+    return [encoder(track) for track in audio]
+
+
+def audio_arguments(form: Format, audio: Sequence[AudioTrack]) -> list[str]:
+    """Options for the sound tracks of ffmpeg's second input, as ``sound_encoders`` chose."""
+    arguments, number = [], 0
+    for index, encoder in enumerate(sound_encoders(form, audio)):
+        if encoder is None:
+            continue
+        arguments += ["-map", f"1:a:{index}", f"-c:a:{number}", encoder]
+        if encoder != "copy":
+            layout = _layout_filter(encoder, audio[index].layout)
+            arguments += [*_for_track(form.transcode[1:], number), *([f"-filter:a:{number}", layout] if layout else [])]
+        number += 1
     return arguments
+
+
+def _layout_filter(encoder: str, layout: str) -> str:
+    """The filter that mixes the channels into a layout that the encoder takes; empty if it takes them as they are.
+
+    Channels that nothing places anywhere, as in "9 channels", alternate between left and right.
+    """
+    if (found := re.fullmatch(r"(\d+) channels", layout)) is not None:
+        left, right = ("+".join(f"c{n}" for n in range(side, int(found[1]), 2)) for side in (0, 1))
+        return f"pan=stereo|c0<{left}|c1<{right}" if right else f"pan=mono|c0={left}"
+    if encoder == "libopus" or _WIDE_LAYOUT.fullmatch(layout):
+        return "aformat=channel_layouts=7.1|5.1|stereo|mono"
+    return ""
 
 
 def subtitle_encoders(form: Format, codecs: Sequence[str], span: bool) -> list[str | None]:

@@ -33,6 +33,8 @@ class RawFormat:
 
 TIMES_ONLY = RawFormat(filters=("crop=1:1:0:0:exact=1", "scale=1:1"), pixel_format="gray", frame_bytes=1)
 """One byte per frame, where only the times are needed."""
+DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced"
+"""ffmpeg filter that makes one whole frame of the two fields of each frame that is flagged as interlaced."""
 
 
 def decode(track: VideoTrack, start: int, stop: int | None, raw: RawFormat) -> Iterator[tuple[int, Fraction, bytes]]:
@@ -87,6 +89,8 @@ def _arguments(track: VideoTrack, start: int, stop: int | None, raw: RawFormat, 
     if not track.allow_partial and not track.may_be_joined:
         strict += ["-xerror"]
     filters = [decode_log.size_guard_filter(*track.stored_size)]
+    if track.deinterlaced and raw is not TIMES_ONLY:
+        filters.append(DEINTERLACING)  # before the span is cut: it looks at the frames before and after
     if start or stop is not None:
         filters.append(f"trim=start_frame={start}" + ("" if stop is None else f":end_frame={stop}"))
     filters += raw.filters

@@ -41,8 +41,8 @@ class DecordVideo:
         """
         if not isinstance(source, VideoStream) or not _is_supported(source):
             raise InputError(
-                f"{printable(str(source.info.path))}: decord reads opaque mp4, mov, mkv, webm and avi in SDR only; "
-                "use decoder ffmpeg"
+                f"{printable(str(source.info.path))}: decord reads opaque mp4, mov, mkv, webm and avi in SDR only, "
+                "none that are interlaced; use decoder ffmpeg"
             )
         video = cls(stream=source, edges_seconds=tuple(source.edges()))
         reader, count = video._reader(), len(video.edges_seconds) - 1
@@ -76,7 +76,9 @@ class DecordVideo:
             if index >= start:
                 if picture.shape[1::-1] != size:
                     picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-                yield Frame(index, self.edges_seconds[index] - self.edges_seconds[start], picture)
+                begin, end = self.edges_seconds[index : index + 2]
+                is_last = index + 2 == len(self.edges_seconds)
+                yield Frame(index, begin - self.edges_seconds[start], picture, end - begin if is_last else None)
 
     def _reader(self) -> Any:
         try:
@@ -97,4 +99,9 @@ class DecordVideo:
 
 
 def _is_supported(source: VideoStream) -> bool:
-    return source.track.demuxer in DEMUXERS and not source.info.alpha and not source.track.tone_filters
+    return (
+        source.track.demuxer in DEMUXERS
+        and not source.info.alpha
+        and not source.track.tone_filters
+        and not source.track.deinterlaced
+    )

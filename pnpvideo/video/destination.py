@@ -1,27 +1,42 @@
 """Check where a result goes before the heavy work begins."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pnpvideo.errors import OutputError, printable
+from pnpvideo.events import Notice, Report
 from pnpvideo.publish import LONGEST_NAME_BYTES
-from pnpvideo.video import picture_formats
-from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.codec_arguments import missing_encoders
-from pnpvideo.video.formats import FORMATS, Format, format_of
+from pnpvideo.video import folder_entries
+from pnpvideo.video.clip import Clip, ClipInfo
+from pnpvideo.video.codec_arguments import missing_encoders, sound_encoders, subtitle_encoders
+from pnpvideo.video.formats import FORMATS, UNREADABLE, Format, format_of
 
 
 def resolve_output(path: str | Path) -> tuple[Path, Format]:
     """The output's path and format. A name that ends in a separator or has no extension is a folder of PNGs.
 
-    Raises OutputError for an empty path, a NUL character and an unknown extension.
+    A folder that is named by a link, or by "..", is the folder itself, since a result takes its place. Raises
+    OutputError for an empty path, a NUL character, an unknown extension, and the folder in which this process runs.
     """
     text = os.fspath(path)
     if not text or "\0" in text:
         raise OutputError(f"the output path is {text!r}; accepted is the path of a file or folder")
     target = Path(text)
-    return target, FORMATS[""] if text.endswith(("/", os.sep)) else format_of(target)
+    form = FORMATS[""] if text.endswith(("/", os.sep)) or target.name == ".." else format_of(target)
+    if form.route != "folder":
+        return target, form
+    real = Path(os.path.realpath(target))
+    if real == Path(os.path.realpath(".")):
+        raise OutputError(f"{printable(text)} is the current folder, which cannot be replaced; name another folder")
+    return (real if target.name == ".." or target.is_symlink() else target), form
+
+
+def describe_output(target: Path, form: Format) -> str:
+    """The text that names this output again: a folder whose name looks like a file's ends in a slash."""
+    return f"{target}/" if form.route == "folder" and target.suffix else str(target)
 
 
 def check_output(path: str | Path, source: ClipInfo | None, overwrite: bool = False) -> None:
@@ -44,6 +59,23 @@ def check_place(path: str | Path, source: Path | None, overwrite: bool = False) 
     and one that exists (unless ``overwrite``). source: the input; None if nothing is read.
     """
     target, form = resolve_output(path)
+    with reachable(target):
+        _check_place(target, form, source, overwrite)
+
+
+@contextlib.contextmanager
+def reachable(target: Path) -> Iterator[None]:
+    """Turn what the system refuses while an output is checked, such as to enter its folder, into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{printable(str(target))} cannot be written: {error.strerror or error}; name an output in a "
+            "folder that you may enter, list and write to"
+        ) from error
+
+
+def _check_place(target: Path, form: Format, source: Path | None, overwrite: bool) -> None:
     name = printable(str(target))
     if len(os.fsencode(target.name)) > LONGEST_NAME_BYTES:
         raise OutputError(f"{name}: the name is too long; accepted are {LONGEST_NAME_BYTES} bytes")
@@ -54,18 +86,58 @@ def check_place(path: str | Path, source: Path | None, overwrite: bool = False) 
             raise OutputError(f"{name} is the input itself; name another output")
         if target.resolve() in source.resolve().parents:
             raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
-    check_existing(target, form, overwrite)
+    _check_existing(target, form, overwrite)
+    _check_writable(target)
+
+
+def _check_writable(target: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise OutputError(f"{name}: its folder cannot be written to: {error.strerror}; name another output") from error
+        raise OutputError(
+            f"{printable(str(target))}: its folder cannot be written to: {error.strerror}; name another output"
+        ) from error
+
+
+def check_file(target: Path, overwrite: bool) -> None:
+    """Raise OutputError for a place where no file can go, of whatever kind."""
+    name = printable(str(target))
+    with reachable(target):
+        if not target.parent.is_dir():
+            raise OutputError(f"{name}: the folder {printable(str(target.parent))} does not exist; make it first")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{name} exists and is no regular file; name another output")
+        if os.path.lexists(target) and not overwrite:
+            raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
+        _check_writable(target)
+
+
+def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
+    """Report the sound and subtitle tracks of the clip that the output will not have."""
+    _, form = resolve_output(path)
+    for number, (sound, encoder) in enumerate(zip(clip.info.audio, sound_encoders(form, clip.info.audio), strict=True)):
+        if encoder is None and form.audio:
+            unknown = "is in a codec that ffmpeg does not know"
+            which = unknown if sound.codec == UNREADABLE else f"({sound.codec}) cannot be decoded by ffmpeg"
+            report(Notice(message=f"sound track {number} {which}; it is left out"))
+    encoders = subtitle_encoders(form, [track.codec for track in clip.info.subtitles], clip.span is not None)
+    for number, (subtitle, encoder) in enumerate(zip(clip.info.subtitles, encoders, strict=True)):
+        if encoder is None:
+            why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
+            report(Notice(message=f"subtitle track {number} ({subtitle.codec}) is left out: {why}"))
 
 
 def check_existing(target: Path, form: Format, overwrite: bool) -> None:
     """Raise OutputError if something exists at ``target`` that must not be replaced.
 
-    Even with ``overwrite``, only a regular file or a folder of frames may be replaced. An empty folder always may.
+    Even with ``overwrite``, only a regular file or a folder of frames may be replaced, with what file managers noted in
+    it. An empty folder always may.
     """
+    with reachable(target):
+        _check_existing(target, form, overwrite)
+
+
+def _check_existing(target: Path, form: Format, overwrite: bool) -> None:
     name = printable(str(target))
     if not os.path.lexists(target):
         return
@@ -76,8 +148,11 @@ def check_existing(target: Path, form: Format, overwrite: bool) -> None:
         raise OutputError(f"{name} exists and is no folder; name another output")
     elif not any(target.iterdir()):
         return
-    elif any(entry.suffix.lower() not in picture_formats.SUFFIXES or not entry.is_file() for entry in target.iterdir()):
-        raise OutputError(f"the folder {name} holds other things than frames; name another output")
+    elif others := folder_entries.kept(target):
+        raise OutputError(
+            f"the folder {name} holds other things than frames, such as {printable(others[0].name)}; move them away, "
+            "or name another output"
+        )
     if not overwrite:
         raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
 
@@ -101,6 +176,6 @@ def _check_format(name: str, form: Format, source: ClipInfo) -> None:
             f"{name}: {float(source.fps):g} frames a second are beyond what {suffix} can time "
             f"({float(1 / shortest):g}); name another format"
         )
-    missing = missing_encoders(form, source.alpha, [track.codec for track in source.audio])
+    missing = missing_encoders(form, source.alpha, source.audio)
     if missing:
         raise OutputError(f"{name}: this ffmpeg lacks the encoder {', '.join(missing)}; name another format")

@@ -135,7 +135,7 @@ def _arguments(
 def _source_tracks(form: Format, info: ClipInfo, span_seconds: tuple[Fraction, Fraction] | None) -> list[str]:
     """Options for what comes from the source: metadata, sound and subtitles; of a span, no chapters or subtitles."""
     arguments = ["-map_metadata", "1", "-map_chapters", "1" if span_seconds is None else "-1"]
-    sound = audio_arguments(form, [track.codec for track in info.audio])
+    sound = audio_arguments(form, info.audio)
     if span_seconds is not None and sound:  # drop the packets before the span; an edit list would only hide them
         length = span_seconds[1] - span_seconds[0]
         arguments += ["-copypriorss:a", "0", "-ss", "0", "-t", f"{float(length):.6f}"]

@@ -170,13 +170,19 @@ def encoders() -> frozenset[str]:
     return _listing(executable(), "encoders")
 
 
+def decodable_codecs() -> frozenset[str]:
+    """Names of the codecs that this ffmpeg can decode. Raises PnPVideoError if ffmpeg does not list them."""
+    return _listing(executable(), "codecs", "D")
+
+
 def filters() -> frozenset[str]:
     """Names of the filters that this ffmpeg was built with. Raises PnPVideoError if ffmpeg does not list them."""
     return _listing(executable(), "filters")
 
 
 @functools.cache
-def _listing(program: str, what: str) -> frozenset[str]:
+def _listing(program: str, what: str, mark: str = "") -> frozenset[str]:
+    """The names that ffmpeg lists, of lines that begin with ``mark``."""
     with tempfile.TemporaryFile() as listing:
         status, errors = run([f"-{what}"], LISTING_SECONDS, stdout=listing)
         if status != 0:
@@ -187,7 +193,8 @@ def _listing(program: str, what: str) -> frozenset[str]:
             )
         listing.seek(0)
         text = listing.read().decode("utf-8", "replace")
-    return frozenset(line.split()[1] for line in text.splitlines() if len(line.split()) > 1)
+    rows = (line.split() for line in text.splitlines())
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0].startswith(mark))
 
 
 _BOILERPLATE = re.compile(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pnpvideo.errors import InputError, printable
-from pnpvideo.video import picture_formats
+from pnpvideo.video import folder_entries, picture_formats
 from pnpvideo.video.bit_depth import ValueRange
 from pnpvideo.video.clip import MAX_FRAMES, ClipInfo, Frame
 from pnpvideo.video.pillow_reader import FileWarnings
@@ -21,12 +21,6 @@ TIME_KEY = "pts_seconds"
 """PNG text field with a frame's exact time, "p/q", which ``pillow_writers.FolderWriter`` writes."""
 DURATION_KEY = "duration_seconds"
 """PNG text field with how long a frame is shown, likewise."""
-_SYSTEM_FILES = frozenset(
-    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "zbthumbnail.info", "icon\r"}
-    | {"__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found"}
-)
-"""Files and folders that Windows, macOS and storage devices leave everywhere, in lower case. They are ignored, and so
-is every name that begins with a dot (.DS_Store, ._a.png, .directory)."""
 _RATIONAL = re.compile(r"(\d{1,18})(?:/([1-9]\d{0,17}))?")
 
 
@@ -104,11 +98,16 @@ def _share_range(members: list[Still]) -> tuple[Still, ...]:
 
 def _list_members(folder: Path) -> list[Path]:
     """The files that are frames, in natural order. Raises InputError for anything else in the folder."""
-    entries = [
-        entry
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES
-    ]
+    try:
+        return _checked_members(folder, folder_entries.counted(folder))
+    except OSError as error:
+        raise InputError(
+            f"the folder {printable(str(folder))} cannot be read: {error.strerror}; give yourself the right to "
+            "list and enter it"
+        ) from error
+
+
+def _checked_members(folder: Path, entries: list[Path]) -> list[Path]:
     others = sorted(entry.name for entry in entries if entry.suffix.lower() not in picture_formats.SUFFIXES)
     if others:
         raise InputError(

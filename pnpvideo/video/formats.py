@@ -53,7 +53,7 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 _PCM = frozenset({f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be")})
 _MATROSKA_AUDIO = (
     _MP4_AUDIO
-    | _PCM
+    | _PCM - {"pcm_f32be"}
     | frozenset({"mp1", "mp2", "dts", "truehd", "mlp", "vorbis", "wavpack", "tta", "pcm_u8", "pcm_f64le"})
 )
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -66,6 +66,8 @@ GIF_SHORTEST_SECONDS = Fraction(1, 50)
 """Viewers show a frame of a GIF with a shorter delay for a tenth of a second."""
 UNREADABLE = "none"
 """ffmpeg's name for a codec that it does not know."""
+LOWEST_MP3_HZ = 16000
+"""ffmpeg writes no MP3 of fewer samples a second into MP4."""
 
 _MP4 = Format(
     route="ffmpeg",

@@ -12,6 +12,8 @@ from pnpvideo.video.stream_info import FirstFrame
 from pnpvideo.video.video_track import STREAMED, VideoTrack
 
 _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
+FEWEST_LINES = 16
+"""Smaller pictures are not deinterlaced: ffmpeg's filter refuses planes of fewer than 3 rows or columns."""
 _MOST_KEYFRAMES = 4
 """Keyframes at the beginning that are tried as the first one that decodes."""
 
@@ -66,6 +68,7 @@ def open_stream(
             stored_size=stored_size,
             decoder=decoder,
             tone_filters=tone_filters,
+            deinterlaced=stream_info.is_interlaced(log) and _deinterlace(name, stored_size, report),
             skipped_packets=skipped_packets,
             opens_with_errors=opens_with_errors,
             allow_partial=allow_partial,
@@ -111,6 +114,18 @@ def _without_shifted_sound(
         )
     )
     return dataclasses.replace(info, audio=())
+
+
+def _deinterlace(name: str, stored_size: tuple[int, int], report: Report) -> bool:
+    """Report whether an interlaced video is deinterlaced, and return it."""
+    why = "this ffmpeg lacks the filter bwdif" if "bwdif" not in ffmpeg.filters() else ""
+    if min(stored_size) < FEWEST_LINES:
+        why = f"it has fewer than {FEWEST_LINES} rows or columns"
+    if why:
+        report(Notice(message=f"{name} is interlaced and is read as it is, since {why}; edges that move are combed"))
+    else:
+        report(Notice(message=f"{name} is interlaced; one whole frame is made of the two fields of each (bwdif)"))
+    return not why
 
 
 def _convert_to_sdr(info: ClipInfo, name: str, report: Report) -> tuple[ClipInfo, tuple[str, ...]]:

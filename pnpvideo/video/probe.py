@@ -46,6 +46,7 @@ def probe(path: str | Path, *, track: int | None = None, allow_partial: bool = F
     """Read the whole clip once and count what ``read`` delivers. Options and errors as in ``read``."""
     clip = read(path, track=track, allow_partial=allow_partial, report=report)
     times: list[Fraction] = []
+    last: list[Fraction | None] = [None]
     starts = [0]
 
     def note_times() -> Iterator[Frame]:
@@ -53,10 +54,11 @@ def probe(path: str | Path, *, track: int | None = None, allow_partial: bool = F
             if is_cut:
                 starts.append(len(times))
             times.append(frame.pts_seconds)
+            last[0] = frame.duration_seconds
             yield frame
 
     drawings = count_drawings(note_times())
-    info = _measure_rate(clip.info, times) if clip.info.kind == "video" else clip.info
+    info = _measure_rate(clip.info, times, last[0]) if clip.info.kind == "video" else clip.info
     return Probe(
         frames=len(times),
         width=info.width,
@@ -70,18 +72,21 @@ def probe(path: str | Path, *, track: int | None = None, allow_partial: bool = F
     )
 
 
-def _measure_rate(info: ClipInfo, times: list[Fraction]) -> ClipInfo:
-    """A video's rate and duration by the times of its frames. Steps that differ by one clock tick count as even."""
+def _measure_rate(info: ClipInfo, times: list[Fraction], last_seconds: Fraction | None) -> ClipInfo:
+    """A video's rate and duration by the times of its frames. Steps that differ by one clock tick count as even.
+
+    last_seconds: how long the last frame is shown; None: as long as the one before it.
+    """
     stated = info.fps or Fraction(25)
     if len(times) == 1:
-        return dataclasses.replace(info, fps=stated, variable_rate=False, duration_seconds=1 / stated)
+        return dataclasses.replace(info, fps=stated, variable_rate=False, duration_seconds=last_seconds or 1 / stated)
     steps = [after - before for before, after in itertools.pairwise(times)]
     clock = info.time_base or Fraction(0)
     variable = max(steps) - min(steps) > (clock if 4 * clock <= min(steps) else 0)
     fps = (len(times) - 1) / times[-1]
     if not variable and abs(fps - stated) < stated / 500:
         fps = stated
-    duration = times[-1] + (steps[-1] if variable else 1 / fps)
+    duration = times[-1] + (last_seconds or (steps[-1] if variable else 1 / fps))
     return dataclasses.replace(
         info, fps=len(times) / duration if variable else fps, variable_rate=variable, duration_seconds=duration
     )

@@ -7,6 +7,7 @@ from PIL import Image
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Event, Notice, Report, StepPicture
 from pnpvideo.publish import published
+from pnpvideo.video.destination import resolve_output
 from pnpvideo.video.pixels import resize
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -33,11 +34,12 @@ class StepPictureFile:
         self._report(event)
 
 
-def step_picture_path(stated: Path | None, output: Path, source: Path | None) -> Path:
+def step_picture_path(stated: Path | None, output: Path | str, source: Path | None) -> Path:
     """The file for the pictures: ``stated``, else OUTPUT-preview.png beside the output.
 
     Raises OutputError for a name that is no picture, a folder that does not exist, and the input or output itself.
     """
+    output, _ = resolve_output(output)
     path = stated or output.with_name(f"{output.stem}-preview.png")
     name = printable(str(path))
     if path.suffix.lower() not in PICTURES:

@@ -11,6 +11,8 @@ from pnpvideo.video import ffmpeg, tracks
 from pnpvideo.video.clip import MAX_PIXELS, AudioTrack, ClipInfo, Colour, SubtitleTrack
 from pnpvideo.video.codec_arguments import MATRICES
 
+DESCRIBED_FRAMES = 4
+"""Frames at the beginning that are asked whether they are interlaced."""
 HIGHEST_FPS = 1000
 """A stated rate from here on is the tick of a clock, not a frame rate."""
 _CONFIG = re.compile(
@@ -19,6 +21,7 @@ _CONFIG = re.compile(
 _FRAME = re.compile(
     r"^\[Parsed_showinfo_\d+ @ \w+\] n: *0 pts: *(-?\d+) .*?fmt:(\w+) .*?sar:(\d+)/(\d+) s:(\d+)x(\d+)", re.MULTILINE
 )
+_FIELDS = re.compile(r"^\[Parsed_showinfo_\d+ @ \w+\] n: *\d+ pts:.* i:[TB] ", re.MULTILINE)
 _COLOUR = re.compile(
     r"^\[Parsed_showinfo_\d+ @ \w+\] +color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)",
     re.MULTILINE,
@@ -38,12 +41,12 @@ class FirstFrame:
     timeout_seconds: float
 
     def describe(self, track: str, decoder: str | None = None, skipped_packets: int = 0) -> str:
-        """ffmpeg's log of decoding the first frame. Raises DecodeError if ffmpeg hangs.
+        """ffmpeg's log of decoding the first DESCRIBED_FRAMES. Raises DecodeError if ffmpeg hangs.
 
         track: as ffmpeg's -map takes it, such as "0:1". skipped_packets: to leave out at the beginning.
         """
         source = ffmpeg.input_arguments(self.path, self.demuxer, decoder, skipped_packets)
-        output = ["-map", track, "-vf", "showinfo", "-frames:v", "1", "-f", "null", os.devnull]
+        output = ["-map", track, "-vf", "showinfo", "-frames:v", str(DESCRIBED_FRAMES), "-f", "null", os.devnull]
         status, log = ffmpeg.run(["-v", "info", "-copyts", *source, *output], self.timeout_seconds)
         if status is None:
             raise DecodeError(
@@ -65,6 +68,11 @@ class FirstFrame:
 def has_alpha_mode(log: str) -> bool:
     """Whether the log says that a WebM or Matroska has an alpha channel, which ffmpeg's usual decoders ignore."""
     return _ALPHA_MODE.search(log) is not None
+
+
+def is_interlaced(log: str) -> bool:
+    """Whether one of the first frames consists of two fields, of two moments."""
+    return _FIELDS.search(log) is not None
 
 
 def has_stream_header(log: str) -> bool:

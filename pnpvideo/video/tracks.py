@@ -51,6 +51,12 @@ class Packets:
     """From the first timestamp to the end of the last packet."""
     keyframes: tuple[int, ...]
     """Indices of the packets that are keyframes and not corrupt."""
+    last_seconds: Fraction
+    """Timestamp of the packet that is shown last."""
+    last_duration_seconds: Fraction
+    """How long that packet is shown, as the file states it; 0 if it does not."""
+    ends_in_order: bool
+    """Whether it is also the one that is decoded last."""
 
 
 def parse_tracks(listing: str, kind: str) -> list[Track]:
@@ -130,6 +136,8 @@ def _parse_framecrc(lines: Iterable[str], number: int) -> list[Packets]:
     starts: list[int | None] = [None] * number
     ends, counts = [0] * number, [0] * number
     keyframes: list[list[int]] = [[] for _ in range(number)]
+    last = [(0, 0)] * number  # timestamp, duration
+    latest = [0] * number  # timestamp of the packet before
     for line in lines:
         if base := re.match(r"#tb (\d+): (\d+/\d+)", line):
             clocks[int(base[1])] = Fraction(base[2])
@@ -138,6 +146,8 @@ def _parse_framecrc(lines: Iterable[str], number: int) -> list[Packets]:
             start = starts[track]
             starts[track] = pts if start is None else min(start, pts)
             ends[track] = max(ends[track], pts + duration)
+            latest[track] = pts
+            last[track] = max(last[track], (pts, duration)) if counts[track] else (pts, duration)
             if "F=0x0" not in line and "F=0x2" not in line:  # flags: neither "no keyframe" nor "corrupt"
                 keyframes[track].append(counts[track])
             counts[track] += 1
@@ -146,6 +156,9 @@ def _parse_framecrc(lines: Iterable[str], number: int) -> list[Packets]:
             count=counts[track],
             duration_seconds=(ends[track] - (starts[track] or 0)) * clocks[track],
             keyframes=tuple(keyframes[track]),
+            last_seconds=last[track][0] * clocks[track],
+            last_duration_seconds=last[track][1] * clocks[track],
+            ends_in_order=latest[track] == last[track][0],
         )
         for track in range(number)
     ]

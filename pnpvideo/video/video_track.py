@@ -28,6 +28,8 @@ class VideoTrack:
     """Name of the ffmpeg decoder to use; None: ffmpeg's own choice."""
     tone_filters: tuple[str, ...]
     """ffmpeg filters that convert HDR to SDR; none for SDR."""
+    deinterlaced: bool
+    """Whether frames are made of the fields that the file holds, one frame of two fields."""
     skipped_packets: int
     """Packets at the beginning that cannot be decoded, because they come before the first keyframe."""
     opens_with_errors: bool

@@ -10,7 +10,7 @@ import numpy as np
 from pnpvideo.errors import EncodeError, OutputError, printable
 from pnpvideo.publish import Publication
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.destination import check_existing, check_output, resolve_output
+from pnpvideo.video.destination import check_existing, check_output, describe_output, resolve_output
 from pnpvideo.video.encoder import Encoder
 from pnpvideo.video.formats import Format
 from pnpvideo.video.pillow_writers import FolderWriter, StillWriter, WebPWriter
@@ -160,6 +160,11 @@ class Writer:
             self._publication.publish(overwrite=self._overwrite)
         except OSError as error:
             raise EncodeError(f"{self._name} cannot be written: {error.strerror or error}") from error
+
+    @property
+    def output(self) -> str:
+        """What names the output again, as text."""
+        return describe_output(self.path, self._form)
 
     @property
     def _name(self) -> str:

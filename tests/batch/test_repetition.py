@@ -14,6 +14,7 @@ from pnpvideo.batch.repetition import again
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
+from pnpvideo.student.clip import translate_clip
 
 MakeOptions = Callable[..., Options]
 
@@ -38,6 +39,32 @@ def test_an_untouched_run_is_the_same(sidecar: Path, tmp_path: Path) -> None:
     kept = again(sidecar, tmp_path / "new.png", values=elsewhere(tmp_path))
     assert kept.same and (tmp_path / "new.png").read_bytes() == (tmp_path / "out.png").read_bytes()
     assert again(tmp_path / "new.png.json", values=elsewhere(tmp_path)).same
+
+
+def test_a_folder_whose_name_looks_like_a_files_is_made_again(
+    sidecar: Path, tmp_path: Path, options: MakeOptions
+) -> None:
+    translate(tmp_path / "in.png", "a fox", f"{tmp_path}/frames.v2/", options())
+    facts = json.loads((tmp_path / "frames.v2.json").read_text("utf-8"))
+    assert facts["output"] == f"{tmp_path}/frames.v2/" and f"{tmp_path}/frames.v2/ --" in facts["command"]
+    assert again(tmp_path / "frames.v2.json", values={"store": tmp_path / "store"}).same
+    kept = again(tmp_path / "frames.v2.json", f"{tmp_path}/new.v3/", values={"store": tmp_path / "store"})
+    assert kept.same and kept.output == tmp_path / "new.v3" and (tmp_path / "new.v3.json").exists()
+    with pytest.raises(OptionError, match="is of another format"):
+        again(sidecar, f"{tmp_path}/new.png/")
+
+
+def test_a_translation_with_a_student_is_made_again_with_one(
+    tmp_path: Path, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnpvideo.student.clip.STEPS", 3)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"in/{number}.png")
+    translate_clip(tmp_path / "in", "a fox", tmp_path / "out", options(size=64))
+    made = again(tmp_path / "out.json", values={"store": tmp_path / "store"})
+    assert made.same and made.differences == ()
 
 
 def test_another_input_is_named(sidecar: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,6 +23,7 @@ from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
 
 Jobs = Callable[[str], Path]
+AsUser = Callable[..., subprocess.CompletedProcess[str]]
 ALL = '[[rows]]\ninput = "in/*.png"\n'
 
 
@@ -55,6 +57,51 @@ def test_three_bad_rows_of_twenty_stop_no_others(folder: Path, jobs: Jobs, commo
         "failed",
         *["done before"] * 7,
     ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes")
+@pytest.mark.parametrize("given", ["in/03.png", "mask.png"])
+def test_a_pipe_is_refused_before_anything_is_read_from_it(
+    given: str, folder: Path, jobs: Jobs, common: Common
+) -> None:
+    (folder / given).unlink(missing_ok=True)
+    os.mkfifo(folder / given)
+    mask = "" if given.startswith("in") else 'mask = "mask.png"\n'
+    path = jobs(f'[[rows]]\ninput = "in/02.png"\n[[rows]]\ninput = "in/03.png"\n{mask}')
+    with pytest.raises(InputError, match=r"row 2 \(03\.png\).*is not a regular file"):
+        run(path, common=common)
+
+
+def test_what_cannot_be_read_is_named_with_its_row(
+    folder: Path, jobs: Jobs, common: Common, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open
+
+    def refusing(path: object, *given: Any, **more: Any) -> Any:
+        """As a disk that fails on the way: what is checked can be read, what is hashed cannot."""
+        if str(path).endswith("03.png"):
+            raise OSError(5, "Input/output error", str(path))
+        return opened(path, *given, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", refusing)
+    path = jobs('[[rows]]\ninput = "in/02.png"\n[[rows]]\ninput = "in/03.png"\n')
+    with pytest.raises(InputError, match=r"row 2 \(03\.png\).*Input/output error.*nothing was done"):
+        run(path, common=common)
+
+
+def test_an_input_without_permission_is_named_with_its_row(
+    folder: Path, jobs: Jobs, common: Common, as_user: AsUser
+) -> None:
+    (folder / "in/03.png").chmod(0)
+    path = jobs('[[rows]]\ninput = "in/02.png"\n[[rows]]\ninput = "in/03.png"\n')
+    done = as_user("batch", str(path), "--store", str(folder / "store"), "--device", "cpu")
+    assert done.returncode == 3 and "row 2 (03.png)" in done.stderr and "Permission denied" in done.stderr
+
+
+def test_an_output_with_a_slash_at_its_end_is_a_folder(folder: Path, jobs: Jobs, common: Common) -> None:
+    path = jobs('[[rows]]\ninput = "in/00.png"\noutput = "out/frames.v2/"\n')
+    assert states(path, common) == ["done"] and states(path, common) == ["done before"]
+    assert [each.name for each in (folder / "out/frames.v2").iterdir()] == ["000000.png"]
 
 
 def test_a_row_writes_what_translate_writes(

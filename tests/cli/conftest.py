@@ -18,11 +18,11 @@ from pnpvideo.settings.options import Options
 class Engine:
     """Takes the place of ``pnpvideo.translate``, and remembers how it was called."""
 
-    calls: list[tuple[Path | None, str | None, Path, Options]] = field(default_factory=list)
+    calls: list[tuple[Path | None, str | None, Path | str, Options]] = field(default_factory=list)
     work: Callable[[Report], None] = lambda report: None
 
     def translate(
-        self, input: Path | None, prompt: str | None, output: Path, options: Options, *, report: Report
+        self, input: Path | None, prompt: str | None, output: Path | str, options: Options, *, report: Report
     ) -> Any:
         self.calls.append((input, prompt, output, options))
         self.work(report)

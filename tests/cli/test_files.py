@@ -4,6 +4,8 @@ The model that is named does not exist: whatever got as far as loading it would 
 """
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +84,51 @@ def test_an_output_that_exists_is_kept_unless_told_otherwise(picture: Path, caps
     assert sorted(os.listdir()) == ["in.png", "out.png"]
 
 
+def test_a_slash_at_the_end_says_that_the_output_is_a_folder(picture: Path, capsys: Output) -> None:
+    assert translate(picture, "frames.v2") == 6 and "cannot write .v2" in only_line(capsys)
+    assert translate(picture, "frames.v2/") == 4, "the next thing to fail is the model"
+    capsys.readouterr()
+    words = ["edit", str(picture), "--from", "a", "--to", "b", "--model", str(Path("no model").absolute())]
+    assert main([*words, "-o", "frames.v2/"]) == 4
+
+
+def test_the_current_folder_is_no_output(picture: Path, capsys: Output) -> None:
+    assert translate(picture.absolute(), ".") == 6
+    assert "is the current folder, which cannot be replaced" in only_line(capsys)
+
+
 @pytest.mark.parametrize("output", ["missing/out.png", "out.xyz", "in.png/out.png"])
 def test_an_output_that_cannot_be_written_is_refused(picture: Path, capsys: Output, output: str) -> None:
     assert translate(picture, output) == 6
     assert "out" in only_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        (["translate", "a.png", "a fox", "-o", "shut/o.png"], 6, "shut/o.png cannot be written: Permission denied"),
+        (["translate", "a.png", "a fox", "-o", "shut/out/o.png"], 6, "shut/out/o.png cannot be written"),
+        (["translate", "shut", "a fox", "-o", "o.png"], 3, "the folder shut cannot be read: Permission denied"),
+        (["compare", "a.png", "a.png", "-o", "shut/a.html"], 6, "shut/a.html cannot be written"),
+        (
+            ["preview", "a.png", "a fox", "--grid", "guidance=1,2", "-o", "shut/a.png"],
+            6,
+            "shut/a.png cannot be written",
+        ),
+        (["store", "list", "--store", "shut/s"], 1, "the store in shut/s cannot be read: Permission denied"),
+        (["store", "clear", "--store", "shut/s"], 1, "the store in shut/s cannot be read: Permission denied"),
+    ],
+)
+def test_a_folder_that_may_not_be_entered_is_named(
+    words: list[str],
+    status: int,
+    complaint: str,
+    as_user: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (48, 32), "red").save("a.png")
+    Path("shut").mkdir(mode=0)
+    done = as_user(*words)
+    assert done.returncode == status and complaint in done.stderr, done.stderr

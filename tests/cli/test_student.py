@@ -48,12 +48,15 @@ def test_raw_frames_go_from_pipe_to_pipe(student: Path) -> None:
     assert len(done.stdout) == len(frames) and done.stdout != frames
 
 
-def test_raw_frames_go_to_a_file(student: Path, tmp_path: Path) -> None:
+def test_raw_frames_go_to_a_file(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in.raw").write_bytes(bytes(2 * 32 * 32 * 3))
     words = ["apply", str(student), str(tmp_path / "in.raw"), "-o", str(tmp_path / "out.raw"), "--raw", "32x32"]
     assert main(words) == 0 and len((tmp_path / "out.raw").read_bytes()) == 2 * 32 * 32 * 3
     assert main(words) == 6
     assert main([*words, "-y"]) == 0
+    words[2] = "-"  # a pipe from which nothing may be read: what comes from a camera would be lost
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(words) == 6
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,16 @@ def test_raw_frames_go_to_a_file(student: Path, tmp_path: Path) -> None:
         (["apply", "student", "-", "-o", "out.mp4"], 2, "give their size with --raw WxH"),
         (["apply", "student", "in.png", "-o", "out.raw", "--raw", "32"], 2, "accepted is WIDTHxHEIGHT"),
         (["apply", "student", "in.png", "-o", "out.raw", "--raw", "99999x99999"], 2, "accepted is WIDTHxHEIGHT"),
+        (["apply", "student", "in.png", "-o", "out.raw", "--raw", "²x²"], 2, "accepted is WIDTHxHEIGHT"),
+        (["apply", "student", "in.png", "-o", "out.raw", "--raw", "9" * 5000 + "x1"], 2, "accepted is WIDTHxHEIGHT"),
+        (["apply", "student", "in.png", "-o", "no/out.raw", "--raw", "32x32"], 6, "does not exist; make it first"),
+        (["apply", "student", "in.png", "-o", "student", "--raw", "32x32"], 6, "is no regular file"),
+        (
+            ["apply", "student", "in.png", "-o", "out.png", "--device", "foo"],
+            5,
+            "accepted: auto, cpu, cuda, cuda:N, mps",
+        ),
+        (["apply", "student", "in.png", "-o", "out.png", "--device", "cuda:77"], 5, "this machine does not have"),
         (["apply", "student", "none.raw", "-o", "out.raw", "--raw", "32x32"], 3, "none.raw cannot be read"),
         (["apply", "student", "none.mp4", "-o", "out.mp4"], 3, "none.mp4"),
         (["apply", "nobody", "in.png", "-o", "out.png"], 4, "'pnpvideo distill' makes one"),

@@ -27,7 +27,7 @@ def run(*words: str) -> int:
 
 def test_without_options_the_defaults_reach_the_engine(engine: Engine, capsys: Output) -> None:
     assert run() == 0
-    assert engine.calls == [(Path("in.mp4"), "a prompt", Path("out.mp4"), Options())]
+    assert engine.calls == [(Path("in.mp4"), "a prompt", "out.mp4", Options())]
     said = capsys.readouterr()
     assert said.out == "" and said.err == f"{BEGUN}pnpvideo: wrote out.mp4\n"
 
@@ -208,7 +208,7 @@ def test_a_span_that_makes_no_sense_is_refused(engine: Engine, capsys: Output, t
 def test_odd_names_are_files(engine: Engine, name: str) -> None:
     assert main(["translate", "-o", name, "--", name, "a prompt"]) == 0
     ((source, _, output, options),) = engine.calls
-    assert source == output == Path(name)
+    assert source == Path(output) == Path(name)
     assert not options.overwrite
     assert list(Path().iterdir()) == []
 

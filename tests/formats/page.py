@@ -18,6 +18,10 @@ reads it back. Change the code, not this page; `tests/test_formats.py` compares 
 
 A file is recognised by its first bytes, not by its name. All pixels become 8 bits of RGB, with alpha where a table says
 so. *Exact*: bit for bit, and times as the file states them. *Close*: what a lossy codec makes of smooth pictures.
+
+Video that does not state its colour matrix is read as BT.709 from 720 rows on, and as BT.601 below, as players do.
+Video whose frames are flagged as interlaced, by the first four of them, is deinterlaced, with a notice: each frame's
+two fields become one whole frame, so the number of frames and their times stay.
 """
 READ = """## Videos that are read
 
@@ -36,7 +40,8 @@ WROTE = """
 
 The extension decides the format. *Over white*: transparent parts are composited over white. *On or off*: a pixel
 becomes fully transparent or opaque. *Times*: how closely a container keeps times that do not fall on the ticks of its
-clock; those of the test do not. *With alpha*: the encoder of transparent pictures.
+clock; those of the test do not. *With alpha*: the encoder of transparent pictures. Sound that is transcoded has at most
+8 channels in the result. A sound track that cannot be copied and that ffmpeg cannot decode is left out, with a notice.
 
 | output | encoder | with alpha | times | alpha | colour | sound copied | else transcoded to | subtitles | loop |
 |---|---|---|---|---|---|---|---|---|---|"""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def test_the_manifest_is_readable_json(store: Store) -> None:
     body = json.loads(record["body"])
     assert record["format"] == manifest.FORMAT
     assert body["parts"]["x"]["meta"] == {"value": 1.0}
+
+
+def test_a_clip_whose_name_is_no_text_is_listed(store: Store) -> None:
+    """Names of files are bytes; Python shows those that are not UTF-8 as lone surrogates."""
+    store.about = {"clip": os.fsdecode(b"caf\xe9.mp4"), "model": "größe"}
+    put(store, 1.0)
+    assert store.list()[0].about == store.about
 
 
 def forged(folder: Path, **changes: object) -> None:

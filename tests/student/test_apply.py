@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from pnpvideo.errors import InputError, NotFiniteError, OutputError, PnPVideoError
-from pnpvideo.events import Progress
+from pnpvideo.events import Event, Progress
 from pnpvideo.student.apply import Applier, apply, apply_raw
 from pnpvideo.student.student_file import Student
 from pnpvideo.video.ffmpeg import run
@@ -50,6 +50,18 @@ def test_frames_times_and_sound_stay(student: Student, clip: Path, tmp_path: Pat
     before, after = probe(clip), probe(path)
     assert (after.frames, after.width, after.height, after.fps) == (12, 48, 32, before.fps) and after.audio
     assert seen == list(range(1, 13))
+
+
+def test_the_sidecar_of_a_result_that_is_replaced_is_removed(student: Student, clip: Path, tmp_path: Path) -> None:
+    """It would say how another result was made."""
+    applier, sidecar, said = Applier(student), tmp_path / "out.mp4.json", list[Event]()
+    apply(applier, clip, tmp_path / "out.mp4")
+    sidecar.write_text('{"format": "pnpvideo run 1"}', "utf-8")
+    with pytest.raises(OutputError, match="exists"):
+        apply(applier, clip, tmp_path / "out.mp4")
+    assert sidecar.exists()
+    apply(applier, clip, tmp_path / "out.mp4", overwrite=True, report=said.append)
+    assert not sidecar.exists() and "was the sidecar of the former result" in str(said)
 
 
 def test_a_picture_keeps_its_size_and_alpha(student: Student, tmp_path: Path) -> None:

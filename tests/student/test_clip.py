@@ -9,7 +9,10 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Event, Notice, Progress
 from pnpvideo.pipeline import translate
+from pnpvideo.report import content_hash
 from pnpvideo.settings.options import Options
+from pnpvideo.sidecar import read_sidecar
+from pnpvideo.store import Store
 from pnpvideo.student.clip import ClipStudent, Lesson, learn, translate_clip
 from pnpvideo.student.train import Recipe
 from pnpvideo.video.ffmpeg import run
@@ -53,6 +56,42 @@ def test_frames_times_and_sound_stay_and_only_keyframes_go_through_the_engine(
     assert facts["held_back"] == 1 and facts["steps"] == 6 and facts["psnr"] > 0
     encoded = [event for event in events if isinstance(event, Progress) and event.stage == "encode" and event.done]
     assert len(encoded) == facts["keyframes"] < 18
+
+
+def test_report_and_sidecar_are_those_of_a_translation_and_name_the_student(
+    backend: StableDiffusion, clip: Path, options: Options, how: ClipStudent, tmp_path: Path
+) -> None:
+    (tmp_path / "out.mp4").touch()
+    (tmp_path / "out.mp4.json").write_text('{"format": "pnpvideo run 1", "prompt": "former"}', "utf-8")
+    chosen = options.changed({"guidance": 3.0, "overwrite": True})
+    result = translate_clip(clip, "a fox", tmp_path / "out.mp4", chosen, how, backend=backend)
+    read = read_sidecar(tmp_path / "out.mp4.json")
+    assert (read.input, read.prompt, read.values["guidance"]) == (clip, "a fox", 3.0)
+    assert read.facts["output_sha256"] == content_hash(tmp_path / "out.mp4") == result.report["output_sha256"]
+    assert read.facts["student"] == result.report["student"] and " --student " in read.facts["command"]
+    assert read.facts["resolved"]["coherence"] == "joint" and read.facts["origins"]["coherence"] == "student"
+    translate_clip(clip, "a hen", tmp_path / "out.mp4", chosen.changed({"sidecar": False}), how, backend=backend)
+    assert not (tmp_path / "out.mp4.json").exists()
+
+
+def test_what_a_student_does_not_use_is_said_and_the_store_is_kept_within_its_limit(
+    backend: StableDiffusion, clip: Path, options: Options, how: ClipStudent, tmp_path: Path
+) -> None:
+    said: list[Event] = []
+    unused = {"coherence": "none", "preview_every": 1, "memory": 10**9, "captioner": str(tmp_path)}
+    chosen = options.changed({**unused, "store_limit": 0})
+    chosen = replace(chosen, origins={**chosen.origins, **dict.fromkeys(unused, "flag")})
+    translate_clip(clip, "a fox", tmp_path / "out.mp4", chosen, how, backend=backend, report=said.append)
+    messages = [event.message for event in said if isinstance(event, Notice)]
+    for name in unused:
+        assert any(message.startswith(f"{name} is set, and has no effect: ") for message in messages), name
+    assert Store(tmp_path / "store").list() == []
+
+
+def test_a_student_is_trained_where_the_model_is(how: ClipStudent) -> None:
+    """The device without contents stands in for a GPU: on it, the first look at a value fails."""
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        learn(lesson(5, (2,)), how, device="meta")
 
 
 def test_a_student_that_is_worse_than_stated_is_not_used(

@@ -43,6 +43,7 @@ def track(events: list[Event], **changes: Any) -> VideoTrack:
         stored_size=(64, 48),
         decoder=None,
         tone_filters=(),
+        deinterlaced=False,
         skipped_packets=0,
         opens_with_errors=False,
         allow_partial=False,

@@ -1,15 +1,18 @@
 """Where a result may go."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from pnpvideo.errors import OutputError
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.destination import check_existing, check_output, resolve_output
+from pnpvideo.video.destination import check_existing, check_output, describe_output, resolve_output
 from pnpvideo.video.formats import FORMATS, format_of
+from pnpvideo.video.write import Writer
 
 STILL = ClipInfo(path=None, kind="still", width=8, height=8, frames=1)
 
@@ -24,6 +27,35 @@ def test_the_extension_chooses_the_format_and_a_separator_a_folder(text: str, su
 def test_names_that_cannot_be_written_are_refused(text: str) -> None:
     with pytest.raises(OutputError, match="accepted"):
         resolve_output(text)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_folder_that_is_named_by_a_link_or_by_its_child_is_the_folder_itself(tmp_path: Path) -> None:
+    for name in ("frames.v2", "frames.v2/sub"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "frames.v2")
+    for text in ("link", "link/", "frames.v2/sub/.."):
+        assert resolve_output(f"{tmp_path}/{text}") == (tmp_path / "frames.v2", FORMATS[""])
+    with Writer(tmp_path / "frames.v2/sub/", STILL) as writer:  # an empty folder may be replaced
+        writer.append(np.zeros((8, 8, 3), np.uint8), 0)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").symlink_to(tmp_path / "empty")
+    with Writer(tmp_path / "other", STILL) as writer:
+        writer.append(np.zeros((8, 8, 3), np.uint8), 0)
+    assert os.listdir(tmp_path / "empty") == ["000000.png"] and (tmp_path / "other").is_symlink()
+
+
+@pytest.mark.parametrize("text", [".", "./", "../{here}", "{here}/sub/.."])
+def test_the_current_folder_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here/sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(OutputError, match="is the current folder, which cannot be replaced; name another"):
+        resolve_output(text.replace("{here}/sub", str(tmp_path / "here/sub")).format(here="here"))
+
+
+def test_what_names_an_output_again_keeps_the_slash_of_a_folder_with_an_extension() -> None:
+    for text in ("frames", "frames.v2/", "a.mp4"):
+        assert describe_output(*resolve_output(text)) == text
 
 
 def test_the_message_of_an_unknown_extension_lists_the_table() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,9 +13,11 @@ import pytest
 from PIL import Image
 
 from pnpvideo.errors import EncodeError, OutputError
+from pnpvideo.events import Event, Notice
 from pnpvideo.video.clip import AudioTrack, ClipInfo, Colour
-from pnpvideo.video.destination import check_output
+from pnpvideo.video.destination import check_output, report_left_out
 from pnpvideo.video.encoder import Encoder
+from pnpvideo.video.ffmpeg import executable
 from pnpvideo.video.formats import UNREADABLE
 from pnpvideo.video.read import read
 from pnpvideo.video.write import Writer
@@ -134,10 +137,6 @@ BEEPS = "aevalsrc='0.8*sin(2*PI*1000*t)*between(mod(t,1),0.48,0.52)':s=48000:d=2
 
 def beeps_and_flashes(path: Path) -> tuple[list[float], list[float]]:
     """Times at which sound and light start, as the container counts, in seconds."""
-    import subprocess
-
-    from pnpvideo.video.ffmpeg import executable
-
     clip = read(path)
     lead = float(clip.info.first_pts_seconds)
     light = [float(f.pts_seconds) + lead for f in clip.frames() if f.pixels.mean() > 128]
@@ -453,6 +452,64 @@ def test_a_sound_track_that_ffmpeg_does_not_know_is_left_out(tmp_path: Path, mak
             for frame in clip.frames():
                 writer.append(frame.pixels, frame.pts_seconds)
         assert len(read(tmp_path / name).info.audio) == 1
+
+
+def test_a_sound_track_that_ffmpeg_cannot_decode_is_left_out(tmp_path: Path, make: Callable[..., Path]) -> None:
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
+    source = make("a.mp4", *inputs, "-map", "0", "-map", "1", "-map", "1", *X264, "-c:a", "aac")
+    content = bytearray(source.read_bytes())
+    for box, other in ((b"mp4a", b"apac"), (b"esds", b"free")):  # of the second track
+        at = content.rfind(box)
+        content[at : at + 4] = other
+    source.write_bytes(content)
+    clip = read(source)
+    assert [track.codec for track in clip.info.audio] == ["aac", "apple_apac"]
+    said: list[Event] = []
+    for name in ("b.mp4", "b.mkv", "b.webm"):
+        written(source, tmp_path / name)
+        assert len(read(tmp_path / name).info.audio) == 1
+        report_left_out(clip, tmp_path / name, said.append)
+    assert {str(event) for event in said} == {
+        str(Notice(message="sound track 1 (apple_apac) cannot be decoded by ffmpeg; it is left out"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "sound", "output", "codec", "layout"),
+    [
+        ("a.mov", ["-c:a", "pcm_f32be"], "b.mkv", "flac", "mono"),
+        ("a.avi", ["-ar", "8000", "-c:a", "libmp3lame"], "b.mp4", "aac", "mono"),
+        ("a.mov", ["-af", "aformat=channel_layouts=7.1.4", "-c:a", "pcm_s16le"], "b.mp4", "aac", "7.1"),
+        ("a.mov", ["-af", "aformat=channel_layouts=hexadecagonal", "-c:a", "pcm_s16le"], "b.mp4", "aac", "7.1"),
+    ],
+)
+def test_sound_that_an_output_cannot_hold_as_it_is_becomes_what_it_can_hold(
+    given: str, sound: list[str], output: str, codec: str, layout: str, tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
+    written(make(given, *inputs, "-c:v", "mpeg4", *sound), tmp_path / output)
+    (track,) = read(tmp_path / output).info.audio
+    assert (track.codec, track.layout) == (codec, layout)
+
+
+def test_nine_channels_without_places_are_mixed_to_two(tmp_path: Path, make: Callable[..., Path]) -> None:
+    tone = 20000 * np.sin(np.arange(48000) / 20)
+    (tmp_path / "raw").write_bytes(np.outer(tone, [1] + [0] * 8).astype(np.int16).tobytes())  # the first alone is heard
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "s16le", "-ar", "48000", "-ac", "9"]
+    source = make("a.mov", *inputs, "-i", str(tmp_path / "raw"), "-c:v", "mpeg4", "-c:a", "pcm_s16le")
+    assert read(source).info.audio[0].layout == "9 channels"
+    written(source, tmp_path / "b.mp4")
+    command = [executable(), "-v", "error", "-i", str(tmp_path / "b.mp4"), "-map", "0:a", "-f", "s16le", "-"]
+    found = np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.int16).reshape(-1, 2)
+    assert found[4800:24000].max(0) == pytest.approx([4000, 0], abs=200)
+
+
+def written(source: Path, output: Path) -> None:
+    """Write what is read, unchanged."""
+    clip = read(source)
+    with Writer(output, clip.info) as writer:
+        for frame in clip.frames():
+            writer.append(frame.pixels, frame.pts_seconds, frame.duration_seconds)
 
 
 def test_sound_that_matroska_cannot_hold_is_transcoded(tmp_path: Path, make: Callable[..., Path]) -> None:
