@@ -51,7 +51,7 @@ class VideoStream:
             waiting = Frame(index, pts_seconds - origin, np.frombuffer(raw, np.uint8).reshape(shape))
             times = [*times[-1:], pts_seconds]
         if waiting is not None and origin is not None:
-            stated = self._stated_duration(times, origin) if stop is None else None
+            stated = self._stated_duration(times, origin) if start == 0 and stop is None else None
             yield replace(waiting, duration_seconds=stated)
         if stop is not None and index + 1 < stop:
             missing = f"{self.track.name}: frames {start}:{stop} were asked for, and decoding ended before {index + 1}"
@@ -90,11 +90,8 @@ class VideoStream:
         (packets,) = tracks.read_packets(
             self.track.path, self.track.demuxer, [self.track.index], patience_seconds=self.track.patience_seconds
         )
-        stated, step, tick = (
-            packets.last_duration_seconds,
-            self._step_seconds(times),
-            self.info.time_base or Fraction(0),
-        )
+        stated, step = packets.last_duration_seconds, self._step_seconds(times)
+        tick = self.info.time_base or Fraction(0)
         if packets.last_seconds != times[-1]:
             return None
         if self.track.demuxer == "mov" and not packets.ends_in_order:
