@@ -5,12 +5,13 @@ Prints the numbers that the page's sentences cite; where they have changed, so m
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from benchmarks.pages import shell_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/inside.md"
@@ -19,9 +20,7 @@ MOST_BYTES = 300_000
 
 def commands(page: Path = PAGE) -> list[list[str]]:
     """The inspect commands of a page's shell blocks, each as words."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line) for line in lines if line.startswith("pnpvideo inspect ")]
+    return [shlex.split(line) for line in shell_lines(page) if line.startswith("pnpvideo inspect ")]
 
 
 def figures(facts: dict[str, Any]) -> list[str]:

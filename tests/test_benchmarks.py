@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import inside
+from benchmarks import inside, pages
 from benchmarks.cut_clips import made_clips
 from benchmarks.cuts import ours
 
@@ -45,6 +45,32 @@ def test_the_table_of_cut_detectors_says_whose_they_are() -> None:
     printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "| pnpvideo | 1.000 | 1.000 |" in printed
     assert ("| AdaptiveDetector |" in printed) != ("PySceneDetect is not installed" in printed)
+
+
+def test_the_commands_that_measure_are_found_in_both_kinds_of_blocks(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(
+        "# Page\n\n    pnpvideo measure world --clips 2 \\\n        -o out/world\n\nText.\n\n    not a command\n\n"
+        "```sh\npnpvideo measure art DIR\npython -m benchmarks.length\npnpvideo doctor\n```\n\n"
+        "    python -m benchmarks.full_size --device cuda\n"
+    )
+    assert pages.measuring_commands(tmp_path / "page.md") == [
+        "pnpvideo measure world --clips 2 -o out/world",
+        "python -m benchmarks.length",
+    ]
+
+
+def test_what_a_command_prints_is_kept_after_it_and_a_failure_keeps_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "quality-1.txt"
+    pages.run_command("pnpvideo --version", kept, tmp_path)
+    assert kept.read_text().startswith("$ pnpvideo --version\npnpvideo")
+    with pytest.raises(SystemExit, match="ended with status 2"):
+        pages.run_command("pnpvideo measure nothing", tmp_path / "quality-2.txt", tmp_path)
+    assert not (tmp_path / "quality-2.txt").exists()
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_every_page_of_figures_has_commands(page: str) -> None:
+    assert pages.measuring_commands(ROOT / "docs" / page)
 
 
 def test_every_picture_of_the_page_on_the_inside_has_its_command() -> None:
