@@ -140,10 +140,13 @@ def text_config(shapes: Shapes, second: bool) -> dict[str, Any]:
     return config
 
 
-def scheduler_config(prediction: str, zero_terminal_snr: bool) -> dict[str, Any]:
-    """The noise schedule of 1.x, 2.x and XL. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?"""
+def scheduler_config(family: Family, prediction: str, zero_terminal_snr: bool) -> dict[str, Any]:
+    """The noise schedule of 1.x, 2.x and XL. zero_terminal_snr: does it end in pure noise (arXiv 2305.08891)?
+
+    XL is published with Euler's scheduler, whose last step leaves no noise.
+    """
     return {
-        "_class_name": "DDIMScheduler",
+        "_class_name": "EulerDiscreteScheduler" if family is Family.SDXL else "DDIMScheduler",
         "beta_start": 0.00085,
         "beta_end": 0.012,
         "beta_schedule": "scaled_linear",

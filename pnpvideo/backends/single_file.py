@@ -109,7 +109,7 @@ class SingleFile:
     def config(self, part: str) -> dict[str, Any]:
         """Of a part, or of "scheduler". Raises ModelError."""
         if part == "scheduler":
-            return derived.scheduler_config(self.prediction, self.zero_terminal_snr)
+            return derived.scheduler_config(self.family, self.prediction, self.zero_terminal_snr)
         shapes = self.shapes[part]
         if not shapes:
             hint = "; name one with --vae" if part == "vae" else ""
