@@ -21,7 +21,7 @@ from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branch
 from pnpvideo.miniature.recipe.attention import TrainingAttention, attention_with_kept_map
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, encode_pictures, standardise_latents
 from pnpvideo.miniature.recipe.data import Pictures
-from pnpvideo.miniature.recipe.denoiser import new_scheduler, new_unet
+from pnpvideo.miniature.recipe.denoiser import MIN_SNR, new_scheduler, new_unet, timestep_weights
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, sharpness_loss, structure_loss
 from pnpvideo.miniature.recipe.samples import SampleSheet, sheet_captions
 from pnpvideo.miniature.recipe.stage import (
@@ -77,6 +77,15 @@ class Grey(Pictures):
 
     def crop(self, index: int, column: int, top: int, left: int, side: int) -> torch.Tensor:
         return self.noise[index, column, :, top : top + side, left : left + side]
+
+
+def test_timesteps_are_weighted_by_the_root_of_the_noise_and_less_where_there_is_hardly_any() -> None:
+    alphas = torch.tensor([0.99, 0.9, 0.5, 0.2, 0.01], dtype=torch.float64)
+    weights = timestep_weights(alphas)
+    assert float(weights.mean()) == pytest.approx(1)
+    for alpha, weight in zip(alphas.tolist(), (weights / weights[2]).tolist(), strict=True):
+        snr = alpha / (1 - alpha)
+        assert weight == pytest.approx(min(1, MIN_SNR / snr) / snr**0.5)
 
 
 @pytest.mark.parametrize("loss", [structure_loss, contrast_loss, sharpness_loss, band_loss])
