@@ -11,17 +11,18 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from PIL import Image
 from safetensors.torch import load_file
 
 from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.recipe import attention as attention_module
 from pnpvideo.miniature.recipe import carry, memory
-from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, noise_errors
+from pnpvideo.miniature.recipe.ablation import ProbeBatch, ablate_levels, branches, level_of, mean_errors, noise_errors
 from pnpvideo.miniature.recipe.attention import TrainingAttention, attention_with_kept_map
 from pnpvideo.miniature.recipe.autoencoder import autoencoder_stage, encode_pictures, standardise_latents
 from pnpvideo.miniature.recipe.data import Pictures
-from pnpvideo.miniature.recipe.denoiser import MIN_SNR, new_scheduler, new_unet, timestep_weights
+from pnpvideo.miniature.recipe.denoiser import MIN_SNR, error_over_scales, new_scheduler, new_unet, timestep_weights
 from pnpvideo.miniature.recipe.losses import band_loss, contrast_loss, sharpness_loss, structure_loss
 from pnpvideo.miniature.recipe.samples import SampleSheet, sheet_captions
 from pnpvideo.miniature.recipe.stage import (
@@ -86,6 +87,14 @@ def test_timesteps_are_weighted_by_the_root_of_the_noise_and_less_where_there_is
     for alpha, weight in zip(alphas.tolist(), (weights / weights[2]).tolist(), strict=True):
         snr = alpha / (1 - alpha)
         assert weight == pytest.approx(min(1, MIN_SNR / snr) / snr**0.5)
+
+
+def test_every_scale_of_the_error_counts_and_coarse_ones_as_much_as_their_size() -> None:
+    error = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blocks = [error.reshape(2, 3, 8 // size, size, 8 // size, size).mean((3, 5)) for size in (1, 2, 4, 8)]
+    expected = sum(size * each.square().mean((1, 2, 3)) for size, each in zip((1, 2, 4, 8), blocks, strict=True)) / 4
+    assert torch.allclose(error_over_scales(error), expected)
+    assert torch.allclose(error_over_scales(torch.ones(1, 1, 8, 8)), torch.tensor([(1 + 2 + 4 + 8) / 4]))
 
 
 @pytest.mark.parametrize("loss", [structure_loss, contrast_loss, sharpness_loss, band_loss])
@@ -220,6 +229,21 @@ def test_the_denoiser_begins_with_every_branch_at_zero() -> None:
     assert all(weight.grad is not None and weight.grad.any() for weight in weights)
 
 
+def test_the_error_of_the_mean_is_that_of_zeros_where_nothing_is_predicted_and_none_where_all_is_known() -> None:
+    unet, alphas = new_unet((8, 8, 16, 16)), torch.zeros(1000)
+    words = torch.randn(4, 4, unet.config.cross_attention_dim)
+    probe = ProbeBatch(torch.zeros(4, unet.config.in_channels, 16, 16), words, words, alphas)
+    noise = torch.randn(probe.latents.shape, generator=torch.Generator().manual_seed(0))
+    means = 256 * float(noise.mean((2, 3)).square().mean())
+    assert mean_errors(unet, probe) == pytest.approx([means] * 4)
+
+    def perfect(sample: torch.Tensor, *_: object) -> UNet2DConditionOutput:
+        return UNet2DConditionOutput(sample)  # without a picture the input is the noise
+
+    unet.forward = perfect
+    assert mean_errors(unet, probe) == [0, 0, 0, 0]
+
+
 def test_the_ablation_table_finds_the_branch_that_contributes() -> None:
     torch.manual_seed(0)
     unet = new_unet((8, 8, 16, 16))
@@ -229,9 +253,11 @@ def test_the_ablation_table_finds_the_branch_that_contributes() -> None:
     probe = ProbeBatch(
         latents=torch.randn(2, unet.config.in_channels, 16, 16),
         context=torch.randn(2, 4, unet.config.cross_attention_dim),
+        empty=torch.randn(2, 4, unet.config.cross_attention_dim),
         alphas=new_scheduler().alphas_cumprod,
     )
     found = ablate_levels(unet, probe)
+    assert found["growth"]["empty caption"] == [0, 0, 0, 0]  # branches that read captions are at zero
     assert found["growth"]["level 3"] == [0, 0, 0, 0] and found["growth"]["levels 2 and below"] == [0, 0, 0, 0]
     assert max(abs(each) for each in found["growth"]["level 0"]) > 0
     assert found["shares"][alive] > 0 and found["shares"]["mid_block.resnets.0"] == 0

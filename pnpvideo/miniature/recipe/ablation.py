@@ -6,7 +6,7 @@ that was added to it.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,10 +20,12 @@ TIMESTEPS = (900, 700, 500, 300)
 
 @dataclass(frozen=True)
 class ProbeBatch:
-    """A fixed batch: clean latents (n, c, h, w), text embeddings (n, tokens, width), and alphas of all timesteps."""
+    """A fixed batch: clean latents (n, c, h, w), text embeddings (n, tokens, width) of their captions and of the empty
+    caption, and alphas of all timesteps."""
 
     latents: Tensor
     context: Tensor
+    empty: Tensor
     alphas: Tensor
 
 
@@ -49,22 +51,34 @@ def level_of(name: str, depth: int) -> int:
 @torch.no_grad()
 def noise_errors(unet: UNet2DConditionModel, probe: ProbeBatch, removed: Iterable[nn.Module] = ()) -> list[float]:
     """Mean squared error of the predicted noise at each of TIMESTEPS. removed: layers whose output is set to zero."""
-    noise = torch.randn(probe.latents.shape, generator=torch.Generator().manual_seed(0)).to(probe.latents.device)
-    found = []
     with _zeroed_outputs(removed):
-        for timestep in TIMESTEPS:
-            alpha = probe.alphas[timestep]
-            noisy = alpha.sqrt() * probe.latents + (1 - alpha).sqrt() * noise
-            eps = unet(noisy, timestep, probe.context).sample
-            found.append(float((eps.float() - noise).square().mean()))
-    return found
+        return [float(error.square().mean()) for error in _errors(unet, probe)]
+
+
+@torch.no_grad()
+def mean_errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> list[float]:
+    """Squared error of the mean of the predicted noise over all positions, at each of TIMESTEPS, over that of zeros.
+
+    1 if the network says nothing of the mean. What captions tell of light and ground is there first.
+    """
+    positions = probe.latents.shape[-2:].numel()
+    return [positions * float(error.mean((2, 3)).square().mean()) for error in _errors(unet, probe)]
+
+
+def _errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> Iterator[Tensor]:
+    noise = torch.randn(probe.latents.shape, generator=torch.Generator().manual_seed(0)).to(probe.latents.device)
+    for timestep in TIMESTEPS:
+        alpha = probe.alphas[timestep]
+        noisy = alpha.sqrt() * probe.latents + (1 - alpha).sqrt() * noise
+        yield unet(noisy, timestep, probe.context).sample.float() - noise
 
 
 def ablate_levels(unet: UNet2DConditionModel, probe: ProbeBatch) -> dict[str, Any]:
     """A table for the log.
 
-    errors: of the whole network, at each of TIMESTEPS. growth: level -> relative growth of each error without the
-    branches of that level. streams: block -> RMS of its output. shares: block -> RMS of its branch over that.
+    errors: of the whole network, at each of TIMESTEPS. mean_errors: of the mean alone. growth: level -> relative growth
+    of each error without the branches of that level; "empty caption" -> with that instead of the right one. streams:
+    block -> RMS of its output. shares: block -> RMS of its branch over that.
     """
     depth, parts = len(unet.config.block_out_channels) - 1, branches(unet)
     training = unet.training
@@ -74,13 +88,17 @@ def ablate_levels(unet: UNet2DConditionModel, probe: ProbeBatch) -> dict[str, An
 
     def growth(levels: range) -> list[float]:
         removed = [layer for name, layer in parts.items() if level_of(name, depth) in levels]
-        without = noise_errors(unet, probe, removed)
-        return [round(a / b - 1, 4) for a, b in zip(without, errors, strict=True)]
+        return over(noise_errors(unet, probe, removed))
+
+    def over(larger: list[float]) -> list[float]:
+        return [round(a / b - 1, 4) for a, b in zip(larger, errors, strict=True)]
 
     table = {f"level {level}": growth(range(level, level + 1)) for level in range(depth + 1)}
     table["levels 2 and below"] = growth(range(2, depth + 1))
+    table["empty caption"] = over(noise_errors(unet, replace(probe, context=probe.empty)))
+    of_means = mean_errors(unet, probe)
     unet.train(training)
-    return {"errors": errors, "growth": table, "streams": streams, "shares": shares}
+    return {"errors": errors, "mean_errors": of_means, "growth": table, "streams": streams, "shares": shares}
 
 
 @torch.no_grad()
