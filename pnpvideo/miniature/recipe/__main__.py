@@ -197,7 +197,7 @@ class _Recipe:
         unet, text_encoder = new_unet(self.arguments.widths), self.trained_judge().text_model.to(self.device)
         if not half and has_weights(self.folder, "half-size-denoiser"):
             unet.load_state_dict(averaged_weights(self.folder, "half-size-denoiser"))
-        settings = self.settings(name, *((64, 1e-3) if half else (32, 1e-4)))
+        settings = self.settings(name, *((64, 2e-4) if half else (32, 1e-4)))
         return denoiser_stage(name, unet, text_encoder, self.tokenizer, datasets, settings, autoencoder)
 
     def latest(self, name: str) -> str:
