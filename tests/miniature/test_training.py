@@ -92,8 +92,8 @@ def test_timesteps_are_weighted_by_the_root_of_the_noise_and_less_where_there_is
 def test_every_scale_of_the_error_counts_and_coarse_ones_as_much_as_their_size() -> None:
     error = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     blocks = [error.reshape(2, 3, 8 // size, size, 8 // size, size).mean((3, 5)) for size in (1, 2, 4, 8)]
-    expected = sum(size * each.square().mean((1, 2, 3)) for size, each in zip((1, 2, 4, 8), blocks, strict=True)) / 4
-    assert torch.allclose(error_over_scales(error), expected)
+    scales = [size * each.square().mean((1, 2, 3)) for size, each in zip((1, 2, 4, 8), blocks, strict=True)]
+    assert torch.allclose(error_over_scales(error), torch.stack(scales).mean(0))
     assert torch.allclose(error_over_scales(torch.ones(1, 1, 8, 8)), torch.tensor([(1 + 2 + 4 + 8) / 4]))
 
 
