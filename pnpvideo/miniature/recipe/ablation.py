@@ -57,15 +57,17 @@ def noise_errors(unet: UNet2DConditionModel, probe: ProbeBatch, removed: Iterabl
 
 @torch.no_grad()
 def mean_errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> list[float]:
-    """Squared error of the mean of the predicted noise over all positions, at each of TIMESTEPS, over that of zeros.
+    """Squared error of the predicted noise's mean over all positions, at each of TIMESTEPS, times their number.
 
-    1 if the network says nothing of the mean. What captions tell of light and ground is there first.
+    About 1 for a network that predicts zeros, 0 for a perfect one. The mean holds the brightness and colour of the whole
+    picture, so it shows early whether the network reads captions.
     """
     positions = probe.latents.shape[-2:].numel()
     return [positions * float(error.mean((2, 3)).square().mean()) for error in _errors(unet, probe)]
 
 
 def _errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> Iterator[Tensor]:
+    """Predicted minus true noise, (n, c, h, w), at each of TIMESTEPS."""
     noise = torch.randn(probe.latents.shape, generator=torch.Generator().manual_seed(0)).to(probe.latents.device)
     for timestep in TIMESTEPS:
         alpha = probe.alphas[timestep]
@@ -76,7 +78,7 @@ def _errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> Iterator[Tensor]:
 def ablate_levels(unet: UNet2DConditionModel, probe: ProbeBatch) -> dict[str, Any]:
     """A table for the log.
 
-    errors: of the whole network, at each of TIMESTEPS. mean_errors: of the mean alone. growth: level -> relative growth
+    errors: of the whole network, at each of TIMESTEPS. mean_errors: see there. growth: level -> relative growth
     of each error without the branches of that level; "empty caption" -> with that instead of the right one. streams:
     block -> RMS of its output. shares: block -> RMS of its branch over that.
     """

@@ -119,12 +119,13 @@ def timestep_weights(alphas: Tensor) -> Tensor:
 
 
 def error_over_scales(error: Tensor) -> Tensor:
-    """Squared error of each sample: the mean over scales of 2**k times that of the error averaged over 2**k x 2**k.
+    """Squared error of each sample, averaged over scales so that coarse errors count as much as fine ones.
 
-    error: (b, c, h, w) of the predicted noise; returns (b,). As the multiscale loss of arXiv 2301.11093 (section 3.4).
-    Each scale has about the same share; by plain squared error the mean of the picture has a share of 2%, and a network
-    trained with that was seen to return a third of the noise's mean. Whatever the weights of the scales, the same
-    prediction is best: the expected noise.
+    error: (b, c, h, w), predicted minus true noise; returns (b,). At scale k the error is averaged over squares of
+    2**k x 2**k positions, and its square counts 2**k times; with these factors every scale has about the same share of
+    the loss (compare the multiscale loss of arXiv 2301.11093). In plain squared error, the mean over all positions has
+    a share of 2%: a network trained with that predicted only a third of the noise's mean. The factors do not change
+    which prediction is best: always the expected noise.
     """
     scales, scale = [], 1
     while True:
