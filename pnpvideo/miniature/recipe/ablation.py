@@ -59,8 +59,8 @@ def noise_errors(unet: UNet2DConditionModel, probe: ProbeBatch, removed: Iterabl
 def mean_errors(unet: UNet2DConditionModel, probe: ProbeBatch) -> list[float]:
     """Squared error of the predicted noise's mean over all positions, at each of TIMESTEPS, times their number.
 
-    About 1 for a network that predicts zeros, 0 for a perfect one. The mean holds the brightness and colour of the whole
-    picture, so it shows early whether the network reads captions.
+    About 1 for a network that predicts zeros, 0 for a perfect one. The mean holds the brightness and colour of the
+    whole picture, so it shows early whether the network reads captions.
     """
     positions = probe.latents.shape[-2:].numel()
     return [positions * float(error.mean((2, 3)).square().mean()) for error in _errors(unet, probe)]
