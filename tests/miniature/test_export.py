@@ -26,13 +26,16 @@ def test_the_folder_holds_fp16_weights_recommendations_and_learned_words(
     autoencoder = AutoencoderKL(block_out_channels=(8,), latent_channels=4, norm_num_groups=4)
     sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     text_encoder = CLIPTextModel(CLIPTextConfig(vocab_size=len(tokenizer), **sizes))
+    with torch.no_grad():
+        unet.conv_in.bias.fill_(1.001)
     before = unet.conv_in.weight.detach().clone()
 
     export(tmp_path, unet, autoencoder, text_encoder, tokenizer)
 
     weights = load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float16}
-    assert torch.equal(weights["conv_in.weight"], before.half())
+    assert torch.equal(weights["conv_in.weight"], before.half().bfloat16().half())  # eight binary digits
+    assert torch.equal(weights["conv_in.bias"], torch.full((8,), 1.001, dtype=torch.float16))
     assert json.loads((tmp_path / "pnpvideo.json").read_text()) == CARD
     assert (
         json.loads((tmp_path / "scheduler" / "scheduler_config.json").read_text())["beta_schedule"] == "scaled_linear"

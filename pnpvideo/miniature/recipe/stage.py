@@ -210,14 +210,22 @@ def keep_weights(folder: Path, name: str, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half().contiguous() for key, value in saved["averaged"].items()}
     if not saved["done"]:
-        weights = {key: _rounded(value, KEPT_DIGITS) for key, value in weights.items()}
+        weights = round_weights(weights, KEPT_DIGITS)
     save_file(weights, path.with_suffix(".part"), {key: json.dumps(value) for key, value in facts.items()})
     os.replace(path.with_suffix(".part"), path)
     return path
 
 
+def round_weights(weights: dict[str, Tensor], digits: int) -> dict[str, Tensor]:
+    """``weights`` rounded to so many binary digits, the leading one included, with which git compresses them better.
+
+    Biases and norms, which have one dimension, keep all theirs: they hardly take room, and rounded they shift whole
+    predictions.
+    """
+    return {key: _rounded(value, digits) if value.ndim > 1 else value for key, value in weights.items()}
+
+
 def _rounded(x: Tensor, digits: int) -> Tensor:
-    """``x`` with so many binary digits, the leading one included."""
     mantissa, exponent = torch.frexp(x.float())
     return torch.ldexp((mantissa * 2**digits).round() / 2**digits, exponent).to(x.dtype)
 
