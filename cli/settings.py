@@ -17,6 +17,7 @@ import click
 from pnpvideo import kinds
 from pnpvideo.errors import OptionError
 from pnpvideo.kinds import Kind
+from pnpvideo.methods.registry import METHODS, USUAL, USUAL_EDIT
 from pnpvideo.option import SECTIONS, Spec, flag_of, specs
 from pnpvideo.settings.options import KNOWN, KNOWN_DEFAULTS, Options
 
@@ -132,7 +133,7 @@ def settings_of(owner: type) -> Callable[[Command], Command]:
 
 def _flag(name: str, spec: Spec, default: Any, attributes: Mapping[str, Any]) -> Callable[[Command], Command]:
     derived: dict[str, Any] = {
-        "help": f"{spec.help}{_default(spec, default)}",
+        "help": f"{spec.help}{_default(name, spec, default)}",
         "section": spec.section,
         "envvar": f"PNPVIDEO_{name.upper()}" if spec.variable else None,
         "metavar": spec.metavar or (None if isinstance(spec.kind, kinds.Choice | kinds.Switch) else spec.kind.metavar),
@@ -156,29 +157,51 @@ def _click_type(name: str, kind: Kind) -> Any:
     return click.FLOAT if isinstance(kind, kinds.Real | kinds.Number) else click.STRING
 
 
-def _default(spec: Spec, default: Any) -> str:
+def _default(name: str, spec: Spec, default: Any) -> str:
     if spec.card:
-        otherwise = "" if spec.otherwise is None else f", else {spec.otherwise}"
-        return f"  [default: the model's own{otherwise}]"
+        return f"  [default: the model's own{_otherwise(name, spec)}]"
     if default is None or isinstance(default, bool) or default == ():
         return ""
     shown = ":".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
     return f"  [default: {shown}]"
 
 
-def settings(names: Collection[str] = tuple(KNOWN), without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """Add the flags of the options ``names`` except those in ``without``, ordered by section."""
+def _otherwise(name: str, spec: Spec) -> str:
+    """What an option is where the model recommends nothing: the default, and that of each method with one of its own.
+
+    Such as ", else 7.5 (pix2pix-zero: 5)".
+    """
+    general = "empty" if name == "negative" else spec.otherwise
+    if general is None:
+        return ""
+    own = {}
+    for method, kind in METHODS.items():
+        value = kind.negative_otherwise if name == "negative" else kind().otherwise("epsilon", False).get(name)
+        if value and value != general:
+            own[method] = value if isinstance(value, str) else f"{value:g}"
+    return f", else {general}" + "".join(f" ({method}: {value})" for method, value in own.items())
+
+
+def settings(
+    names: Collection[str] = tuple(KNOWN), without: Collection[str] = (), usual: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
+    """Add the flags of the options ``names`` except those in ``without``, ordered by section.
+
+    usual: defaults to show for options of which the command has its own.
+    """
     chosen = [name for name in names if name not in without and KNOWN[name].flag is not None]
     ordered = sorted(chosen, key=lambda name: SECTIONS.index(KNOWN[name].section))
 
     def apply(command: Command) -> Command:
         for name in reversed(ordered):
-            command = setting(name)(command)
+            command = setting(name, usual=(usual or {}).get(name))(command)
         return command
 
     return apply
 
 
+BY_TASK = {"method": f"{USUAL}; with --from and --to: {USUAL_EDIT}"}
+"""Defaults to show in commands that take either a prompt or a change."""
 RECIPE = (
     *("model", "negative", "preset", "steps", "solver", "spacing", "guidance", "guidance_span", "feature_until"),
     *("attention_until", "fresh_noise", "inversion_depth", "inversion_rounds", "seed", "batch", "device"),

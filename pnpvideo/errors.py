@@ -81,3 +81,8 @@ def refuse_url(path: object) -> None:
         scheme, rest = found.groups()
         url = printable(f"{scheme}:///{rest}" if scheme.lower() == "file" else f"{scheme}://{rest}")
         raise InputError(f"{url} is a URL; only local files are read: download it, and give its path")
+
+
+def command_to_install(extra: str) -> str:
+    """The command that adds an extra of ``pyproject.toml`` to an installation from a clone, for messages."""
+    return f"in the clone of pnpvideo, pip install -c constraints.txt -e '.[{extra}]'"

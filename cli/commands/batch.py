@@ -9,6 +9,7 @@ import click
 
 from pnpvideo.errors import BatchError, printable
 from pnpvideo.events import Notice, Progress
+from pnpvideo.methods.registry import USUAL, USUAL_EDIT
 
 from ..render import progress_option, rendering
 from ..settings import SectionedCommand, Stated, config_option, given, resolve, settings
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     metavar="HOST:PORT",
     help="With --engine ray: the cluster's head; without it, RAY_ADDRESS or a new one.",
 )
-@settings(without=("change", "generate", "preview_file"))
+@settings(without=("change", "generate", "preview_file"), usual={"method": f"{USUAL}; with from and to: {USUAL_EDIT}"})
 @config_option
 @json_option("Print the report as one JSON object.")
 @progress_option

@@ -25,7 +25,8 @@ def bench(context: click.Context, **asked: Any) -> None:
     minutes for 16 frames, the last one longer. --output keeps the table with a JSON file, a plot and contact sheets,
     and lets an interrupted run go on.
 
-    With the name of a public benchmark, that one is run on its own data instead, with the options behind its name.
+    With the name of a public benchmark, that one is run instead, on your copy of its data, with the options behind its
+    name.
     """
     if context.invoked_subcommand is not None:
         before = [

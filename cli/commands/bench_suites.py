@@ -1,4 +1,4 @@
-"""pnpvideo bench NAME: public benchmarks, on their own data."""
+"""pnpvideo bench NAME: public benchmarks, on your copy of their data."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ MODES = ("compat", "strict")
 NAMES = {
     "pie": ("PIE-Bench", "700 stills with masks, of ten kinds of edits: mapping_file.json and annotation_images/."),
     "ti2i": ("Wild-TI2I and ImageNet-R-TI2I", "Stills with several prompts each: lists in YAML or JSON, and pictures."),
-    "flowedit": ("FlowEdit data", "Stills with several prompts each: flowedit.yaml and Images/."),
+    "flowedit": ("FlowEdit's benchmark", "Stills with several prompts each: flowedit.yaml and Images/."),
     "tgve": ("TGVE", "76 clips with four edits each: one CSV, and DAVIS_480p/, youtube_480p/, videvo_480p/."),
     "v2vbench": ("V2VBench", "50 clips with three edits each: one YAML file, and the clips."),
     "five": ("FiVE", "420 edits of clips: edit_prompt/, images/ or videos/, and bmasks/."),
@@ -73,9 +73,9 @@ def _command(name: str, title: str, reads: str) -> click.Command:
         _run(name, context, asked)
 
     run.__doc__ = (
-        f"Run {title} on its own data. {reads}\n\nPrints a table for each mode, with the published rows beside it, and "
-        "the settings. Figures whose judge is missing are left out, and the command says how to get it. --output keeps "
-        "the results, and lets an interrupted run continue."
+        f"Run {title} on your copy of its data. {reads}\n\nPrints a table for each mode, with the published rows "
+        "beside it, and the settings. Figures whose judge is missing are left out, and the command says how to get it. "
+        "--output keeps the results, and lets an interrupted run continue."
     )
     return click.command(name, short_help=f"{title}.")(run)
 

@@ -10,7 +10,7 @@ from pnpvideo.early import check_options
 from pnpvideo.events import Notice, Progress
 
 from ..render import progress_option, rendering
-from ..settings import EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
+from ..settings import BY_TASK, EDITS_ONLY, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import Verbosity, hush_libraries, verbosity_options
 from .edit import edit_options
 
@@ -32,7 +32,7 @@ from .edit import edit_options
 @click.option("--thing", metavar="WORD", help="What keeps its place, as a word of the caption.")
 @click.option("--judge", default="miniature", show_default=True, metavar="MODEL", help="CLIP model: folder or hub id.")
 @click.option("--work", type=click.Path(path_type=Path), help="Folder of pairs and training.  [default: OUTPUT-work]")
-@settings(without=(*EDITS_ONLY, "generate", "frames", "mask", "keep_background"))
+@settings(without=(*EDITS_ONLY, "generate", "frames", "mask", "keep_background"), usual=BY_TASK)
 @config_option
 @progress_option
 @verbosity_options
@@ -52,7 +52,7 @@ def distill(
     on where it was.
 
     \b
-    pnpvideo distill cartoons/ --from cartoon --to photo -o cartoon2photo
+    pnpvideo distill cartoons/ --from cartoon --to photo --method pnp -o cartoon2photo
     pnpvideo apply cartoon2photo clip.mp4 -o out.mp4
     """
     asked = context.params

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..inspection import Numbers, Request, at_option, finish, inspect_options, inspecting, usual, view_of
-from ..settings import SectionedCommand, given, resolve, settings
+from ..settings import BY_TASK, SectionedCommand, given, resolve, settings
 from .edit import edit_options
 
 EDITING = (
@@ -83,7 +83,7 @@ def attention(
 @usual("--to", "after", metavar="CONCEPT", help="What it becomes.")
 @usual("--by-step", is_flag=True, help="A row for each noise level instead of their mean.")
 @usual("--cells", type=click.IntRange(1), default=16, show_default=True, help="Short side of the maps, about.")
-@settings(EDITING)
+@settings(EDITING, usual=BY_TASK)
 @click.pass_context
 def words(
     context: click.Context,

@@ -20,7 +20,7 @@ def measure() -> None:
 
 
 @measure.command()
-@clip_settings(usual="pnp and sdedit", clips=16, length=8)
+@clip_settings(usual="pnp, sdedit and flowedit", clips=16, length=8)
 @click.pass_context
 def world(context: click.Context, **asked: Any) -> None:
     """Translate clips of the procedural world, where the truth is known, by several recipes, and measure them.
@@ -39,7 +39,7 @@ def world(context: click.Context, **asked: Any) -> None:
 
 @measure.command()
 @click.argument("packages", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@clip_settings(usual="pnp and sdedit", clips=50, length=1, shortest=1)
+@clip_settings(usual="pnp, sdedit and flowedit", clips=50, length=1, shortest=1)
 @click.pass_context
 def art(context: click.Context, packages: Path, **asked: Any) -> None:
     """Translate drawings by artists, which exist in several looks, from one look to another, and measure the results.

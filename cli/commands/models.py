@@ -10,7 +10,7 @@ from ..render import progress_option, rendering
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
 
-@click.group(invoke_without_command=True, short_help="List the models that have a name, or fetch one.")
+@click.group(invoke_without_command=True, short_help="List the aliases of models, or fetch a model.")
 @json_option("Print one JSON object.")
 @verbosity_options
 @click.pass_context

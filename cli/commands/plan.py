@@ -12,12 +12,12 @@ from pnpvideo.early import check_input, check_options
 from pnpvideo.events import Progress
 
 from ..render import progress_option, rendering, spoken
-from ..settings import SectionedCommand, config_option, given, resolve, settings
+from ..settings import BY_TASK, SectionedCommand, config_option, given, resolve, settings
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 from .edit import edit_options
 
 
-@click.command(cls=SectionedCommand, short_help="Say what a translation will take.")
+@click.command(cls=SectionedCommand, short_help="Estimate time, memory and disk of a translation.")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("--from", "before", metavar="CONCEPT", help="Of an edit: what is there.")
 @click.option("--to", "after", metavar="CONCEPT", help="Of an edit: what it becomes.")
@@ -25,7 +25,8 @@ from .edit import edit_options
     without=(
         *("change", "overwrite", "generate", "store", "store_limit"),
         *("preview_every", "preview_file", "preview_vae", "sidecar"),
-    )
+    ),
+    usual=BY_TASK,
 )
 @config_option
 @json_option("Print one JSON object.")
@@ -41,8 +42,8 @@ def plan(
     as_json: bool,
     **_stated: Any,
 ) -> None:
-    """Say what translating INPUT will take on this machine: shots, drawings, evaluations of the network, time, memory
-    and disk. Takes the options of translate that change this, and reads INPUT once. With --from and --to: of edit.
+    """Estimate what translating INPUT takes on this machine: shots, drawings, network evaluations, time, memory and
+    disk. Takes the options of translate that change this, and reads INPUT once. With --from and --to: of edit.
 
     \b
     pnpvideo plan clip.mp4 --preset best

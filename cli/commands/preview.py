@@ -11,7 +11,7 @@ from pnpvideo.early import check_input, check_options
 from pnpvideo.events import Event, Notice, Progress
 
 from ..render import progress_option, rendering
-from ..settings import SectionedCommand, config_option, setting, settings
+from ..settings import BY_TASK, SectionedCommand, config_option, setting, settings
 from ..trials import Dialled, change_options, frame_options, stated_of
 from ..verbosity import Verbosity, hush_libraries, json_option, verbosity_options
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--cells", type=click.Path(path_type=Path), help="Folder for each cell's frames as PNG, with its options as JSON."
 )
 @setting("preset", usual="draft")
-@settings(without=("change", "preset", "generate", "preview_every", "preview_file", "sidecar"))
+@settings(without=("change", "preset", "generate", "preview_every", "preview_file", "sidecar"), usual=BY_TASK)
 @config_option
 @json_option("Print the cells as one JSON object.")
 @progress_option

@@ -18,7 +18,7 @@ from ..verbosity import Verbosity, json_option, verbosity_options
 @click.command(short_help="Say what would be read from a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--allow-partial", is_flag=True, help="Count what can be read of a damaged FILE.")
-@click.option("--track", type=click.IntRange(min=0), metavar="N", help="Picture track of FILE, counted from 0.")
+@click.option("--track", type=click.IntRange(min=0), metavar="N", help="Video track of FILE, counted from 0.")
 @json_option("Print one JSON object.")
 @verbosity_options
 @click.pass_context

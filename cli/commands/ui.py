@@ -22,7 +22,7 @@ PASSWORD = "PNPVIDEO_UI_PASSWORD"
 MOST_BYTES = 4096
 
 
-@click.command(cls=SectionedCommand, short_help="Open the web interface in the browser.")
+@click.command(cls=SectionedCommand, short_help="Serve the web interface.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others need a password.")
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: a free one.")
 @click.option("--user", help="Who may open the page; with a password.")

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from pnpvideo.errors import DeviceError, OptionError, printable
+from pnpvideo.errors import DeviceError, OptionError, command_to_install, printable
 
 LOCAL = "local"
 STORE_BYTES = 100_000_000
@@ -23,7 +23,7 @@ def check_address(address: str | None) -> None:
     """Raise OptionError without Ray, or for an address of Ray's client, which cannot wait as the driver does."""
     if find_spec("ray") is None:
         raise OptionError(
-            "ray, which spreads the rows, is not installed: pip install 'pnpvideo[ray]', on every machine"
+            f"ray, which spreads the rows, is not installed: {command_to_install('ray')}, on every machine"
         )
     if address is not None and "://" in address:
         shown = printable(address)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:  # options are read before torch is loaded
     from pnpvideo.injection import Edit, Site
 
 KEYFRAME_EVERY = Spec(
-    kind=Whole(1), section="coherence", metavar="FRAMES", help="One keyframe is drawn from each so many frames."
+    kind=Whole(1),
+    section="coherence",
+    metavar="FRAMES",
+    help="At each step, one keyframe is chosen at random from every FRAMES frames.",
 )
 
 

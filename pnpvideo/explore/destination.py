@@ -4,7 +4,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from pnpvideo.errors import OptionError, OutputError, printable
+from pnpvideo.errors import OptionError, OutputError, command_to_install, printable
 from pnpvideo.video.destination import check_file, check_place, reachable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -19,7 +19,7 @@ def check_sheet(path: Path, source: Path, overwrite: bool) -> None:
 def check_plot(path: Path, source: Path, overwrite: bool) -> None:
     """Raise OutputError if no plot can be written to ``path``, and OptionError without matplotlib."""
     if find_spec("matplotlib") is None:
-        raise OptionError("matplotlib, which draws the plot, is not installed: pip install 'pnpvideo[plots]'")
+        raise OptionError(f"matplotlib, which draws the plot, is not installed: {command_to_install('plots')}")
     _check_picture(path, source, overwrite)
 
 

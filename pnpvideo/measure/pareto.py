@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from pnpvideo.errors import OptionError
+from pnpvideo.errors import OptionError, command_to_install
 from pnpvideo.measure.figures import COLUMNS
 from pnpvideo.measure.footage import BASELINES
 from pnpvideo.publish import published
@@ -36,7 +36,7 @@ def marker_and_colour(number: int) -> tuple[str, int]:
 def check_plots() -> None:
     """Raise OptionError if matplotlib is not installed; to be called before hours of measuring."""
     if find_spec("matplotlib") is None:
-        raise OptionError("a folder of results holds a plot, which matplotlib draws: pip install 'pnpvideo[plots]'")
+        raise OptionError(f"a folder of results holds a plot, which matplotlib draws: {command_to_install('plots')}")
 
 
 def plot_pareto(tasks: dict[str, Rows], path: Path, against: str = "match", axes: tuple[str, ...] = AXES) -> None:

@@ -112,7 +112,8 @@ class Sampling:
             section="look",
             metavar="GAIN",
             otherwise=0.0,
-            help="Regularised inversion of pix2pix-zero, 1 or 2; 0: plain; without it, 2 for pix2pix-zero.",
+            help="Strength of the regulariser that keeps inverted noise close to white (pix2pix-zero): 0 off, 1 or 2; "
+            "without it, 2 with pix2pix-zero and 0 with others.",
         ),
     )
     inversion_rounds: int | None = option(
@@ -230,7 +231,7 @@ class Reading:
         None, Spec(kind=Frames(), section="usual", help="Frames, such as 0:25, or 2.5s:4s; B is exclusive.")
     )
     track: int | None = option(
-        None, Spec(kind=Whole(0), section="input", help="Picture track of the input, counted from 0.")
+        None, Spec(kind=Whole(0), section="input", help="Video track of the input, counted from 0.")
     )
     decoder: str = option(
         "ffmpeg", Spec(kind=Choice(("ffmpeg", "decord")), section="input", help="What decodes the input.")

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pnpvideo.errors import OptionError, OutputError
+from pnpvideo.errors import OptionError, OutputError, command_to_install
 from pnpvideo.kinds import Whole
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.settings.models import ALIASES
@@ -66,7 +66,7 @@ class Address:
 def check_installed() -> None:
     """Raise OptionError without gradio."""
     if find_spec("gradio") is None:
-        raise OptionError("gradio, which draws the page, is not installed: pip install 'pnpvideo[ui]'")
+        raise OptionError(f"gradio, which draws the page, is not installed: {command_to_install('ui')}")
 
 
 def serve(

@@ -10,7 +10,7 @@ _HDR = {16: "PQ", 18: "HLG"}  # transfer functions, by their numbers in ITU-T H.
 
 
 def frame_durations(content: bytes) -> tuple[Fraction, ...] | None:
-    """Duration in seconds of each frame of the first picture track, from its time-to-sample table (stts).
+    """Duration in seconds of each frame of the first video track, from its time-to-sample table (stts).
 
     None if there is no such track. Exact, where Pillow rounds to milliseconds.
     """

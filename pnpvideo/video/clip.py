@@ -89,7 +89,7 @@ class ClipInfo:
     container: str | None = None
     """ffmpeg's name for a video's container ("mov", "matroska"); None for all other kinds."""
     codec: str | None = None
-    """ffmpeg's name for the codec of a video's picture track ("h264", "vp9"); None for all other kinds."""
+    """ffmpeg's name for the codec of a video's video track ("h264", "vp9"); None for all other kinds."""
     frames: int | None = None
     """Number of frames that will be delivered; None: not known until the clip is decoded."""
     fps: Fraction | None = None
@@ -103,7 +103,7 @@ class ClipInfo:
     subtitles: tuple[SubtitleTrack, ...] = ()
     """Subtitle tracks, in the order of the file."""
     language: str | None = None
-    """Language of the picture track, such as "eng"; None if the file does not state it."""
+    """Language of the video track, such as "eng"; None if the file does not state it."""
     alpha: bool = False
     """Whether frames have a fourth channel."""
     loop: int | None = None

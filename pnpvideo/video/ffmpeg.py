@@ -45,7 +45,7 @@ def input_arguments(path: Path, demuxer: str, decoder: str | None = None, skippe
     """ffmpeg options that open this file as this container and nothing else.
 
     They allow no other protocol, no other demuxer, and no frame beyond MAX_PIXELS.
-    skipped_packets: packets at the beginning of each picture track that are not decoded.
+    skipped_packets: packets at the beginning of each video track that are not decoded.
     """
     return [
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", demuxer, "-max_pixels", str(MAX_PIXELS)),

@@ -26,7 +26,7 @@ class InputFile:
 def recognise(path: Path, track: int | None = None) -> InputFile:
     """What ``path`` is. Raises InputError if it cannot be opened, is of no known format or is named misleadingly.
 
-    track: picture track of a video; an error for anything else.
+    track: video track of a video; an error for anything else.
     """
     name = printable(str(path))
     try:

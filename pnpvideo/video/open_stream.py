@@ -1,4 +1,4 @@
-"""Open a video file: choose its picture track, describe it, and report everything that reading will change."""
+"""Open a video file: choose its video track, describe it, and report everything that reading will change."""
 
 import dataclasses
 from pathlib import Path
@@ -21,9 +21,9 @@ _MOST_KEYFRAMES = 4
 def open_stream(
     path: Path, demuxer: str, *, track: int | None, allow_partial: bool, patience_seconds: float, report: Report
 ) -> VideoStream:
-    """Choose the picture track (see ``tracks.choose_track``) and decode its first frame.
+    """Choose the video track (see ``tracks.choose_track``) and decode its first frame.
 
-    Raises InputError if there is no picture track, or none of that number, or its pictures exceed the limits;
+    Raises InputError if there is no video track, or none of that number, or its pictures exceed the limits;
     DecodeError if the first frame cannot be decoded.
     """
     name = printable(str(path))
@@ -34,7 +34,7 @@ def open_stream(
         why = ffmpeg.summarise_errors(log)
         raise DecodeError(f"{name}: its index is missing or damaged; the file is cut short: {why}")
     if not pictures:
-        raise InputError(f"{name} holds no picture track; give a video, an animation or a still")
+        raise InputError(f"{name} holds no video track; give a video, an animation or a still")
     choice = tracks.choose_track(path, demuxer, pictures, track, patience_seconds)
     if track is None and len(pictures) > 1:
         number, listing = pictures.index(choice), tracks.describe_tracks(pictures)

@@ -32,7 +32,7 @@ def read(
     span: the frames to deliver, as (start, stop) or as a TimeSpan; None: all of them. With a span, a video is decoded
         once beforehand, to learn its exact times.
     decoder: "ffmpeg", or "decord" (videos only), whose frame times are checked against ffmpeg's.
-    track: picture track of a video, counted from 0. None: the track that is flagged as default, else the longest;
+    track: video track of a video, counted from 0. None: the track that is flagged as default, else the longest;
         tracks that hold a single picture are passed over where others move.
     allow_partial: deliver the frames before the damage of a damaged video, and report the damage.
     patience_seconds: how long the decoder may stay silent before it is stopped.
@@ -47,7 +47,7 @@ def read(
     such track, or the span lies outside of it; DecodeError if it is damaged; OptionError for an option out of range.
     """
     if track is not None and track < 0:
-        raise OptionError(f"track is {track}; accepted is a picture track's number, counted from 0")
+        raise OptionError(f"track is {track}; accepted is a video track's number, counted from 0")
     if decoder not in ("ffmpeg", "decord"):
         raise OptionError(f"decoder is {decoder!r}; accepted: ffmpeg, decord")
     _check_span(span)

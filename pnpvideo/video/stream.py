@@ -25,7 +25,7 @@ or whoever wrote it stated a mere tick."""
 
 @dataclass(frozen=True)
 class VideoStream:
-    """A picture track of a video file as a source of frames."""
+    """A video track of a video file as a source of frames."""
 
     track: VideoTrack
 

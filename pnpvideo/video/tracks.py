@@ -1,4 +1,4 @@
-"""List the tracks of a video file, as ffmpeg does, and choose the picture track that is read."""
+"""List the tracks of a video file, as ffmpeg does, and choose the video track that is read."""
 
 import re
 import tempfile
@@ -79,7 +79,7 @@ def parse_tracks(listing: str, kind: str) -> list[Track]:
 def choose_track(
     path: Path, demuxer: str, pictures: Sequence[Track], number: int | None, patience_seconds: float
 ) -> Track:
-    """The picture track of that number, counted from 0.
+    """The video track of that number, counted from 0.
 
     Without a number: among the tracks of more than one packet, the track that is flagged as default; among several or
     none such, the longest; among equally long ones, the first. Raises InputError if there is no track of that number.
@@ -87,7 +87,7 @@ def choose_track(
     if number is not None:
         if number >= len(pictures):
             name = printable(str(path))
-            raise InputError(f"{name} has no picture track {number}; it has {describe_tracks(pictures)}")
+            raise InputError(f"{name} has no video track {number}; it has {describe_tracks(pictures)}")
         return pictures[number]
     if len(pictures) == 1:
         return pictures[0]

@@ -1,4 +1,4 @@
-"""One picture track of a video file, and how it is to be decoded."""
+"""One video track of a video file, and how it is to be decoded."""
 
 from dataclasses import dataclass
 from fractions import Fraction

@@ -10,7 +10,9 @@ from pnpvideo.errors import DeviceError, OptionError
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(OptionError, match=r"not installed: pip install 'pnpvideo\[ray\]'"):
+    with pytest.raises(
+        OptionError, match=r"not installed: in the clone of pnpvideo, pip install -c constraints.txt -e '\.\[ray\]'"
+    ):
         check_address(None)
 
 

@@ -66,7 +66,9 @@ def test_without_gradio_it_says_how_to_install_it(
     find = importlib.util.find_spec
     monkeypatch.setattr("pnpvideo.ui.server.find_spec", lambda name: None if name == "gradio" else find(name))
     assert main(["ui"]) == 2
-    assert capsys.readouterr().err.endswith("is not installed: pip install 'pnpvideo[ui]'\n")
+    assert capsys.readouterr().err.endswith(
+        "is not installed: in the clone of pnpvideo, pip install -c constraints.txt -e '.[ui]'\n"
+    )
 
 
 def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,5 +58,5 @@ def test_a_plot_needs_matplotlib_and_a_place(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="one picture"):
         check_plot(tmp_path / "tune.csv", tmp_path / "in.mp4", False)
     monkeypatch.setattr("pnpvideo.explore.destination.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"pip install 'pnpvideo\[plots\]'"):
+    with pytest.raises(OptionError, match=r"pip install -c constraints.txt -e '\.\[plots\]'"):
         check_plot(tmp_path / "tune.png", tmp_path / "in.mp4", False)

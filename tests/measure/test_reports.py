@@ -68,7 +68,9 @@ def test_many_recipes_look_different() -> None:
 def test_missing_matplotlib_is_reported_before_measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("pnpvideo.measure.pareto.find_spec", lambda name: None)
     ran = CliRunner().invoke(pnpvideo, ["measure", "world", "-o", str(tmp_path / "out")])
-    assert isinstance(ran.exception, OptionError) and "pip install 'pnpvideo[plots]'" in str(ran.exception)
+    assert isinstance(ran.exception, OptionError) and "pip install -c constraints.txt -e '.[plots]'" in str(
+        ran.exception
+    )
     assert not (tmp_path / "out").exists()
 
 

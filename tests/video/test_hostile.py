@@ -272,7 +272,7 @@ def test_a_cover_is_no_picture_track(tmp_path: Path, make: Callable[..., Path]) 
     Image.new("RGB", (64, 64), (9, 99, 199)).save(tmp_path / "cover.jpg")
     sound = ("-f", "lavfi", "-i", "sine=440:d=1", "-i", str(tmp_path / "cover.jpg"), "-map", "0", "-map", "1")
     song = make("a.mp4", *sound, "-c:a", "aac", "-c:v", "copy", "-disposition:v", "attached_pic")
-    with pytest.raises(InputError, match="no picture track"):
+    with pytest.raises(InputError, match="no video track"):
         read(song)
 
 

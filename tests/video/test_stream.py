@@ -158,7 +158,7 @@ def test_the_choice_of_a_track_is_reported_and_its_language_kept(make: Make) -> 
 
 def test_a_file_without_pictures_or_without_an_index_is_refused(make: Make, tmp_path: Path) -> None:
     sound = make("a.mkv", "-f", "lavfi", "-i", "sine=d=0.2", "-c:a", "flac")
-    with pytest.raises(InputError, match="holds no picture track"):
+    with pytest.raises(InputError, match="holds no video track"):
         opened(sound, [])
     (tmp_path / "b.mkv").write_bytes(make("whole.mkv", *CLIP).read_bytes()[:100])
     with pytest.raises(DecodeError, match="its index is missing or damaged"):

@@ -1,4 +1,4 @@
-"""Which picture track of a video is read, and what is said of it."""
+"""Which video track of a video is read, and what is said of it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_track_is_taken_by_its_number(make: Make) -> None:
     said: list[Event] = []
     assert size_of(path, said, track=0) == (32, 24, 5)
     assert said == [], "there is nothing to say of what was asked for"
-    with pytest.raises(InputError, match=r"no picture track 2; it has track 0 \(h264, 32x24.*track 1 \(h264, 96x64"):
+    with pytest.raises(InputError, match=r"no video track 2; it has track 0 \(h264, 32x24.*track 1 \(h264, 96x64"):
         read(path, track=2)
     with pytest.raises(OptionError, match="track is -1"):
         read(path, track=-1)

@@ -65,7 +65,7 @@ def measure_flowedit(
 
 FLOWEDIT = Suite(
     name="flowedit",
-    title="FlowEdit data",
+    title="FlowEdit's benchmark",
     read=read_flowedit,
     measure=measure_flowedit,
     columns={

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pnpvideo.errors import PnPVideoError
+from pnpvideo.errors import PnPVideoError, command_to_install
 from pnpvideo.miniature.art.names import Name
 from pnpvideo.miniature.art.packages import FLAT, GRADIENT, THREE_D, fetch_package
 
@@ -53,7 +53,7 @@ def rasterise_svg(body: str, side: int) -> np.ndarray:
     try:
         import resvg_py
     except ImportError as error:
-        raise PnPVideoError("SVG drawings need resvg: pip install 'pnpvideo[recipe]'") from error
+        raise PnPVideoError(f"SVG drawings need resvg: {command_to_install('recipe')}") from error
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{body}</svg>'
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side)
     with Image.open(io.BytesIO(bytes(png))) as opened:
