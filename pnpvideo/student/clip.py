@@ -32,7 +32,7 @@ from pnpvideo.student.apply import Applier, write_translated
 from pnpvideo.student.examples import Drawing, Examples, Motions
 from pnpvideo.student.keyframes import choose_keyframes, joined, neighbours
 from pnpvideo.student.losses import Weights
-from pnpvideo.student.network import SHAPES, Generator
+from pnpvideo.student.network import SHAPES, Generator, student_device
 from pnpvideo.student.student_file import Student, StudentCard
 from pnpvideo.student.train import Recipe, Training
 from pnpvideo.video.clip import Clip, Shot
@@ -138,7 +138,7 @@ def translate_clip(
         report(Notice(message=message))
     lesson, translator = _lesson(clip, prompt, options, backend, how, size, report)
     translated = time.monotonic()
-    network, score, steps = learn(lesson, how, report, device=backend.device)
+    network, score, steps = learn(lesson, how, report, device=student_device(backend.device))
     learned = time.monotonic()
     if score is not None and score < how.least_psnr:
         report(
@@ -149,7 +149,7 @@ def translate_clip(
         )
         return pipeline.translate(input, prompt, output, options, backend=backend, report=report)
     card = StudentCard(shape=network.shape, size=size, about=prompt or "a change")
-    applier = Applier(Student(network, card), device=backend.device)
+    applier = Applier(Student(network, card), device=student_device(backend.device))
     path = write_translated(applier, clip, output, overwrite=options.overwrite, report=report)
     if (limit := options.runtime.store_limit) is not None:
         translator.run.store.prune(limit)

@@ -1,10 +1,13 @@
 """Distil a translation into a student: the teacher makes pairs, the good ones are kept, the student learns them."""
 
 import time
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from diffusers import AutoencoderKL
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
@@ -17,7 +20,7 @@ from pnpvideo.student.apply import Applier
 from pnpvideo.student.examples import Examples, read_examples
 from pnpvideo.student.inputs import read_pictures
 from pnpvideo.student.losses import EncoderTower
-from pnpvideo.student.network import parameters_of
+from pnpvideo.student.network import parameters_of, student_device
 from pnpvideo.student.pairs import Examiner, Filter, Pair, make_pairs
 from pnpvideo.student.student_file import Student, StudentCard, save_student
 from pnpvideo.student.teacher import EngineTeacher, overlap_of
@@ -81,7 +84,13 @@ def distill(
     report(Notice(message=f"{len(accepted)} of {len(pairs)} pairs pass the filter"))
     learned, held_out = split(accepted, how.held_out)
     examples = read_examples([(work / pair.source, work / pair.result) for pair in learned], (side, side))
-    training = train(examples, how.recipe, work / TRAINING, autoencoder_tower(backend), report)
+    device = student_device(backend.device)
+    tower = autoencoder_tower(backend, device)
+    if tower is None and how.recipe.weights.perceptual:
+        report(
+            Notice(message="the model's autoencoder is a tiny one, so the student is trained without features of it")
+        )
+    training = train(examples, how.recipe, work / TRAINING, tower, report, device=device)
     network = training.average
     card = StudentCard(
         shape=how.recipe.shape,
@@ -109,7 +118,7 @@ def split(pairs: list[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
     """Pairs to learn and to hold out, in order, evenly spread. Raises InputError if there is but one."""
     if len(pairs) < 2:
         raise InputError("one pair is left after the filter; accepted are 2 or more, because one is held out")
-    count = max(1, round(share * len(pairs)))
+    count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
     chosen = {round(number) for number in np.linspace(0, len(pairs) - 1, count)}
     return (
         [pair for index, pair in enumerate(pairs) if index not in chosen],
@@ -118,13 +127,19 @@ def split(pairs: list[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
 
 
 def train(
-    examples: Examples, recipe: Recipe, state: Path, tower: EncoderTower | None, report: Report = ignore
+    examples: Examples,
+    recipe: Recipe,
+    state: Path,
+    tower: EncoderTower | None,
+    report: Report = ignore,
+    *,
+    device: torch.device | str = "cpu",
 ) -> Training:
     """Train to the recipe's last step; ``state`` is saved twice a minute, and an interrupted run goes on from it.
 
-    A state of other examples, another tower or another recipe is replaced.
+    device: of the training, where the tower has to be too. A state of other examples, another tower or another recipe is replaced.
     """
-    training = load_training(state, recipe, lesson=lesson_of(examples, tower))
+    training = load_training(state, recipe, device, lesson_of(examples, tower))
     if 0 < training.step < recipe.steps:
         report(Notice(message=f"training goes on at step {training.step}"))
     elif training.step == 0 and state.exists():
@@ -163,10 +178,12 @@ def examine(student: Student, held_out: list[Pair], work: Path, judge: Judge) ->
     }
 
 
-def autoencoder_tower(backend: Backend) -> EncoderTower | None:
-    """The encoder of the model's autoencoder as a tower; None if the model has none of diffusers' kind."""
+def autoencoder_tower(backend: Backend, device: torch.device | str = "cpu") -> EncoderTower | None:
+    """A copy of the encoder of the model's autoencoder on ``device``; None if it is no AutoencoderKL of diffusers."""
     autoencoder = getattr(backend, "vae", None)
-    return None if autoencoder is None else EncoderTower(autoencoder.encoder)
+    if not isinstance(autoencoder, AutoencoderKL):
+        return None
+    return EncoderTower(deepcopy(autoencoder.encoder).to(device))
 
 
 def _pairs(

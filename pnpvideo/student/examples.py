@@ -76,13 +76,15 @@ class SteadyBatch:
 class Drawing:
     """How batches are drawn.
 
-    batch: patches. patch: their width and height in pixels, at most the pictures'. mirror: mirror half of them.
+    batch: patches. patch: their width and height in pixels; in smaller pictures, the largest multiple of ``multiple``
+    that fits, which the network needs (``Shape.multiple``). mirror: mirror half of them.
     jitter: largest change of the source's brightness and contrast, as a share; the target keeps its own.
     noise: standard deviation of noise on the source, in units of [-1, 1].
     """
 
     batch: int = 8
     patch: int = 128
+    multiple: int = 16
     mirror: bool = True
     jitter: float = 0.0
     noise: float = 0.0
@@ -128,10 +130,12 @@ class Drawing:
 
     def _window(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice, slice]:
         """The index of a random patch in a picture (c, h, w)."""
-        width, height = size
-        row = int(draw.integers(max(1, height - self.patch + 1)))
-        column = int(draw.integers(max(1, width - self.patch + 1)))
-        return slice(None), slice(row, row + self.patch), slice(column, column + self.patch)
+        sides = []
+        for length in reversed(size):
+            patch = min(self.patch, length // self.multiple * self.multiple)
+            start = int(draw.integers(length - patch + 1))
+            sides.append(slice(start, start + patch))
+        return slice(None), *sides
 
     def _varied(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
         if self.jitter:

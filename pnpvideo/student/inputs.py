@@ -29,7 +29,11 @@ def read_pictures(inputs: Path, size: tuple[int, int], per_clip: int, report: Re
     if not inputs.exists():
         raise InputError(f"{inputs} does not exist; name a picture, a clip, or a folder of them")
     alone = inputs.is_file()
-    paths = [inputs] if alone else sorted(path for path in inputs.rglob("*") if path.is_file() and _shown(path))
+    paths = (
+        [inputs]
+        if alone
+        else sorted(path for path in inputs.rglob("*") if path.is_file() and _shown(path.relative_to(inputs)))
+    )
     for path in paths:
         name = path.name if alone else path.relative_to(inputs).as_posix()
         try:
@@ -54,4 +58,5 @@ def _pictures(path: Path, name: str, size: tuple[int, int], per_clip: int, repor
 
 
 def _shown(path: Path) -> bool:
+    """Whether a path, relative to the folder that is read, is in no hidden folder and no hidden file itself."""
     return not any(part.startswith(".") for part in path.parts)

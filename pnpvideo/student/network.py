@@ -145,9 +145,18 @@ def channels_last(network: Network) -> Network:
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on GPUs and on processors that multiply matrices in it (AMX), else float32."""
-    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
+    """bfloat16 on GPUs that multiply matrices in it (from Ampere on) and on such processors (AMX), else float32."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def student_device(device: torch.device) -> torch.device:
+    """The device of a student whose teacher is on ``device``: the same, but the CPU beside MPS, which has neither
+    ``grid_sample`` with border padding nor pooling to a size that does not divide the picture's."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 class _Context(nn.Module):

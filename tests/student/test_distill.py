@@ -2,19 +2,24 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from pnpvideo.backends.load import load
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice, Progress, ignore
 from pnpvideo.miniature import WEIGHTS
 from pnpvideo.settings.options import Options
-from pnpvideo.student.distill import Distillation, distill, split, train
-from pnpvideo.student.examples import Examples
+from pnpvideo.student.distill import Distillation, autoencoder_tower, distill, split, train
+from pnpvideo.student.examples import Drawing, Examples
+from pnpvideo.student.losses import EncoderTower
+from pnpvideo.student.network import SHAPES
 from pnpvideo.student.pairs import Filter, Pair
 from pnpvideo.student.student_file import load_student
 from pnpvideo.student.train import Recipe
@@ -172,6 +177,7 @@ def test_held_out_pairs_are_spread_and_not_learned() -> None:
     learned, held_out = split(pairs, 0.2)
     assert [pair.name for pair in held_out] == ["0", "6", "13", "19"] and len(learned) == 16
     assert not set(pair.name for pair in learned) & set(pair.name for pair in held_out)
+    assert [len(part) for part in split(pairs[:3], 0.9)] == [1, 2]
     with pytest.raises(InputError, match="one pair is left"):
         split(pairs[:1], 0.2)
 
@@ -179,3 +185,30 @@ def test_held_out_pairs_are_spread_and_not_learned() -> None:
 def test_the_folder_of_work_can_be_named(inputs: Path, options: Options, how: Distillation, tmp_path: Path) -> None:
     distill(inputs, "a fox", tmp_path / "student", options, how, work=tmp_path / "mine", report=ignore)
     assert (tmp_path / "mine" / "pairs.jsonl").exists() and not (tmp_path / "student-work").exists()
+
+
+def test_training_is_where_the_model_is_with_the_features_of_its_autoencoder(
+    examples: Examples, recipe: Recipe, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The device without contents stands in for a GPU: the first value that is looked at there is the loss."""
+    backend = load(str(checkpoint))
+    seeing = replace(recipe, weights=replace(recipe.weights, perceptual=1.0))
+    found = autoencoder_tower(backend, "meta")
+    assert found is not None and backend.vae.device.type == "cpu"
+
+    class Tower(EncoderTower):
+        fingerprint = "of no contents"
+
+    tower = Tower(found.encoder)
+    with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta"):
+        train(examples, seeing, tmp_path / "state", tower, device="meta")
+
+
+def test_a_tiny_autoencoder_has_no_features_to_learn_from() -> None:
+    assert autoencoder_tower(SimpleNamespace(vae=AutoencoderTiny())) is None
+
+
+def test_a_student_of_any_size_is_distilled(inputs: Path, options: Options, how: Distillation, tmp_path: Path) -> None:
+    small = replace(options, sampling=replace(options.sampling, size=72))
+    wider = replace(how, recipe=replace(how.recipe, shape=SHAPES["small"], drawing=Drawing(batch=2)))
+    assert distill(inputs, "a fox", tmp_path / "student", small, wider).card.size == (72, 72)

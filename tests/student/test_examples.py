@@ -9,7 +9,7 @@ from pnpvideo.errors import InputError
 from pnpvideo.measure.motion import Motion
 from pnpvideo.student.examples import Drawing, Examples, Motions, imagined_motions, read_examples
 from pnpvideo.student.losses import warp
-from pnpvideo.student.network import context_of
+from pnpvideo.student.network import SHAPES, Generator, context_of
 
 from .conftest import pictures
 
@@ -45,6 +45,16 @@ def test_a_patch_larger_than_the_picture_is_the_whole_picture(examples: Examples
     batch = Drawing(batch=1, patch=99, mirror=False).examples(examples, 0, 0)
     assert batch.source.shape == (1, 3, 32, 32)
     assert torch.equal(batch.context, context_of(batch.source))
+
+
+@pytest.mark.parametrize("size", [(104, 56), (40, 72), (72, 72)])
+def test_patches_of_any_picture_have_sides_that_the_network_accepts(size: tuple[int, int]) -> None:
+    source = pictures(2, size)
+    batch = Drawing(batch=2, patch=64).examples(Examples(source, source), seed=0, step=0)
+    width, height = (min(64, side // 16 * 16) for side in size)
+    assert batch.source.shape == (2, 3, height, width)
+    network = Generator(SHAPES["small"])
+    assert network(batch.source, batch.context, batch.place).shape == batch.source.shape
 
 
 def test_neighbours_are_cut_at_one_place_and_what_leaves_the_patch_does_not_count() -> None:

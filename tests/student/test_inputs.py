@@ -24,6 +24,18 @@ def test_stills_and_frames_of_clips_come_in_order(tmp_path: Path) -> None:
     assert not np.array_equal(found[0].pixels, found[2].pixels)
 
 
+def test_hidden_folders_above_the_inputs_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is hidden inside the inputs is left out: not where they are, and not how their path is written."""
+    inputs, beside = tmp_path / ".project" / "in", tmp_path / ".project" / "work"
+    for folder in (inputs / ".cache", beside):
+        folder.mkdir(parents=True)
+    for name in ("a.png", ".cache/b.png"):
+        Image.fromarray(pictures(1)[0]).save(inputs / name)
+    monkeypatch.chdir(beside)
+    for path in (inputs, Path("../in")):
+        assert [picture.name for picture in read_pictures(path, (32, 32), 1, ignore)] == ["a.png"]
+
+
 def test_what_cannot_be_read_is_said_and_left_out_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     Image.fromarray(pictures(1, (64, 64))[0]).save(tmp_path / "a.png")

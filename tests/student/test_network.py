@@ -10,9 +10,11 @@ from pnpvideo.student.network import (
     Shape,
     channels_last,
     context_of,
+    fastest_dtype,
     parameters_of,
     place_of,
     shape_called,
+    student_device,
 )
 
 
@@ -81,3 +83,13 @@ def test_sizes_have_names_and_the_small_one_fits_four_megabytes() -> None:
     assert 2 * parameters_of(Generator(SHAPES["small"])) <= 4e6
     with pytest.raises(OptionError, match="no student of size 'huge'; accepted: small, large"):
         shape_called("huge")
+
+
+def test_a_student_is_trained_beside_its_teacher_except_on_mps() -> None:
+    assert [str(student_device(torch.device(name))) for name in ("cpu", "cuda:1", "mps")] == ["cpu", "cuda:1", "cpu"]
+
+
+def test_a_gpu_without_fast_bfloat16_works_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for supported, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation, is_it=supported: is_it)
+        assert fastest_dtype(torch.device("cuda")) == dtype
