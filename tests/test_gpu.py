@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.options import Options
+from pnpvideo.student.distill import Distillation, distill
+from pnpvideo.student.examples import Drawing
+from pnpvideo.student.network import Shape
+from pnpvideo.student.pairs import Filter
+from pnpvideo.student.train import Recipe
 from pnpvideo.video.read import read
 
 pytestmark = [
@@ -61,3 +67,16 @@ def test_parts_that_wait_off_the_gpu_change_nothing(made: Callable[..., Any], mo
 def test_compiled_is_the_same(made: Callable[..., Any]) -> None:
     expected, found = (made(device="cuda", dtype="float32", compile=wanted) for wanted in (False, True))
     assert np.abs(found.astype(float) - expected).mean() < 0.5
+
+
+def test_a_student_is_distilled_on_a_gpu(options: Callable[..., Options], tmp_path: Path) -> None:
+    """Its training is there too, with the features of the model's autoencoder."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(draw.integers(0, 255, (64, 64, 3), np.uint8)).save(folder / f"{number}.png")
+    recipe = Recipe(shape=Shape((8, 8), style=8), drawing=Drawing(batch=2, patch=16), steps=6, adversarial_after=2)
+    asked = options(device="cuda", size=64, steps=2, source_prompt="a ball", store=tmp_path / "store")
+    how = Distillation(pairs=3, recipe=recipe, filter=Filter(least_gain=-2))
+    assert distill(folder, "a fox", tmp_path / "student", asked, how).card.figures["held_out"] == 1

@@ -137,7 +137,8 @@ def train(
 ) -> Training:
     """Train to the recipe's last step; ``state`` is saved twice a minute, and an interrupted run goes on from it.
 
-    device: of the training, where the tower has to be too. A state of other examples, another tower or another recipe is replaced.
+    device: of the training, where the tower has to be too. A state of other examples, another tower or another recipe
+    is replaced.
     """
     training = load_training(state, recipe, device, lesson_of(examples, tower))
     if 0 < training.step < recipe.steps:
