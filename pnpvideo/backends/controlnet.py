@@ -14,7 +14,7 @@ from pnpvideo.injection import NetworkCall, Residuals
 
 
 class ControlFootprint(NamedTuple):
-    """Bytes. weights: of the ControlNet. call: the most that live while it is asked about one latent. residuals: of
+    """Bytes. weights: of the ControlNet. call: peak memory of one forward pass of one latent. residuals: of
     what it adds to the network for one latent."""
 
     weights: int
@@ -36,7 +36,6 @@ class ControlNetwork:
             call.timestep,
             call.text,
             condition,
-            timestep_cond=call.guidance,
             added_cond_kwargs=call.added,
             return_dict=False,
         )

@@ -24,8 +24,8 @@ from pnpvideo.settings.options import Customization
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
-GUIDANCE_TOLD = 8.5
-"""Guidance scale that a consistency model is told where it wants one: what its authors' pipeline tells it."""
+GUIDANCE_EMBEDDED = 8.5
+"""Guidance scale given to consistency models that take one as an input: that of their authors' pipeline."""
 
 
 class StableDiffusion(LatentModel):
@@ -57,8 +57,8 @@ class StableDiffusion(LatentModel):
         self.multiple = self.factor
         self.size = int(self.network.config.sample_size) * self.factor
         self.sites = tuple(sites_of(self.network, self.card.structure_layers))
-        told = self.network.config.time_cond_proj_dim
-        self._told = None if told is None else embedded(GUIDANCE_TOLD, told).to(device, dtype)
+        width = self.network.config.time_cond_proj_dim
+        self._guidance = None if width is None else embedded(GUIDANCE_EMBEDDED, width).to(device)
 
     def _check(self, folder: object) -> None:
         if "FlowMatch" in str(kind := self.scheduler_config.get("_class_name")):
@@ -77,11 +77,11 @@ class StableDiffusion(LatentModel):
         if self.text.pooled_width is None:
             return
         sizes = SIZES * self.network.config.addition_time_embed_dim
-        told = self.network.config.projection_class_embeddings_input_dim
-        if told != self.text.pooled_width + sizes:
+        read = self.network.config.projection_class_embeddings_input_dim
+        if read != self.text.pooled_width + sizes:
             raise ModelError(
-                f"{folder}: the network is told {told} numbers besides the text's tokens; accepted is a base "
-                f"checkpoint of Stable Diffusion XL, here told {self.text.pooled_width} of the text as a whole and "
+                f"{folder}: the network reads {read} numbers besides the text's tokens; accepted is a base checkpoint "
+                f"of Stable Diffusion XL, here one that reads {self.text.pooled_width} of the text as a whole and "
                 f"{sizes} of six sizes"
             )
 
@@ -107,10 +107,11 @@ class StableDiffusion(LatentModel):
 
     def predict(self, x: Tensor, timestep: float, context: Conditioning) -> Tensor:
         self._at_hand(self.network)
-        asked = x.to(self.dtype), timestep, context.tokens.to(self.dtype)
+        inputs = x.to(self.dtype), timestep, context.tokens.to(self.dtype)
+        guidance = None if self._guidance is None else self._guidance.to(self.dtype)
         pooled = None if context.pooled is None else context.pooled.to(self.dtype)
         added = added_conditions(pooled, x.shape[3] * self.factor, x.shape[2] * self.factor)
-        output = self.network(*asked, timestep_cond=self._told, added_cond_kwargs=added, return_dict=False)[0].float()
+        output = self.network(*inputs, timestep_cond=guidance, added_cond_kwargs=added, return_dict=False)[0].float()
         return finite(output, f"the network's output at timestep {timestep}")
 
 

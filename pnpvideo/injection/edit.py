@@ -59,14 +59,13 @@ class AttentionCall:
 class NetworkCall:
     """The arguments of one call of the whole network, in the network's dtype.
 
-    x: latents (rows, c, h', w'). timestep: as the network is told it. text: (rows, tokens, channels). guidance: the
-    embedded guidance scale of a consistency model. added: further conditions of SDXL, by diffusers' names.
+    x: latents (rows, c, h', w'). timestep: as it is passed to the network. text: (rows, tokens, channels). added:
+    further conditions of SDXL, by diffusers' names.
     """
 
     x: Tensor
     timestep: Any
     text: Tensor
-    guidance: Tensor | None = None
     added: Mapping[str, Tensor] | None = None
 
 

@@ -152,8 +152,7 @@ def _skip_hook(session: Session, stack: list[SkipEdit]) -> Callable[..., Any]:
         if session.now is None or not active:
             return None
         x, timestep, text = inputs
-        guidance, added = named.get("timestep_cond"), named.get("added_cond_kwargs")
-        call = NetworkCall(x=x, timestep=timestep, text=text, guidance=guidance, added=added)
+        call = NetworkCall(x=x, timestep=timestep, text=text, added=named.get("added_cond_kwargs"))
         total = reduce(Residuals.plus, (edit(call, *session.now) for edit in active))
         found = {
             "down_block_additional_residuals": total.skips,

@@ -18,17 +18,21 @@ from diffusers import (
 from safetensors.torch import save_file
 
 from pnpvideo.backends.checkpoint import describe
+from pnpvideo.backends.controlnet import ControlNetwork
 from pnpvideo.backends.few_step import as_few_step, few_step_hint
 from pnpvideo.backends.load import load
 from pnpvideo.backends.stable_diffusion import StableDiffusion, embedded
 from pnpvideo.diffusion.scheduler_config import schedule_from_config
+from pnpvideo.edits.control import ControlResiduals
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Event, Notice
+from pnpvideo.injection import Lanes, Moment, injected
 from pnpvideo.pipeline import translate
 from pnpvideo.settings.effective import effective
 from pnpvideo.settings.options import LCM as LCM_KIND
 from pnpvideo.settings.options import TURBO as TURBO_KIND
 from pnpvideo.settings.options import Customization, Options, Runtime
+from tests.controlnets import new_controlnet
 
 LCM = {"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 TURBO = {**LCM, "_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
@@ -107,6 +111,29 @@ def test_a_model_that_wants_to_be_told_its_guidance_is(with_scheduler: Callable[
     with torch.no_grad():
         assert torch.allclose(backend.predict(x, 19, words), expected, atol=1e-6)
     assert not torch.allclose(expected, untold, atol=1e-4)
+
+    half = StableDiffusion(str(folder), torch.device("cpu"), torch.bfloat16)
+    upcast = half.upcast()
+    assert upcast is not None
+    with torch.no_grad():
+        assert torch.allclose(half.predict(x, 19, words), expected, atol=0.1)
+        with upcast:  # as after an overflow
+            assert torch.allclose(half.predict(x, 19, words), expected, atol=0.05)
+
+
+def test_a_controlnet_steers_a_model_that_reads_its_guidance(with_scheduler: Callable[[dict[str, Any]], Path]) -> None:
+    """The ControlNet itself was trained without that input."""
+    folder = with_scheduler(LCM)
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    UNet2DConditionModel.from_config({**config, "time_cond_proj_dim": 8}).save_pretrained(folder / "unet")
+    backend = StableDiffusion(str(folder), torch.device("cpu"), torch.float32)
+    net = ControlNetwork(new_controlnet(UNet2DConditionModel.from_config(config)), "")
+    steering = ControlResiduals(net, torch.randint(256, (1, 64, 64, 3), dtype=torch.uint8))
+    x, words = torch.randn((1, 4, 8, 8)), backend.embed("a hen").batch()
+    moment, lanes = Moment(0, 4, 19), Lanes(("positive",), (0,))
+    with torch.no_grad(), injected(backend.network, [steering]) as session, session.during(moment, lanes):
+        steered = backend.predict(x, 19, words)
+    assert not torch.allclose(steered, backend.predict(x, 19, words), atol=1e-6)
 
 
 def test_a_clip_in_few_steps(

@@ -240,7 +240,7 @@ def text_of_width(folder: Path, part: str, width: int, pooled: int) -> None:
     ("width", "pooled", "says"),
     [
         (WIDTH, POOLED, rf"reads text of width {2 * WIDTH + 8}, the text encoder writes {2 * WIDTH}"),
-        (WIDTH + 8, POOLED + 2, f"is told {POOLED + 48} numbers besides the text's tokens; .* told {POOLED + 2} of"),
+        (WIDTH + 8, POOLED + 2, f"reads {POOLED + 48} numbers besides the text's tokens; .* reads {POOLED + 2} of"),
     ],
 )
 def test_text_encoders_of_another_width_are_refused(width: int, pooled: int, says: str, copy: Path) -> None:
