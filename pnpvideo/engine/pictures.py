@@ -73,6 +73,7 @@ def warn_if_unfamiliar(run: Run, window: Window, clean: Tensor) -> None:
     x, level, quarters = clean[:1].to(run.device), 2, run.backend.schedule(4)
     noise = seeded_noise(x.shape, 0).to(x.device)
     noisy = ForwardProcess(x, noise, quarters).at(level)
-    output = run.backend.predict(noisy, quarters.timestep(level), window.script.prompt_embeddings["empty"].batch())
+    empty = window.script.prompt_embeddings["empty"].batch()
+    output = run.guard.run(partial(run.backend.predict, noisy, quarters.timestep(level), empty))
     if float((quarters.estimate(noisy, output, level).eps - noise).square().mean()) > card.familiar_error:
         run.report(Notice(message=card.outside_notice))

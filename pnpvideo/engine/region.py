@@ -1,6 +1,7 @@
 """Edit masks of latents, from files or from cross-attention to a word."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from pnpvideo.engine.anchors import AfterStep
 from pnpvideo.engine.run import Run, Window
 from pnpvideo.errors import OptionError
 from pnpvideo.events import Notice
-from pnpvideo.injection import Kind, Lanes, Moment, injected, select
+from pnpvideo.injection import Kind, Lanes, Moment, Session, injected, select
 from pnpvideo.injection.lanes import SOURCE
 from pnpvideo.words.phrases import noun_after
 from pnpvideo.words.prompt_weights import plain_text
@@ -47,15 +48,19 @@ def _maps(run: Run, window: Window, trajectory: Trajectory, frame: int) -> list[
     recorded = CrossAttentionMaps(select(backend.sites, Kind.CROSS), most)
     lanes = Lanes((SOURCE,), (frame,))
     maps: list[Tensor] = []
+
+    def record(latents: Tensor, moment: Moment, session: Session) -> list[Tensor]:
+        recorded.begin(moment)
+        with session.during(moment, lanes):
+            backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].batch())
+        return [by_lane[SOURCE].cpu() for by_lane in recorded.take().values()]
+
     with torch.no_grad(), injected(backend.network, [recorded]) as session:
         for share in LEVELS:
             level = max(1, round(share * schedule.steps))
             moment = Moment(schedule.steps - level, schedule.steps, schedule.timestep(level))
-            recorded.begin(moment)
-            with session.during(moment, lanes):
-                latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
-                backend.predict(latents, moment.timestep, window.script.prompt_embeddings[SOURCE].batch())
-            maps += [by_lane[SOURCE].cpu() for by_lane in recorded.take().values()]
+            latents = trajectory.at(level)[frame : frame + 1].to(backend.device)
+            maps += run.guard.run(partial(record, latents, moment, session))
     return maps
 
 

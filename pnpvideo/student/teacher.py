@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.diffusion.noise import seeded_noise
@@ -14,6 +15,7 @@ from pnpvideo.diffusion.trajectory import ForwardProcess
 from pnpvideo.edits.cross_attention import CrossAttentionMaps
 from pnpvideo.edits.word_mask import word_mask
 from pnpvideo.engine.keys import FORMAT
+from pnpvideo.engine.memory import CallGuard
 from pnpvideo.engine.region import tokens_of
 from pnpvideo.engine.run import Run
 from pnpvideo.engine.shot import ClipTranslator
@@ -41,13 +43,13 @@ class EngineTeacher:
 
     def __init__(self, backend: Backend, options: Options, prompt: str | None, report: Report = ignore) -> None:
         self.backend, self.options, self.prompt = backend, options, prompt
-        self._store = Store(options.runtime.store)
+        self.store = Store(options.runtime.store)
         self._said: set[str] = set()
         self._report = report
 
     def __call__(self, picture: np.ndarray) -> Taught:
         """See pairs.Teacher."""
-        run = Run.of(self.backend, self.options, self._store, self._listen)
+        run = Run.of(self.backend, self.options, self.store, self._listen)
         translator = ClipTranslator(run, self.prompt, 1)
         display = picture.shape[1], picture.shape[0]
         ((_, pixels, _),) = translated(translator, [Frame(0, Fraction(0), picture)], display)
@@ -110,14 +112,14 @@ def thing_mask(backend: Backend, picture: np.ndarray, text: str, tokens: tuple[i
     noise = seeded_noise(clean.shape, SEED).to(clean.device)
     moment = Moment(LEVELS - LEVEL, LEVELS, schedule.timestep(LEVEL))
     maps = CrossAttentionMaps(select(backend.sites, Kind.CROSS))
-    maps.begin(moment)
     noisy, context = ForwardProcess(clean, noise, schedule).at(LEVEL), backend.embed(text).batch()
-    with (
-        backend.busy,
-        torch.no_grad(),
-        injected(backend.network, [maps]) as session,
-        session.during(moment, Lanes((SOURCE,), (0,))),
-    ):
-        backend.predict(noisy, moment.timestep, context)
-    recorded = [by_lane[SOURCE].cpu() for by_lane in maps.take().values()]
-    return word_mask(recorded, tokens, *clean.shape[-2:])[0, 0].numpy()
+
+    def recorded() -> list[Tensor]:
+        maps.begin(moment)
+        with session.during(moment, Lanes((SOURCE,), (0,))):
+            backend.predict(noisy, moment.timestep, context)
+        return [by_lane[SOURCE].cpu() for by_lane in maps.take().values()]
+
+    with backend.busy, torch.no_grad(), injected(backend.network, [maps]) as session:
+        found = CallGuard(backend, 1, ignore).run(recorded)
+    return word_mask(found, tokens, *clean.shape[-2:])[0, 0].numpy()

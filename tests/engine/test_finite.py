@@ -83,6 +83,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "sdedit": {"method": "sdedit", "coherence": "none", "strength": 1.0},
 }
 
+KEPT_BACKGROUND: dict[str, Any] = {
+    **{"coherence": "none", "keep_background": True},
+    **{"change": ("hen", "fox"), "source_prompt": "a hen"},
+}
+
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_spoiled_answer_of_the_network_at_any_call_is_an_error_that_names_the_place(
@@ -159,17 +164,17 @@ def test_damaged_weights_leave_no_output_and_what_was_there_stays(
     assert {path.name for path in tmp_path.iterdir()} <= {"damaged", "in.mp4", "out.mkv", "store"}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("given", [*METHODS.values(), KEPT_BACKGROUND], ids=[*METHODS, "kept background"])
 def test_what_overflows_in_half_precision_is_computed_again_in_fp32(
-    name: str, checkpoint: Path, options: MakeOptions, tmp_path: Path
+    given: dict[str, Any], checkpoint: Path, options: MakeOptions, tmp_path: Path
 ) -> None:
     half = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.bfloat16)
     rounded = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
     rounded.network.load_state_dict(copy.deepcopy(half.network).float().state_dict())
-    expected = run(rounded, options(steps=STEPS, store=tmp_path / "one", **METHODS[name]))
+    expected = run(rounded, options(steps=STEPS, store=tmp_path / "one", **given))
     said: list[Event] = []
     with spoiled(half.network.conv_out, lambda _, output: output.dtype == torch.bfloat16, float("inf")):
-        found = run(half, options(steps=STEPS, store=tmp_path / "other", **METHODS[name]), said)
+        found = run(half, options(steps=STEPS, store=tmp_path / "other", **given), said)
     assert np.array_equal(found, expected)
     assert half.network.dtype == torch.bfloat16
     notices = [event.message for event in said if isinstance(event, Notice)]
