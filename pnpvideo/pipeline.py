@@ -99,7 +99,8 @@ def translate(
     if pictures is not None:
         report = StepPictureFile(pictures, (info.width, info.height), report)
     run, conditions = prepare_run(input, clip, info, options, backend, report)
-    for message in without_effect(run.options, info.frames):
+    unused = {} if options.runtime.preview_every else {"preview_vae": "there is no preview_every"}
+    for message in without_effect(run.options, info.frames, unused, prediction=backend.prediction):
         report(Notice(message=message))
     translator = ClipTranslator(run, prompt, info.frames_about, windows=windows)
     frames = clip.frames() if clip else iter([_blank(info)])

@@ -17,6 +17,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load as load_backend
 from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.backends.stable_diffusion3 import StableDiffusion3
+from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.engine.plan import Plan
 from pnpvideo.engine.plan import plan as plan_run
 from pnpvideo.engine.run import Run
@@ -26,13 +27,21 @@ from pnpvideo.events import Notice, Report, log
 from pnpvideo.methods.registry import METHODS, USUAL_EDIT
 from pnpvideo.pipeline import Result
 from pnpvideo.settings.effective import without_effect
-from pnpvideo.settings.options import Customization, OptionGroups, Options, Runtime
+from pnpvideo.settings.options import KNOWN_DEFAULTS, Customization, OptionGroups, Options, Runtime
 from pnpvideo.settings.prompts import Prompts
 from pnpvideo.store import Store
 from pnpvideo.video.clip import Frame
+from pnpvideo.video.pixels import working_size
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusion3Pipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+NOT_IN_MEMORY = {
+    **dict.fromkeys(("track", "decoder", "allow_partial"), "frames in memory are not decoded"),
+    **dict.fromkeys(("preview_file", "sidecar", "overwrite"), "frames in memory are not written to a file"),
+}
+"""Options that do nothing for frames in memory, and why."""
+LEAST_FPS, MOST_FPS = 1e-3, 1_000_000
 
 FramesT = TypeVar("FramesT", list[Image.Image], np.ndarray, torch.Tensor)
 FrameT = TypeVar("FrameT", Image.Image, np.ndarray, torch.Tensor)
@@ -130,7 +139,8 @@ class Translator:
 
         frames: PIL pictures, or arrays or tensors (h, w, 3) of uint8, all of one size. fps: frames per second. Frames
         are yielded window by window; closing the iterator stops the work. Raises InputError for a frame of another type
-        or size, and OptionError for options that need files (generate, mask, a span of frames).
+        or size, OptionError for options that need files (generate, mask, a span of frames), and what ``translate``
+        raises.
         """
         chosen = self._options(options)
         of_files = chosen.region.mask is not None or chosen.reading.frames is not None or chosen.control.brought()
@@ -144,33 +154,50 @@ class Translator:
     def _streamed(
         self, frames: Iterable[FrameT], prompt: str, fps: float, report: Report, options: Options
     ) -> Generator[FrameT, None, None]:
-        run = Run.of(self.backend, options, Store(options.runtime.store, report=report), report)
-        for message in without_effect(run.options, None):
-            report(Notice(message=message))
-        translator = ClipTranslator(run, prompt, len(frames) if isinstance(frames, Sized) else 0)
+        backend, count = self.backend, len(frames) if isinstance(frames, Sized) else None
         pictures = _Pictures(frames, fps)
         first = next(pictures, None)
         if first is None:
             raise InputError("there are no frames; give at least one")
         display = (first.pixels.shape[1], first.pixels.shape[0])
+        size = working_size(*display, options.sampling.size or backend.size, backend.multiple)
+        fitted = fit_memory(backend, options, count, size, report)
+        run = Run.of(backend, fitted, Store(options.runtime.store, report=report), report)
+        for message in without_effect(run.options, count, NOT_IN_MEMORY, prediction=backend.prediction):
+            report(Notice(message=message))
+        translator = ClipTranslator(run, prompt, count or 0)
         for frame, picture, _ in pipeline.translated(translator, itertools.chain([first], pictures), display):
             yield pictures.like(frame.index, picture)
+        translator.check()
         translator.finish()
+        if (limit := options.runtime.store_limit) is not None:
+            run.store.prune(limit)
 
     def _options(self, groups: OptionGroups) -> Options:
         options = Options(**groups)
         if "customization" in groups and options.customization != self.customization:
             raise OptionError("customization is part of the loaded model; give it to pnpvideo.load")
         options = replace(options, customization=self.customization)
-        return options if "runtime" in groups else replace(options, runtime=self.runtime)
+        if "runtime" not in groups:
+            return replace(options, runtime=self.runtime)
+        backend, loaded = self.backend, self.runtime
+        in_use: dict[str, tuple[Any, ...]] = {
+            "device": (str(backend.device), backend.device.type, loaded.device),
+            "dtype": (str(backend.dtype).removeprefix("torch."), loaded.dtype),
+            "compile": (loaded.compile,),
+        }
+        for name, values in in_use.items():
+            if (given := getattr(options.runtime, name)) not in (*values, KNOWN_DEFAULTS[name]):
+                raise OptionError(f"{name} is {given}, and the model is loaded with {values[0]}; give it to the loader")
+        return options
 
 
 class _Pictures(Iterator[Frame]):
     """Convert frames in memory to Frame objects, and translated pictures back to each frame's type."""
 
     def __init__(self, frames: Iterable[Any], fps: float) -> None:
-        if not fps > 0:
-            raise OptionError(f"fps is {fps!r}; accepted is a number above 0")
+        if not LEAST_FPS <= fps <= MOST_FPS:
+            raise OptionError(f"fps is {fps!r}; accepted is a number from {LEAST_FPS:g} to {MOST_FPS:,}")
         self._frames, self._fps = enumerate(frames), Fraction(fps).limit_denominator(1_000_000)
         self._size: tuple[int, ...] | None = None
         self._forms: dict[int, Any] = {}
@@ -189,7 +216,7 @@ class _Pictures(Iterator[Frame]):
         form = self._forms.pop(index)
         if isinstance(form, torch.device):
             return torch.from_numpy(picture.copy()).to(form)
-        return picture if form is np.ndarray else Image.fromarray(picture)
+        return picture.copy() if form is np.ndarray else Image.fromarray(picture)
 
 
 def _pixels(given: Any, index: int) -> np.ndarray:

@@ -90,6 +90,41 @@ def test_frames_that_are_none_are_an_error(frames: list[np.ndarray], complaint: 
         list(translator.stream(frames, "a fox", prompts=SEEN, sampling=SAMPLING))
 
 
+def test_each_frame_of_a_stream_is_an_array_of_its_own(translator: Translator) -> None:
+    """Also where frames show one drawing, which is translated once."""
+    one, two = translator.stream(np.repeat(pictures(1), 2, 0), "a fox", prompts=SEEN, sampling=SAMPLING)
+    assert np.array_equal(one, two)
+    one[:] = 7
+    assert not np.array_equal(one, two)
+
+
+def test_frames_in_memory_keep_within_limits(translator: Translator, tmp_path: Path) -> None:
+    runtime = Runtime(store=tmp_path / "store", store_limit=0)
+    translator.translate_frames(pictures(1), "a fox", prompts=SEEN, sampling=SAMPLING, runtime=runtime)
+    assert pnpvideo.Store(tmp_path / "store").list() == []
+    with pytest.raises(OptionError, match=r"this needs .* at the least"):
+        translator.translate_frames(pictures(1), "a fox", sampling=SAMPLING, runtime=Runtime(memory=1))
+
+
+def test_frames_that_do_not_show_what_is_to_change_are_an_error(translator: Translator) -> None:
+    region, prompts = Region(keep_background=True), Prompts(source_prompt="a hen", change=("fox", "hen"))
+    with pytest.raises(OptionError, match="keep_background looks for 'fox'"):
+        translator.translate_frames(pictures(1), "a hen", sampling=SAMPLING, region=region, prompts=prompts)
+
+
+def test_what_was_settled_when_the_model_was_loaded_is_not_changed_by_a_call(translator: Translator) -> None:
+    for given, named in ((Runtime(dtype="float16"), "dtype is float16"), (Runtime(compile=True), "compile is True")):
+        with pytest.raises(OptionError, match=f"{named}, and the model is loaded with"):
+            translator.stream(pictures(1), "a fox", runtime=given)
+    translator.stream(pictures(1), "a fox", runtime=Runtime(device="cpu", dtype="float32"))  # as it is
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, 1e-9, float("inf"), float("nan")])
+def test_rates_that_no_clip_has_are_refused(fps: float, translator: Translator) -> None:
+    with pytest.raises(OptionError, match=r"fps is .*; accepted is a number from"):
+        list(translator.stream(pictures(1), "a fox", fps=fps, prompts=SEEN, sampling=SAMPLING))
+
+
 def test_options_of_files_are_refused_for_frames_in_memory(translator: Translator) -> None:
     with pytest.raises(OptionError, match="belong to files"):
         translator.stream(pictures(1), "a fox", reading=pnpvideo.Reading(frames=(0, 1)))

@@ -112,7 +112,7 @@ class Trials:
             started = time.monotonic()
             run = Run.of(backend, fitted, Store(options.runtime.store, report=report, about=about), report)
             run = replace(run, beginnings=self._beginnings, rough=True)
-            for message in without_effect(run.options, len(frames)):
+            for message in without_effect(run.options, len(frames), prediction=backend.prediction):
                 report(Notice(message=message))
             translator = ClipTranslator(run, cell.prompt, len(frames), self._captions)
             display, masks = (info.width, info.height), self._masks(options)

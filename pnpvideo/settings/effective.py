@@ -10,7 +10,7 @@ from pnpvideo.errors import OptionError
 from pnpvideo.methods.registry import METHODS
 from pnpvideo.option import specs
 from pnpvideo.settings.card import Card
-from pnpvideo.settings.options import CHECKPOINT, DDIM, FLOW, KNOWN_DEFAULTS, RF, Options
+from pnpvideo.settings.options import CHECKPOINT, DDIM, EPSILON, FLOW, KNOWN_DEFAULTS, RF, Options
 from pnpvideo.settings.presets import PRESETS
 
 CALL, CARD, PRESET, METHOD, MODEL, DEFAULT = "call", "checkpoint's card", "preset", "method", "model", "default"
@@ -128,11 +128,13 @@ class _Decision:
         return given
 
 
-def without_effect(options: Options, frames: int | None, unused: Mapping[str, str] | None = None) -> list[str]:
+def without_effect(
+    options: Options, frames: int | None, unused: Mapping[str, str] | None = None, *, prediction: str = EPSILON
+) -> list[str]:
     """Messages about options that the user set and that change nothing.
 
     options: resolved (see ``effective``). frames: of the input; None: unknown. unused: further options that the caller
-    does not use, with the reasons.
+    does not use, with the reasons. prediction: what the network predicts, see Checkpoint.
     """
     chosen = options.flat()
     of_methods = {name for method in METHODS.values() for name in specs(method)}
@@ -147,7 +149,7 @@ def without_effect(options: Options, frames: int | None, unused: Mapping[str, st
         why = "the guidance picture is generated" if options.generate else "the method does not invert"
         reasons |= {"regularize": why, "inversion_rounds": why}
     if sampling.guidance == 1.0:
-        reasons |= {"negative": "guidance is 1, so the prompt is asked alone", "guidance_span": "guidance is 1"}
+        reasons |= {"negative": "guidance is 1, so only the prompt is evaluated", "guidance_span": "guidance is 1"}
     if prompts.change is None:
         reasons["change_strength"] = "there is no change (--from and --to)"
     if prompts.change is None and not prompts.directions:
@@ -158,12 +160,26 @@ def without_effect(options: Options, frames: int | None, unused: Mapping[str, st
         reasons |= dict.fromkeys(("controlnet", "control_span"), "there is no control")
     if frames == 1:
         reasons |= dict.fromkeys(("keyframe_every", "window"), "there is one frame")
+    if prediction == FLOW:
+        reasons["spacing"] = "the model has noise levels of its own"
+    if options.runtime.preview_every is None:
+        reasons["preview_file"] = "there is no preview_every"
     draws_keyframes = options.coherence.anchored and frames != 1
+    if not draws_keyframes and not _reads_source_prompt(options):
+        reasons |= dict.fromkeys(("source_prompt", "captioner"), "nothing here reads what the input shows")
     if not options.generate and not draws_keyframes:
         reasons |= options.method.without_effect()
     reasons |= unused or {}
     relevant = {name: why for name, why in reasons.items() if name in options.unread or _is_set(options, name)}
     return [f"{name} is set, and has no effect: {why}" for name, why in relevant.items()]
+
+
+def _reads_source_prompt(options: Options) -> bool:
+    """Whether a run of independent frames depends on the description of the input."""
+    method, prompts = options.method, options.prompts
+    by_method = method.inverts or method.needs_caption or options.generate
+    by_edit = prompts.change is not None or bool(prompts.directions) or options.region.keep_background
+    return by_method or by_edit or "{source}" in (prompts.negative or "")
 
 
 def _is_set(options: Options, name: str) -> bool:

@@ -134,7 +134,7 @@ def translate_clip(
     report_left_out(clip, output, report)
     backend = backend or load(options.model, options.runtime, report, options.customization)
     size = working_size(clip.info.width, clip.info.height, options.sampling.size or backend.size, backend.multiple)
-    for message in without_effect(effective(options, backend), clip.info.frames, UNUSED):
+    for message in without_effect(effective(options, backend), clip.info.frames, UNUSED, prediction=backend.prediction):
         report(Notice(message=message))
     lesson, translator = _lesson(clip, prompt, options, backend, how, size, report)
     translated = time.monotonic()

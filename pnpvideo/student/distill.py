@@ -11,10 +11,12 @@ from diffusers import AutoencoderKL
 
 from pnpvideo.backends.backend import Backend
 from pnpvideo.backends.load import load
+from pnpvideo.engine.estimate import fit_memory
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Notice, Progress, Report, ignore
 from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.sharpness import sharpness
+from pnpvideo.settings.effective import effective, without_effect
 from pnpvideo.settings.options import Options
 from pnpvideo.student.apply import Applier
 from pnpvideo.student.examples import Examples, read_examples
@@ -29,6 +31,11 @@ from pnpvideo.video.pixels import psnr
 
 TRAINING = "training.safetensors"
 SAVE_SECONDS = 30.0
+UNUSED = {
+    **dict.fromkeys(("preview_every", "preview_file", "preview_vae"), "the pictures of the pairs are kept anyway"),
+    "sidecar": "a student's card says how it was made",
+}
+"""Options that distilling does not use, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +85,9 @@ def distill(
     judge = Judge(how.judge, str(backend.device))
     report(Progress(stage="load", done=1, total=1, unit="model"))
     side = options.sampling.size or backend.size
+    options = fit_memory(backend, options, 1, (side, side), report)
+    for message in without_effect(effective(options, backend), 1, UNUSED, prediction=backend.prediction):
+        report(Notice(message=message))
     teacher = EngineTeacher(backend, options, prompt, report)
     pairs = _pairs(inputs, work, teacher, judge, how, (side, side), report)
     accepted = how.filter.of(pairs)
@@ -111,6 +121,8 @@ def distill(
     figures = examine(student, held_out, work, judge)
     student = replace(student, card=replace(card, figures=figures))
     save_student(student, output, overwrite=options.overwrite)
+    if (limit := options.runtime.store_limit) is not None:
+        teacher.store.prune(limit)
     return student
 
 

@@ -130,12 +130,15 @@ class Drawing:
 
     def _window(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice, slice]:
         """The index of a random patch in a picture (c, h, w)."""
-        sides = []
-        for length in reversed(size):
+
+        def part(length: int) -> slice:
             patch = min(self.patch, length // self.multiple * self.multiple)
             start = int(draw.integers(length - patch + 1))
-            sides.append(slice(start, start + patch))
-        return slice(None), *sides
+            return slice(start, start + patch)
+
+        width, height = size
+        rows = part(height)
+        return slice(None), rows, part(width)
 
     def _varied(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
         if self.jitter:

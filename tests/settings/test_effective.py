@@ -1,6 +1,7 @@
 """Who decides about an option: the user, then the checkpoint's card, then the preset, then the default."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,12 +152,25 @@ def test_rf_solver_is_for_flow_matching() -> None:
         ({"placement": "start"}, 8, ["placement"]),
         ({"captioner": "c", "source_prompt": "a"}, 8, ["captioner"]),
         ({"method": "sdedit", "regularize": 1}, 8, ["regularize"]),
+        ({"preview_file": Path("p.png")}, 8, ["preview_file"]),
+        ({"preview_file": Path("p.png"), "preview_every": 2}, 8, []),
+        ({"method": "sdedit", "source_prompt": "a"}, 1, ["source_prompt"]),
+        ({"method": "sdedit", "source_prompt": "a", "coherence": "none"}, 8, ["source_prompt"]),
+        ({"method": "sdedit", "source_prompt": "a"}, 8, []),  # token flow looks at the source
+        ({"method": "sdedit", "source_prompt": "a", "negative": "{source}"}, 1, []),
+        ({"method": "flowedit", "source_prompt": "a"}, 1, []),
     ],
 )
 def test_options_that_change_nothing_are_named(given: dict[str, Any], frames: int, named: list[str]) -> None:
     messages = without_effect(used(given), frames)
     assert [message.split()[0] for message in messages] == named
     assert all("is set, and has no effect: " in message for message in messages)
+
+
+def test_models_that_match_flows_have_noise_levels_of_their_own() -> None:
+    chosen = used({"spacing": "karras"}, Model(prediction="flow"))
+    (message,) = without_effect(chosen, 8, prediction="flow")
+    assert message == "spacing is set, and has no effect: the model has noise levels of its own"
 
 
 def test_a_card_takes_what_may_be_recommended() -> None:

@@ -11,7 +11,7 @@ from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pnpvideo.backends.load import load
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.events import Event, Notice, Progress, ignore
 from pnpvideo.miniature import WEIGHTS
@@ -191,7 +191,7 @@ def test_training_is_where_the_model_is_with_the_features_of_its_autoencoder(
     examples: Examples, recipe: Recipe, checkpoint: Path, tmp_path: Path
 ) -> None:
     """The device without contents stands in for a GPU: both are there, and autocast does not know it."""
-    backend = load(str(checkpoint))
+    backend = StableDiffusion(str(checkpoint), torch.device("cpu"), torch.float32)
     seeing = replace(recipe, weights=replace(recipe.weights, perceptual=1.0))
     found = autoencoder_tower(backend, "meta")
     assert found is not None and backend.vae.device.type == "cpu"
