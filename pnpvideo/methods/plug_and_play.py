@@ -88,7 +88,8 @@ class PlugAndPlay(Method):
 
         assert self.feature_until is not None and self.attention_until is not None
         counts = (Until(share).steps(steps) for share in (self.feature_until, self.attention_until))
-        return (type(self).__name__, self.fresh_noise, *(min(step, count) for count in counts))
+        below = bool(self.fresh_noise) and self.inversion_depth not in (None, 1.0)  # see start
+        return (type(self).__name__, self.fresh_noise, below, *(min(step, count) for count in counts))
 
     def start(self, trajectory: Trajectory, schedule: Schedule, noise: Tensor) -> tuple[Tensor, int]:
         """x_T = sqrt(1 - n^2) x_T(source) + n eps, with n = ``fresh_noise`` and eps the same for all frames.

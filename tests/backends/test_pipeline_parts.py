@@ -28,6 +28,28 @@ def test_only_a_part_in_half_precision_is_copied() -> None:
     assert in_fp32(half).weight.dtype == torch.float32 and half.weight.dtype == torch.float16
 
 
+class Layer(nn.Linear):
+    """With a config, and LoRA adapters as PEFT keeps them."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.config = {"scaling_factor": 0.18, "_name_or_path": "here"}
+        self.scaling, self.active_adapters, self.disable_adapters = {"oil": 1.0}, ["oil"], False
+
+
+def test_fingerprints_follow_config_and_scales_of_adapters() -> None:
+    """All decide the result beside the weights; where the files came from does not."""
+    part = Layer()
+    before = frozen_fingerprints((), "", (part,), ())[0]
+    part.config["_name_or_path"] = "elsewhere"
+    assert frozen_fingerprints((), "", (part,), ())[0] == before
+    found = {before}
+    for name, value in (("config", {"scaling_factor": 0.13}), ("scaling", {"oil": 0.5}), ("disable_adapters", True)):
+        setattr(part, name, value)
+        found.add(frozen_fingerprints((), "", (part,), ())[0])
+    assert len(found) == 4
+
+
 def test_fingerprints_follow_the_weights_and_the_text_s_only_its_own() -> None:
     network, encoder = nn.Linear(2, 2), nn.Linear(2, 2)
     first = frozen_fingerprints(("a",), "words", (network,), (encoder,))

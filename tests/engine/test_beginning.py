@@ -38,5 +38,7 @@ def test_plug_and_play_begins_alike_until_one_stops_to_inject(step: int, alike: 
     first, second = (PlugAndPlay(attention_until=a, feature_until=0.8, fresh_noise=0.0) for a in (0.4, 0.7))
     assert (first.before(step, 8) == second.before(step, 8)) == alike
     third = PlugAndPlay(attention_until=0.4, feature_until=0.8, fresh_noise=0.1)
+    below = replace(third, inversion_depth=0.99)
+    assert third.before(step, 8) != below.before(step, 8)  # below pure noise, fresh noise is mixed in differently
     assert first.before(step, 8) != third.before(step, 8)
     assert SDEdit(strength=0.4).before(step, 8) != SDEdit(strength=0.7).before(step, 8)
