@@ -1,4 +1,4 @@
-"""torch.compile of the blocks that nobody looks into, or at their edge alone."""
+"""torch.compile of the blocks whose inside no edit changes."""
 
 import torch._dynamo
 from diffusers.models.attention import FeedForward

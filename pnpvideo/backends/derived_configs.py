@@ -18,15 +18,15 @@ HEADS, HEAD_WIDTH = 8, 64
 """Stable Diffusion 1.x has 8 heads in every attention; 2.x, XL and 3 have heads of 64 channels, and so have all text
 encoders."""
 EPSILON, VELOCITY = "epsilon", "v_prediction"
-CELLS, CELLS_XL = {EPSILON: 64, VELOCITY: 96}, 128
-"""Native width of the latents: 512 pixels, and 768 where a 2.x predicts v, as all published ones do; of XL, 1024."""
+CELLS, CELLS_VELOCITY_2, CELLS_XL = 64, 96, 128
+"""Native width of the latents: 512 pixels; 768 of a 2.x that predicts v, as all published ones do; 1024 of XL."""
 CELLS_3 = 128
 """Of Stable Diffusion 3 and 3.5, whose published configs all say 1024 pixels."""
 SHIFT_3 = 3.0
 """Of the noise levels of Stable Diffusion 3 (arXiv 2403.03206, eq. 23), in the published scheduler configs of 3 medium
 and of 3.5 medium, large and large turbo."""
 SIZE_CHANNELS, SIZES = 256, 6
-"""Channels in which Stable Diffusion XL is told each of six sizes (see size_conditioning.py)."""
+"""Channels in which Stable Diffusion XL reads each of six sizes (see size_conditioning.py)."""
 
 
 def network_config(shapes: Shapes, family: Family, prediction: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def network_config(shapes: Shapes, family: Family, prediction: str) -> dict[str,
     by_head = [max(width // HEAD_WIDTH, 1) for width in widths]
     config = {
         "_class_name": "UNet2DConditionModel",
-        "sample_size": CELLS_XL if family is Family.SDXL else CELLS[prediction],
+        "sample_size": _cells(family, prediction),
         "in_channels": _shape(shapes, "conv_in.weight", 4, "UNet")[1],
         "out_channels": _shape(shapes, "conv_out.weight", 4, "UNet")[0],
         "block_out_channels": widths,
@@ -57,12 +57,18 @@ def network_config(shapes: Shapes, family: Family, prediction: str) -> dict[str,
     }
     if family is not Family.SDXL:
         return config
-    told = _shape(shapes, "add_embedding.linear_1.weight", 2, "UNet")[1]
+    read = _shape(shapes, "add_embedding.linear_1.weight", 2, "UNet")[1]
     return config | {
         "addition_embed_type": "text_time",
         "addition_time_embed_dim": SIZE_CHANNELS,
-        "projection_class_embeddings_input_dim": told,
+        "projection_class_embeddings_input_dim": read,
     }
+
+
+def _cells(family: Family, prediction: str) -> int:
+    if family is Family.SDXL:
+        return CELLS_XL
+    return CELLS_VELOCITY_2 if family is Family.SD2 and prediction == VELOCITY else CELLS
 
 
 def transformer_config(shapes: Shapes) -> dict[str, Any]:

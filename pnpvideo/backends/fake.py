@@ -23,7 +23,7 @@ from pnpvideo.settings.card import Card
 
 CHANNELS = 3
 TIME_SCALE = 1000.0
-"""Timesteps that the network is told are TIME_SCALE t with t in [0, 1]."""
+"""The timesteps passed to the network are TIME_SCALE t with t in [0, 1]."""
 
 
 class FakeText:

@@ -15,8 +15,8 @@ from pnpvideo.backends.size_conditioning import added_conditions
 
 
 class Footprint(NamedTuple):
-    """Bytes. weights: of the network, the autoencoder and the text encoders. call: the most that live at any time while
-    the network is asked about one latent. tokens: the outputs of all its self-attentions for one latent. picture: the
+    """Bytes. weights: of the network, the autoencoder and the text encoders. call: peak memory of one
+    forward pass of one latent. tokens: the outputs of all its self-attentions for one latent. picture: the
     most that live while the autoencoder decodes, or encodes, one picture."""
 
     weights: int
@@ -34,7 +34,7 @@ def of_network(
 ) -> tuple[int, int]:
     """(call, tokens) for a latent of ``shape`` (c, h, w), told ``context`` (tokens, channels), in the network's dtype.
 
-    pooled: channels of the pooled text, where it is told one, and the picture's ``size``.
+    pooled: channels of the pooled text, where the network reads one, and the picture's ``size``.
 
     Attention counts as a fused kernel has it: its weights are never held.
     """

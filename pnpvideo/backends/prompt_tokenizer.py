@@ -34,8 +34,8 @@ class PromptTokenizer:
 
     def _ids(self, text: str, truncation: bool = True) -> list[int]:
         read = self.spelled(text)
-        known = self.tokenizer(read, truncation=True, max_length=self.length) if truncation else self.tokenizer(read)
-        ids: list[int] = known.input_ids
+        limit = {"truncation": True, "max_length": self.length} if truncation else {"verbose": False}
+        ids: list[int] = self.tokenizer(read, **limit).input_ids
         return ids
 
     def _text(self, ids: list[int]) -> str:

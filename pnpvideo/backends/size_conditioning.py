@@ -1,11 +1,11 @@
-"""What Stable Diffusion XL is told besides the tokens: a pooled text, and sizes (arXiv 2307.01952, section 2.2)."""
+"""What Stable Diffusion XL reads besides the tokens: a pooled text, and sizes (arXiv 2307.01952, section 2.2)."""
 
 import torch
 from torch import Tensor
 
 
 def added_conditions(pooled: Tensor | None, width: int, height: int) -> dict[str, Tensor] | None:
-    """The argument ``added_cond_kwargs`` of diffusers' UNets; None for a network that is told tokens alone.
+    """The argument ``added_cond_kwargs`` of diffusers' UNets; None for a network that reads tokens alone.
 
     pooled: (n, channels). width, height: of the pictures, in pixels. They are told as an original picture of the
     working size, uncropped: what is drawn is then whole and as sharp as this size allows, and a clip's own number of

@@ -106,7 +106,11 @@ class ThreeTextTowers:
         return self.words.pieces(text)
 
     def truncation(self, text: str) -> str:
-        return self.words.truncation(text)
+        """The end of ``text`` that no encoder reads: T5, where there is one, reads further than CLIP."""
+        if self.t5 is None:
+            return self.words.truncation(text)
+        places = self.t5[1](text, return_offsets_mapping=True, verbose=False).offset_mapping
+        return "" if len(places) <= T5_LENGTH else text[places[T5_LENGTH - 1][0] :].strip()
 
 
 def load_three_texts(path: Path, width: int, device: torch.device, dtype: torch.dtype) -> ThreeTextTowers:

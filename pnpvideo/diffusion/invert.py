@@ -22,9 +22,9 @@ def invert(
     """Follow the probability-flow ODE upwards from ``start``: yield the state after every step.
 
     (DDIM inversion, arXiv 2010.02502, section 4.3.) ``predict(x, level)`` is the network's output for ``x`` at that
-    level's timestep. The step from level i to i + 1 takes it at (x_i, t_i), or, if the solver asks at the destination,
-    at (x_i, t_{i+1}); the clean level has no timestep of its own and is asked about at t_1. A solver that asks halfway
-    calls it a second time with the level i + 1/2 (see rf_solver).
+    level's timestep. The step from level i to i + 1 takes it at (x_i, t_i), or, if the solver evaluates at the
+    destination, at (x_i, t_{i+1}); the clean level has no timestep of its own and is evaluated at t_1. A solver that
+    evaluates halfway calls it a second time with the level i + 1/2 (see rf_solver).
     start: the clean latents at level 0, or any state that an interrupted run has yielded.
 
     Sampling goes back from x_{i+1} with the output at x_{i+1} itself, which is not known on the way up, so plain
@@ -33,7 +33,7 @@ def invert(
     A solver that looks back needs none, for its way back is of the same order, and accepts none: OptionError.
 
     ``refine(eps, level)`` may change the noise estimate before the step to ``level`` is made with it; a solver that
-    asks halfway takes none: OptionError.
+    evaluates halfway takes none: OptionError.
     """
     if solver.halfway and refine is not None:
         raise OptionError("a solver that asks the network halfway inverts without regularisation: leave refine out")

@@ -31,7 +31,7 @@ class Prediction(Enum):
     def estimate(self, x: Tensor, output: Tensor, signal: float, noise: float) -> Estimate:
         """Solve for (x0, eps) given noisy latents and the network's ``output`` for them, in fp32.
 
-        Raises ModelError where the output leaves one of the two open: EPSILON at signal 0, SAMPLE at noise 0.
+        Raises ModelError where the output does not determine one of the two: EPSILON at signal 0, SAMPLE at noise 0.
         """
         x, output = x.float(), output.float()
         if self is Prediction.EPSILON:

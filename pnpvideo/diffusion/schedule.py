@@ -19,7 +19,7 @@ class Schedule:
     """
 
     timesteps: tuple[float, ...]
-    """What the network is told as time at levels 1 to ``steps``, ascending; whole numbers for most models."""
+    """The time passed to the network at levels 1 to ``steps``, ascending; whole numbers for most models."""
     signals: tuple[float, ...]
     """Of levels 0 to ``steps``, falling, in [0, 1]."""
     noises: tuple[float, ...]
@@ -52,7 +52,7 @@ class Schedule:
         """signal = 1 - t, noise = t (rectified flow, arXiv 2209.03003, eq. 1), t = s u / (1 + (s - 1) u).
 
         u runs from 0 to 1 in ``steps`` even steps. shift: s > 0, above 1 for more steps at high noise, as large
-        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is told time_scale * t. first: u of level
+        pictures want it (arXiv 2403.03206, eq. 23). time_scale: the network is given time_scale * t. first: u of level
         1, from which the further ones are even; None: 1 / steps.
         """
         if steps < 1 or shift <= 0:
@@ -83,7 +83,7 @@ class Schedule:
         return replace(self, signals=(1.0, *self.signals[1:]), noises=(0.0, *self.noises[1:]))
 
     def timestep(self, level: float) -> float:
-        """What the network is told as time at ``level`` in 1 ... steps; between two levels, in proportion.
+        """The time passed to the network at ``level`` in 1 ... steps; between two levels, in proportion.
 
         Below level 1, in proportion between that and 0, which is the clean level's time in flow matching.
         """

@@ -181,7 +181,7 @@ def _structure_layers(network: Any, layers: Iterable[str]) -> tuple[str, list[st
 
 
 def _told_besides(words: Conditioning, x: Tensor) -> dict[str, Tensor] | None:
-    """What Stable Diffusion XL is told besides tokens: pooled texts, and sizes; crops begin at the top left corner."""
+    """What Stable Diffusion XL reads besides tokens: pooled texts, and sizes; crops begin at the top left corner."""
     if words.pooled is None:
         return None
     height, width = (CELL * side for side in x.shape[-2:])

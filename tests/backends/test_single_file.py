@@ -234,6 +234,8 @@ def test_what_a_file_says_it_predicts_counts(tensors: Tensors, family: str, tmp_
     for value, prediction in stated.items():
         path = write_single(tmp_path / f"{value}.safetensors", tensors, {"modelspec.prediction_type": value})
         assert SingleFile.of(path).prediction == describe(str(path)).prediction == prediction
+        cells = {"1.x": 64, "2.x": 96 if value == "v" else 64, "XL": 128}[family]
+        assert packaging(path).config("unet")["sample_size"] == cells  # of 1.x, models that predict v are for 512 too
     steps = write_single(tmp_path / "base.safetensors", tensors | {"global_step": torch.tensor(875000)})
     assert SingleFile.of(steps).prediction == "epsilon"
     marked = write_single(tmp_path / "marked.safetensors", tensors | {"v_pred": torch.ones(0), "ztsnr": torch.ones(0)})

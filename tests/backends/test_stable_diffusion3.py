@@ -132,6 +132,18 @@ def test_words_stand_among_the_tokens_of_clip(folder: Path) -> None:
         load_three_texts(folder, 16, CPU, torch.float32)
 
 
+def test_a_text_is_cut_off_where_the_encoder_that_reads_furthest_ends(folder: Path) -> None:
+    text = load_three_texts(folder, WIDTH, CPU, torch.float32)
+    medium, long = (" ".join(["a"] * words) for words in (60, 400))  # CLIP reads 18 here, T5 fewer than 256
+    if text.t5 is None:
+        assert text.truncation(medium) == text.words.truncation(medium) != ""
+        return
+    assert text.words.truncation(medium) and text.truncation(medium) == ""
+    unread = text.truncation(long)
+    read = text.t5[1](long.removesuffix(unread), verbose=False).input_ids
+    assert unread.startswith("a") and T5_LENGTH - 1 <= len(read) <= T5_LENGTH  # a word may be two tokens
+
+
 def test_each_tokenizer_has_a_block_of_the_tokens(backend: StableDiffusion3) -> None:
     """A letter is a token; T5 has one more where a word begins, which is of the word, and none for the start."""
     text = backend.text
