@@ -75,7 +75,7 @@ def advice(identity: Identity) -> str:
         return f"get it as .safetensors, or, where you trust its source, convert it: {CONVERSION}"
     if identity.kind in (Kind.VAE, Kind.TINY_VAE):
         return "name the whole checkpoint; this one goes with --vae"
-    if identity.kind in (Kind.UNET, Kind.VAE, Kind.TEXT_ENCODER):
+    if identity.kind in (Kind.UNET, Kind.TEXT_ENCODER):
         return "name the folder of the whole checkpoint"
     return "see pnpvideo models for names that work"
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from pnpvideo.diffusion.noise import mixed_seed
 from pnpvideo.injection import AttentionCall, Lanes, Moment, Site
 from pnpvideo.injection.edit import Attend, AttentionEdit
 
@@ -75,9 +76,7 @@ def draw_keyframes(frames: int, every: int, place: tuple[int, int, int], step: i
     figures.) The result depends on the arguments alone, so a resumed run draws the same. place: the run's seed, and the
     indices of the shot and of its window.
     """
-    seed, shot, window = place
-    number = seed * 1_000_003 + shot + window * 2_147_483_659
-    generator = torch.Generator().manual_seed(number % (2**63))
+    generator = torch.Generator().manual_seed(mixed_seed(*place))
     keyframes = []
     for start in range(0, frames, every):
         size = min(every, frames - start)

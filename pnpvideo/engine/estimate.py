@@ -65,8 +65,9 @@ class Estimate:
 
     @classmethod
     def of(cls, backend: Backend, options: Options) -> "Estimate":
-        """Of runs of ``options`` with ``backend``."""
-        return cls(Run.of(backend, options, Store(), ignore))
+        """Of runs of ``options`` with ``backend``. The decoder of unfinished pictures is not loaded for it."""
+        runtime = replace(options.runtime, preview_vae=None)
+        return cls(Run.of(backend, replace(options, runtime=runtime), Store(), ignore))
 
     def work(self, windows: Sequence[Size]) -> Work:
         """Work of all windows, with nothing in the store."""

@@ -27,7 +27,8 @@ class Role(Enum):
 class Site:
     """A module of the network at which edits can be installed.
 
-    name: the module's path in the network. part: "encoder", "middle" or "decoder". layer: index from 0 within its part.
+    name: the module's path in the network. part: "encoder", "middle" or "decoder" of a UNet, "transformer", or "whole"
+    for the network itself. layer: index from 0 within its part.
     roles: its purposes. A decoder layer is one ResNet block and, where there is one, its transformer block: Stable
     Diffusion's decoder has layers 0 to 11, as Plug-and-Play numbers them.
     """
