@@ -1,6 +1,7 @@
 """A sidecar stands beside each result, and says how it was made."""
 
 import json
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_a_sidecar_says_how_a_result_was_made(picture: Path, options: MakeOption
     stated.pop("store")
     assert dict(read.values) == stated
     assert read_run(tmp_path / "out.png.json").facts["prompt"] == "a fox"  # as `compare` reads it
+
+
+def test_the_documentation_lists_every_key(picture: Path, options: MakeOptions, tmp_path: Path) -> None:
+    result = translate(picture, "a fox", tmp_path / "out.png", options())
+    facts = json.loads((tmp_path / "out.png.json").read_text("utf-8"))
+    page = (Path(__file__).resolve().parents[1] / "docs" / "batch.md").read_text("utf-8")
+    table = page.partition("### What a sidecar says")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {key for row in rows for key in re.findall("`([a-z0-9_]+)`", row)} == set(facts)
+    assert set(facts) - set(result.report) == {"format", "command", "input_path", "stated"}
 
 
 def test_no_sidecar_is_written_where_none_is_wanted(picture: Path, options: MakeOptions, tmp_path: Path) -> None:
