@@ -94,21 +94,41 @@ def new_network(topology: Topology, width: float) -> UNet2DConditionModel:
     ).eval()
 
 
+def new_autoencoder(topology: Topology, width: float) -> AutoencoderKL:
+    """An autoencoder with random weights. width: share of the channels."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=_scale_channels(PIXEL_CHANNELS, width, NORM),
+        layers_per_block=2,
+        latent_channels=4,
+        sample_size=8 * topology.cells,
+        scaling_factor=topology.latent_scale,
+    )
+
+
+def new_text_encoder(tower: Tower, *, pools: bool, **tokens: int) -> CLIPTextModel | CLIPTextModelWithProjection:
+    """A text encoder with random weights. pools: it projects what it pools. tokens: settings of CLIPTextConfig."""
+    config = CLIPTextConfig(
+        hidden_size=tower.channels,
+        intermediate_size=4 * tower.channels,
+        num_hidden_layers=tower.layers,
+        num_attention_heads=tower.heads,
+        hidden_act=tower.activation,
+        projection_dim=tower.channels,
+        max_position_embeddings=TOKENS,
+        **tokens,
+    )
+    return (CLIPTextModelWithProjection if pools else CLIPTextModel)(config)
+
+
 def write_checkpoint(folder: Path, topology: Topology, width: float, dtype: torch.dtype = torch.float32) -> Path:
     """Write a complete checkpoint to ``folder``; its tokenizer has one token a letter. width: see new_network."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         new_network(topology, width).save_pretrained(folder / "unet")
-        AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=_scale_channels(PIXEL_CHANNELS, width, NORM),
-            layers_per_block=2,
-            latent_channels=4,
-            sample_size=8 * topology.cells,
-            scaling_factor=topology.latent_scale,
-        ).save_pretrained(folder / "vae")
+        new_autoencoder(topology, width).save_pretrained(folder / "vae")
         for index, tower in enumerate(topology.towers):
             _write_text(folder, "" if index == 0 else f"_{index + 1}", tower)
     finally:
@@ -122,21 +142,15 @@ def write_checkpoint(folder: Path, topology: Topology, width: float, dtype: torc
 def _write_text(folder: Path, suffix: str, tower: Tower) -> None:
     """Write tokenizer and text encoder; any but the first has a projection of what it pools."""
     tokenizer = letter_tokenizer(folder / f"tokenizer{suffix}", TOKENS)
-    config = CLIPTextConfig(
+    encoder = new_text_encoder(
+        tower,
+        pools=bool(suffix),
         vocab_size=len(tokenizer),
-        hidden_size=tower.channels,
-        intermediate_size=4 * tower.channels,
-        num_hidden_layers=tower.layers,
-        num_attention_heads=tower.heads,
-        hidden_act=tower.activation,
-        projection_dim=tower.channels,
-        max_position_embeddings=TOKENS,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    kind = CLIPTextModelWithProjection if suffix else CLIPTextModel
-    kind(config).save_pretrained(folder / f"text_encoder{suffix}")
+    encoder.save_pretrained(folder / f"text_encoder{suffix}")
 
 
 def letter_tokenizer(folder: Path, length: int) -> CLIPTokenizer:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import inside, pages
+from benchmarks import inside, memory, pages
 from benchmarks.cut_clips import made_clips
 from benchmarks.cuts import ours
+from benchmarks.topology import TOPOLOGIES
+from pnpvideo.backends.quiet import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--width", "0.1", "--side", "16", "--steps", "6"]
@@ -45,6 +47,18 @@ def test_the_table_of_cut_detectors_says_whose_they_are() -> None:
     printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "| pnpvideo | 1.000 | 1.000 |" in printed
     assert ("| AdaptiveDetector |" in printed) != ("PySceneDetect is not installed" in printed)
+
+
+def test_estimates_of_memory_grow_with_the_picture_and_are_those_of_the_documentation() -> None:
+    """The page has them in GiB; a new size of any part changes them."""
+    page = (ROOT / "docs" / "own-checkpoint.md").read_text("utf-8")
+    for name in ("sd15", "sd21"):
+        with quiet_libraries():
+            held = memory.footprint(TOPOLOGIES[name])
+        found = memory.peaks(held)
+        assert held.weights < found["still"] < found["clip, at the least"] < found["clip"]
+        cells = " | ".join(f"{value / 2**30:.1f}" for value in (held.weights, *found.values()))
+        assert f"| `{name}` | {8 * TOPOLOGIES[name].cells} | {cells} |" in page, "run: python -m benchmarks.memory"
 
 
 def test_the_commands_that_measure_are_found_in_both_kinds_of_blocks(tmp_path: Path) -> None:
