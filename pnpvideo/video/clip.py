@@ -104,6 +104,8 @@ class ClipInfo:
     """Subtitle tracks, in the order of the file."""
     language: str | None = None
     """Language of the video track, such as "eng"; None if the file does not state it."""
+    timecode: str | None = None
+    """Timecode of the first frame, such as "01:00:00:00"; None if the file does not state it."""
     alpha: bool = False
     """Whether frames have a fourth channel."""
     loop: int | None = None

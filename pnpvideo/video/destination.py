@@ -113,7 +113,7 @@ def check_file(target: Path, overwrite: bool) -> None:
 
 
 def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
-    """Report the sound and subtitle tracks of the clip that the output will not have."""
+    """Report what the clip has and the output will not: sound and subtitle tracks, the timecode."""
     _, form = resolve_output(path)
     for number, (sound, encoder) in enumerate(zip(clip.info.audio, sound_encoders(form, clip.info.audio), strict=True)):
         if encoder is None and form.audio:
@@ -125,6 +125,9 @@ def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
         if encoder is None:
             why = "of a span no subtitles are kept" if clip.span else "the output cannot hold it"
             report(Notice(message=f"subtitle track {number} ({subtitle.codec}) is left out: {why}"))
+    if clip.info.timecode is not None and (clip.span is not None or not form.audio):
+        why = "a span does not begin at it" if clip.span else "the output cannot hold it"
+        report(Notice(message=f"the timecode, {clip.info.timecode}, is left out: {why}"))
 
 
 def check_existing(target: Path, form: Format, overwrite: bool) -> None:

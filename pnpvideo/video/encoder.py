@@ -133,8 +133,13 @@ def _arguments(
 
 
 def _source_tracks(form: Format, info: ClipInfo, span_seconds: tuple[Fraction, Fraction] | None) -> list[str]:
-    """Options for what comes from the source: metadata, sound and subtitles; of a span, no chapters or subtitles."""
+    """Options for what comes from the source: metadata, sound and subtitles.
+
+    Of a span, no chapters, subtitles or timecode, which would be those of other frames.
+    """
     arguments = ["-map_metadata", "1", "-map_chapters", "1" if span_seconds is None else "-1"]
+    if info.timecode is not None:
+        arguments += ["-metadata", f"timecode={info.timecode if span_seconds is None else ''}"]
     sound = audio_arguments(form, info.audio)
     if span_seconds is not None and sound:  # drop the packets before the span; an edit list would only hide them
         length = span_seconds[1] - span_seconds[0]

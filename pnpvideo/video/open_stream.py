@@ -55,6 +55,8 @@ def open_stream(
         log = first_frame.describe(f"0:{choice.index}", decoder, skipped_packets)
     if demuxer == "mjpeg":
         report(Notice(message=f"{name} is a stream of JPEGs without times; 25 frames a second are assumed"))
+    if stream_info.is_turned_within(log):
+        report(Notice(message=f"{name} is rotated by no multiple of 90 degrees; what its corners leave empty is black"))
     info, stored_size = stream_info.parse_info(path, demuxer, log)
     info = dataclasses.replace(info, codec=choice.codec, language=choice.language)
     info = _without_shifted_sound(info, demuxer, choice, patience_seconds, report)

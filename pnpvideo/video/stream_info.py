@@ -15,8 +15,11 @@ DESCRIBED_FRAMES = 4
 """Frames at the beginning that are asked whether they are interlaced."""
 HIGHEST_FPS = 1000
 """A stated rate from here on is the tick of a clock, not a frame rate."""
-_CONFIG = re.compile(
-    r"^\[Parsed_showinfo_\d+ @ \w+\] config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", re.MULTILINE
+_ODD_ROTATION = "Odd rotation angle.\nIf you want to help,"
+_CONFIG = re.compile(  # _ODD_ROTATION stands before it on its line, since that message has no end of line
+    r"^(?:\[Parsed_showinfo_\d+ @ \w+\] |If you want to help,.*)config in time_base: (\d+)/(\d+), "
+    r"frame_rate: (\d+)/(\d+)",
+    re.MULTILINE,
 )
 _FRAME = re.compile(
     r"^\[Parsed_showinfo_\d+ @ \w+\] n: *0 pts: *(-?\d+) .*?fmt:(\w+) .*?sar:(\d+)/(\d+) s:(\d+)x(\d+)", re.MULTILINE
@@ -27,6 +30,7 @@ _COLOUR = re.compile(
     re.MULTILINE,
 )
 _DURATION = re.compile(r"^  Duration: (?:(\d+):(\d\d):(\d\d\.\d+)|N/A)(?:, start: (-?\d+\.\d+))?", re.MULTILINE)
+_TIMECODE = re.compile(r"^ +timecode +: (\d\d:\d\d:\d\d[:;.]\d+)$", re.MULTILINE | re.IGNORECASE)
 _DOLBY_VISION_5 = re.compile(r"DOVI configuration record:.* profile: 5,")
 _ALPHA_MODE = re.compile(r"^ +alpha_mode +: 1$", re.MULTILINE | re.IGNORECASE)
 _ALPHA_FORMAT = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya")
@@ -75,6 +79,11 @@ def is_interlaced(log: str) -> bool:
     return _FIELDS.search(log) is not None
 
 
+def is_turned_within(log: str) -> bool:
+    """Whether the pictures are rotated by an angle that is no multiple of 90 degrees, so that corners remain empty."""
+    return _ODD_ROTATION in log
+
+
 def has_stream_header(log: str) -> bool:
     """Whether ffmpeg got as far as to decode."""
     return _CONFIG.search(log) is not None
@@ -98,7 +107,7 @@ def parse_info(path: Path, demuxer: str, log: str) -> tuple[ClipInfo, tuple[int,
     if width * height > MAX_PIXELS:
         raise InputError(f"{name} is {width}x{height}; accepted are frames of up to {MAX_PIXELS} pixels")
     _check_colour(name, colour)
-    duration = _DURATION.search(log)
+    duration, timecode = _DURATION.search(log), _TIMECODE.search(log)
     time_base = Fraction(int(config[1]), int(config[2]))
     rate = Fraction(int(config[3]), int(config[4])) if int(config[3]) and int(config[4]) else None
     info = ClipInfo(
@@ -117,6 +126,7 @@ def parse_info(path: Path, demuxer: str, log: str) -> tuple[ClipInfo, tuple[int,
             SubtitleTrack(codec=track.codec, description=printable(track.description))
             for track in tracks.parse_tracks(log, "Subtitle")
         ),
+        timecode=timecode[1] if timecode else None,
         alpha=_ALPHA_FORMAT.search(frame[2]) is not None,
         colour=colour,
         time_base=time_base,

@@ -15,7 +15,7 @@ BYTES_PER_SECOND = 20_000_000
 OPENING_PACKETS = 1000
 """Packets at the beginning of a stream in which its first keyframe is searched for."""
 _STREAM = re.compile(
-    r"^  Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\(([\w-]{2,35})\))?[^:\n]*: (Video|Audio|Subtitle): ((\w+).*)$",
+    r"^(?:  ){1,2}Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\(([\w-]{2,35})\))?[^:\n]*: (Video|Audio|Subtitle): ((\w+).*)$",
     re.MULTILINE,
 )
 _SIZE = re.compile(r", (\d+x\d+)[ ,]")
@@ -60,20 +60,26 @@ class Packets:
 
 
 def parse_tracks(listing: str, kind: str) -> list[Track]:
-    """The tracks of one kind, "Video", "Audio" or "Subtitle", in the output of ``ffmpeg -i``, without covers."""
+    """The tracks of one kind, "Video", "Audio" or "Subtitle", in the output of ``ffmpeg -i``, without covers.
+
+    They are in the order of the file. ffmpeg lists those of a group, such as a video and its timecode, first and
+    further in, and those of two groups twice.
+    """
     of_input = re.split(r"^(?:Stream mapping:|Output #0)", listing, maxsplit=1, flags=re.MULTILINE)[0]
-    found = [
-        Track(
+    after_tags = re.split(r"^  Duration: ", of_input, maxsplit=1, flags=re.MULTILINE)[-1]  # which a file may name so
+    found = {
+        int(match[1]): Track(
             index=int(match[1]),
             codec=match[5],
             description=match[4],
             default="(default)" in match[4],
             language=None if match[2] in (None, "und") else match[2],
         )
-        for match in _STREAM.finditer(of_input)
+        for match in _STREAM.finditer(after_tags)
         if match[3] == kind
-    ]
-    return [track for track in found if kind != "Video" or not any(mark in track.description for mark in _COVERS)]
+    }
+    in_order = [found[index] for index in sorted(found)]
+    return [track for track in in_order if kind != "Video" or not any(mark in track.description for mark in _COVERS)]
 
 
 def choose_track(

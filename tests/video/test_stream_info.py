@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pnpvideo.errors import DecodeError, InputError
+from pnpvideo.events import Event
 from pnpvideo.video.clip import AudioTrack, Colour
+from pnpvideo.video.read import read
 from pnpvideo.video.stream_info import FirstFrame, has_alpha_mode, has_stream_header, parse_info
 
 LOG = """Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/a.mp4':
@@ -71,6 +73,17 @@ def test_a_log_without_a_frame_is_damage() -> None:
         parse_info(Path("a.mp4"), "mov", "[mov @ 0x5] moov atom not found\n")
     assert has_stream_header(LOG) and not has_stream_header("Input #0")
     assert has_alpha_mode("    alpha_mode      : 1\n") and not has_alpha_mode("    alpha_mode      : 0\n")
+
+
+def test_a_clip_that_is_turned_by_an_odd_angle_is_read_with_a_notice(make: Callable[..., Path]) -> None:
+    upright = make("a.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.2", "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    said: list[Event] = []
+    clip = read(make("b.mp4", "-display_rotation", "30", "-i", str(upright), "-c", "copy"), report=said.append)
+    first, *rest = (frame.pixels for frame in clip.frames())
+    assert first.shape == (48, 64, 3) and len(rest) == 4
+    assert max(first[-1, 0]) < 16, "the corner is empty"
+    (notice,) = said
+    assert "rotated by no multiple of 90 degrees" in str(notice)
 
 
 def test_damage_of_the_first_frames_is_noticed(make: Callable[..., Path]) -> None:

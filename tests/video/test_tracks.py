@@ -79,6 +79,33 @@ def test_a_file_of_one_track_is_read_without_a_word(make: Make) -> None:
     assert said == []
 
 
+@pytest.mark.parametrize("name", ["a.mov", "a.mp4"])
+def test_a_file_with_a_timecode_is_read_with_its_sound(name: str, make: Make) -> None:
+    """ffmpeg lists the video in a group with the timecode, and the sound after both."""
+    sound = ("-f", "lavfi", "-i", "sine=d=0.5", "-f", "lavfi", "-i", "sine=d=0.5:f=880")
+    maps = ("-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-c:a:0", "aac", "-c:a:1", "alac")
+    clip = read(make(name, *SMALL, *sound, *maps, "-timecode", "01:02:03:04"))
+    assert clip.info.timecode == "01:02:03:4"
+    assert [track.codec for track in clip.info.audio] == ["aac", "alac"]
+    assert len(list(clip.frames())) == 5
+
+
+def test_tracks_of_groups_are_listed_once_and_in_the_order_of_the_file() -> None:
+    listing = (
+        "Input #0, mov, from 'a.mov':\n  Metadata:\n    Stream #0:7(eng): Video: h264, 8x8\n"
+        "  Duration: 00:00:01.00, start: 0.000000, bitrate: 113 kb/s\n"
+        "  Stream group #0:0[0x9]: Track Reference:\n"
+        "    Stream #0:2[0x3]: Video: hevc, 96x64, 10 fps (default)\n"
+        "      Metadata:\n        timecode        : 01:00:00:00\n"
+        "    Stream #0:3[0x4](eng): Data: none (tmcd / 0x64636D74), 0 kb/s\n"
+        "  Stream group #0:1[0xa]: Track Reference:\n"
+        "    Stream #0:2[0x3]: Video: hevc, 96x64, 10 fps (default)\n"
+        "  Stream #0:0[0x1]: Video: h264, 32x24, 10 fps\n"
+        "  Stream #0:1[0x2]: Audio: aac, 44100 Hz, mono\n"
+    )
+    assert [(track.index, track.codec) for track in parse_tracks(listing, "Video")] == [(0, "h264"), (2, "hevc")]
+
+
 def test_tracks_are_parsed_from_what_ffmpeg_prints() -> None:
     listing = (
         "Input #0, matroska, from 'a.mkv':\n"

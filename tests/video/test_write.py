@@ -454,6 +454,25 @@ def test_a_sound_track_that_ffmpeg_does_not_know_is_left_out(tmp_path: Path, mak
         assert len(read(tmp_path / name).info.audio) == 1
 
 
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv", "b.webm"])
+def test_a_timecode_is_kept_unless_only_a_span_is_written(name: str, tmp_path: Path, make: Callable[..., Path]) -> None:
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
+    said: list[Event] = []
+    for given in ("a.mov", "a.mkv"):
+        source = make(given, *inputs, *X264, "-c:a", "aac", "-metadata", "timecode=01:00:00:00")
+        written(source, tmp_path / name)
+        back = read(tmp_path / name).info
+        assert (back.timecode, len(back.audio)) == ("01:00:00:00", 1)
+        report_left_out(read(source), tmp_path / name, said.append)
+        assert said == []
+        written(source, tmp_path / name, (5, 20))
+        assert read(tmp_path / name).info.timecode is None
+        report_left_out(read(source, span=(5, 20)), tmp_path / name, said.append)
+        assert "the timecode, 01:00:00:00, is left out: a span does not begin at it" in str(said.pop())
+    report_left_out(read(source), tmp_path / "b.gif", said.append)
+    assert "the timecode, 01:00:00:00, is left out: the output cannot hold it" in str(said)
+
+
 def test_a_sound_track_that_ffmpeg_cannot_decode_is_left_out(tmp_path: Path, make: Callable[..., Path]) -> None:
     inputs = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=1", "-f", "lavfi", "-i", "sine=440:d=1"]
     source = make("a.mp4", *inputs, "-map", "0", "-map", "1", "-map", "1", *X264, "-c:a", "aac")
@@ -504,10 +523,10 @@ def test_nine_channels_without_places_are_mixed_to_two(tmp_path: Path, make: Cal
     assert found[4800:24000].max(0) == pytest.approx([4000, 0], abs=200)
 
 
-def written(source: Path, output: Path) -> None:
+def written(source: Path, output: Path, span: tuple[int, int] | None = None) -> None:
     """Write what is read, unchanged."""
-    clip = read(source)
-    with Writer(output, clip.info) as writer:
+    clip = read(source, span=span)
+    with Writer(output, clip.info, overwrite=True, span_seconds=clip.span_seconds) as writer:
         for frame in clip.frames():
             writer.append(frame.pixels, frame.pts_seconds, frame.duration_seconds)
 
