@@ -10,7 +10,7 @@ from typing import Any
 from pnpvideo.early import check_run
 from pnpvideo.errors import InputError, OptionError, printable
 from pnpvideo.events import Report, ignore
-from pnpvideo.kinds import File
+from pnpvideo.kinds import File, FilePairs, Files, Model
 from pnpvideo.scratch import scratch_folder
 from pnpvideo.settings.options import KNOWN, Options
 from pnpvideo.sidecar import Sidecar, is_repeated, read_sidecar
@@ -100,13 +100,13 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     if before.get("input_sha256") != after["input_sha256"]:
         yield f"the input {printable(str(after['input']))} has other contents than then"
     if sorted(_table(before, "files_sha256").values()) != sorted(after["files_sha256"].values()):
-        yield "the mask, a direction, a control or a ControlNet has other contents than then"
+        yield "the mask, a direction, the captioner, a control or a ControlNet has other contents than then"
     if before.get("model_fingerprint") != after["model_fingerprint"]:
         yield "the model has other weights or configs than then"
     for what in ("resolved", "versions", "machine"):
         then, now = _table(before, what), after[what]
         for name in now:
-            if then.get(name) != now[name] and not _is_aside(name):
+            if not _is_aside(name) and _differs(name, then.get(name), now[name]):
                 yield f"{name} was {printable(str(then.get(name)))} and is {printable(str(now[name]))}"
 
 
@@ -116,7 +116,23 @@ def _table(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _is_aside(name: str) -> bool:
-    """Whether it names an option that changes no result, or a path, whose contents are compared instead."""
-    return name in ("model", "directions", "control", "controlnet") or (
-        name in KNOWN and (not is_repeated(name) or isinstance(KNOWN[name].kind, File))
-    )
+    """Whether it names an option that changes no result, or the model, whose fingerprint is compared instead."""
+    return name == "model" or (name in KNOWN and not is_repeated(name))
+
+
+def _differs(name: str, then: Any, now: Any) -> bool:
+    """Whether an option or version is another one than then; of files, their contents are compared elsewhere.
+
+    Of a file with a scale the scale is compared, and of a model its name on the hub.
+    """
+    kind = KNOWN[name].kind if name in KNOWN else None
+    if isinstance(kind, File | Files) or (isinstance(kind, Model) and now is not None and any(kind.files(now))):
+        return False
+    if isinstance(kind, FilePairs):
+        return _without_files(kind, then) != _without_files(kind, now)
+    return bool(then != now)
+
+
+def _without_files(kind: FilePairs, value: Any) -> Any:
+    pairs = value if isinstance(value, list) else []
+    return [pair[1:] if isinstance(pair, list) and pair and pair[0] not in kind.words else pair for pair in pairs]

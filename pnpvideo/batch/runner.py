@@ -13,9 +13,11 @@ from pnpvideo.batch.checks import check_each, check_places, taken_over
 from pnpvideo.batch.journal import DONE, FAILED, STARTED, Journal, journal_path, locked
 from pnpvideo.batch.rows import Common, Row, read_rows
 from pnpvideo.batch.work import Engine, OneProcess, Outcome, outcome_of
-from pnpvideo.errors import InputError, PnPVideoError, printable
+from pnpvideo.errors import InputError, ModelError, PnPVideoError, printable
 from pnpvideo.events import Event, Notice, Progress, Report, ignore
+from pnpvideo.kinds import File, FilePairs, Files, Model
 from pnpvideo.option import plain
+from pnpvideo.settings.options import KNOWN
 from pnpvideo.sidecar import is_repeated
 from pnpvideo.store import fingerprint
 
@@ -66,10 +68,6 @@ def run(
         return _Batch(path, rows, opened, report).run(engine or OneProcess())
 
 
-NAMING_FILES = ("model", "mask", "directions", "control", "controlnet")
-"""Options whose files a key has by their contents."""
-
-
 def row_key(row: Row, hashes: Hashes, folder: Path) -> str:
     """Hash of all that decides a row's output, and of where that goes.
 
@@ -78,19 +76,13 @@ def row_key(row: Row, hashes: Hashes, folder: Path) -> str:
     from pnpvideo.engine.keys import FORMAT
 
     flat = row.options.flat()
-    options = {name: value for name, value in flat.items() if is_repeated(name) and name not in NAMING_FILES}
-    directions = [(hashes.of_file(Path(file)), strength) for file, strength in row.options.prompts.directions]
-    files = [None if path is None else hashes.of_file(path) for path in (row.input, row.options.region.mask)]
-    controls = [
-        (
-            each.condition if each.made else hashes.of_file(Path(each.condition)),
-            each.scale,
-            hashes.of_file(Path(each.model)),
-        )
-        for each in row.options.control.stated()
-    ]
-    model, output = hashes.of_model(row.options.model), os.path.relpath(row.output, folder)
-    return fingerprint(__version__, FORMAT, row.prompt, output, plain(options), files, directions, controls, model)
+    options = {name: hashes.of_option(name, value) for name, value in flat.items() if is_repeated(name)}
+    input = None if row.input is None else hashes.of_file(row.input)
+    return fingerprint(__version__, FORMAT, row.prompt, os.path.relpath(row.output, folder), plain(options), input)
+
+
+WHOLE = ("",)
+"""All parts of a model's folder."""
 
 
 class Hashes:
@@ -98,7 +90,29 @@ class Hashes:
 
     def __init__(self) -> None:
         self._files: dict[Path, str] = {}
-        self._models: dict[str, str] = {}
+        self._models: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    def of_option(self, name: str, value: Any) -> Any:
+        """The value of an option, with hashes of contents instead of the files that it names."""
+        from pnpvideo.backends.checkpoint import COVERED
+
+        kind = KNOWN[name].kind
+        if value is None:
+            return None
+        if isinstance(kind, Model):
+            return self.of_model(value, COVERED if name == "model" else WHOLE)
+        if isinstance(kind, File):
+            return self.of_place(Path(value))
+        if isinstance(kind, Files):
+            return [self.of_place(Path(file)) for file in value]
+        if isinstance(kind, FilePairs):
+            named = [(file, Path(file).stem if second == "" else second) for file, second in value]
+            return [(file if file in kind.words else self.of_place(Path(file)), second) for file, second in named]
+        return value
+
+    def of_place(self, path: Path) -> list[str]:
+        """The hashes of a file or folder that may be frames, or weights in several folders."""
+        return [self.of_file(path), self.of_model(str(path), WHOLE) if path.is_dir() else ""]
 
     def of_file(self, path: Path) -> str:
         from pnpvideo.report import content_hash
@@ -108,16 +122,18 @@ class Hashes:
             self._files[path] = content_hash(path) if is_readable else ""
         return self._files[path]
 
-    def of_model(self, model: str) -> str:
-        """The fingerprint of a local folder's weights; the name of a model that is on the hub."""
-        from pnpvideo.backends.checkpoint import COVERED
+    def of_model(self, model: str, parts: tuple[str, ...]) -> str:
+        """The fingerprint of the parts of a local folder, or of a single file and its card; the name of a model that
+        is on the hub."""
         from pnpvideo.backends.fingerprint import fingerprint as weights
         from pnpvideo.settings.models import resolve
 
-        if model not in self._models:
-            folder = Path(resolve(model))
-            self._models[model] = weights(folder, COVERED) if folder.is_dir() else model
-        return self._models[model]
+        if (model, parts) not in self._models:
+            place = Path(resolve(model))
+            found = weights(place, parts) if place.is_dir() or place.is_file() else model
+            card = self.of_file(place.with_suffix(".pnpvideo.json")) if place.is_file() else ""
+            self._models[model, parts] = found + card
+        return self._models[model, parts]
 
 
 class _Batch:
@@ -133,11 +149,13 @@ class _Batch:
         try:
             check_places(rows, [path, journal.path])
             for row in rows:
+                key = ""
                 try:
                     key = row_key(row, hashes, path.absolute().parent)
+                except ModelError as error:
+                    unread[row.number] = error
                 except OSError as error:
                     unread[row.number] = InputError(f"{printable(str(error))}; make it readable")
-                    key = ""
                 if (line := journal.done(key, Path(row.output))) is None:
                     self.left.append((key, taken_over(row, key, journal)))
                 else:

@@ -4,17 +4,24 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from pnpvideo import batch
+from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.batch.repetition import again
 from pnpvideo.errors import InputError, OptionError
 from pnpvideo.pipeline import translate
+from pnpvideo.settings.models import ALIASES
 from pnpvideo.settings.options import Options
 from pnpvideo.student.clip import translate_clip
+from pnpvideo.words.direction import direction_from_templates
+from pnpvideo.words.direction_file import save_direction
 
 MakeOptions = Callable[..., Options]
 
@@ -90,6 +97,37 @@ def test_another_model_version_machine_and_option_are_named(sidecar: Path, check
     for part in ("the model has other", "torch was 1.0", "processor was abacus", "device was cuda:0 and is cpu"):
         assert part in said
     assert "guidance was 7.5 and is 2.0" in said and len(made.differences) == 5
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"mask": Path("mask.png"), "embedding": (("ink.safetensors", "ink"),)},
+        {"captioner": "capt", "source_prompt": None},
+        {"directions": (("d.safetensors", 1.0),)},
+    ],
+)
+def test_files_that_were_named_from_another_folder_are_compared_by_their_contents(
+    given: dict[str, Any],
+    tmp_path: Path,
+    options: MakeOptions,
+    backend: StableDiffusion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (48, 32), "white").save("mask.png")
+    Image.new("RGB", (48, 32), "red").save("in.png")
+    save_file({"emb_params": torch.ones(1, 16)}, "ink.safetensors")
+    save_direction(direction_from_templates(backend.text, "hen", "fox"), Path("d.safetensors"))
+    shutil.copytree(Path(ALIASES["miniature"].source) / "captioner", "capt")
+    translate("in.png", "a fox", "out.png", options(**given))
+    monkeypatch.chdir("/")
+    made = again(tmp_path / "out.png.json", input=tmp_path / "in.png", values=elsewhere(tmp_path))
+    assert made.same and made.differences == ()
+    if "directions" in given:
+        stronger = {"directions": ((str(tmp_path / "d.safetensors"), 2.0),), **elsewhere(tmp_path)}
+        (said,) = again(tmp_path / "out.png.json", values=stronger).differences
+        assert said.startswith("directions was ")
 
 
 def test_an_input_that_was_moved_is_found_beside_the_sidecar(sidecar: Path, tmp_path: Path) -> None:

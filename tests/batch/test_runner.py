@@ -200,6 +200,48 @@ def test_what_decides_a_row_decides_its_key(folder: Path, jobs: Jobs, common: Co
     assert row_key(row, Hashes(), folder) != key
 
 
+@pytest.mark.parametrize(
+    ("option", "place", "changed"),
+    [
+        ("lora", "ink.safetensors", "ink.safetensors"),
+        ("embedding", "ink.safetensors", "ink.safetensors"),
+        ("embedding", "ink.safetensors:word", "ink.safetensors"),
+        ("vae", "ink.safetensors", "ink.safetensors"),
+        ("vae", "parts", "parts/vae/model.safetensors"),
+        ("captioner", "parts", "parts/model.safetensors"),
+        ("model", "ink.safetensors", "ink.safetensors"),
+        ("model", "ink.safetensors", "ink.pnpvideo.json"),
+        ("control", "frames", "frames/0.png"),
+        ("controlnet", "parts", "parts/model.safetensors"),
+        ("directions", "ink.safetensors:2", "ink.safetensors"),
+    ],
+)
+def test_other_contents_of_a_file_are_another_row(
+    option: str, place: str, changed: str, folder: Path, jobs: Jobs, common: Common
+) -> None:
+    for name in ("ink.safetensors", "parts/vae/model.safetensors", "parts/model.safetensors", "frames/0.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"before")
+    several = option in ("lora", "embedding", "control", "controlnet", "directions")
+    pair = {"control": 'controlnet = ["parts"]\n', "controlnet": 'control = ["canny"]\n'}.get(option, "")
+    given = f"{option} = {[f'./{place}'] if several else f'./{place}'!r}\n{pair}"
+    path = jobs(f'[[rows]]\ninput = "in/00.png"\n{given}')
+    (row,) = read_rows(path, common)
+    key = row_key(row, Hashes(), folder)
+    assert row_key(row, Hashes(), folder) == key
+    (folder / changed).write_bytes(b"after")
+    assert row_key(row, Hashes(), folder) != key
+
+
+def test_an_embedding_without_a_word_is_known_by_its_name(folder: Path, jobs: Jobs, common: Common) -> None:
+    keys = []
+    for name in ("ink", "wash"):
+        (folder / f"{name}.safetensors").write_bytes(b"the same")
+        (row,) = read_rows(jobs(f'[[rows]]\ninput = "in/00.png"\nembedding = ["{name}.safetensors"]\n'), common)
+        keys.append(row_key(row, Hashes(), folder))
+    assert keys[0] != keys[1]
+
+
 WRONG: list[tuple[str, type[PnPVideoError], str]] = [
     ('[[rows]]\ninput = "none.png"\n', InputError, "row 2 .*none.png does not exist"),
     ('[[rows]]\ninput = "in/01.png"\noutput = "out/00.png"\n', OptionError, "both write"),
