@@ -72,7 +72,7 @@ def _text(path: Path, name: str) -> str:
         raise InputError(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise OptionError(f"{name} is no text in UTF-8: {error.reason} at byte {error.start}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_LINE:
             raise OptionError(f"{name}: line {number} has more than {LONGEST_LINE:,} characters")
     return text
@@ -103,7 +103,7 @@ def _of_mapping(path: Path, found: Any, *, texts: bool) -> JobsFile:
 
 
 def _jsonl(path: Path, text: str) -> JobsFile:
-    lines = [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     entries = [Entry(place, _table(_json(line, place), place)) for place, line in lines]
     defaults: dict[str, Any] = {}
     if entries and set(entries[0].values) == {DEFAULTS}:

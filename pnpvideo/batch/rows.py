@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import itertools
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pnpvideo.batch.jobs_file import Entry, JobsFile, read_jobs
-from pnpvideo.errors import InputError, OptionError, printable
+from pnpvideo.errors import InputError, OptionError, OutputError, printable
 from pnpvideo.kinds import File, Model, Several, Shares, Text
 from pnpvideo.methods.registry import USUAL_EDIT
 from pnpvideo.settings.options import KNOWN, Options
@@ -21,6 +22,8 @@ from pnpvideo.settings.options import KNOWN, Options
 OWN = ("input", "prompt", "output", "from", "to")
 """What a row has besides options, as texts."""
 MAX_ROWS = 10_000
+MAX_MATCHES = 4 * MAX_ROWS
+"""Of one pattern: results of an earlier call and what was written beside them match too, and are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,24 +65,42 @@ class Common:
 def read_rows(path: Path, common: Common, *, anywhere: bool = False) -> list[Row]:
     """All rows of a jobs file. Its relative paths start at its own folder.
 
+    What a row writes is no match of a glob, of its own or of another row's: it was written by an earlier call.
     anywhere: whether paths may leave that folder. Raises OptionError, and InputError for a glob that matches nothing;
     the message names the file and the row.
     """
     jobs = read_jobs(path)
     maker = _Maker(jobs, common, anywhere)
-    rows: list[Row] = []
+    found: list[Row] = []
     for entry in jobs.entries:
         try:
-            rows += itertools.islice(maker.rows(entry, len(rows) + 1), MAX_ROWS + 1 - len(rows))
+            found += itertools.islice(maker.rows(entry), MAX_MATCHES + 1 - len(found))
         except (OptionError, InputError) as error:
             raise type(error)(f"{printable(str(path))}: {entry.place}: {error}") from error
         except (RecursionError, ValueError) as error:  # nested too deep, or a number too long, for the message
             raise OptionError(
                 f"{printable(str(path))}: {entry.place}: a value that no option takes: {error}"
             ) from error
-        if len(rows) > MAX_ROWS:
-            raise OptionError(f"{printable(str(path))}: more than {MAX_ROWS:,} rows; split it into several files")
-    return rows
+    written = {each for row in found for each in _written_by(row) if each != row.input}
+    rows = [row for row in found if row.place not in maker.globs or row.input not in written]
+    if len(found) > MAX_MATCHES or len(rows) > MAX_ROWS:
+        raise OptionError(f"{printable(str(path))}: more than {MAX_ROWS:,} rows; split it into several files")
+    for place in maker.globs.keys() - {row.place for row in rows}:
+        pattern = printable(maker.globs[place])
+        raise InputError(
+            f"{printable(str(path))}: {place}: input {pattern!r} matches only what rows of this file write; name others"
+        )
+    return [replace(row, number=number) for number, row in enumerate(rows, 1)]
+
+
+def _written_by(row: Row) -> Iterator[Path]:
+    """The output of a row, and the picture of the unfinished one that stands beside it."""
+    from pnpvideo.video.step_picture import step_picture_path
+
+    yield Path(row.output)
+    if row.options.runtime.preview_every is not None:
+        with contextlib.suppress(OutputError):  # which the checks of each row say
+            yield step_picture_path(row.options.runtime.preview_file, row.output, row.input)
 
 
 class _Maker:
@@ -88,32 +109,30 @@ class _Maker:
     def __init__(self, jobs: JobsFile, common: Common, anywhere: bool) -> None:
         self.jobs, self.common, self.anywhere = jobs, common, anywhere
         self.folder = jobs.path.absolute().parent
+        self.globs: dict[str, str] = {}
+        """The inputs that are globs, by the place of their entries."""
         try:
             self.defaults = self._loaded(jobs.defaults)
         except OptionError as error:
             raise OptionError(f"{printable(str(jobs.path))}: {error}") from error
 
-    def rows(self, entry: Entry, first: int) -> Iterator[Row]:
-        """One row for each input that the entry names; those that others of them would write are left out."""
+    def rows(self, entry: Entry) -> Iterator[Row]:
+        """One row for each input that the entry names, all of the number 0."""
         values = self._merged(self._loaded(entry.values))
         options = self._options(values)
         if "output" not in values:
             raise OptionError("there is no output; name the file or folder to write")
-        inputs: list[Path | None] = [None] if options.generate else [*self._inputs(values.get("input"))]
         if options.generate and "input" in values:
             raise OptionError("generate draws the guidance picture itself; leave input out")
-        outputs = [self._output(values["output"], input) for input in inputs]
-        for input, output in zip(inputs, outputs, strict=True):
-            if input is None or not any(Path(other) == input for other in outputs if other != output):
-                yield Row(
-                    number=first,
-                    place=entry.place,
-                    input=input,
-                    prompt=values.get("prompt"),
-                    output=output,
-                    options=options,
-                )
-                first += 1
+        for input in [None] if options.generate else self._inputs(values.get("input"), entry.place):
+            yield Row(
+                number=0,
+                place=entry.place,
+                input=input,
+                prompt=values.get("prompt"),
+                output=self._output(values["output"], input),
+                options=options,
+            )
 
     def _merged(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A row over the defaults. A prompt takes the place of a default change, and a change that of a prompt."""
@@ -177,8 +196,11 @@ class _Maker:
                 self._check_inside(file, name)
         return loaded
 
-    def _inputs(self, written: str | None) -> Iterator[Path]:
-        """The paths that an input names, sorted. Raises InputError for a glob that matches nothing."""
+    def _inputs(self, written: str | None, place: str) -> Iterator[Path]:
+        """The paths that an input names, sorted. Raises InputError for a glob that matches nothing.
+
+        A file NAME.json beside NAME, as sidecars are called, is no match.
+        """
         if not written:
             raise OptionError("there is no input; name a clip, a still or a folder of frames, or a glob such as *.mp4")
         literal = self.folder / Path(written).expanduser()
@@ -189,10 +211,12 @@ class _Maker:
         if not self.anywhere and (Path(written).is_absolute() or ".." in Path(written).parts):
             raise self._outside(written, "input")
         pattern = os.path.expanduser(written)
-        found = [*itertools.islice(glob.iglob(pattern, root_dir=self.folder, recursive=True), MAX_ROWS + 1)]
+        matches = itertools.islice(glob.iglob(pattern, root_dir=self.folder, recursive=True), MAX_MATCHES + 1)
+        found = {name for name in matches if not _is_beside(self.folder / name)}
         if not found:
             raise InputError(f"input {printable(written)!r} matches nothing in {printable(str(self.folder))}")
-        for name in sorted(set(found)):
+        self.globs[place] = written
+        for name in sorted(found):
             self._check_inside(self.folder / name, "input")
             yield self.folder / name
 
@@ -220,3 +244,8 @@ class _Maker:
             f"{name} {printable(path)!r} leaves the folder of the jobs file; if you trust the file, say so: --anywhere "
             "(anywhere=True in Python)"
         )
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether it is named as the sidecar of something that stands beside it."""
+    return path.suffix == ".json" and path.with_suffix("").exists()

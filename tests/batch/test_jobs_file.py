@@ -1,5 +1,6 @@
 """What a jobs file may hold, in each of its formats, and what is refused."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,17 @@ def test_yaml_keeps_the_letters_of_its_values() -> None:
     text = "- prompt: no\n  frames: 10:25\n  seed: 1e3\n  input: 2024-01-01\n  guidance_span: [0, 0.8]\n"
     assert read_yaml(text) == [
         {"prompt": "no", "frames": "10:25", "seed": "1e3", "input": "2024-01-01", "guidance_span": ["0", "0.8"]}
+    ]
+
+
+def test_lines_of_jsonl_end_with_a_line_feed_alone(tmp_path: Path) -> None:
+    """JSON allows other signs that end lines, such as U+2028 and U+0085, inside of its texts."""
+    prompts = ["one\u2028two", "one\u0085two", "one\u2029two"]
+    rows = [json.dumps({"prompt": prompt}, ensure_ascii=False) for prompt in prompts]
+    (tmp_path / "j.jsonl").write_bytes("\r\n".join(rows).encode())
+    found = read_jobs(tmp_path / "j.jsonl").entries
+    assert [(entry.place, entry.values["prompt"]) for entry in found] == [
+        (f"line {number}", prompt) for number, prompt in enumerate(prompts, 1)
     ]
 
 

@@ -48,6 +48,34 @@ def test_outputs_of_an_earlier_call_are_no_inputs_of_the_next(folder: Path) -> N
     assert [row.input for row in rows(folder, text)] == [row.input for row in before]
 
 
+def test_what_any_row_wrote_in_an_earlier_call_is_no_input_of_the_next(folder: Path) -> None:
+    text = (
+        'prompt = "p"\npreview_every = 2\n'
+        '[[rows]]\ninput = "clips/*"\noutput = "clips/{stem}-oil.mp4"\n'
+        '[[rows]]\ninput = "clips/?.mp4"\noutput = "clips/{stem}-ink"\n'
+        '[[rows]]\ninput = "clips/a*"\noutput = "clips/{stem}-pen.mp4"\n'
+    )
+    (folder / "clips/deep/c.mp4").unlink()
+    (folder / "clips/deep").rmdir()
+    before = rows(folder, text)
+    assert [row.number for row in before] == [1, 2, 3, 4, 5, 6]
+    for row in before:
+        Path(row.output).touch()
+        Path(f"{row.output}.json").touch()
+        Path(row.output).with_name(f"{Path(row.output).stem}-preview.png").touch()
+    assert rows(folder, text) == before
+
+
+def test_a_pattern_that_matches_nothing_but_results_is_refused(folder: Path) -> None:
+    (folder / "clips/a-oil.mp4").touch()
+    text = (
+        'prompt = "p"\n[[rows]]\ninput = "clips/a.mp4"\noutput = "clips/a-oil.mp4"\n'
+        '[[rows]]\ninput = "clips/*-oil.mp4"\noutput = "b.mp4"\n'
+    )
+    with pytest.raises(InputError, match=r"row 2: input .* matches only what rows of this file write"):
+        rows(folder, text)
+
+
 def test_a_row_stands_over_defaults_and_flags_over_both(folder: Path) -> None:
     text = (
         'steps = 3\nseed = 3\nguidance = 3\n[[rows]]\ninput = "clips/a.mp4"\nprompt = "p"\noutput = "o.mp4"\nseed = 4\n'
