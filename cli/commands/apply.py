@@ -1,5 +1,7 @@
 """pnpvideo apply: translate with a student, at the speed of video."""
 
+import io
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ import click
 
 from pnpvideo.backends.device import check_device_name
 from pnpvideo.early import check_input
-from pnpvideo.errors import InputError
+from pnpvideo.errors import InputError, OutputError, printable
 from pnpvideo.events import Notice, Progress
 
 from ..render import progress_option, rendering
@@ -75,7 +77,7 @@ def apply(
             path = applied(applier, source, output, overwrite=overwrite, report=report)
             report(Notice(message=f"wrote {path}"))
             return
-        with _raw_source(source) as frames, _raw_sink(output, overwrite) as sink:
+        with _Source(source) as frames, _raw_sink(output, overwrite) as sink:
             count = apply_raw(applier, frames, sink, size)
         report(Notice(message=f"{count} frames"))
 
@@ -91,22 +93,34 @@ def _raw_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-@contextmanager
-def _raw_source(path: Path) -> Iterator[BinaryIO]:
-    if str(path) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with open(path, "rb") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+class _Source(io.BufferedReader):
+    """Frames from a file or a pipe; what goes wrong in reading them is no error of the output."""
+
+    def __init__(self, path: Path) -> None:
+        self._shown = "the input pipe" if str(path) == "-" else printable(str(path))
+        with self._blamed():
+            super().__init__(io.FileIO(sys.stdin.fileno(), closefd=False) if str(path) == "-" else io.FileIO(path))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with self._blamed():
+            return super().read(size)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self._shown} cannot be read: {error.strerror}") from error
 
 
 @contextmanager
 def _raw_sink(path: str, overwrite: bool) -> Iterator[BinaryIO]:
     if path == "-":
-        yield sys.stdout.buffer
+        try:
+            yield sys.stdout.buffer
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter still flushes
+            raise OutputError(f"the output pipe cannot be written: {error.strerror}") from error
         return
     from pnpvideo.publish import published
 

@@ -59,6 +59,26 @@ def test_raw_frames_go_to_a_file(student: Path, tmp_path: Path, monkeypatch: pyt
     assert main(words) == 6
 
 
+def test_a_broken_output_pipe_is_no_fault_of_the_input(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    (tmp_path / "in.raw").write_bytes(bytes(2 * 32 * 32 * 3))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        status = main(["apply", str(student), str(tmp_path / "in.raw"), "-o", "-", "--raw", "32x32", "-q"])
+    assert (status, capsys.readouterr().err) == (6, "pnpvideo: the output pipe cannot be written: Broken pipe\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
+def test_an_input_that_fails_on_the_way_is_no_fault_of_the_output(
+    student: Path, tmp_path: Path, capsys: Output
+) -> None:
+    words = ["apply", str(student), "/proc/self/mem", "-o", str(tmp_path / "out.raw"), "--raw", "32x32"]
+    assert main(words) == 3 and "/proc/self/mem cannot be read: Input/output error" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
