@@ -132,10 +132,11 @@ def run_benchmark(
     """
     from pnpvideo.measure.sheet import contact_sheet
     from pnpvideo.publish import published, write_file
+    from pnpvideo.video.destination import make_folder
 
     output: Path | None = asked["output"]
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
     with rendering(asked["progress"], quiet=context.ensure_object(Verbosity).quiet, stream=sys.stderr) as report:
         results = measure(report, output / "journal.jsonl" if output is not None else None)
     click.echo(results.json() if asked["as_json"] else results.markdown())

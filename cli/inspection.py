@@ -1,7 +1,6 @@
 """What the inspect commands share: their options, checks before the libraries load, and the files they write."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import click
 from pnpvideo.early import check_input, check_options
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Progress, Report
+from pnpvideo.video.formats import PICTURES
 
 from .render import progress_option, rendering
 from .settings import Command, Setting, config_option, settings, together
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pnpvideo.inspect import Inspection, View
     from pnpvideo.settings.options import Options
 
-SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 READING = ("model", "source_prompt", "captioner", "frames", "track", "decoder", "allow_partial", "overwrite")
 RUNNING = ("preset", "steps", "solver", "spacing", "seed", "size", "device", "dtype", "batch", "store")
 
@@ -67,7 +66,7 @@ def inspect_options(timesteps: str, pictures: str, layers: str, part: str = "dec
             "--output",
             required=True,
             type=click.Path(path_type=Path),
-            help=f"Sheet to write ({', '.join(SHEETS)}); its numbers go beside it, as .json.",
+            help=f"Sheet to write ({', '.join(PICTURES)}); its numbers go beside it, as .json.",
         ),
         usual("--pictures", type=click.IntRange(1), metavar="N", help=f"Frames of a clip.  [default: {pictures}]"),
         usual(
@@ -130,17 +129,16 @@ class Request:
         return self.output.with_suffix(".json")
 
     def _check(self) -> None:
-        if self.output.suffix.lower() not in SHEETS:
-            raise OutputError(f"{_shown(self.output)} is no picture; accepted: {', '.join(SHEETS)}")
+        from pnpvideo.video.destination import check_file
+
+        if self.output.suffix.lower() not in PICTURES:
+            raise OutputError(f"{_shown(self.output)} is no picture; accepted: {', '.join(PICTURES)}")
         if self.raw is not None and self.raw.suffix != ".safetensors":
             raise OutputError(f"{_shown(self.raw)} is no file of tensors; accepted: .safetensors")
         for path in (self.output, self.numbers, *([self.raw] if self.raw else [])):
-            if not path.absolute().parent.is_dir():
-                raise OutputError(f"{_shown(path)}: the folder {_shown(path.absolute().parent)} does not exist")
             if any(path.exists() and source.exists() and path.samefile(source) for source in self.inputs):
                 raise OutputError(f"{_shown(path)} is an input itself; name another output")
-            if os.path.lexists(path) and (not path.is_file() or not self.overwrite):
-                raise OutputError(f"{_shown(path)} exists; name another output, or replace it: -y")
+            check_file(path, self.overwrite)
 
     def write(self, found: "Inspection", sheet: "Image.Image") -> dict[str, Any]:
         """Write tensors, numbers and, last, the sheet. Returns the numbers. Raises OutputError."""

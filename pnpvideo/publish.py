@@ -128,11 +128,22 @@ def write_file(target: Path, content: bytes, *, overwrite: bool = True) -> None:
         path.write_bytes(content)
 
 
+def check_writable(target: Path) -> None:
+    """Raise OutputError if nothing can be written to the folder in which ``target`` stands or is to stand."""
+    try:
+        tempfile.TemporaryFile(dir=target.absolute().parent).close()
+    except OSError as error:
+        raise OutputError(
+            f"{_shown(target)}: its folder cannot be written to: {error.strerror}; name another output"
+        ) from error
+
+
 def _claim(target: Path) -> FileLock:
     lock = FileLock(target.absolute().with_name(_hidden(target, "lock")), thread_local=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
+        check_writable(target)  # where the system makes no file, the lock reads as taken
         raise OutputError(
             f"{_shown(target)} is being written by another run; wait for it, or name another output"
         ) from None

@@ -67,6 +67,12 @@ def content_of(target: Path) -> str:
     return chr(found[0])
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
+def test_a_folder_that_takes_no_file_is_not_taken_for_another_run() -> None:
+    with pytest.raises(OutputError, match="its folder cannot be written to"):
+        write_file(Path("/proc/self/out.txt"), b"")
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("tries", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_of_two_processes_that_write_one_output_exactly_one_succeeds(kind: str, tries: int, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def compare(
 
     if reports and not is_page(output):
         raise click.UsageError("--report is for pages; give it with an output that ends in .html")
+    if context.get_parameter_source("judge") == click.core.ParameterSource.COMMANDLINE and options.prompt is None:
+        raise click.UsageError("--judge judges agreement with a prompt; give one with --prompt")
     for path in (source, *results):
         check_input(path)
     check_output(output, [source, *results], options)

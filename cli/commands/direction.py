@@ -58,10 +58,11 @@ def build(context: click.Context, output: Path, overwrite: bool, as_json: bool, 
     pnpvideo direction build --from cat --to dog --from-sentences c.txt --to-sentences d.txt -o cat2dog.safetensors
     """
     request = BuildRequest.of(context)
-    if not output.absolute().parent.is_dir():
-        raise OutputError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists; --overwrite replaces it")
+    if output.suffix != ".safetensors":
+        raise OutputError(f"{printable(str(output))} is no name of a direction; accepted: .safetensors")
+    from pnpvideo.video.destination import check_file
+
+    check_file(output, overwrite)
     options = resolve(given(context), None).values
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)

@@ -59,11 +59,17 @@ def distill(
     before, after = asked["before"], asked["after"]
     if (prompt is None) == (before is None and after is None):
         raise click.UsageError("give either PROMPT, or --from and --to")
+    if asked["least_overlap"] is not None and asked["thing"] is None:
+        raise click.UsageError("--least-overlap is of the masks of a thing; name it with --thing")
     verbosity = context.ensure_object(Verbosity)
     hush_libraries(verbosity)
     stated = resolve(given(context), config) if prompt is not None else edit_options(context, before, after, config)
     options = stated.options()
     check_options(options)
+    from pnpvideo.video.destination import check_folder
+
+    for folder in (output.parent, asked["work"] or output.parent):
+        check_folder(folder)
     with rendering(asked["progress"], quiet=verbosity.quiet, stream=sys.stderr) as report:
         report(Progress(stage="load", done=0, total=1, unit="libraries"))
         from pnpvideo.student.distill import Distillation

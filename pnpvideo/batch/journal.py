@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pnpvideo.errors import OutputError, printable
+from pnpvideo.publish import check_writable
 
 STARTED, DONE, FAILED = "started", "done", "failed"
 
@@ -80,6 +81,7 @@ def locked(path: Path) -> Iterator[Journal]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
+        check_writable(path)
         raise OutputError(f"{printable(str(path))} is in use by another batch; wait for it") from None
     except OSError as error:
         raise OutputError(f"the journal {printable(str(path))} cannot be written: {error.strerror}") from error

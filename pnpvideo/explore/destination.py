@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pnpvideo.errors import OptionError, OutputError, command_to_install, printable
+from pnpvideo.publish import check_writable
 from pnpvideo.video.destination import check_file, check_place, reachable
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+from pnpvideo.video.formats import PICTURES
 
 
 def check_sheet(path: Path, source: Path, overwrite: bool) -> None:
@@ -46,6 +46,7 @@ def _check_cells_folder(path: Path, overwrite: bool) -> None:
     name = printable(str(path))
     if not path.parent.is_dir():
         raise OutputError(f"{name}: the folder {printable(str(path.parent))} does not exist; make it first")
+    check_writable(path)
     if not os.path.lexists(path):
         return
     if not path.is_dir():

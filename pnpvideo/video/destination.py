@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Notice, Report
-from pnpvideo.publish import LONGEST_NAME_BYTES
+from pnpvideo.publish import LONGEST_NAME_BYTES, check_writable
 from pnpvideo.video import folder_entries
 from pnpvideo.video.clip import Clip, ClipInfo
 from pnpvideo.video.codec_arguments import missing_encoders, sound_encoders, subtitle_encoders
@@ -87,16 +86,7 @@ def _check_place(target: Path, form: Format, source: Path | None, overwrite: boo
         if target.resolve() in source.resolve().parents:
             raise OutputError(f"the folder {name} holds the input and would be replaced; name another output")
     _check_existing(target, form, overwrite)
-    _check_writable(target)
-
-
-def _check_writable(target: Path) -> None:
-    try:
-        tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        raise OutputError(
-            f"{printable(str(target))}: its folder cannot be written to: {error.strerror}; name another output"
-        ) from error
+    check_writable(target)
 
 
 def check_file(target: Path, overwrite: bool) -> None:
@@ -109,7 +99,23 @@ def check_file(target: Path, overwrite: bool) -> None:
             raise OutputError(f"{name} exists and is no regular file; name another output")
         if os.path.lexists(target) and not overwrite:
             raise OutputError(f"{name} exists; name another output, or replace it: -y, or overwrite=True in Python")
-        _check_writable(target)
+        check_writable(target)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OutputError for a place where no folder can be made that collects results, with those above it."""
+    with reachable(folder):
+        place = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+        if not place.is_dir():
+            raise OutputError(f"{printable(str(folder))}: {printable(str(place))} is no folder; name another output")
+        check_writable(place / folder.name)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that collects results, with those above it; it may be there already. Raises OutputError."""
+    check_folder(folder)
+    with reachable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:

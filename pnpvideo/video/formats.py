@@ -47,6 +47,9 @@ class Format:
         return self.route == "still"
 
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+"""Extensions of single pictures that are no translations: sheets, plots, previews."""
+
 _AAC = ("aac", "-b:a", "192k")
 _OPUS = ("libopus", "-b:a", "160k")
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})

@@ -6,11 +6,10 @@ from PIL import Image
 
 from pnpvideo.errors import OutputError, printable
 from pnpvideo.events import Event, Notice, Report, StepPicture
-from pnpvideo.publish import published
+from pnpvideo.publish import check_writable, published
 from pnpvideo.video.destination import resolve_output
+from pnpvideo.video.formats import PICTURES
 from pnpvideo.video.pixels import resize
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class StepPictureFile:
@@ -37,7 +36,8 @@ class StepPictureFile:
 def step_picture_path(stated: Path | None, output: Path | str, source: Path | None) -> Path:
     """The file for the pictures: ``stated``, else OUTPUT-preview.png beside the output.
 
-    Raises OutputError for a name that is no picture, a folder that does not exist, and the input or output itself.
+    Raises OutputError for a name that is no picture, a folder that does not exist or cannot be written to, and the
+    input or output itself.
     """
     output, _ = resolve_output(output)
     path = stated or output.with_name(f"{output.stem}-preview.png")
@@ -51,6 +51,7 @@ def step_picture_path(stated: Path | None, output: Path | str, source: Path | No
             raise OutputError(f"{name} is the {what} itself; name another file for the preview")
     if path.exists() and not path.is_file():
         raise OutputError(f"{name} exists and is no regular file; name another file for the preview")
+    check_writable(path)
     return path
 
 

@@ -51,6 +51,7 @@ def test_a_span_and_a_report_are_taken(tmp_path: Path) -> None:
         (["b.png", "-o", "page.html", "--width", "3"], 2, "width is 3; accepted is a whole number from 16"),
         (["b.png", "-o", "side.png", "--report", "b.png"], 2, "--report is for pages"),
         (["b.png", "-o", "side.png", "--prompt", "a"], 2, "write a page"),
+        (["b.png", "-o", "page.html", "--judge", "miniature"], 2, "give one with --prompt"),
         (["b.png", "-o", "page.html", "--report", "b.png"], 3, "is no report of a run"),
         (["nothing.mp4", "-o", "page.html"], 3, "nothing.mp4 does not exist"),
         (["b.png", "-o", "page.pdf"], 6, "cannot write .pdf"),

@@ -83,6 +83,40 @@ def test_a_folder_that_cannot_be_written_to_is_refused_early() -> None:
         check_run(Path("in.mp4"), "a prompt", Path("/proc/self/out.mp4"), Options())
 
 
+NOWHERE = "/proc/self/"
+
+
+@pytest.mark.skipif(not Path(NOWHERE).is_dir(), reason="a folder where not even root makes files")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "features", "still.png", "-o", f"{NOWHERE}s.png"],
+        ["inspect", "features", "still.png", "-o", "s.png", "--raw", f"{NOWHERE}s.safetensors"],
+        ["direction", "build", "--from", "hen", "--to", "fox", "-o", f"{NOWHERE}d.safetensors"],
+        ["preview", "still.png", "a fox", "-o", "s.png", "--cells", f"{NOWHERE}cells"],
+        ["distill", "still.png", "a fox", "-o", f"{NOWHERE}student"],
+        ["distill", "still.png", "a fox", "-o", "student", "--work", f"{NOWHERE}a/b"],
+        ["bench", "-o", f"{NOWHERE}a/b"],
+        ["measure", "world", "-o", f"{NOWHERE}a/b"],
+        ["measure", "edits", "-o", "taken.mp4/a"],
+        ["batch", "jobs.toml", "--journal", f"{NOWHERE}j.jsonl"],
+        [*TRANSLATE, "--preview-every", "2", "--preview-file", f"{NOWHERE}p.png"],
+    ],
+)
+def test_no_command_begins_what_it_cannot_write(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("jobs.toml").write_text('prompt = "p"\n[[rows]]\ninput = "in.mp4"\noutput = "out.mp4"\n')
+    before = sorted(os.listdir())
+    assert main([*words, "--progress", "none"]) == 6
+    said = capsys.readouterr().err
+    assert "its folder cannot be written to" in said or "taken.mp4 is no folder" in said
+    assert sorted(os.listdir()) == before
+
+
+def test_a_direction_has_the_extension_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["direction", "build", "--from", "hen", "--to", "fox", "-o", "d.txt"]) == 6
+    assert "d.txt is no name of a direction; accepted: .safetensors" in capsys.readouterr().err
+
+
 def test_what_is_right_passes() -> None:
     directions = (("text.mp4", 1.0),)
     check_run(

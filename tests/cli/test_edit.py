@@ -85,7 +85,7 @@ def test_a_direction_is_built_and_shown(checkpoint: Path, capsys: Output) -> Non
     assert main(["direction", "show", "d.safetensors"]) == 0
     assert "from 'hen' to 'fox'" in capsys.readouterr().out
     assert build("--model", str(checkpoint)) == 6
-    assert "exists; --overwrite replaces it" in capsys.readouterr().err
+    assert "exists; name another output, or replace it: -y" in capsys.readouterr().err
     assert build("--model", str(checkpoint), "-y") == 0
 
 

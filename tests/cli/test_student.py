@@ -101,6 +101,7 @@ def test_an_input_that_fails_on_the_way_is_no_fault_of_the_output(
         (["distill", "in", "-o", "s"], 2, "give either PROMPT, or --from and --to"),
         (["distill", "in", "a fox", "--from", "a", "--to", "b", "-o", "s"], 2, "give either PROMPT, or --from"),
         (["distill", "in", "a fox", "-o", "s", "--pairs", "1"], 2, "--pairs"),
+        (["distill", "in", "a fox", "-o", "s", "--least-overlap", "0.7"], 2, "name it with --thing"),
         (["translate", "--generate", "a fox", "--source-prompt", "a ball", "-o", "o.png", "--student"], 2, "--student"),
     ],
 )

@@ -52,6 +52,12 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         check_cells_folder(tmp_path / "no" / "cells", True)
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
+def test_cells_need_a_folder_that_can_be_written_to() -> None:
+    with pytest.raises(OutputError, match="its folder cannot be written to"):
+        check_cells_folder(Path("/proc/self/cells"), False)
+
+
 def test_a_plot_needs_matplotlib_and_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tune.json").write_text("{}")
     check_plot(tmp_path / "tune.png", tmp_path / "in.mp4", False)  # a record of that name does not matter

@@ -10,7 +10,14 @@ from PIL import Image
 
 from pnpvideo.errors import OutputError
 from pnpvideo.video.clip import ClipInfo
-from pnpvideo.video.destination import check_existing, check_output, describe_output, resolve_output
+from pnpvideo.video.destination import (
+    check_existing,
+    check_folder,
+    check_output,
+    describe_output,
+    make_folder,
+    resolve_output,
+)
 from pnpvideo.video.formats import FORMATS, format_of
 from pnpvideo.video.write import Writer
 
@@ -102,3 +109,15 @@ def test_a_format_that_cannot_hold_the_clip_is_refused(
 def test_a_fitting_output_is_accepted_and_nothing_is_written(tmp_path: Path) -> None:
     check_output(tmp_path / "a.png", STILL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_results_is_made_with_those_above_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "a/b", tmp_path / "a/b"):
+        make_folder(folder)
+        assert folder.is_dir()
+    for folder in (tmp_path / "file", tmp_path / "file/a/b"):
+        with pytest.raises(OutputError, match="file is no folder; name another output"):
+            make_folder(folder)
+    check_folder(tmp_path / "c/d")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "file"]

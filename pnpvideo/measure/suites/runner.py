@@ -35,6 +35,7 @@ from pnpvideo.settings.options import Options
 from pnpvideo.store import Store
 from pnpvideo.store.digest import fingerprint
 from pnpvideo.video.clip import Frame
+from pnpvideo.video.destination import make_folder
 from pnpvideo.video.pixels import resize, to_working, working_size
 from pnpvideo.video.read import without_repeats
 from pnpvideo.words.prompt_weights import check_weights
@@ -83,7 +84,7 @@ def run_suite(
     for name, why in judges.missing.items():
         report(Notice(message=f"{name} is not run: {why}"))
     if options.output is not None:
-        options.output.mkdir(parents=True, exist_ok=True)
+        make_folder(options.output)
     backend = load(base.model, base.runtime, report, base.customization)
     journal = options.output / "journal.jsonl" if options.output is not None else None
     known = Journal.of(journal, backend, (suite.name, tuple(judges.protocol.items())), base)

@@ -18,7 +18,7 @@ from pnpvideo.cli.commands.bench_suites import MODES, NAMES
 from pnpvideo.cli.main import main
 from pnpvideo.cli.main import pnpvideo as commands
 
-from pnpvideo.errors import InputError, OptionError
+from pnpvideo.errors import InputError, OptionError, OutputError
 from pnpvideo.events import Event, Notice, ignore
 from pnpvideo.measure.judge import Tower
 from pnpvideo.measure.suites.judges import Judges, load_judges
@@ -166,6 +166,12 @@ def test_wrong_data_and_recipes_are_refused(base: Options, tmp_path: Path) -> No
     ):
         with pytest.raises(OptionError, match=said):
             run_suite(PIE, [], base, recipes, Judges(), SuiteOptions())
+
+
+def test_results_need_a_folder_that_can_be_made(base: Options, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is no folder; name another output"):
+        run_suite(PIE, [], base, {"a": {}}, Judges(), SuiteOptions(output=tmp_path / "file" / "results"))
 
 
 def test_a_part_of_the_data_is_said(data: Path) -> None:
