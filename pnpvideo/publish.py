@@ -209,7 +209,8 @@ def _sync(path: Path) -> None:
     """Make a file or folder durable. A link is not followed."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folders
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    access = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows flushes what may be written alone
+    handle = os.open(path, access | getattr(os, "O_NOFOLLOW", 0))
     try:
         os.fsync(handle)
     finally:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,6 +245,32 @@ def test_a_name_of_255_bytes_has_room_for_its_lock(tmp_path: Path) -> None:
     target = tmp_path / ("ä" * 125 + "a.txt")
     write_file(target, b"new")
     assert os.listdir(tmp_path) == [target.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks a descriptor how it was opened")
+def test_on_windows_files_are_synced_through_a_descriptor_that_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to flush one that may only read."""
+    import fcntl
+
+    synced: list[int] = []
+
+    class Windows:
+        name = "nt"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+        def fsync(self, handle: int) -> None:
+            synced.append(fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    monkeypatch.setattr(publish, "os", Windows())
+    write_file(tmp_path / "a.txt", b"text")
+    with published(tmp_path / "frames") as building:
+        building.mkdir()
+        (building / "0.png").write_bytes(b"picture")
+    assert synced == [os.O_RDWR] * 2  # folders are not synced
 
 
 def test_file_and_folder_are_synced_before_and_after_the_rename(

@@ -16,7 +16,7 @@ from pnpvideo.ui import markup
 from pnpvideo.ui.controls import content_of, readers, values_of
 from pnpvideo.ui.gate import owner_of
 from pnpvideo.ui.session import Cancelled, Made, Session, Sessions, public_message
-from pnpvideo.ui.work import Asked, Studio, adopt
+from pnpvideo.ui.work import Asked, Studio, adopt, remove_mask
 
 LOG = logging.getLogger("pnpvideo.ui")
 PROGRESS = gr.Progress()
@@ -67,6 +67,15 @@ class Handlers:
             return None, shown, ""
 
         return self._answer(request, 3, take, status=2)
+
+    def remove_mask(self, request: gr.Request) -> tuple[Any, ...]:
+        """Go on without the mask."""
+
+        def remove(session: Session) -> tuple[Any, ...]:
+            remove_mask(session)
+            return "", ""
+
+        return self._answer(request, 2, remove, status=1)
 
     def run(self, contents: Contents, request: gr.Request, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """Translate the source."""

@@ -105,7 +105,8 @@ def _lay_out_questions(parts: Parts, shown: list[Control]) -> None:
             height=110,
             elem_id="pnp-mask",
         )
-        named["mask_view"] = gr.HTML()
+        named["mask_view"] = gr.HTML(elem_id="pnp-mask-view")
+        named["unmask"] = gr.Button("Remove the mask", elem_id="pnp-unmask")
 
 
 def _lay_out_answers(parts: Parts, shown: list[Control]) -> None:
@@ -177,6 +178,7 @@ def _connect(page: Any, parts: Parts, handlers: Handlers, limits: Limits) -> Non
             concurrency_limit=limits.sessions,
             show_progress="hidden",
         )
+    named["unmask"].click(handlers.remove_mask, None, [named["mask_view"], named["status"]], **quick)
     named["task"].change(
         handlers.choose_task, named["task"], [named["prompt"], named["change"], options["method"]], **quick
     )

@@ -228,6 +228,13 @@ def adopt(session: Session, uploaded: Path, role: str) -> Path:
         shutil.rmtree(uploaded.parent, ignore_errors=True)
 
 
+def remove_mask(session: Session) -> None:
+    """Let later runs change the whole picture again. Raises OptionError during a run."""
+    with session.resting():
+        session.mask = None
+        shutil.rmtree(session.folder / "mask", ignore_errors=True)
+
+
 def _public(report: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a run that its comparison shows: nothing of the machine, and of paths their last part."""
     resolved = {

@@ -10,6 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 pytest.importorskip("gradio", reason="gradio is not installed; `make browser` installs it")
@@ -58,6 +59,29 @@ def test_a_name_of_somebody_else_for_this_machine_is_refused(server: Server) -> 
 def test_the_fonts_are_those_of_the_system() -> None:
     style = theme()._get_theme_css()
     assert "system-ui" in style and "@import" not in style and "@font-face" not in style
+
+
+def test_a_mask_is_removed(handlers: Handlers, sessions: Sessions, tmp_path: Path) -> None:
+    handlers.open(request())
+    session = sessions.find("page", OWNER)
+    (tmp_path / "upload").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "upload/mask.png")
+    taken: Callable[..., tuple[Any, ...]] = handlers.take_mask
+    assert "mask.png" in taken(str(tmp_path / "upload/mask.png"), request())[1]
+    assert session.mask is not None
+    with session.working():
+        assert "a run is under way" in handlers.remove_mask(request())[1]
+    mask = session.mask
+    assert handlers.remove_mask(request()) == ("", "")
+    assert session.mask is None and not mask.exists()
+    assert handlers.remove_mask(request()) == ("", "")
+
+
+def test_the_button_that_removes_the_mask_is_on_the_page(server: Server) -> None:
+    with urlopen(f"{server.url}config") as answer:
+        config = json.load(answer)
+    (button,) = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "pnp-unmask"]
+    assert [button, "click"] in [target for each in config["dependencies"] for target in each["targets"]]
 
 
 def test_a_page_whose_session_is_over_is_told_to_reload(handlers: Handlers) -> None:
