@@ -13,13 +13,15 @@ if TYPE_CHECKING:  # events are imported before anything heavy is
 class Progress:
     """One finished unit of work; with ``done`` 0, a stage that begins.
 
-    ``stage`` is one of "read", "download", "load", "embed", "encode", "invert", "sample", "decode", "write", "inspect".
+    ``stage`` is one of "read", "download", "load", "embed", "encode", "invert", "sample", "decode", "write"; of other
+    work than a translation also "batch", "cell", "inspect", "measure", "teach", "train", "trial", "write sentences".
     ``done`` of ``total`` units of that stage are finished in this window of the shot; ``total`` is 0 when unknown.
-    ``unit`` names them ("input", "byte", "model", "sentence", "frame", "step", "page" or "level"). ``shot`` counts from
-    1, and so does ``window``, the windows of a long shot; 0: the stage belongs to none. ``shots`` is the number of
-    shots, 0 while it is not known. ``frames`` is the number of drawings that this window translates (0 where it does
-    not matter). What is written counts over all shots. ``overall`` is the share of the whole run that is done, 0 to 1,
-    by the estimated work of each stage; None where it is not known.
+    ``unit`` names them ("byte", "cell", "edit", "frame", "input", "level", "libraries", "model", "page", "pair",
+    "recipe", "row", "sentence", "step" or "trial"). ``shot`` counts from 1, and so does ``window``, the windows of a
+    long shot; 0: the stage belongs to none. ``shots`` is the number of shots, 0 while it is not known. ``frames`` is
+    the number of drawings that this window translates (0 where it does not matter). What is written counts over all
+    shots. ``overall`` is the share of the whole run that is done, 0 to 1, by the estimated work of each stage; None
+    where it is not known.
     """
 
     stage: str

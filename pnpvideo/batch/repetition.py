@@ -133,6 +133,6 @@ def _differs(name: str, then: Any, now: Any) -> bool:
     return bool(then != now)
 
 
-def _without_files(kind: FilePairs, value: Any) -> Any:
+def _without_files(kind: FilePairs, value: Any) -> list[Any]:
     pairs = value if isinstance(value, list) else []
     return [pair[1:] if isinstance(pair, list) and pair and pair[0] not in kind.words else pair for pair in pairs]

@@ -38,13 +38,12 @@ def picture_arguments(
         return ["-filter_complex", _GIF_FILTERS.format(alpha=int(alpha)), *encoder]
     if form.muxer == "apng":
         return [*encoder, "-pix_fmt", "rgba" if alpha else "rgb24"]
-    name = encoder[1]
-    if name == "prores_ks":
+    if encoder[1] == "prores_ks":
         layout = "yuva444p10le"
-    elif name == "libvpx-vp9":
+    elif encoder[1] == "libvpx-vp9":
         layout = "yuva420p" if alpha else "yuv420p"
     else:
-        layout = "yuv444p" if width % 2 or height % 2 else "yuv420p"
+        layout = "yuv444p" if has_whole_chroma(form, width, height, alpha) else "yuv420p"
     matrix, primaries, transfer = _output_tags(colour)
     convert = (
         f"scale=flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix={MATRICES[matrix]}:out_range=tv,format={layout},"
@@ -54,6 +53,12 @@ def picture_arguments(
     if form.muxer in ("mp4", "mov"):
         arguments += ["-video_track_timescale", str(track_ticks), "-movflags", "+faststart+write_colr"]
     return arguments
+
+
+def has_whole_chroma(form: Format, width: int, height: int, alpha: bool) -> bool:
+    """Whether a track of this size becomes H.264 in 4:4:4, which most hardware and many players do not decode."""
+    encoder = form.alpha_encoder if alpha and form.alpha else form.encoder
+    return encoder[1:2] == ("libx264",) and (width % 2 == 1 or height % 2 == 1)
 
 
 def _output_tags(colour: Colour) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from pnpvideo.events import Notice, Report
 from pnpvideo.publish import LONGEST_NAME_BYTES, check_writable
 from pnpvideo.video import folder_entries
 from pnpvideo.video.clip import Clip, ClipInfo
-from pnpvideo.video.codec_arguments import missing_encoders, sound_encoders, subtitle_encoders
+from pnpvideo.video.codec_arguments import has_whole_chroma, missing_encoders, sound_encoders, subtitle_encoders
 from pnpvideo.video.formats import FORMATS, UNREADABLE, Format, format_of
 
 
@@ -119,8 +119,25 @@ def make_folder(folder: Path) -> None:
 
 
 def report_left_out(clip: Clip, path: str | Path, report: Report) -> None:
-    """Report what the clip has and the output will not: sound and subtitle tracks, the timecode."""
-    _, form = resolve_output(path)
+    """Report what the clip has and the output will not: alpha, sound and subtitle tracks, the timecode.
+
+    Also a size for which the output needs a kind of H.264 that many players do not play.
+    """
+    target, form = resolve_output(path)
+    info, name = clip.info, printable(target.suffix)
+    if info.alpha and not form.alpha:
+        others = [
+            each for each, other in FORMATS.items() if each and other.alpha and (info.frames == 1 or not other.single)
+        ]
+        kept = f"{', '.join(others)} and folders of frames keep it"
+        report(Notice(message=f"{name} has no transparency: what is transparent becomes white; {kept}"))
+    if has_whole_chroma(form, info.width, info.height, info.alpha):
+        report(
+            Notice(
+                message=f"the result is {info.width}x{info.height}, and H.264 holds an odd width or height in 4:4:4 "
+                "alone, which many players do not play; a .webm of this size is 4:2:0"
+            )
+        )
     for number, (sound, encoder) in enumerate(zip(clip.info.audio, sound_encoders(form, clip.info.audio), strict=True)):
         if encoder is None and form.audio:
             unknown = "is in a codec that ffmpeg does not know"

@@ -39,9 +39,9 @@ def read(
 
     Frames are upright (rotation and EXIF orientation are applied), at display size (the sample aspect ratio is
     applied), with 8 bits per channel, and of interlaced video whole ones, as many as the file has. Deeper, grey and
-    4:4:4 sources are converted by their own colour tags, untagged YUV as BT.601, or BT.709 from 720 rows on; HDR and
-    BT.2020 become SDR in BT.709. Such conversions, partial reads and the choice among several tracks are reported as
-    notices.
+    4:4:4 sources are converted by their own colour tags, untagged YUV as BT.601, or BT.709 from 720 rows on, without a
+    notice. Notices report HDR and BT.2020, which become SDR in BT.709; fields that become frames; ranges of values that
+    had to be assumed; partial reads; and the choice among several tracks.
 
     Raises InputError if the path is no regular file or folder, its format is unknown, it exceeds the limits, it has no
     such track, or the span lies outside of it; DecodeError if it is damaged; OptionError for an option out of range.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pnpvideo import Runtime, Sampling
+from pnpvideo import Runtime, Sampling, explore
 from pnpvideo.errors import OutputError
 from pnpvideo.events import ignore
 from pnpvideo.explore import pick
@@ -75,3 +75,9 @@ def test_a_picked_clip_is_that_of_the_same_options(clip_of: Clips, checkpoint: P
         "prompt": "a cow",
         "guidance": "3.0",
     }
+
+
+def test_the_room_names_its_functions() -> None:
+    assert explore.preview is preview and dir(explore) == sorted(explore.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = explore.nothing  # type: ignore[attr-defined]

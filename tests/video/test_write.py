@@ -330,7 +330,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypat
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pnpvideo.video.destination.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("pnpvideo.publish.tempfile.TemporaryFile", refuse)
     with pytest.raises(OutputError, match="cannot be written to: Permission denied"):
         check_output(tmp_path / "a.mp4", None)
 
@@ -452,6 +452,48 @@ def test_a_sound_track_that_ffmpeg_does_not_know_is_left_out(tmp_path: Path, mak
             for frame in clip.frames():
                 writer.append(frame.pixels, frame.pts_seconds)
         assert len(read(tmp_path / name).info.audio) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "others"),
+    [
+        ("b.mp4", 1, ".mov, .mkv, .webm, .gif, .apng, .webp, .png and folders of frames"),
+        ("b.jpg", 1, ".mov, .mkv, .webm, .gif, .apng, .webp, .png and folders of frames"),
+        ("b.m4v", 3, ".mov, .mkv, .webm, .gif, .apng, .webp and folders of frames"),
+        ("b.mov", 3, None),
+        ("b", 3, None),
+    ],
+)
+def test_alpha_that_the_output_cannot_hold_is_said(name: str, frames: int, others: str | None, tmp_path: Path) -> None:
+    pictures = [Image.new("RGBA", (8, 8), (200, 40, 40, 128 + k)) for k in range(frames)]
+    pictures[0].save(tmp_path / "a.png", save_all=frames > 1, append_images=pictures[1:])
+    said: list[Event] = []
+    report_left_out(read(tmp_path / "a.png"), tmp_path / name, said.append)
+    told = f"{name[1:]} has no transparency: what is transparent becomes white; {others} keep it"
+    assert said == ([] if others is None else [Notice(message=told)])
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "layout"),
+    [
+        ("853x480", "b.mp4", "yuv444p"),
+        ("854x479", "b.mkv", "yuv444p"),
+        ("854x480", "b.mp4", "yuv420p"),
+        ("853x480", "b.webm", "yuv420p"),
+    ],
+)
+def test_a_size_that_many_players_do_not_play_is_said(
+    size: str, name: str, layout: str, tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    source = make("a.avi", "-f", "lavfi", "-i", f"testsrc=s={size}:r=25:d=0.08", "-c:v", "ffv1")
+    written(source, tmp_path / name)
+    listing = subprocess.run([executable(), "-i", str(tmp_path / name)], capture_output=True, text=True).stderr
+    assert f", {layout}(" in listing
+    said: list[Event] = []
+    report_left_out(read(source), tmp_path / name, said.append)
+    assert [f"the result is {size}" in str(event) and ".webm" in str(event) for event in said] == (
+        [True] if layout == "yuv444p" else []
+    )
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv", "b.webm"])
