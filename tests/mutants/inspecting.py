@@ -16,8 +16,8 @@ MUTANTS = (
     Mutant(
         "an inspection replaces nothing unasked, and fails before it loads anything",
         _INSPECTION,
-        "(not path.is_file() or not self.overwrite)",
-        "False",
+        "check_file(path, self.overwrite)",
+        "pass",
         (_COMMAND,),
     ),
     Mutant(

@@ -183,6 +183,13 @@ MUTANTS = (
         ("tests/video/test_tracks.py",),
     ),
     Mutant(
+        "a tag that is named as a track is none",
+        _TRACKS,
+        "_STREAM.finditer(after_tags)",
+        "_STREAM.finditer(of_input)",
+        ("tests/video/test_tracks.py::test_tracks_of_groups_are_listed_once_and_in_the_order_of_the_file",),
+    ),
+    Mutant(
         "frames come at increasing times",
         _PASS,
         "(previous is not None and pts_seconds <= previous)",

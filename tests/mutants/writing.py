@@ -39,6 +39,13 @@ MUTANTS = (
         ("tests/test_publish.py::test_what_is_there_stays_unless_it_may_be_overwritten",),
     ),
     Mutant(
+        "a folder that takes no file is not taken for another run",
+        _PUBLISH,
+        "        check_writable(target)  #",
+        "        #",
+        ("tests/test_publish.py::test_a_folder_that_takes_no_file_is_not_taken_for_another_run",),
+    ),
+    Mutant(
         "what was put in a result's place is not published",
         _PUBLISH,
         "        self._check_private()\n",
