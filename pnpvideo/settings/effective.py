@@ -165,7 +165,7 @@ def without_effect(
     if options.runtime.preview_every is None:
         reasons["preview_file"] = "there is no preview_every"
     draws_keyframes = options.coherence.anchored and frames != 1
-    if not draws_keyframes and not _reads_source_prompt(options):
+    if not reads_source_prompt(options):
         reasons |= dict.fromkeys(("source_prompt", "captioner"), "nothing here reads what the input shows")
     if not options.generate and not draws_keyframes:
         reasons |= options.method.without_effect()
@@ -174,10 +174,10 @@ def without_effect(
     return [f"{name} is set, and has no effect: {why}" for name, why in relevant.items()]
 
 
-def _reads_source_prompt(options: Options) -> bool:
-    """Whether a run of independent frames depends on the description of the input."""
+def reads_source_prompt(options: Options) -> bool:
+    """Whether a run depends on the description of the input; if not, no captioner is loaded."""
     method, prompts = options.method, options.prompts
-    by_method = method.inverts or method.needs_caption or options.generate
+    by_method = method.inverts or method.needs_caption or options.generate or options.coherence.anchored
     by_edit = prompts.change is not None or bool(prompts.directions) or options.region.keep_background
     return by_method or by_edit or "{source}" in (prompts.negative or "")
 

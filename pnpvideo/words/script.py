@@ -11,6 +11,7 @@ from pnpvideo.backends.backend import Backend
 from pnpvideo.errors import ModelError, OptionError
 from pnpvideo.events import Notice, Report
 from pnpvideo.injection import Conditioning
+from pnpvideo.settings.effective import reads_source_prompt
 from pnpvideo.settings.options import Options
 from pnpvideo.store import Store, fingerprint
 from pnpvideo.words.caption import Captioner
@@ -62,6 +63,7 @@ class ScriptWriter:
     ) -> None:
         self.captions: Captions = {} if captions is None else captions
         self.backend, self.options, self.prompt, self.report = backend, options.prompts, prompt, report
+        self.describes = reads_source_prompt(options)
         self.needs_caption, self.keeps_background = options.method.needs_caption, options.region.keep_background
         self.files = [(load_direction(Path(path)), strength) for path, strength in options.prompts.directions]
         text = backend.text
@@ -79,12 +81,12 @@ class ScriptWriter:
     def write(self, picture: Callable[[], np.ndarray]) -> Script:
         """Return the script of a shot. ``picture`` returns one of its frames, (h, w, 3) uint8 RGB.
 
-        It is called only if there is no source prompt, to be captioned. Raises ModelError if a caption is needed and
-        there is no captioner.
+        It is called only if there is no source prompt and the run depends on one, to be captioned. Raises ModelError if
+        a caption is needed and there is no captioner.
         """
         source = self.options.source_prompt
         if source is None:
-            source = self._caption(picture)
+            source = self._caption(picture) if self.describes else ""
         negative = (self.options.negative or "").replace("{source}", source)
         prompt = source if self.prompt is None else self.prompt
         text = plain_text(prompt)

@@ -368,15 +368,18 @@ def test_an_unfinished_stage_goes_on_from_its_reduced_checkpoint(tmp_path: Path)
 
 
 def test_an_unfinished_stage_is_kept_with_few_digits(tmp_path: Path) -> None:
-    weights = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    whole = {"module": {}, "averaged": {"weight": weights}, "step": 3, "processor_seconds": 1.0}
+    weights = torch.randn((20, 50), generator=torch.Generator().manual_seed(0))
+    averaged = {"weight": weights, "bias": weights[0]}
+    whole = {"module": {}, "averaged": averaged, "step": 3, "processor_seconds": 1.0}
     for done in (False, True):
         torch.save({**whole, "done": done}, tmp_path / "line.pt")
-        kept = load_file(keep_weights(tmp_path, "line", tmp_path / str(done)))["weight"]
+        found = load_file(keep_weights(tmp_path, "line", tmp_path / str(done)))
+        kept = found["weight"]
+        assert torch.equal(found["bias"], weights[0].half())  # which would shift what the network predicts
         assert kept.dtype == torch.float16 and kept.isfinite().all()
         off = float(((kept.float() - weights) / weights).abs().max())
         assert off < 1e-3 if done else 1e-3 < off <= 2**-6 + 1e-3
-        assert len(set((kept.view(torch.int16) & 31).tolist())) == (32 if done else 1)
+        assert len(set((kept.flatten().view(torch.int16) & 31).tolist())) == (32 if done else 1)
 
 
 def test_freed_memory_is_kept_for_the_next_tensor() -> None:

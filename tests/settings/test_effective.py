@@ -154,11 +154,10 @@ def test_rf_solver_is_for_flow_matching() -> None:
         ({"method": "sdedit", "regularize": 1}, 8, ["regularize"]),
         ({"preview_file": Path("p.png")}, 8, ["preview_file"]),
         ({"preview_file": Path("p.png"), "preview_every": 2}, 8, []),
-        ({"method": "sdedit", "source_prompt": "a"}, 1, ["source_prompt"]),
         ({"method": "sdedit", "source_prompt": "a", "coherence": "none"}, 8, ["source_prompt"]),
         ({"method": "sdedit", "source_prompt": "a"}, 8, []),  # token flow looks at the source
-        ({"method": "sdedit", "source_prompt": "a", "negative": "{source}"}, 1, []),
-        ({"method": "flowedit", "source_prompt": "a"}, 1, []),
+        ({"method": "sdedit", "source_prompt": "a", "coherence": "none", "negative": "{source}"}, 8, []),
+        ({"method": "flowedit", "source_prompt": "a", "coherence": "none"}, 8, []),
     ],
 )
 def test_options_that_change_nothing_are_named(given: dict[str, Any], frames: int, named: list[str]) -> None:

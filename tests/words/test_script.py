@@ -156,6 +156,26 @@ def test_a_caption_has_no_weights(
     assert torch.equal(script.prompt_embeddings["source"].tokens, backend.embed("a clock ( 12 : 30 )").tokens)
 
 
+def test_no_captioner_is_loaded_where_nothing_reads_its_caption(
+    backend: StableDiffusion, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SDEdit of single frames starts from noise alone; a negative prompt may want a description after all."""
+
+    class Asked(Exception):
+        pass
+
+    def refuse(*_: object) -> None:
+        raise Asked
+
+    monkeypatch.setattr("pnpvideo.words.script.Captioner", refuse)
+    alone = {"method": "sdedit", "coherence": "none", "source_prompt": None}
+    script, notices = written(backend, options(**alone), "a hen")
+    assert script.source == "" and notices == []
+    for given in ({"negative": "{source}"}, {"coherence": "flow"}, {"method": "pnp"}):
+        with pytest.raises(Asked):
+            written(backend, options(**{**alone, **given}), "a hen")
+
+
 def test_a_stored_direction_says_what_it_changes(
     backend: StableDiffusion, options: MakeOptions, tmp_path: Path
 ) -> None:
