@@ -154,8 +154,11 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 
 def student_device(device: torch.device) -> torch.device:
-    """The device of a student whose teacher is on ``device``: the same, but the CPU beside MPS, which has neither
-    ``grid_sample`` with border padding nor pooling to a size that does not divide the picture's."""
+    """The device of a student whose teacher is on ``device``: the same, but the CPU beside MPS.
+
+    Average pooling to a size that does not divide the picture's is not implemented there (pytorch issue 96056), and
+    border padding of ``grid_sample`` was not before torch 2.13 (issue 125098).
+    """
     return torch.device("cpu") if device.type == "mps" else device
 
 
