@@ -65,9 +65,9 @@ def main() -> None:
             translate(source, prompt, folder / "result", options, backend=backend)
             found = measure_clip(source, folder / "result", prompt, source_prompt=source_prompt)
             row = {
-                "warp of source": 1000 * (found.warp_of_source or 0.0),
-                "warp": 1000 * (found.warp or 0.0),
-                "edit success": float(found.success or 0.0),
+                "warp of source": 1000 * _known(found.warp_of_source),
+                "warp": 1000 * _known(found.warp),
+                "edit success": _known(found.success),
                 "structure": found.structure,
             }
             print(f"{text:20}", "  ".join(f"{key} {value:.3f}" for key, value in row.items()), flush=True)
@@ -79,6 +79,11 @@ def main() -> None:
     print(f"{'mean':20}", "  ".join(f"{key} {nanmean([row[key] for row in rows]):.3f}" for key in rows[0]))
     if asked.sheet is not None:
         draw_sheet(shown, f"3d animations, and their translation: {asked.look}").save(asked.sheet)
+
+
+def _known(value: float | None) -> float:
+    """NaN for a figure that there is none of, such as the warp error of one frame."""
+    return float("nan") if value is None else float(value)
 
 
 if __name__ == "__main__":

@@ -109,13 +109,13 @@ def table_rows(backend: StableDiffusion, base: Options, frames: int, size: int, 
         ]
 
 
-def long_clip_row(base: Options, frames: int, device: torch.device) -> list[str]:
+def long_clip_row(backend: StableDiffusion, base: Options, frames: int) -> list[str]:
     """The cells of a clip with ``frames`` frames, by the preset draft, including reading and writing of files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source, peak, started = make_clip(folder, frames, 1), PeakMemory(device), time.perf_counter()
+        source, peak, started = make_clip(folder, frames, 1), PeakMemory(backend.device), time.perf_counter()
         options = base.changed({"preset": "draft", "source_prompt": "", "store": folder / "store"})
-        translate(source, "a photo of a ball", folder / "out.mkv", options)
+        translate(source, "a photo of a ball", folder / "out.mkv", options, backend=backend)
         seconds = (time.perf_counter() - started) / frames
     return [f"draft, {frames:,} frames", "-", f"{seconds:.3f}", "-", "-", f"{peak.bytes() / 2**20:.0f}"]
 
@@ -167,9 +167,8 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |", flush=True)
         if arguments.profile:
             found = profile(backend, base, arguments.size)
-        del backend
         if arguments.long:
-            print(f"| {' | '.join(long_clip_row(base, arguments.long, device))} |", flush=True)
+            print(f"| {' | '.join(long_clip_row(backend, base, arguments.long))} |", flush=True)
         if arguments.profile:
             print(f"\n{found}")
 

@@ -1,4 +1,4 @@
-"""PeakMemory memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
+"""Peak memory and seconds of one step of cross-attention guidance on Stable Diffusion 1.5's topology.
 
     python -m benchmarks.guided_step --width 0.5
 

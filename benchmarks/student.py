@@ -5,8 +5,9 @@
     python -m benchmarks.student compare out/cartoon2photo --clips 8
 
 "inputs" renders one cartoon each of scenes that neither training nor any benchmark uses. "compare" prints a table: the
-truth, the source, the teacher with token flow, and each student; seconds a frame are of the model's work alone, and the
-lines below the table say what decoding, translating and encoding a clip of 240 frames takes with each student.
+truth, the source, the teacher with token flow, and each student. Seconds a frame are those of a student's network
+alone, and of the teacher those of a whole translation, from reading and captioning to writing. The lines below the
+table say what decoding, translating and encoding a clip of 240 frames takes with each student.
 """
 
 import argparse

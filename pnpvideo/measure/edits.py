@@ -102,7 +102,7 @@ def measure_edits(
     if backend.captioner is None:
         raise OptionError(f"{base.model}: the benchmark captions its pictures, and this checkpoint has no captioner")
     judge, captioner = Judge(options.judge, str(backend.device)), Captioner(backend.captioner, backend.device)
-    known = Journal.of(journal, backend, replace(options, pictures=1), base)
+    known = Journal.of(journal, backend, (replace(options, pictures=1), judge.fingerprint), base)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
 

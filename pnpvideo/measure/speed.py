@@ -95,7 +95,7 @@ def measure_speed(
         translate_ours(
             backend, base.changed({"steps": 1}), Footage(random_scene(HELD_OUT), "cartoon", "photo", 2, options.size)
         )
-    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
+    known = Journal.of(journal, backend, (replace(options, clips=1, tasks=()), judge.fingerprint), base)
     keys = {
         name: tuple(sorted((asdict(recipe) if isinstance(recipe, PublishedRecipe) else recipe).items()))
         for name, recipe in recipes.items()

@@ -128,7 +128,7 @@ def measure_translations(
     check_recipes(base, recipes, BASELINES, RESERVED_OPTIONS)
     backend = load_model(base, options.size)
     judge, base = Judge(options.judge, str(backend.device)), base.changed({"size": options.size})
-    known = Journal.of(journal, backend, replace(options, clips=1, tasks=()), base)
+    known = Journal.of(journal, backend, (replace(options, clips=1, tasks=()), judge.fingerprint), base)
     keys = {name: tuple(sorted(changes.items())) for name, changes in recipes.items()}
 
     def task(styles: tuple[str, str]) -> BenchmarkTask:

@@ -127,14 +127,21 @@ def distill(
 
 
 def split(pairs: list[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to learn and to hold out, in order, evenly spread. Raises InputError if there is but one."""
+    """Pairs to learn and to hold out, in order, evenly spread; frames of one clip stay together.
+
+    If all pairs are of one clip, they are split all the same. Raises InputError if there is but one pair.
+    """
     if len(pairs) < 2:
         raise InputError("one pair is left after the filter; accepted are 2 or more, because one is held out")
-    count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
-    chosen = {round(number) for number in np.linspace(0, len(pairs) - 1, count)}
+    groups = [pair.name.rpartition("#")[0] or pair.name for pair in pairs]  # the clip, or the still itself
+    if len(set(groups)) == 1:
+        groups = [pair.name for pair in pairs]
+    names = list(dict.fromkeys(groups))
+    count = min(max(1, round(share * len(names))), len(names) - 1)
+    chosen = {names[round(number)] for number in np.linspace(0, len(names) - 1, count)}
     return (
-        [pair for index, pair in enumerate(pairs) if index not in chosen],
-        [pair for index, pair in enumerate(pairs) if index in chosen],
+        [pair for pair, group in zip(pairs, groups, strict=True) if group not in chosen],
+        [pair for pair, group in zip(pairs, groups, strict=True) if group in chosen],
     )
 
 

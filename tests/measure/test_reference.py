@@ -1,6 +1,6 @@
 """The reference implementation of Plug-and-Play and TokenFlow, on a small random UNet.
 
-tests/test_engine.py compares the engine with it.
+tests/engine/test_denoiser.py compares the engine with it.
 """
 
 import pytest

@@ -11,6 +11,7 @@ from pnpvideo.backends.stable_diffusion import StableDiffusion
 from pnpvideo.errors import OptionError
 from pnpvideo.measure import speed
 from pnpvideo.measure.footage import Footage
+from pnpvideo.measure.judge import Judge
 from pnpvideo.measure.speed import PublishedRecipe, measure_speed
 from pnpvideo.measure.world import WorldOptions
 from pnpvideo.miniature.world import random_scene
@@ -42,7 +43,7 @@ def test_evaluations_are_counted(
     footage = Footage(random_scene(3), "cartoon", "photo", FRAMES, 64)
     frames, cost = speed.translate_timed(miniature, base, recipe, footage)
     assert cost["evaluations"] == pytest.approx(evaluations)
-    assert cost["seconds"] > 0 and cost["mebibytes"] >= 0
+    assert cost["seconds"] > 0 and cost["mebibytes"] > 0
     assert [frame.shape for frame in frames] == [(64, 64, 3)] * FRAMES
 
 
@@ -85,6 +86,10 @@ def test_the_table_compares_recipes_with_published_tokenflow(monkeypatch: pytest
     monkeypatch.setattr(speed, "translate_timed", remembered)
     measure_speed(options, base, recipes, journal=journal)
     assert len(asked) == len(recipes)  # of the first clip, for its pictures; the second is in the journal
+    asked.clear()
+    monkeypatch.setattr(Judge, "fingerprint", "of other weights")
+    measure_speed(options, base, recipes, journal=journal)
+    assert len(asked) == 2 * len(recipes)  # figures of another judge are not those of this one
 
 
 def test_options_that_override_every_preset_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -124,10 +125,19 @@ def test_stages_begin_with_kept_weights(
         assert all(torch.allclose(before[name], after[name], atol=2e-2) for name in before)
 
 
-def test_existing_shards_are_not_rendered_again(made: Path) -> None:
+def test_existing_shards_are_not_rendered_again(made: Path, small_shards: object) -> None:
     before = {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()}
     make_shards(made.parent / "data", 2, more=1)
     assert {path: path.stat().st_mtime_ns for path in (made.parent / "data").iterdir()} == before
+
+
+def test_shards_of_other_scenes_are_refused(made: Path, small_shards: object, tmp_path: Path) -> None:
+    """Captions are those of this version, so they would belong to other pictures."""
+    shutil.copytree(made.parent / "data", tmp_path / "data")
+    path = next(each for each in sorted((tmp_path / "data").iterdir()) if each.name == "pictures-0001.npy")
+    np.save(path, np.load(path)[::-1])
+    with pytest.raises(PnPVideoError, match=r"pictures-0001\.npy shows other scenes than this version renders"):
+        make_shards(tmp_path / "data", 2, more=1)
 
 
 def test_patch_contents_match_the_scene() -> None:

@@ -31,6 +31,7 @@ from pnpvideo.miniature.world.captions import (
     SKY_WORDS,
     STYLE_TAILS,
     STYLE_WORDS,
+    STYLES_WITHOUT_MATERIAL,
     STYLES_WITHOUT_SKY,
 )
 from pnpvideo.miniature.world.geometry import FIRST_THING, GROUND, SKY, camera_frame, thing_pose
@@ -174,6 +175,7 @@ def test_every_wording_names_style_and_things_and_no_false_place(style: str) -> 
             made = "( metal| shiny metal)?" if thing.material == "metal" else "( wooden)?"
             assert re.search(rf"\b{thing.colour}{made} {said}\b", words), words
             assert thing.material != "plain" or not re.search("metal|wooden", words) or len(whole.things) > 1
+        assert style not in STYLES_WITHOUT_MATERIAL or not re.search("metal|wooden", words)
         named = [
             [key for key, forms in table.items() if any(re.search(rf"\b{form}\b", words) for form in forms)]
             for table in (GROUND_WORDS, SKY_WORDS)

@@ -178,6 +178,23 @@ def test_held_out_pairs_are_spread_and_not_learned() -> None:
     assert [pair.name for pair in held_out] == ["0", "6", "13", "19"] and len(learned) == 16
     assert not set(pair.name for pair in learned) & set(pair.name for pair in held_out)
     assert [len(part) for part in split(pairs[:3], 0.9)] == [1, 2]
+
+
+def test_frames_of_one_clip_are_held_out_together() -> None:
+    """A student that has seen the neighbours of a frame knows nearly all of it."""
+
+    def named(names: list[str]) -> list[Pair]:
+        return [Pair(name=name, source="", result="", text="", gain=0) for name in names]
+
+    pairs = named([*(f"{clip}.mp4#{frame}" for clip in "abcd" for frame in (0, 4, 9)), "still.png"])
+    learned, held_out = split(pairs, 0.2)
+    assert [pair.name for pair in held_out] == ["a.mp4#0", "a.mp4#4", "a.mp4#9"] and len(learned) == 10
+    learned, held_out = split(named(["a.mp4#0", "a.mp4#4", "a.mp4#9"]), 0.2)
+    assert (len(learned), len(held_out)) == (2, 1)
+
+
+def test_one_pair_is_not_enough() -> None:
+    pairs = [Pair(name="0", source="", result="", text="", gain=0)]
     with pytest.raises(InputError, match="one pair is left"):
         split(pairs[:1], 0.2)
 

@@ -137,7 +137,8 @@ def encode_pictures(
         name: value for name, value in model.state_dict().items() if name.startswith(("encoder.", "quant_conv."))
     }
     size, scenes = (SIZE // 2, pictures.scenes) if half_size else (SIZE, len(pictures))
-    stamp = fingerprint(encoder, model.config.scaling_factor, scenes, size)
+    shown = [pictures[index].numpy() for index in (0, len(pictures) - 1)]
+    stamp = fingerprint(encoder, model.config.scaling_factor, scenes, size, shown)
     stamp_path = path.with_suffix(".stamp")
     if path.exists() and stamp_path.exists() and stamp_path.read_text() == stamp:
         return

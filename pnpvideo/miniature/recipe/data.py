@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from pnpvideo.errors import PnPVideoError
 from pnpvideo.miniature.art.captions import art_caption
 from pnpvideo.miniature.art.drawing import draw_scene
 from pnpvideo.miniature.art.names import training_names
@@ -62,11 +63,14 @@ def training_art_instant(index: int) -> ArtInstant:
 def make_shards(folder: Path, count: int, device: str = "cpu", more: int = 0) -> None:
     """Render the missing ones of ``count`` shards, each (SHARD, LOOKS_PER_SCENE, 3, size, size) uint8.
 
-    more: number of shards at half size that follow. On a CPU all cores render in parallel.
+    more: number of shards at half size that follow. On a CPU all cores render in parallel. Raises PnPVideoError if
+    those that are there show other scenes than this code does; their captions would be wrong.
     """
     sizes = [SIZE] * count + [SIZE // 2] * more
     shards = [Shard(shard_path(folder, number, size), number, size) for number, size in enumerate(sizes)]
     missing = _missing(folder, shards)
+    for shard in _last_of_each_size(set(shards) - set(missing)):
+        _check_first_picture(shard, _render(shard, 0, 1, device)[0, 0])
     if torch.device(device).type == "cpu":
         _run_on_all_cores(make_shard, [(shard, device) for shard in missing])
     else:
@@ -77,10 +81,13 @@ def make_shards(folder: Path, count: int, device: str = "cpu", more: int = 0) ->
 def make_art_shards(folder: Path, count: int, packages: Path) -> None:
     """Render the missing ones of ``count`` shards of drawings, each (SHARD, looks, 3, SIZE, SIZE) uint8.
 
-    packages: folder of the npm packages of drawings; missing packages are downloaded to it.
+    packages: folder of the npm packages of drawings; missing packages are downloaded to it. Raises as ``make_shards``.
     """
     shards = [Shard(art_path(folder, number), number, SIZE) for number in range(count)]
-    _run_on_all_cores(make_art_shard, [(shard, packages) for shard in _missing(folder, shards)])
+    missing = _missing(folder, shards)
+    for shard in _last_of_each_size(set(shards) - set(missing)):
+        _check_first_picture(shard, _draw(shard, 0, LOOKS[0], Sprites(packages)))
+    _run_on_all_cores(make_art_shard, [(shard, packages) for shard in missing])
 
 
 def shard_path(folder: Path, number: int, size: int) -> Path:
@@ -98,12 +105,18 @@ def make_shard(shard: Shard, device: str) -> None:
     chunk = 1 if torch.device(device).type == "cpu" else BLOCK
     pictures = np.empty((SHARD, LOOKS_PER_SCENE, 3, shard.size, shard.size), np.uint8)
     for row in range(0, SHARD, chunk):
-        scenes = range(shard.number * SHARD + row, shard.number * SHARD + row + chunk)
-        styles = training_styles(scenes[0])
-        rendered = render([training_instant(scene) for scene in scenes], list(styles), shard.size, device=device)
-        stack = torch.stack([rendered[style] for style in styles], 1)
-        pictures[row : row + chunk] = (stack * 255).round().to(torch.uint8).cpu().numpy()
+        pictures[row : row + chunk] = _render(shard, row, chunk, device)
     _save(shard.path, pictures)
+
+
+def _render(shard: Shard, row: int, count: int, device: str) -> np.ndarray:
+    """``count`` scenes of a shard from ``row`` on, all of one block: (count, LOOKS_PER_SCENE, 3, size, size) uint8."""
+    scenes = range(shard.number * SHARD + row, shard.number * SHARD + row + count)
+    styles = training_styles(scenes[0])
+    rendered = render([training_instant(scene) for scene in scenes], list(styles), shard.size, device=device)
+    stack = torch.stack([rendered[style] for style in styles], 1)
+    pictures: np.ndarray = (stack * 255).round().to(torch.uint8).cpu().numpy()
+    return pictures
 
 
 def make_art_shard(shard: Shard, packages: Path) -> None:
@@ -111,10 +124,30 @@ def make_art_shard(shard: Shard, packages: Path) -> None:
     sprites = Sprites(packages)
     pictures = np.empty((SHARD, len(LOOKS), 3, shard.size, shard.size), np.uint8)
     for row in range(SHARD):
-        scene = training_art_instant(shard.number * SHARD + row)
         for column, look in enumerate(LOOKS):
-            pictures[row, column] = draw_scene(scene, look, sprites, shard.size).transpose(2, 0, 1)
+            pictures[row, column] = _draw(shard, row, look, sprites)
     _save(shard.path, pictures)
+
+
+def _draw(shard: Shard, row: int, look: str, sprites: Sprites) -> np.ndarray:
+    """One scene of a shard of drawings in ``look``: (3, size, size) uint8."""
+    scene = training_art_instant(shard.number * SHARD + row)
+    picture: np.ndarray = draw_scene(scene, look, sprites, shard.size).transpose(2, 0, 1)
+    return picture
+
+
+def _last_of_each_size(shards: set[Shard]) -> list[Shard]:
+    return list({shard.size: shard for shard in sorted(shards, key=lambda shard: shard.number)}.values())
+
+
+def _check_first_picture(shard: Shard, expected: np.ndarray) -> None:
+    """Raise PnPVideoError unless the shard's first picture looks like ``expected``; other devices round otherwise."""
+    found = np.load(shard.path, mmap_mode="r")[0, 0]
+    if found.shape != expected.shape or np.abs(found.astype(np.float32) - expected).mean() > 1.0:
+        raise PnPVideoError(
+            f"{shard.path} shows other scenes than this version renders; train in a new folder, or delete the pictures "
+            "and latents of this one"
+        )
 
 
 class Pictures:

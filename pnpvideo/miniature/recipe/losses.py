@@ -1,4 +1,4 @@
-"""Reconstruction losses beside L1 and L2: local structure, contrast and fine bands.
+"""Reconstruction losses beside L1 and L2: local contrast, and how much fine detail there is.
 
 L1 is dominated by the bold outlines of drawings. The losses here are normalised in each neighbourhood, so that the
 faint grain of a photo counts as much as an outline. All take a result ``y`` and its truth ``x``, (b, 3, h, w) in
@@ -13,22 +13,11 @@ STABILISER = 2e-4
 """Added to local variances, so that flat regions, whose variance is rounding error, do not count."""
 
 
-def structure_loss(y: Tensor, x: Tensor, scales: int = 2, window: int = 5) -> Tensor:
-    """1 - the structure term of SSIM (Wang et al. 2004, eq. 10), mean over places and ``scales`` octaves.
-
-    It ignores local brightness and contrast and compares only where detail is.
-    """
-    found = [
-        1 - (cov + STABILISER) / ((var_x + STABILISER) * (var_y + STABILISER)).sqrt()
-        for cov, var_x, var_y in _octaves(y, x, scales, window)
-    ]
-    return torch.stack([value.mean() for value in found]).mean()
-
-
 def contrast_loss(y: Tensor, x: Tensor, scales: int = 2, window: int = 5) -> Tensor:
-    """1 - the contrast and structure terms of SSIM (Wang et al. 2004, eq. 13 without luminance), likewise.
+    """1 - the contrast and structure terms of SSIM (Wang et al. 2004, eq. 13 without luminance).
 
-    For detail that cannot be predicted, L1 is smallest when it is faint; this loss is smallest at its true contrast.
+    Mean over places and ``scales`` octaves. For detail that cannot be predicted, L1 is smallest when it is faint; this
+    loss is smallest at its true contrast.
     """
     found = [
         1 - (2 * cov + STABILISER) / (var_x + var_y + STABILISER)
@@ -56,19 +45,6 @@ def sharpness_loss(y: Tensor, x: Tensor, window: int = 16) -> Tensor:
         of_y, of_x = (F.avg_pool2d(measure(each), window, window // 2) for each in (y, x))
         found.append(((of_y - of_x).abs() / (of_x + floor)).mean())
     return torch.stack(found).mean()
-
-
-def band_loss(y: Tensor, x: Tensor, scales: int = 2) -> Tensor:
-    """L1 of the high bands of a Haar transform (LiteVAE, arXiv 2405.14477, sec. 3.4), sum over bands."""
-    total = y.new_zeros(())
-    for scale in range(scales):
-        if scale:
-            y, x = F.avg_pool2d(y, 2), F.avg_pool2d(x, 2)
-        d = y - x
-        a, b, c, e = d[..., ::2, ::2], d[..., ::2, 1::2], d[..., 1::2, ::2], d[..., 1::2, 1::2]
-        bands = (a + b - c - e, a - b + c - e, a - b - c + e)
-        total = total + sum(band.abs().mean() / 2 for band in bands)
-    return total
 
 
 def _octaves(y: Tensor, x: Tensor, scales: int, window: int) -> list[tuple[Tensor, Tensor, Tensor]]:

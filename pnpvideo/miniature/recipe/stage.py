@@ -1,9 +1,10 @@
 """The training loop: one stage, which can be killed at any moment and resumes from its last checkpoint.
 
-Random numbers depend on (seed, step) alone, so an interrupted run gives the same weights as an uninterrupted one. A
-checkpoint (NAME.pt) holds the weights, their moving average, the state of the optimiser, the step and the processor
-time used. Where there is none, a stage begins with the reduced checkpoint NAME.safetensors, if there is one: the moving
-average in fp16, the step, and whether the stage is done (``keep_weights``). It is small enough for the repository.
+Random numbers depend on (seed, step) alone, so an interrupted run gives the same weights as an uninterrupted one in the
+same precision. A checkpoint (NAME.pt) holds the weights, their moving average, the state of the optimiser, the step and
+the processor time used. Where there is none, a stage begins with the reduced checkpoint NAME.safetensors, if there is
+one: the moving average in fp16, the step, and whether the stage is done (``keep_weights``). It is small enough for the
+repository.
 
 Either float32 or bfloat16 trains faster on a CPU: with AMX (recent Intel) bfloat16 is up to twice as fast, without it
 up to 1.8 times as slow. So a stage times a step of both first.

@@ -47,6 +47,8 @@ SKY_WORDS: Words = {
 }
 STYLES_WITHOUT_SKY = ("night",)
 """Styles with their own light, whose captions do not mention the sky."""
+STYLES_WITHOUT_MATERIAL = ("sketch", "clay", "watercolor")
+"""Styles that draw all materials alike, whose captions do not mention them."""
 CONJUNCTIONS = (" and ", " beside ", " next to ")
 
 
@@ -59,7 +61,8 @@ def caption(scene: Scene | Instant, style: str, rng: Random | None = None) -> st
     def pick(words: tuple[str, ...]) -> str:
         return words[0] if rng is None or rng.random() < 0.5 else rng.choice(words)
 
-    things = pick(CONJUNCTIONS).join(thing_phrase(thing, rng) for thing in scene.things)
+    shown = style not in STYLES_WITHOUT_MATERIAL
+    things = pick(CONJUNCTIONS).join(thing_phrase(thing, rng, material=shown) for thing in scene.things)
     places = [pick(GROUND_WORDS[scene.ground])]
     if style not in STYLES_WITHOUT_SKY:
         places.append(pick(SKY_WORDS[scene.sky]))
@@ -81,15 +84,18 @@ def caption(scene: Scene | Instant, style: str, rng: Random | None = None) -> st
     return " ".join([things, *places])
 
 
-def thing_phrase(thing: Thing, rng: Random | None = None) -> str:
-    """A thing with its article, such as "a red metal ball". rng: as for ``caption``; it may omit the material."""
-    material = MATERIAL_WORDS[thing.material]
+def thing_phrase(thing: Thing, rng: Random | None = None, *, material: bool = True) -> str:
+    """A thing with its article, such as "a red metal ball".
+
+    rng: as for ``caption``; it may omit the material. material: False: it is never mentioned.
+    """
+    made_of = MATERIAL_WORDS[thing.material if material else "plain"]
     noun = SHAPE_WORDS[thing.shape]
     if rng is not None:
-        material = ("",) if rng.random() < 0.2 else (rng.choice(material),)
+        made_of = ("",) if rng.random() < 0.2 else (rng.choice(made_of),)
         noun = (noun[0] if rng.random() < 0.6 else rng.choice(noun),)
-    words = [thing.colour, material[0], noun[0]]
-    if rng is not None and material[0] and rng.random() < 0.2:
-        words = [material[0], thing.colour, noun[0]]
+    words = [thing.colour, made_of[0], noun[0]]
+    if rng is not None and made_of[0] and rng.random() < 0.2:
+        words = [made_of[0], thing.colour, noun[0]]
     words = [word for word in words if word]
     return " ".join(["an" if words[0][0] in "aeiou" else "a", *words])
