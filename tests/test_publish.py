@@ -68,7 +68,7 @@ def content_of(target: Path) -> str:
     return chr(found[0])
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux: nobody can create files in /proc")
 def test_a_folder_that_takes_no_file_is_not_taken_for_another_run() -> None:
     with pytest.raises(OutputError, match="its folder cannot be written to"):
         write_file(Path("/proc/self/out.txt"), b"")
@@ -247,7 +247,7 @@ def test_a_name_of_255_bytes_has_room_for_its_lock(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [target.name]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="asks a descriptor how it was opened")
+@pytest.mark.skipif(os.name != "posix", reason="fcntl, which tells how a descriptor was opened, is POSIX only")
 def test_on_windows_files_are_synced_through_a_descriptor_that_may_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

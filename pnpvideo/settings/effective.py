@@ -166,7 +166,9 @@ def without_effect(
         reasons["preview_file"] = "there is no preview_every"
     draws_keyframes = options.coherence.anchored and frames != 1
     if not reads_source_prompt(options):
-        reasons |= dict.fromkeys(("source_prompt", "captioner"), "nothing here reads what the input shows")
+        reasons |= dict.fromkeys(
+            ("source_prompt", "captioner"), "the method and the coherence need no description of the input"
+        )
     if not options.generate and not draws_keyframes:
         reasons |= options.method.without_effect()
     reasons |= unused or {}

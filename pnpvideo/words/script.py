@@ -139,7 +139,7 @@ class ScriptWriter:
         """None, which is reported, if no captioner can be loaded and the prompt suffices."""
         own, first_error = self.options.captioner or self.backend.captioner, None
         if own is None:
-            self._report_once("a captioner is loaded to describe the input; --source-prompt would spare it")
+            self._report_once("a captioner is loaded to describe the input; with --source-prompt it is not needed")
         for name in DEFAULT_CAPTIONERS if own is None else (own,):
             try:
                 return Captioner(name, self.backend.device, self.report)

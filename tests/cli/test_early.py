@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said_before_any_library_loads() -> None:
     assert sorted(os.listdir()) == before
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux: nobody can create files in /proc")
 def test_a_folder_that_cannot_be_written_to_is_refused_early() -> None:
     with pytest.raises(OutputError, match="cannot be written to"):
         check_run(Path("in.mp4"), "a prompt", Path("/proc/self/out.mp4"), Options())
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_early() -> None:
 NOWHERE = "/proc/self/"
 
 
-@pytest.mark.skipif(not Path(NOWHERE).is_dir(), reason="a folder where not even root makes files")
+@pytest.mark.skipif(not Path(NOWHERE).is_dir(), reason="needs Linux: nobody can create files in /proc")
 @pytest.mark.parametrize(
     "words",
     [

@@ -71,7 +71,7 @@ def test_a_broken_output_pipe_is_no_fault_of_the_input(
     assert (status, capsys.readouterr().err) == (6, "pnpvideo: the output pipe cannot be written: Broken pipe\n")
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux: /proc/self/mem opens but cannot be read")
 def test_an_input_that_fails_on_the_way_is_no_fault_of_the_output(
     student: Path, tmp_path: Path, capsys: Output
 ) -> None:

@@ -52,7 +52,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         check_cells_folder(tmp_path / "no" / "cells", True)
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where not even root makes files")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux: nobody can create files in /proc")
 def test_cells_need_a_folder_that_can_be_written_to() -> None:
     with pytest.raises(OutputError, match="its folder cannot be written to"):
         check_cells_folder(Path("/proc/self/cells"), False)
